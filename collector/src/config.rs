@@ -1,0 +1,233 @@
+//! The configuration of a collector, one TOML file.
+//!
+//! Names of files in it are relative to the file itself. A key that is not
+//! known is an error, and every error says where in the file it is.
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use owl_measure::time::{Nanos, Timestamp};
+use owl_measure::verdict::Profile;
+use owl_topology::{Diagnostics, Source, Topology};
+use serde::Deserialize;
+use toml::Spanned;
+
+/// How long after a window's end the judge waits for reports unless told otherwise.
+const GRACE: Nanos = Nanos::from_secs(3);
+/// How long reports and verdicts are kept unless told otherwise: 35 days.
+const KEEP: Nanos = Nanos::from_secs(35 * 86_400);
+/// The largest file that is read as configuration or topology, in octets.
+const FILE_OCTETS_MAX: u64 = 16 << 20;
+
+/// What a collector is told.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The network that it judges.
+    pub topology: Topology,
+    /// The directory of its store.
+    pub state: PathBuf,
+    /// Where probes call: UDP, for QUIC. Port 0 takes a free one.
+    pub intake: SocketAddr,
+    /// Where pages, metrics and the JSON API are served: TCP, for HTTP/1. Port 0 takes a free one.
+    pub http: SocketAddr,
+    /// PEM file with the authorities that sign probes' certificates.
+    pub ca: PathBuf,
+    /// PEM file with this collector's certificate chain.
+    pub certificate: PathBuf,
+    /// PEM file with the private key of that certificate.
+    pub key: PathBuf,
+    /// How long after a window's end the judge waits for reports.
+    pub grace: Nanos,
+    /// Judges every path instead of the profile that the topology names.
+    pub profile: Option<Profile>,
+    /// Judged windows are counted from this instant.
+    pub aligned_to: Timestamp,
+    /// How long reports and verdicts are kept.
+    pub keep: Nanos,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file cannot be read.
+    #[error("cannot read {file}")]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file is larger than any configuration.
+    #[error("cannot read {file}: it is larger than {FILE_OCTETS_MAX} octets")]
+    TooLarge {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The text is not TOML, or a key is missing, unknown or of the wrong kind.
+    #[error("{file}:{line}:{column}: {message}")]
+    At {
+        /// The name of the text.
+        file: String,
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1, in characters.
+        column: usize,
+        /// What is wrong there.
+        message: String,
+    },
+    /// The topology has errors.
+    #[error("cannot use the topology {name}")]
+    Topology {
+        /// Its file or directory.
+        name: String,
+        /// What was found.
+        source: Box<Diagnostics>,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    topology: Option<PathBuf>,
+    state: PathBuf,
+    intake: SocketAddr,
+    http: SocketAddr,
+    ca: PathBuf,
+    certificate: PathBuf,
+    key: PathBuf,
+    grace: Option<Spanned<Nanos>>,
+    profile: Option<Spanned<String>>,
+    aligned_to_ns: Option<i64>,
+    keep: Option<Spanned<Nanos>>,
+}
+
+impl Config {
+    /// Reads a configuration file and the topology that it names.
+    ///
+    /// # Errors
+    /// When a file cannot be read or something in it is wrong.
+    pub fn read(file: &Path) -> Result<Self, ConfigError> {
+        let text = read_text(file)?;
+        let base = file.parent().unwrap_or(Path::new(""));
+        Self::parse(&file.display().to_string(), &text, base)
+    }
+
+    /// Reads a configuration from `text`, called `name` in errors; its file names are relative to `base`.
+    ///
+    /// # Errors
+    /// When something in it, or in the topology that it names, is wrong.
+    pub fn parse(name: &str, text: &str, base: &Path) -> Result<Self, ConfigError> {
+        let file: File = toml::from_str(text).map_err(|error| at(name, text, error.span(), error.message().to_owned()))?;
+        let topology = match &file.topology {
+            None => Topology::yancheng(),
+            Some(place) => read_topology(&base.join(place))?,
+        };
+        let profile = file
+            .profile
+            .map(|id| match topology.profile(id.get_ref()) {
+                Some(profile) => Ok(profile.profile.clone()),
+                None => {
+                    let known: Vec<&str> = topology.profiles.iter().map(|profile| profile.profile.id.as_str()).collect();
+                    let message = format!("no profile is called \"{}\"; there are {}", id.get_ref(), known.join(", "));
+                    Err(at(name, text, Some(id.span()), message))
+                }
+            })
+            .transpose()?;
+        let span = |key: &str, given: Option<Spanned<Nanos>>, default: Nanos, range: Range<i64>| match given {
+            None => Ok(default),
+            Some(span) if range.contains(&span.get_ref().0) => Ok(*span.get_ref()),
+            Some(span) => {
+                let (least, most) = (Nanos(range.start), Nanos(range.end));
+                Err(at(name, text, Some(span.span()), format!("{key} lies between {least} and {most}")))
+            }
+        };
+        // A year of grace or a millennium of retention are slips of the unit, not wishes.
+        let grace = span("grace", file.grace, GRACE, 0..Nanos::from_secs(3_600).0)?;
+        let keep = span("keep", file.keep, KEEP, Nanos::from_secs(60).0..Nanos::from_secs(20 * 366 * 86_400).0)?;
+        Ok(Self {
+            topology,
+            state: base.join(file.state),
+            intake: file.intake,
+            http: file.http,
+            ca: base.join(file.ca),
+            certificate: base.join(file.certificate),
+            key: base.join(file.key),
+            grace,
+            profile,
+            aligned_to: Timestamp(file.aligned_to_ns.unwrap_or(0)),
+            keep,
+        })
+    }
+}
+
+fn at(name: &str, text: &str, span: Option<Range<usize>>, message: String) -> ConfigError {
+    let before = text.get(..span.map_or(0, |span| span.start)).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or(before).chars().count() + 1;
+    ConfigError::At { file: name.to_owned(), line, column, message }
+}
+
+fn read_text(file: &Path) -> Result<String, ConfigError> {
+    let fault = |source| ConfigError::Read { file: file.to_owned(), source };
+    if fs::metadata(file).map_err(fault)?.len() > FILE_OCTETS_MAX {
+        return Err(ConfigError::TooLarge { file: file.to_owned() });
+    }
+    fs::read_to_string(file).map_err(fault)
+}
+
+/// A topology from one file, or from every `*.toml` of a directory.
+fn read_topology(place: &Path) -> Result<Topology, ConfigError> {
+    let fault = |source| ConfigError::Read { file: place.to_owned(), source };
+    let mut files = vec![place.to_owned()];
+    if fs::metadata(place).map_err(fault)?.is_dir() {
+        let entries = fs::read_dir(place).map_err(fault)?.collect::<Result<Vec<_>, _>>().map_err(fault)?;
+        files = entries.into_iter().map(|entry| entry.path()).filter(|file| file.extension().is_some_and(|e| e == "toml")).collect();
+    }
+    let mut texts = Vec::new();
+    for file in files {
+        texts.push((file.display().to_string(), read_text(&file)?));
+    }
+    let sources: Vec<Source<'_>> = texts.iter().map(|(name, text)| Source { name, text }).collect();
+    match Topology::parse(&sources) {
+        Ok(checked) => Ok(checked.topology),
+        Err(found) => Err(ConfigError::Topology { name: place.display().to_string(), source: Box::new(found) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "state = \"var\"\nintake = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n\
+                        ca = \"ca.pem\"\ncertificate = \"c.pem\"\nkey = \"k.pem\"\n";
+
+    #[track_caller]
+    fn refused(text: &str, expected: &str) {
+        let error = Config::parse("owl.toml", text, Path::new("/etc/owl")).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_said_has_a_default_and_files_are_relative_to_the_file() {
+        let config = Config::parse("owl.toml", GOOD, Path::new("/etc/owl")).unwrap();
+        assert_eq!((config.grace, config.keep, config.aligned_to), (GRACE, KEEP, Timestamp(0)));
+        assert_eq!(config.state, Path::new("/etc/owl/var"));
+        assert!(config.profile.is_none() && !config.topology.paths().is_empty());
+        let lab = format!("{GOOD}profile = \"lab\"\ngrace = \"500ms\"\n");
+        let config = Config::parse("owl.toml", &lab, Path::new("")).unwrap();
+        assert_eq!((config.profile, config.grace), (Some(Profile::lab()), Nanos::from_millis(500)));
+    }
+
+    #[test]
+    fn an_error_says_where_it_is() {
+        refused(&format!("{GOOD}colour = 1\n"), "owl.toml:7:1: unknown field `colour`");
+        refused(&format!("{GOOD}profile = \"best\"\n"), "owl.toml:7:11: no profile is called \"best\"");
+        refused(&format!("{GOOD}keep = \"1s\"\n"), "owl.toml:7:8: keep lies between");
+        refused(&format!("{GOOD}grace = 3 s\n"), "owl.toml:7:");
+        refused("state = \"x\"\n", "missing field");
+        refused(&format!("{GOOD}topology = \"nowhere\"\n"), "cannot read /etc/owl/nowhere");
+    }
+}

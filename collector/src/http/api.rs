@@ -1,0 +1,261 @@
+//! The JSON API: verdicts, probes, and what is stored.
+//!
+//! Times are nanoseconds since 1970 (UTC), spans nanoseconds. The largest `i64`
+//! stands for an infinite delay: that of a lost packet.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use owl_measure::clock::{BoundBasis, ClockSource, ClockStatus};
+use owl_measure::delay::OneWayDelay;
+use owl_measure::time::{Nanos, Timestamp};
+use owl_measure::verdict::{EvidenceClass, Quantile};
+use owl_measure::words::Lang;
+use serde::{Deserialize, Serialize};
+
+use super::{Failed, PageQuery, Web, json, language};
+use crate::judgement::{Judgement, NoDataWhy, Percentile};
+use crate::live::{LivePath, Table};
+use crate::now::now;
+use crate::page::Zone;
+use crate::store::{HistoryQuery, ProbeRows};
+
+/// Verdicts in one answer, unless fewer are asked for.
+const LIMIT_DEFAULT: usize = 1_000;
+const LIMIT_MAX: usize = 10_000;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct VerdictsQuery {
+    path: Option<String>,
+    /// Nanoseconds since 1970, or RFC 3339.
+    since: Option<String>,
+    limit: Option<usize>,
+    lang: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Verdicts<'a> {
+    generated_at_ns: Timestamp,
+    simulated: bool,
+    verdicts: Vec<View<'a>>,
+}
+
+/// A path with its verdict; the verdict's fields are absent before the first one.
+#[derive(Serialize)]
+struct View<'a> {
+    path: &'a str,
+    from: &'a str,
+    to: &'a str,
+    from_site: &'a str,
+    to_site: &'a str,
+    from_carrier: &'a str,
+    to_carrier: &'a str,
+    /// The path class.
+    class: &'a str,
+    target_ns: Nanos,
+    profile: &'a str,
+    /// One of its two probes says that delays or clocks are injected.
+    simulated: bool,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    verdict: Option<VerdictView<'a>>,
+}
+
+#[derive(Serialize)]
+struct VerdictView<'a> {
+    state: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+    /// A sentence on the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a NoDataWhy>,
+    /// The class of the evidence, when decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<EvidenceClass>,
+    quantile: Quantile,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delay: Option<OneWayDelay>,
+    window_start_ns: Timestamp,
+    window_ns: Nanos,
+    judged_at_ns: Timestamp,
+    /// The window is one of the last few: the verdict tells of the present.
+    current: bool,
+    sent: u64,
+    received: u64,
+    lost: u64,
+    late: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock_error_bound_ns: Option<Nanos>,
+    percentiles: &'a [Percentile],
+}
+
+/// What a verdict is told with.
+struct Teller<'a> {
+    lang: Lang,
+    zone: &'a Zone,
+    now: Timestamp,
+    grace: Nanos,
+}
+
+impl Teller<'_> {
+    fn view<'a>(&self, table: &Table, live: &'a LivePath, judgement: Option<&'a Judgement>) -> View<'a> {
+        let path = &live.path;
+        let simulated = |probe: &str| table.probes.get(probe).is_some_and(crate::live::LiveProbe::simulated);
+        View {
+            path: &path.id,
+            from: path.from.as_str(),
+            to: path.to.as_str(),
+            from_site: path.from_site.as_str(),
+            to_site: path.to_site.as_str(),
+            from_carrier: path.from_carrier.as_str(),
+            to_carrier: path.to_carrier.as_str(),
+            class: path.class.as_str(),
+            target_ns: judgement.map_or(path.target, |judgement| judgement.verdict.target),
+            profile: judgement.map_or(&path.profile.id, |judgement| &judgement.profile),
+            simulated: simulated(path.from.as_str()) || simulated(path.to.as_str()),
+            verdict: judgement.map(|judgement| self.verdict(judgement)),
+        }
+    }
+
+    fn verdict<'a>(&self, judgement: &'a Judgement) -> VerdictView<'a> {
+        let verdict = &judgement.verdict;
+        let why = judgement.why.as_ref().map(|why| why.sentence(self.lang, |at| self.zone.instant(at)));
+        VerdictView {
+            state: verdict.state.code(),
+            reason: verdict.reason.map(|reason| reason.code()),
+            detail: why.or_else(|| verdict.reason.map(|reason| reason.sentence(self.lang).to_owned())),
+            why: judgement.why.as_ref(),
+            evidence: verdict.class,
+            quantile: judgement.quantile,
+            delay: verdict.delay,
+            window_start_ns: judgement.window_start,
+            window_ns: judgement.window,
+            judged_at_ns: judgement.judged_at,
+            current: judgement.is_current(self.now, self.grace),
+            sent: verdict.sent,
+            received: verdict.received,
+            lost: judgement.lost,
+            late: judgement.late,
+            clock_error_bound_ns: judgement.clock_error_bound,
+            percentiles: &judgement.percentiles,
+        }
+    }
+}
+
+/// `GET /api/v1/verdicts`: the latest of every path, or with `path` or `since` those of the past, newest first.
+pub(super) async fn verdicts(
+    State(web): State<Arc<Web>>,
+    query: Result<Query<VerdictsQuery>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Failed> {
+    let Query(query) = query.map_err(|rejection| Failed::Query(rejection.body_text()))?;
+    let now = now();
+    let lang = language(&PageQuery { lang: query.lang }, &headers);
+    let teller = Teller { lang, zone: &web.zone, now, grace: web.grace };
+    if query.path.is_none() && query.since.is_none() {
+        let table = web.live.read();
+        let verdicts = table.paths.iter().map(|live| teller.view(&table, live, live.latest.as_ref())).collect();
+        return Ok(json(&Verdicts { generated_at_ns: now, simulated: table.simulated(), verdicts }));
+    }
+    if query.path.as_ref().is_some_and(|path| web.live.read().path(path).is_none()) {
+        return Err(Failed::Unknown);
+    }
+    let since = query.since.as_deref().map_or(Ok(Timestamp(i64::MIN)), instant)?;
+    let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        return Err(Failed::Query(format!("limit lies between 1 and {LIMIT_MAX}")));
+    }
+    let history = web
+        .ask(move |reader| reader.history(HistoryQuery { path: query.path.as_deref(), since, limit }))
+        .await?;
+    let table = web.live.read();
+    let verdicts = history
+        .iter()
+        .filter_map(|judgement| Some(teller.view(&table, table.path(&judgement.path)?, Some(judgement))))
+        .collect();
+    Ok(json(&Verdicts { generated_at_ns: now, simulated: table.simulated(), verdicts }))
+}
+
+fn instant(text: &str) -> Result<Timestamp, Failed> {
+    if let Ok(ns) = text.parse() {
+        return Ok(Timestamp(ns));
+    }
+    let parsed: jiff::Timestamp = text.parse().map_err(|_| {
+        Failed::Query("since is a number of nanoseconds since 1970, or a time such as 2026-11-23T08:00:00+08:00".into())
+    })?;
+    Ok(Timestamp(i64::try_from(parsed.as_nanosecond()).unwrap_or(i64::MAX)))
+}
+
+#[derive(Serialize)]
+struct Probes<'a> {
+    generated_at_ns: Timestamp,
+    simulated: bool,
+    probes: Vec<ProbeView<'a>>,
+}
+
+#[derive(Serialize)]
+struct ProbeView<'a> {
+    probe: &'a str,
+    site: &'a str,
+    carrier: &'a str,
+    connected: bool,
+    simulated: bool,
+    software: Option<&'a str>,
+    epoch: Option<u64>,
+    stored_sequence: u64,
+    called_at_ns: Option<Timestamp>,
+    reported_at_ns: Option<Timestamp>,
+    clock: Option<ClockView>,
+}
+
+#[derive(Serialize)]
+struct ClockView {
+    source: ClockSource,
+    status: ClockStatus,
+    bound_ns: Option<Nanos>,
+    basis: Option<BoundBasis>,
+}
+
+/// `GET /api/v1/probes`: every probe of the topology, and what it last said.
+pub(super) async fn probes(State(web): State<Arc<Web>>) -> Response {
+    let table = web.live.read();
+    let probes = table.probes.values().map(|live| ProbeView {
+        probe: &live.id,
+        site: &live.site,
+        carrier: &live.carrier,
+        connected: live.connections > 0,
+        simulated: live.simulated(),
+        software: live.caller.as_ref().map(|caller| caller.software.as_str()),
+        epoch: live.caller.as_ref().map(|caller| caller.epoch),
+        stored_sequence: live.stored,
+        called_at_ns: live.caller.as_ref().map(|caller| caller.called_at),
+        reported_at_ns: live.reported_at,
+        clock: live.clock.as_ref().map(|(clock, _)| ClockView {
+            source: clock.source,
+            status: clock.status,
+            bound_ns: live.clock_bound(),
+            basis: clock.bound.map(|(_, basis)| basis),
+        }),
+    });
+    json(&Probes { generated_at_ns: now(), simulated: table.simulated(), probes: probes.collect() })
+}
+
+#[derive(Serialize)]
+struct Stored {
+    generated_at_ns: Timestamp,
+    /// Reports in the store.
+    reports: u64,
+    probes: Vec<ProbeRows>,
+}
+
+/// `GET /api/v1/store`: what is stored, counted in the store itself.
+pub(super) async fn store(State(web): State<Arc<Web>>) -> Result<Response, Failed> {
+    let probes = web.ask(|reader| reader.probe_rows()).await?;
+    let reports = probes.iter().map(|probe| probe.rows).sum();
+    Ok(json(&Stored { generated_at_ns: now(), reports, probes }))
+}

@@ -1,0 +1,375 @@
+//! Where probes call: QUIC with mutual TLS, one stream a connection.
+//!
+//! A probe says hello, gets its plan, and sends batches of reports; each is
+//! acknowledged after it is on the disk. Who a probe is, its certificate says;
+//! it may report on the paths that begin at it and on no others. A stranger
+//! costs a counter and no line of log.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use owl_measure::report::{FromCollector, FromProbe, Hello, Report, ReportBatch, VERSION};
+use owl_measure::time::{Nanos, Timestamp};
+use owl_topology::{ProbeId, Topology};
+use prost::Message as _;
+use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, TransportConfig, VarInt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, info, warn};
+
+use crate::config::Config;
+use crate::frame::{self, FrameError};
+use crate::identity::{self, IdentityError};
+use crate::live::{Caller, Live};
+use crate::metrics::Own;
+use crate::now::now;
+use crate::store::{Admitted, Arrival, Store, Work};
+
+/// Connections that one probe may hold: a live one, and old ones that nobody has noticed to be dead.
+const CONNECTIONS_A_PROBE: usize = 4;
+/// Connections above those of the topology's probes, for callers who are not known yet.
+const STRANGERS_MAX: usize = 64;
+/// From the first packet to the hello.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// A connection that is silent for longer is dead.
+const IDLE: Duration = Duration::from_secs(30);
+/// How often a quiet connection shows that it is not.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// Between two attempts to store a batch that the store refused.
+const STORE_AGAIN: Duration = Duration::from_secs(1);
+/// How long a refusal waits for being read.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// A report from further in the future than this is from a clock that cannot be used, and a window that would stay open.
+const FUTURE_MAX: Nanos = Nanos::from_secs(60);
+/// No interval of a report is longer.
+const INTERVAL_MAX: Nanos = Nanos::from_secs(3_600);
+/// Characters of a probe's software that are kept.
+const SOFTWARE_MAX: usize = 64;
+/// Least time between two lines of log about refused strangers.
+const STRANGER_LINE: Nanos = Nanos::from_secs(60);
+/// Octets that a connection may have under way: two of the largest messages.
+const WINDOW_OCTETS: u32 = 2 * owl_measure::report::MESSAGE_OCTETS_MAX as u32;
+
+/// The intake cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum IntakeError {
+    /// The certificates cannot be used.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The address is taken, or not ours.
+    #[error("cannot bind UDP {address}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What every connection needs to know.
+struct Desk {
+    /// The encoded plan of each probe.
+    plans: HashMap<String, Vec<u8>>,
+    /// The paths of the topology.
+    paths: HashSet<String>,
+    keep: Nanos,
+    store: Store,
+    live: Arc<Live>,
+    own: Arc<Own>,
+    refused_line_at: AtomicI64,
+}
+
+pub(crate) struct Intake {
+    endpoint: Endpoint,
+    desk: Arc<Desk>,
+    room: Arc<Semaphore>,
+}
+
+/// Why a connection ends.
+#[derive(Debug, thiserror::Error)]
+enum CallError {
+    #[error("{0}")]
+    Refused(String),
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error("cannot write to the stream")]
+    Write(#[from] quinn::WriteError),
+    #[error("the connection is gone")]
+    Connection(#[from] quinn::ConnectionError),
+    #[error("nothing was said in time")]
+    Silent,
+}
+
+impl Intake {
+    pub(crate) fn bind(config: &Config, store: Store, live: Arc<Live>, own: Arc<Own>) -> Result<Self, IntakeError> {
+        let mut quic = quinn::ServerConfig::with_crypto(Arc::new(identity::server_config(config)?));
+        quic.transport_config(Arc::new(transport()));
+        let topology = &config.topology;
+        let room = topology.probes.len() * CONNECTIONS_A_PROBE + STRANGERS_MAX;
+        quic.max_incoming(STRANGERS_MAX);
+        let endpoint = Endpoint::server(quic, config.intake)
+            .map_err(|source| IntakeError::Bind { address: config.intake, source })?;
+        let paths = live.read().paths.iter().map(|live| live.path.id.clone()).collect();
+        let desk = Desk {
+            plans: plans(topology),
+            paths,
+            keep: config.keep,
+            store,
+            live,
+            own,
+            refused_line_at: AtomicI64::new(i64::MIN),
+        };
+        Ok(Self { endpoint, desk: Arc::new(desk), room: Arc::new(Semaphore::new(room)) })
+    }
+
+    /// Where probes can call.
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+        self.endpoint.local_addr()
+    }
+
+    /// Takes calls until `stop` is done, then ends those that are open.
+    pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
+        let Self { endpoint, desk, room } = self;
+        let mut calls = JoinSet::new();
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                // Ended calls leave the set as they end, so it is never larger than the room.
+                Some(_) = calls.join_next(), if !calls.is_empty() => {}
+                incoming = endpoint.accept() => {
+                    let Some(incoming) = incoming else { break };
+                    match Arc::clone(&room).try_acquire_owned() {
+                        Ok(place) => { calls.spawn(Arc::clone(&desk).answer(incoming, place)); }
+                        Err(_) => {
+                            desk.refuse("no place is left");
+                            incoming.refuse();
+                        }
+                    }
+                }
+            }
+        }
+        endpoint.close(VarInt::from_u32(0), b"the collector stops");
+        calls.shutdown().await;
+        let _ = timeout(FAREWELL, endpoint.wait_idle()).await;
+    }
+}
+
+fn plans(topology: &Topology) -> HashMap<String, Vec<u8>> {
+    let ids = topology.probes.iter().map(|probe| &probe.id);
+    ids.filter_map(|id: &ProbeId| Some((id.to_string(), topology.plan(id)?.encode_to_vec()))).collect()
+}
+
+fn transport() -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    transport
+        .max_concurrent_bidi_streams(VarInt::from_u32(1))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .datagram_receive_buffer_size(None)
+        .stream_receive_window(VarInt::from_u32(WINDOW_OCTETS))
+        .receive_window(VarInt::from_u32(WINDOW_OCTETS))
+        .send_window(u64::from(WINDOW_OCTETS))
+        .keep_alive_interval(Some(KEEP_ALIVE))
+        .max_idle_timeout(Some(IDLE.try_into().expect("30 s is within QUIC's 2^62 ms")));
+    transport
+}
+
+/// A probe's connection, counted while it lasts.
+struct Presence<'a> {
+    live: &'a Live,
+    probe: &'a str,
+}
+
+impl<'a> Presence<'a> {
+    /// `None` when the probe holds as many connections as it may.
+    fn enter(live: &'a Live, probe: &'a str) -> Option<Self> {
+        let mut table = live.write();
+        let entry = table.probes.get_mut(probe)?;
+        if entry.connections >= CONNECTIONS_A_PROBE {
+            return None;
+        }
+        entry.connections += 1;
+        drop(table);
+        Some(Self { live, probe })
+    }
+}
+
+impl Drop for Presence<'_> {
+    fn drop(&mut self) {
+        if let Some(entry) = self.live.write().probes.get_mut(self.probe) {
+            entry.connections = entry.connections.saturating_sub(1);
+        }
+    }
+}
+
+impl Desk {
+    /// Counts a refused caller, and says so at most once a minute.
+    fn refuse(&self, why: &str) {
+        self.own.refused.inc();
+        let (last, now) = (self.refused_line_at.load(Ordering::Relaxed), now().0);
+        let due = now.saturating_sub(last) >= STRANGER_LINE.0;
+        if due && self.refused_line_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            warn!(why, "a caller was refused; others may be refused in the next minute without a line");
+        }
+    }
+
+    async fn answer(self: Arc<Self>, incoming: Incoming, _place: OwnedSemaphorePermit) {
+        // A forged source address gets no handshake: it has to answer from there first.
+        if !incoming.remote_address_validated() {
+            if incoming.retry().is_err() {
+                self.refuse("its address cannot be validated");
+            }
+            return;
+        }
+        let connection = match timeout(HANDSHAKE, async { incoming.accept()?.await }).await {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(error)) => return self.refuse(&error.to_string()),
+            Err(_) => return self.refuse("no handshake in time"),
+        };
+        let Some(probe) = identity::caller(&connection) else {
+            connection.close(VarInt::from_u32(1), b"the certificate names nobody");
+            return self.refuse("its certificate names nobody");
+        };
+        let opened = timeout(HANDSHAKE, async {
+            let (send, mut receive) = connection.accept_bi().await?;
+            let hello = frame::read(&mut receive).await?.ok_or(CallError::Silent)?;
+            Ok::<_, CallError>((send, receive, hello))
+        });
+        let (mut send, mut receive, hello) = match opened.await.unwrap_or(Err(CallError::Silent)) {
+            Ok(opened) => opened,
+            Err(error) => {
+                connection.close(VarInt::from_u32(1), error.to_string().as_bytes());
+                return self.refuse(&error.to_string());
+            }
+        };
+        let hello = match self.known(&probe, &hello) {
+            Ok(hello) => hello,
+            Err(why) => {
+                self.refuse(&why);
+                return farewell(&connection, &mut send, why).await;
+            }
+        };
+        let Some(_presence) = Presence::enter(&self.live, &probe) else {
+            let why = format!("the probe {probe} holds {CONNECTIONS_A_PROBE} connections already");
+            self.refuse(&why);
+            return farewell(&connection, &mut send, why).await;
+        };
+        info!(probe, software = hello.software, simulated = hello.simulated, "a probe called");
+        // A wait for the store ends with the connection that it is for.
+        let outcome = tokio::select! {
+            outcome = self.serve(&probe, &hello, &mut send, &mut receive) => outcome,
+            gone = connection.closed() => Err(gone.into()),
+        };
+        match outcome {
+            Ok(()) => info!(probe, "a probe hung up"),
+            Err(CallError::Refused(why)) => {
+                warn!(probe, why, "a probe was refused");
+                farewell(&connection, &mut send, why).await;
+            }
+            Err(error) => {
+                info!(probe, %error, "a call ended");
+                connection.close(VarInt::from_u32(1), error.to_string().as_bytes());
+            }
+        }
+    }
+
+    /// The hello of a caller whose certificate names `probe`; otherwise why it is refused.
+    fn known(&self, probe: &str, octets: &[u8]) -> Result<Hello, String> {
+        let hello = match FromProbe::decode(octets) {
+            Ok(FromProbe::Hello(hello)) => hello,
+            Ok(FromProbe::Batch(_)) => return Err("a call begins with a hello".into()),
+            Err(error) => return Err(error.to_string()),
+        };
+        if hello.version != VERSION {
+            return Err(format!("this collector speaks version {VERSION} of the contract, not {}", hello.version));
+        }
+        if hello.probe != probe {
+            return Err(format!("the certificate is {probe}'s"));
+        }
+        if !self.plans.contains_key(probe) {
+            return Err(format!("the topology has no probe {probe}"));
+        }
+        Ok(hello)
+    }
+
+    async fn serve(
+        &self,
+        probe: &str,
+        hello: &Hello,
+        send: &mut SendStream,
+        receive: &mut RecvStream,
+    ) -> Result<(), CallError> {
+        let software = hello.software.chars().filter(|c| !c.is_control()).take(SOFTWARE_MAX).collect();
+        let caller = Caller { epoch: hello.epoch, software, simulated: hello.simulated, called_at: now() };
+        self.write(|| Work::Call { probe: probe.to_owned(), caller: caller.clone() }).await;
+        let plan = self.plans.get(probe).cloned().unwrap_or_default();
+        frame::write(send, &FromCollector::Plan(plan).encode()).await?;
+        while let Some(octets) = frame::read(receive).await? {
+            let batch = match FromProbe::decode(&octets) {
+                Ok(FromProbe::Batch(batch)) => batch,
+                Ok(FromProbe::Hello(_)) => return Err(CallError::Refused("a hello is said once".into())),
+                Err(error) => return Err(CallError::Refused(error.to_string())),
+            };
+            drop(octets);
+            if i64::try_from(batch.first_sequence.saturating_add(batch.reports.len() as u64)).is_err() {
+                return Err(CallError::Refused("a sequence number that nobody can have reached".into()));
+            }
+            if batch.epoch != hello.epoch {
+                return Err(CallError::Refused("a batch of another epoch than the hello's".into()));
+            }
+            let arrival = self.admit(probe, batch, now());
+            let stored = self.write(|| Work::Arrival(arrival.clone())).await;
+            frame::write(send, &FromCollector::Stored(stored).encode()).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes until it is written. While the store refuses, the probe hears nothing and keeps its reports.
+    async fn write(&self, work: impl Fn() -> Work) -> u64 {
+        loop {
+            match self.store.write(work()).await {
+                Ok(answer) => return answer,
+                Err(refused) => debug!(%refused, "trying again"),
+            }
+            sleep(STORE_AGAIN).await;
+        }
+    }
+
+    /// Sorts out what may not be stored.
+    fn admit(&self, probe: &str, batch: ReportBatch, received_at: Timestamp) -> Arrival {
+        let own = |report: &Report| {
+            let (start, length) = (report.summary.start, report.summary.length);
+            let from_here = report.path.split_once('~').is_some_and(|(from, _)| from == probe);
+            let in_time = start >= received_at - self.keep && start + length <= received_at + FUTURE_MAX;
+            from_here && in_time && length <= INTERVAL_MAX && self.paths.contains(&report.path)
+        };
+        let admit = |report: Report| own(&report).then(|| Admitted { body: report.encode(), report });
+        Arrival {
+            probe: probe.to_owned(),
+            epoch: batch.epoch,
+            first_sequence: batch.first_sequence,
+            received_at,
+            reports: batch.reports.into_iter().map(admit).collect(),
+        }
+    }
+}
+
+/// Says why, and closes once that was read or nobody reads it.
+async fn farewell(connection: &Connection, send: &mut SendStream, why: String) {
+    let message = FromCollector::Refusal(why.clone()).encode();
+    let said = async {
+        frame::write(send, &message).await.ok()?;
+        send.finish().ok()?;
+        send.stopped().await.ok()
+    };
+    let _ = timeout(FAREWELL, said).await;
+    connection.close(VarInt::from_u32(1), why.as_bytes());
+}
+
+#[cfg(test)]
+mod tests;

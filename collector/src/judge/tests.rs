@@ -1,0 +1,160 @@
+use std::sync::mpsc;
+
+use owl_measure::time::{Nanos, Timestamp};
+use owl_measure::verdict::{Profile, State};
+use owl_topology::Topology;
+
+use super::*;
+use crate::live::Caller;
+use crate::metrics::Own;
+use crate::store::{Admitted, Arrival, WriterThread};
+use crate::testing::{Link, QUIET, SECOND, report_of};
+
+const OUT: &str = "yannan-ct~supercomputing-ct";
+const BACK: &str = "supercomputing-ct~yannan-ct";
+const OTHER: &str = "yannan-ct~binhaigang-ct";
+
+struct Court {
+    judge: Judge,
+    live: Arc<Live>,
+    sequence: u64,
+    _writer: WriterThread,
+    _directory: tempfile::TempDir,
+}
+
+/// A judge that has been there since `watching_since_s`, with windows of ten seconds and three of grace.
+fn court(watching_since_s: i64) -> Court {
+    let directory = tempfile::tempdir().unwrap();
+    let live = Arc::new(Live::new(&Topology::yancheng(), Some(&Profile::lab())));
+    let windowing = Windowing::of(&live, Timestamp(0));
+    let (store, writer) = Store::open(directory.path(), windowing.clone(), &live, &Arc::new(Own::new())).unwrap();
+    let since = Timestamp(watching_since_s * SECOND);
+    let judge = Judge::new(store, Arc::clone(&live), windowing, Nanos::from_secs(3), since).unwrap();
+    Court { judge, live, sequence: 1, _writer: writer, _directory: directory }
+}
+
+impl Court {
+    /// Reports on ten seconds of `path`, received at `received_s`.
+    fn receive(&mut self, path: &str, start_s: i64, link: Link, received_s: i64) {
+        let probe = path.split('~').next().unwrap().to_owned();
+        let reports: Vec<_> = (start_s..start_s + 10)
+            .map(|second| {
+                let report = report_of(path, second, link);
+                Some(Admitted { body: report.encode(), report })
+            })
+            .collect();
+        let first_sequence = self.sequence;
+        self.sequence += reports.len() as u64;
+        let received_at = Timestamp(received_s * SECOND);
+        let caller = Caller { epoch: 1, software: "t".into(), simulated: false, called_at: received_at };
+        self.judge.store.write_blocking(Work::Call { probe: probe.clone(), caller }).unwrap();
+        self.judge.store.write_blocking(Work::Arrival(Arrival { probe, epoch: 1, first_sequence, received_at, reports })).unwrap();
+    }
+
+    fn round(&mut self, now_s: i64) {
+        self.judge.round(Timestamp(now_s * SECOND)).unwrap();
+    }
+
+    fn latest(&self, path: &str) -> Option<Judgement> {
+        self.live.read().path(path).unwrap().latest.clone()
+    }
+
+    #[track_caller]
+    fn stands(&self, path: &str, start_s: i64, state: State, reason: Option<Reason>) -> Judgement {
+        let judgement = self.latest(path).expect("a verdict");
+        let got = (judgement.window_start, judgement.verdict.state, judgement.verdict.reason);
+        assert_eq!(got, (Timestamp(start_s * SECOND), state, reason), "{judgement:?}");
+        judgement
+    }
+}
+
+#[test]
+fn a_window_is_judged_once_its_end_and_the_grace_have_passed() {
+    let mut court = court(0);
+    court.receive(OUT, 0, QUIET, 11);
+    court.round(12);
+    assert_eq!(court.latest(OUT), None);
+    court.round(13);
+    let judgement = court.stands(OUT, 0, State::Met, None);
+    assert_eq!((judgement.verdict.sent, judgement.verdict.received, judgement.seat), (100, 100, Some(Seat::Own)));
+    assert_eq!(judgement.clock_error_bound, Some(Nanos(20_000)));
+    let p95 = judgement.percentile(Quantile::P95).unwrap();
+    assert!(p95.one_way.lo <= Nanos(700_000) && Nanos(700_000) <= p95.one_way.hi, "{p95:?}");
+    assert!(p95.round_trip.lo <= Nanos(1_500_000) && Nanos(1_500_000) <= p95.round_trip.hi, "{p95:?}");
+}
+
+#[test]
+fn the_way_back_is_judged_from_the_far_session_when_its_own_is_missing() {
+    let mut court = court(0);
+    court.receive(OUT, 0, Link { backward: 1_500_000, ..QUIET }, 11);
+    court.round(13);
+    let judgement = court.stands(BACK, 0, State::Undecided, Some(Reason::Clock));
+    assert_eq!(judgement.seat, Some(Seat::Opposite));
+    court.receive(BACK, 0, Link { forward: 1_500_000, ..QUIET }, 14);
+    court.round(15);
+    assert_eq!(court.stands(BACK, 0, State::Missed, None).seat, Some(Seat::Own));
+}
+
+#[test]
+fn nothing_measured_is_a_verdict_with_its_reason_and_no_bad_mark() {
+    let mut court = court(0);
+    court.receive(OUT, 0, QUIET, 9);
+    court.round(13);
+    let why = |court: &Court, path| court.stands(path, 0, State::Undecided, Some(Reason::NoData)).why;
+    let silent = NoDataWhy::ProbeSilent { probe: "yannan-ct".into(), since: Timestamp(9 * SECOND) };
+    assert_eq!(why(&court, OTHER), Some(silent));
+    assert_eq!(why(&court, "binhaigang-ct~yannan-ct"), Some(NoDataWhy::NotStarted { probe: "binhaigang-ct".into() }));
+    court.receive(OUT, 10, QUIET, 21);
+    court.round(23);
+    let why = court.stands(OTHER, 10, State::Undecided, Some(Reason::NoData)).why;
+    assert_eq!(why, Some(NoDataWhy::NotReported { probe: "yannan-ct".into() }));
+}
+
+#[test]
+fn late_reports_bring_a_window_before_the_judge_again() {
+    let mut court = court(0);
+    court.round(13);
+    court.stands(OUT, 0, State::Undecided, Some(Reason::NoData));
+    court.receive(OUT, 0, QUIET, 14);
+    court.round(14);
+    court.stands(OUT, 0, State::Met, None);
+    court.stands(OTHER, 0, State::Undecided, Some(Reason::NoData));
+}
+
+#[test]
+fn a_window_that_nobody_watched_is_judged_only_from_what_arrives() {
+    let mut court = court(95);
+    court.receive(OUT, 0, QUIET, 96);
+    court.round(104);
+    court.stands(OUT, 0, State::Met, None);
+    assert_eq!(court.latest(OTHER), None, "the collector was not there to hear it");
+    court.round(113);
+    court.stands(OTHER, 100, State::Undecided, Some(Reason::NoData));
+}
+
+#[test]
+fn a_clock_that_lies_is_believed_on_none_of_its_probes_paths() {
+    let mut court = court(0);
+    court.receive(OUT, 0, Link { ahead: 3_000_000, ..QUIET }, 11);
+    court.round(13);
+    court.stands(OUT, 0, State::Undecided, Some(Reason::Contradiction));
+}
+
+#[test]
+fn a_clock_that_jumps_ahead_by_years_costs_one_round() {
+    let mut court = court(0);
+    court.round(10 * 366 * 86_400);
+    court.round(10 * 366 * 86_400 + 10);
+    assert!(court.judge.dockets[0].next >= Timestamp(10 * 366 * 86_400 * SECOND));
+}
+
+#[test]
+fn the_judge_ends_when_it_is_no_longer_wanted() {
+    let court = court(0);
+    let (stop, stopped) = mpsc::channel();
+    let Court { judge, _writer: writer, .. } = court;
+    let thread = std::thread::spawn(move || judge.run(&stopped));
+    drop(stop);
+    thread.join().unwrap();
+    writer.join();
+}

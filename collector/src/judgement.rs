@@ -1,0 +1,170 @@
+//! A verdict with what was known when it was made.
+//!
+//! What a page, the API and the metrics tell of a window comes from here, so
+//! they cannot disagree. It is kept as JSON, one row a path and window.
+
+use owl_measure::delay::OneWayDelay;
+use owl_measure::distribution::Bounds;
+use owl_measure::time::{Nanos, Timestamp};
+use owl_measure::verdict::{Quantile, Verdict};
+use owl_measure::words::Lang;
+use serde::{Deserialize, Serialize};
+
+/// Windows after which a judgement is too old to be shown as the present one.
+const CURRENT_WINDOWS: i64 = 3;
+
+/// The verdict on one path in one window.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Judgement {
+    /// The path, `FROM~TO`.
+    pub(crate) path: String,
+    /// The statistical profile by which it was judged.
+    pub(crate) profile: String,
+    /// The quantile that was held against the target.
+    pub(crate) quantile: Quantile,
+    /// When the window began.
+    #[serde(rename = "window_start_ns")]
+    pub(crate) window_start: Timestamp,
+    /// How long it is.
+    #[serde(rename = "window_ns")]
+    pub(crate) window: Nanos,
+    /// When the judge spoke; a window is judged again when reports come late.
+    #[serde(rename = "judged_at_ns")]
+    pub(crate) judged_at: Timestamp,
+    /// The verdict itself.
+    #[serde(flatten)]
+    pub(crate) verdict: Verdict,
+    /// Why nothing was measured, when nothing was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) why: Option<NoDataWhy>,
+    /// The median, the 95th and the 99th percentile; empty when nothing was measured.
+    pub(crate) percentiles: Vec<Percentile>,
+    /// How far the difference of the two clocks may be off, as they claim; `None` when one of them claims nothing.
+    #[serde(rename = "clock_error_bound_ns", skip_serializing_if = "Option::is_none")]
+    pub(crate) clock_error_bound: Option<Nanos>,
+    /// Whose packets were judged; `None` when there were none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) seat: Option<Seat>,
+    /// Packets known to be lost in the judged direction.
+    pub(crate) lost: u64,
+    /// Packets that came back after the loss threshold.
+    pub(crate) late: u64,
+}
+
+/// From which end a path was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Seat {
+    /// By the session of the path itself, forward.
+    Own,
+    /// By the session of the opposite path, backward, because the own one did not report.
+    Opposite,
+}
+
+/// One percentile over the packets sent, in one window; 9223372036854775807 ns (the largest `i64`) stands for a
+/// delay without bound, which is the delay of a lost packet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Percentile {
+    /// Which one.
+    pub(crate) quantile: Quantile,
+    /// The interval of its one-way delay, with the clocks' claims where they stand.
+    pub(crate) one_way: OneWayDelay,
+    /// Between which its round-trip delay lies.
+    pub(crate) round_trip: Span,
+    /// Between which its raw one-way difference lies: two uncorrected clocks, no delay.
+    pub(crate) raw: Span,
+}
+
+/// Two ends of an interval that needs no clock claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Span {
+    /// No smaller than this.
+    #[serde(rename = "lo_ns")]
+    pub(crate) lo: Nanos,
+    /// No larger than this.
+    #[serde(rename = "hi_ns")]
+    pub(crate) hi: Nanos,
+}
+
+impl From<Option<Bounds>> for Span {
+    /// A rank that is not among the packets that came back is a lost packet.
+    fn from(bounds: Option<Bounds>) -> Self {
+        bounds.map_or(Self { lo: Nanos::MAX, hi: Nanos::MAX }, |bounds| Self { lo: bounds.at_least, hi: bounds.at_most })
+    }
+}
+
+/// Why a window holds no measurement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub(crate) enum NoDataWhy {
+    /// The probe has never called.
+    NotStarted {
+        /// Which one.
+        probe: String,
+    },
+    /// The probe has called before, and reports nothing now.
+    ProbeSilent {
+        /// Which one.
+        probe: String,
+        /// When its last reports came.
+        #[serde(rename = "since_ns")]
+        since: Timestamp,
+    },
+    /// The probe reports other paths, but not this one: it may follow an older plan.
+    NotReported {
+        /// Which one.
+        probe: String,
+    },
+    /// The session was up and sent nothing.
+    NothingSent {
+        /// The probe that should have sent.
+        probe: String,
+    },
+    /// Packets were sent, and none came back; nobody knows which way they were lost.
+    NoReplies {
+        /// How many.
+        sent: u64,
+    },
+}
+
+impl NoDataWhy {
+    /// One sentence for a person; `time` writes an instant.
+    pub(crate) fn sentence(&self, lang: Lang, time: impl Fn(Timestamp) -> String) -> String {
+        match self {
+            Self::NotStarted { probe } => {
+                lang.pick(format!("the probe {probe} has never called"), format!("探针 {probe} 从未上报"))
+            }
+            Self::ProbeSilent { probe, since } => {
+                let since = time(*since);
+                lang.pick(format!("the probe {probe} is silent since {since}"), format!("探针 {probe} 自 {since} 起无上报"))
+            }
+            Self::NotReported { probe } => lang.pick(
+                format!("the probe {probe} reports other paths but not this one; its plan may be old"),
+                format!("探针 {probe} 上报了其他路径,但没有这一条;其计划可能是旧的"),
+            ),
+            Self::NothingSent { probe } => {
+                lang.pick(format!("the probe {probe} sent no packets"), format!("探针 {probe} 没有发送报文"))
+            }
+            Self::NoReplies { sent } => {
+                lang.pick(format!("{sent} packets sent, no reply"), format!("已发送 {sent} 个报文,无一返回"))
+            }
+        }
+    }
+}
+
+impl Judgement {
+    /// When the window ended.
+    pub(crate) fn window_end(&self) -> Timestamp {
+        self.window_start + self.window
+    }
+
+    /// Whether this still tells of the present: no more than three windows and the judge's patience have passed.
+    pub(crate) fn is_current(&self, now: Timestamp, grace: Nanos) -> bool {
+        now - self.window_end() <= self.window.times(CURRENT_WINDOWS) + grace
+    }
+
+    /// One of its percentiles.
+    pub(crate) fn percentile(&self, quantile: Quantile) -> Option<&Percentile> {
+        self.percentiles.iter().find(|percentile| percentile.quantile == quantile)
+    }
+}

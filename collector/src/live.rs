@@ -1,0 +1,129 @@
+//! What the collector knows at this moment, in memory.
+//!
+//! A cache of the store that can be rebuilt from it, plus who is connected. The
+//! writer changes it right after a commit, so nothing is shown that could still
+//! be lost. Pages, API and metrics read it and nothing else.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use owl_measure::clock::ClockState;
+use owl_measure::time::{Nanos, Timestamp};
+use owl_measure::verdict::Profile;
+use owl_topology::{Path, Topology};
+
+use crate::judgement::Judgement;
+use crate::totals::Totals;
+
+/// A judged path.
+#[derive(Debug)]
+pub(crate) struct LivePath {
+    pub(crate) path: Path,
+    pub(crate) totals: Totals,
+    pub(crate) reported_at: Option<Timestamp>,
+    pub(crate) latest: Option<Judgement>,
+}
+
+/// What a probe said when it called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Caller {
+    pub(crate) epoch: u64,
+    pub(crate) software: String,
+    pub(crate) simulated: bool,
+    pub(crate) called_at: Timestamp,
+}
+
+/// A probe of the topology.
+#[derive(Debug)]
+pub(crate) struct LiveProbe {
+    pub(crate) id: String,
+    pub(crate) site: String,
+    pub(crate) carrier: String,
+    pub(crate) connections: usize,
+    pub(crate) caller: Option<Caller>,
+    pub(crate) stored: u64,
+    pub(crate) reported_at: Option<Timestamp>,
+    /// Its clock in its last report; unknown after a restart until the next one.
+    pub(crate) clock: Option<(ClockState, Timestamp)>,
+}
+
+impl LiveProbe {
+    /// What the clock claimed at the end of the last reported interval.
+    pub(crate) fn clock_bound(&self) -> Option<Nanos> {
+        self.clock.as_ref().and_then(|(clock, at)| clock.bound_at(*at))
+    }
+
+    pub(crate) fn simulated(&self) -> bool {
+        self.caller.as_ref().is_some_and(|caller| caller.simulated)
+    }
+}
+
+/// Everything at this moment. Its size is the topology's: nobody else's name gets in.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) paths: Vec<LivePath>,
+    pub(crate) probes: BTreeMap<String, LiveProbe>,
+    by_id: HashMap<String, usize>,
+    /// Why the store refuses, while it does.
+    pub(crate) store_failure: Option<String>,
+}
+
+impl Table {
+    pub(crate) fn path(&self, id: &str) -> Option<&LivePath> {
+        self.by_id.get(id).map(|&index| &self.paths[index])
+    }
+
+    pub(crate) fn path_mut(&mut self, id: &str) -> Option<&mut LivePath> {
+        self.by_id.get(id).map(|&index| &mut self.paths[index])
+    }
+
+    /// Whether some probe says that its delays or clocks are injected.
+    pub(crate) fn simulated(&self) -> bool {
+        self.probes.values().any(LiveProbe::simulated)
+    }
+}
+
+/// The table behind its lock. A holder never waits for anything while it holds it.
+#[derive(Debug)]
+pub(crate) struct Live(RwLock<Table>);
+
+impl Live {
+    /// Everything of a topology, with nothing known yet; `profile` replaces every path's own.
+    pub(crate) fn new(topology: &Topology, profile: Option<&Profile>) -> Self {
+        let paths: Vec<LivePath> = topology
+            .paths()
+            .into_iter()
+            .map(|mut path| {
+                if let Some(profile) = profile {
+                    path.profile = profile.clone();
+                }
+                LivePath { path, totals: Totals::default(), reported_at: None, latest: None }
+            })
+            .collect();
+        let by_id = paths.iter().enumerate().map(|(index, live)| (live.path.id.clone(), index)).collect();
+        let probes = topology.probes.iter().map(|probe| {
+            let live = LiveProbe {
+                id: probe.id.to_string(),
+                site: probe.site.to_string(),
+                carrier: probe.carrier.to_string(),
+                connections: 0,
+                caller: None,
+                stored: 0,
+                reported_at: None,
+                clock: None,
+            };
+            (live.id.clone(), live)
+        });
+        let probes = probes.collect();
+        Self(RwLock::new(Table { paths, probes, by_id, store_failure: None }))
+    }
+
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Table> {
+        // Every change is a plain assignment, so a table left by a panicking holder is still whole.
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Table> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,106 @@
+//! The one table of metric names: kind, labels, unit, help.
+//!
+//! docs/metrics.md adds to each its RFC, its formula and its error; a test
+//! keeps the two in step. Base units only: seconds, ratios and counts.
+
+/// What Prometheus must know of a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+}
+
+impl Kind {
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+        }
+    }
+}
+
+/// One metric.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Metric {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) labels: &'static [&'static str],
+    #[cfg_attr(not(test), expect(dead_code, reason = "the text format 0.0.4 has no units; docs/metrics.md has"))]
+    pub(crate) unit: &'static str,
+    pub(crate) help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($id:ident = $kind:ident $name:literal [$($label:literal),*] $unit:literal $help:literal;)*) => {
+        $(pub(crate) const $id: Metric =
+            Metric { name: $name, kind: Kind::$kind, labels: &[$($label),*], unit: $unit, help: $help };)*
+        /// Every metric, in the order of docs/metrics.md.
+        #[cfg(test)]
+        pub(crate) const ALL: &[Metric] = &[$($id),*];
+    };
+}
+
+metrics! {
+    SIMULATED = Gauge "owl_simulated" [] "flag"
+        "1 when delays or clocks are injected by a lab: then nothing here is a measurement of a network.";
+    PATH_INFO = Gauge "owl_path_info" ["path", "class", "from_probe", "to_probe", "from_site", "to_site", "from_carrier", "to_carrier"] "flag"
+        "1 for each judged path, with its two ends.";
+    PATH_TARGET = Gauge "owl_path_target_seconds" ["path", "class"] "seconds"
+        "Target of the one-way delay.";
+    PATH_FLOOR = Gauge "owl_path_light_floor_seconds" ["path", "class"] "seconds"
+        "Least one-way delay that light in vacuum allows between the two sites.";
+    PATH_VERDICT = Gauge "owl_path_verdict" ["path", "class", "state"] "flag"
+        "1 for the state of the latest judged window (met, missed, undecided), 0 for the others.";
+    PATH_REASON = Gauge "owl_path_undecided_reason" ["path", "class", "reason"] "flag"
+        "1 for the reason why the latest window is undecided, 0 for the others; all 0 when it is decided.";
+    PATH_ONE_WAY = Gauge "owl_path_one_way_delay_seconds" ["path", "class", "percentile", "bound"] "seconds"
+        "Bounds of a percentile of the one-way delay over the packets sent, latest judged window.";
+    PATH_ROUND_TRIP = Gauge "owl_path_round_trip_delay_seconds" ["path", "class", "percentile", "bound"] "seconds"
+        "Bounds of a percentile of the round-trip delay over the packets sent, latest judged window.";
+    PATH_CLOCK = Gauge "owl_path_clock_error_bound_seconds" ["path", "class"] "seconds"
+        "How far the difference of the path's two clocks may be off, as they claim, latest judged window.";
+    PATH_WINDOW = Gauge "owl_path_window_end_timestamp_seconds" ["path", "class"] "seconds"
+        "End of the latest judged window, since 1970.";
+    PATH_SENT = Counter "owl_path_packets_sent_total" ["path", "class"] "packets"
+        "Test packets sent.";
+    PATH_RECEIVED = Counter "owl_path_packets_received_total" ["path", "class"] "packets"
+        "Test packets that came back within the loss threshold.";
+    PATH_LOST = Counter "owl_path_packets_lost_total" ["path", "class", "direction"] "packets"
+        "Test packets that never came back, by the direction in which they were lost.";
+    PATH_LATE = Counter "owl_path_packets_late_total" ["path", "class"] "packets"
+        "Test packets that came back after the loss threshold.";
+    PATH_SKIPPED = Counter "owl_path_packets_skipped_total" ["path", "class"] "packets"
+        "Send times that the probe let go by unused; nothing was sent, nothing is lost.";
+    PATH_DUPLICATED = Counter "owl_path_packets_duplicated_total" ["path", "class", "direction"] "packets"
+        "Second and later copies of test packets.";
+    PATH_REORDERED = Counter "owl_path_packets_reordered_total" ["path", "class", "direction"] "packets"
+        "Test packets that were overtaken.";
+    PATH_WITHIN = Counter "owl_path_within_target_total" ["path", "class", "direction", "target"] "packets"
+        "Test packets whose raw one-way difference or round trip was at most the target, counted exactly; no verdict, the clocks are not in it.";
+    PATH_REPORTED = Gauge "owl_path_last_report_timestamp_seconds" ["path", "class"] "seconds"
+        "When the collector stored the last report of the path, since 1970.";
+    PROBE_INFO = Gauge "owl_probe_info" ["probe", "site", "carrier", "software", "simulated"] "flag"
+        "1 for each probe that has called, with its software.";
+    PROBE_UP = Gauge "owl_probe_up" ["probe"] "flag"
+        "1 while the probe is connected.";
+    PROBE_CLOCK = Gauge "owl_probe_clock_error_bound_seconds" ["probe"] "seconds"
+        "How far the probe's clock may be from UTC, as it claimed in its last report.";
+    PROBE_REPORTED = Gauge "owl_probe_last_report_timestamp_seconds" ["probe"] "seconds"
+        "When the collector stored the last batch of the probe, since 1970.";
+    BUILD_INFO = Gauge "owl_collector_build_info" ["version"] "flag"
+        "1, with the version of this collector.";
+    STORE_UP = Gauge "owl_collector_store_up" [] "flag"
+        "1 while the store takes what it is given, 0 while it refuses (nothing is acknowledged then).";
+    REPORTS = Counter "owl_collector_reports_total" ["result"] "reports"
+        "Reports that came, by what became of them: stored, duplicate, rejected.";
+    GAPS = Counter "owl_collector_sequence_gaps_total" [] "gaps"
+        "Gaps in the sequence numbers of a probe: its spool overflowed and reports are missing.";
+    MISSING = Counter "owl_collector_reports_missing_total" [] "reports"
+        "Reports that are missing in those gaps.";
+    VERDICTS = Counter "owl_collector_verdicts_total" ["state"] "verdicts"
+        "Verdicts written, also those written again.";
+    REFUSED = Counter "owl_collector_handshakes_refused_total" [] "handshakes"
+        "Connections refused before a probe was known: strangers, wrong names, too many at once.";
+}

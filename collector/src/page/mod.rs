@@ -1,0 +1,133 @@
+//! The pages: HTML and SVG made here, readable without script or colour.
+
+mod chart;
+mod matrix;
+mod overview;
+mod path;
+mod say;
+
+use std::sync::LazyLock;
+
+use jiff::tz::TimeZone;
+use maud::{DOCTYPE, Markup, html};
+use owl_measure::time::{Nanos, Timestamp};
+use owl_measure::words::Lang;
+use owl_topology::Topology;
+use sha2::{Digest as _, Sha256};
+
+pub(crate) use overview::overview;
+pub(crate) use path::path;
+
+use crate::live::Table;
+
+/// The style sheet.
+pub(crate) const STYLE: &str = include_str!("style.css");
+/// Its route; any version is answered with the present one.
+pub(crate) const STYLE_ROUTE: &str = "/assets/{style}";
+/// Its address: a new text has a new one, so a browser may keep the old for ever.
+static STYLE_ADDRESS: LazyLock<String> = LazyLock::new(|| {
+    let hash: String = Sha256::digest(STYLE).iter().take(8).map(|octet| format!("{octet:02x}")).collect();
+    format!("/assets/style-{hash}.css")
+});
+/// Seconds after which a page asks for itself again.
+const REFRESH_S: u32 = 10;
+
+/// The time zone in which instants are shown.
+#[derive(Debug, Clone)]
+pub(crate) struct Zone(TimeZone);
+
+impl Zone {
+    /// By its IANA name; UTC for a name that nobody knows.
+    pub(crate) fn named(name: &str) -> Self {
+        Self(TimeZone::get(name).unwrap_or(TimeZone::UTC))
+    }
+
+    fn format(&self, at: Timestamp, format: &str) -> String {
+        jiff::Timestamp::from_nanosecond(i128::from(at.0))
+            .map(|instant| instant.to_zoned(self.0.clone()).strftime(format).to_string())
+            .unwrap_or_default()
+    }
+
+    /// `2026-11-23 14:05:10 +08:00`
+    pub(crate) fn instant(&self, at: Timestamp) -> String {
+        self.format(at, "%Y-%m-%d %H:%M:%S %:z")
+    }
+
+    /// `14:05:10`
+    fn clock(&self, at: Timestamp) -> String {
+        self.format(at, "%H:%M:%S")
+    }
+}
+
+/// What every page is made with.
+pub(crate) struct Frame<'a> {
+    pub(crate) lang: Lang,
+    pub(crate) topology: &'a Topology,
+    pub(crate) zone: &'a Zone,
+    pub(crate) now: Timestamp,
+    pub(crate) grace: Nanos,
+    pub(crate) started_at: Timestamp,
+}
+
+impl Frame<'_> {
+    /// An address of ours in the language of this page.
+    fn address(&self, path: &str) -> String {
+        format!("{path}?lang={}", self.lang.tag())
+    }
+
+    fn path_address(&self, id: &str) -> String {
+        self.address(&format!("/paths/{id}"))
+    }
+
+    /// A whole page at `here`.
+    fn page(&self, table: &Table, here: &str, title: &str, body: &Markup) -> Markup {
+        let lang = self.lang;
+        let other = lang.pick(Lang::Zh, Lang::En);
+        html! {
+            (DOCTYPE)
+            html lang=(lang.tag()) {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta http-equiv="refresh" content=(REFRESH_S);
+                    title { (title) " · owl" }
+                    link rel="stylesheet" href=(*STYLE_ADDRESS);
+                }
+                body {
+                    header.top {
+                        a.brand href=(self.address("/")) { "owl" }
+                        span.network { (self.topology.name) }
+                        nav aria-label=(lang.pick("Language", "语言")) {
+                            a href=(format!("{here}?lang={}", other.tag())) lang=(other.tag()) hreflang=(other.tag()) {
+                                (other.pick("English", "中文"))
+                            }
+                        }
+                    }
+                    @if table.simulated() {
+                        p.banner role="note" {
+                            strong { "⚠ " (lang.pick("Delays and clocks are simulated", "时延与时钟均为模拟")) }
+                            " — " (lang.pick("a lab, not a measurement of any network", "这是实验环境,不是对真实网络的测量"))
+                        }
+                    }
+                    @if let Some(failure) = &table.store_failure {
+                        p.banner.failure role="alert" {
+                            strong { "✗ " (lang.pick("The store refuses", "存储拒绝写入")) } ": " (failure)
+                        }
+                    }
+                    main { (body) }
+                    footer {
+                        (lang.pick("As of", "截至")) " "
+                        time { (self.zone.instant(self.now)) }
+                        " · " (lang.pick("renewed every 10 s", "每 10 秒刷新"))
+                        " · " (lang.pick("topology", "拓扑")) " " code { (self.topology.generation.get(..12).unwrap_or_default()) }
+                        " · owl " (env!("CARGO_PKG_VERSION"))
+                        " · " a href="/metrics" { "metrics" } " · " a href="/api/v1/verdicts" { "JSON" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! The page of one path: the verdict, what it rests on, and its past.
+
+use maud::{Markup, html};
+use owl_measure::verdict::Quantile;
+
+use super::Frame;
+use super::chart::chart;
+use super::matrix::{carriers, ends};
+use super::say::{Standing, basis, evidence, limits, ms, target};
+use crate::judgement::{Judgement, Span};
+use crate::live::{LivePath, Table};
+
+/// Windows that are listed in words beside the chart.
+const ROWS: usize = 30;
+
+/// The page of one path; `history` is newest first.
+pub(crate) fn path(frame: &Frame<'_>, table: &Table, live: &LivePath, history: &[Judgement]) -> Markup {
+    let lang = frame.lang;
+    let judgement = frame.current(live);
+    let standing = Standing::of(judgement);
+    let id = &live.path.id;
+    let title = format!("{} ({})", ends(frame, &live.path), carriers(&live.path));
+    let back = format!("{}~{}", live.path.to, live.path.from);
+    let body = html! {
+        p.trail {
+            a href=(frame.address("/")) { (lang.pick("Overview", "总览")) }
+            @if table.path(&back).is_some() { " · " a href=(frame.path_address(&back)) { (lang.pick("the way back", "反向路径")) } }
+        }
+        h1 { (title) }
+        p.verdict class=(standing.style()) {
+            b { (standing.sign()) " " (standing.word(lang)) } " — " (frame.sentence(judgement))
+        }
+        (facts(frame, live, judgement))
+        h2 { (lang.pick("One-way delay over time", "单向时延变化")) }
+        (chart(frame, history, live.path.target))
+        (windows(frame, history))
+    };
+    frame.page(table, &format!("/paths/{id}"), &title, &body)
+}
+
+fn facts(frame: &Frame<'_>, live: &LivePath, judgement: Option<&Judgement>) -> Markup {
+    let lang = frame.lang;
+    let path = &live.path;
+    let row = |name: &'static str, value: String| html! { div { dt { (name) } dd { (value) } } };
+    let p = |percentile: Quantile| format!("p{}", percentile.as_f64() * 100.0);
+    html! {
+        dl.facts {
+            (row(lang.pick("Path", "路径"), path.id.clone()))
+            (row(lang.pick("Carriers", "运营商"), format!("{} → {}", frame.carrier(&path.from_carrier), frame.carrier(&path.to_carrier))))
+            (row(lang.pick("Target", "目标"), target(path.target)))
+            (row(
+                lang.pick("Judged by", "判定规则"),
+                lang.pick(
+                    format!("profile {}: {} of {}", path.profile.id, p(path.profile.quantile), path.profile.interval),
+                    format!("规则 {}:每 {} 的 {}", path.profile.id, path.profile.interval, p(path.profile.quantile)),
+                ),
+            ))
+            (row(
+                lang.pick("Light floor", "光速下限"),
+                lang.pick(
+                    format!("{} ({:.1} km great circle, light in vacuum)", ms(path.floor_forward), path.great_circle_km),
+                    format!("{}(大圆距离 {:.1} km,真空光速)", ms(path.floor_forward), path.great_circle_km),
+                ),
+            ))
+            @if let Some(judgement) = judgement {
+                @if let Some(delay) = judgement.verdict.delay {
+                    (row(
+                        lang.pick("Interval", "区间"),
+                        format!("{} … {} ({})", ms(delay.lo), ms(delay.hi), basis(delay.basis, lang)),
+                    ))
+                }
+                @if let Some(class) = judgement.verdict.class {
+                    (row(lang.pick("Evidence", "证据等级"), format!("{}: {}", class.code(), evidence(class, lang))))
+                }
+                (row(lang.pick("What limits certainty", "确定性受限于"), limits(judgement, lang)))
+                (row(
+                    lang.pick("Packets", "报文"),
+                    lang.pick(
+                        format!(
+                            "{} sent, {} received, {} lost this way, {} late",
+                            judgement.verdict.sent, judgement.verdict.received, judgement.lost, judgement.late
+                        ),
+                        format!(
+                            "发送 {},收到 {},本方向丢失 {},迟到 {}",
+                            judgement.verdict.sent, judgement.verdict.received, judgement.lost, judgement.late
+                        ),
+                    ),
+                ))
+                (row(
+                    lang.pick("Window", "窗口"),
+                    format!("{} … {}", frame.zone.instant(judgement.window_start), frame.zone.clock(judgement.window_end())),
+                ))
+            }
+        }
+    }
+}
+
+/// The same as the chart, as text.
+fn windows(frame: &Frame<'_>, history: &[Judgement]) -> Markup {
+    let lang = frame.lang;
+    let span = |span: Option<Span>| span.map_or_else(|| "–".into(), |span| format!("{} … {}", ms(span.lo), ms(span.hi)));
+    html! {
+        div.wide tabindex="0" role="region" aria-label=(lang.pick("Windows", "窗口")) {
+            table {
+                caption { (lang.pick("The last windows, newest first: bounds of the one-way delay", "最近的窗口(新的在前):单向时延的上下界")) }
+                thead {
+                    tr {
+                        th scope="col" { (lang.pick("Begin", "开始")) }
+                        th scope="col" { (lang.pick("Verdict", "判定")) }
+                        th scope="col" { "p50" } th scope="col" { "p95" } th scope="col" { "p99" }
+                        th scope="col" { (lang.pick("Round trip p95", "往返 p95")) }
+                        th scope="col" { (lang.pick("Sent", "发送")) } th scope="col" { (lang.pick("Received", "收到")) }
+                        th scope="col" { (lang.pick("In words", "说明")) }
+                    }
+                }
+                tbody {
+                    @for judgement in history.iter().take(ROWS) {
+                        @let standing = Standing::of(Some(judgement));
+                        @let one_way = |quantile| judgement.percentile(quantile).map(|p| Span { lo: p.one_way.lo, hi: p.one_way.hi });
+                        tr {
+                            th scope="row" { (frame.zone.clock(judgement.window_start)) }
+                            td { b class=(standing.style()) { (standing.sign()) } " " (standing.word(lang)) }
+                            td.n { (span(one_way(Quantile::P50))) }
+                            td.n { (span(one_way(Quantile::P95))) }
+                            td.n { (span(one_way(Quantile::P99))) }
+                            td.n { (span(judgement.percentile(Quantile::P95).map(|p| p.round_trip))) }
+                            td.n { (judgement.verdict.sent) }
+                            td.n { (judgement.verdict.received) }
+                            td { (frame.sentence(Some(judgement))) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The store: reports once, what they count, and the verdicts on them.
+//!
+//! SQLite with a write-ahead log, synchronised at every commit. One thread
+//! writes; whoever reads opens a connection of its own. What is said to be
+//! stored is on the disk.
+
+mod reader;
+mod writer;
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+
+use owl_measure::report::Report;
+use owl_measure::time::{Nanos, Timestamp};
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::judgement::Judgement;
+use crate::live::{Caller, Live};
+use crate::metrics::Own;
+pub(crate) use reader::{Dirty, HistoryQuery, ProbeRows, Reader};
+use writer::Writer;
+
+/// Orders that wait for the writer; when it is full, whoever brings one more waits (back-pressure up to the probes).
+const ORDERS_MAX: usize = 64;
+/// The version of schema.sql.
+const SCHEMA_VERSION: i64 = 1;
+/// How long a connection waits for another one's lock.
+const BUSY: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// A store that cannot be opened or read.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The state directory cannot be made or locked.
+    #[error("cannot use the state directory {directory}")]
+    Directory {
+        /// The directory.
+        directory: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another collector holds it.
+    #[error("cannot use the state directory {directory}: another collector holds it")]
+    Held {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// SQLite refuses.
+    #[error("cannot use the store {file}")]
+    Database {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// The file was made by another version.
+    #[error("cannot use the store {file}: its schema is version {found}, and this collector knows version {SCHEMA_VERSION}")]
+    Version {
+        /// The file.
+        file: PathBuf,
+        /// Its version.
+        found: i64,
+    },
+    /// A row does not hold what was written there.
+    #[error("cannot read the store {file}: a row of {table} is damaged")]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// The table.
+        table: &'static str,
+    },
+}
+
+/// The writer did not commit; nothing of the order is in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the store refuses")]
+pub(crate) struct Refused;
+
+/// How judged windows lie in time: what a report makes dirty.
+#[derive(Debug, Clone)]
+pub(crate) struct Windowing {
+    /// The distinct window lengths of the judged paths.
+    pub(crate) lengths: Vec<Nanos>,
+    /// From where windows are counted.
+    pub(crate) aligned_to: Timestamp,
+}
+
+impl Windowing {
+    pub(crate) fn of(live: &Live, aligned_to: Timestamp) -> Self {
+        let mut lengths: Vec<Nanos> = live.read().paths.iter().map(|live| live.path.profile.interval).collect();
+        lengths.sort_unstable();
+        lengths.dedup();
+        Self { lengths, aligned_to }
+    }
+}
+
+/// A report that may be stored, and its octets.
+#[derive(Debug, Clone)]
+pub(crate) struct Admitted {
+    pub(crate) report: Report,
+    pub(crate) body: Vec<u8>,
+}
+
+/// A batch as it came; a rejected report leaves an empty place, because its number is used up all the same.
+#[derive(Debug, Clone)]
+pub(crate) struct Arrival {
+    pub(crate) probe: String,
+    pub(crate) epoch: u64,
+    pub(crate) first_sequence: u64,
+    pub(crate) received_at: Timestamp,
+    pub(crate) reports: Vec<Option<Admitted>>,
+}
+
+/// What can be written.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// A probe called. Answers up to where its epoch is stored.
+    Call { probe: String, caller: Caller },
+    /// Reports came. Answers up to where the probe's epoch is stored now.
+    Arrival(Arrival),
+    /// The judge spoke on a window. Answers 0.
+    Verdicts { judgements: Vec<Judgement>, seen: Option<Dirty> },
+    /// What is older may go. Answers how many rows went; more may be left while it is not 0.
+    Retain { before: Timestamp },
+}
+
+struct Order {
+    work: Work,
+    reply: oneshot::Sender<Result<u64, Refused>>,
+}
+
+/// The store, for everyone who wants something written or read.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    file: Arc<Path>,
+    orders: mpsc::Sender<Order>,
+}
+
+/// The thread that writes; it ends once every [`Store`] is gone and all orders are done.
+#[derive(Debug)]
+pub(crate) struct WriterThread {
+    thread: thread::JoinHandle<()>,
+    /// Held open for its lock.
+    _lock: File,
+}
+
+impl WriterThread {
+    /// Waits for the last commit. The caller has dropped every [`Store`].
+    pub(crate) fn join(self) {
+        if self.thread.join().is_err() {
+            tracing::error!("the store's writer panicked");
+        }
+    }
+}
+
+impl Store {
+    /// Opens or makes the store in `directory`, fills `live` from it and starts its writer.
+    pub(crate) fn open(
+        directory: &Path,
+        windowing: Windowing,
+        live: &Arc<Live>,
+        own: &Arc<Own>,
+    ) -> Result<(Self, WriterThread), StoreError> {
+        let fault = |source| StoreError::Directory { directory: directory.to_owned(), source };
+        fs::create_dir_all(directory).map_err(fault)?;
+        let lock = File::create(directory.join("lock")).map_err(fault)?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => StoreError::Held { directory: directory.to_owned() },
+            TryLockError::Error(source) => fault(source),
+        })?;
+        let file = directory.join("owl.sqlite");
+        let writer = Writer::open(&file, windowing, Arc::clone(live), Arc::clone(own))?;
+        let (orders, receiver) = mpsc::channel(ORDERS_MAX);
+        let thread = thread::Builder::new().name("store".into()).spawn(move || writer.run(receiver)).map_err(fault)?;
+        Ok((Self { file: file.into(), orders }, WriterThread { thread, _lock: lock }))
+    }
+
+    /// Has something written; returns after the commit.
+    pub(crate) async fn write(&self, work: Work) -> Result<u64, Refused> {
+        let (reply, answer) = oneshot::channel();
+        self.orders.send(Order { work, reply }).await.map_err(|_| Refused)?;
+        answer.await.map_err(|_| Refused)?
+    }
+
+    /// The same from a plain thread.
+    pub(crate) fn write_blocking(&self, work: Work) -> Result<u64, Refused> {
+        let (reply, answer) = oneshot::channel();
+        self.orders.blocking_send(Order { work, reply }).map_err(|_| Refused)?;
+        answer.blocking_recv().map_err(|_| Refused)?
+    }
+
+    /// A connection of its own for someone who reads.
+    pub(crate) fn reader(&self) -> Result<Reader, StoreError> {
+        Reader::open(&self.file)
+    }
+}
+
+fn connect(file: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+    let fault = |source| StoreError::Database { file: file.to_owned(), source };
+    let connection = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(fault)?;
+    connection.busy_timeout(BUSY).map_err(fault)?;
+    Ok(connection)
+}
+
+/// The bits of an epoch as SQLite's signed integer.
+fn epoch_column(epoch: u64) -> i64 {
+    i64::from_ne_bytes(epoch.to_ne_bytes())
+}
+
+#[cfg(test)]
+mod tests;

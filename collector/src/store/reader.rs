@@ -1,0 +1,207 @@
+//! Those who read.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use owl_measure::report::Report;
+use owl_measure::time::{Nanos, Timestamp};
+use owl_measure::verdict::SessionWindow;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
+use serde::Serialize;
+
+use super::{StoreError, connect};
+use crate::judgement::Judgement;
+use crate::live::{Caller, Live};
+use crate::totals::Totals;
+
+/// Reports of one path that one window takes in; a probe that sends more of them is judged by the first.
+const REPORTS_A_SESSION_MAX: usize = 4_096;
+
+/// A window with reports that no verdict has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Dirty {
+    pub(crate) length: Nanos,
+    pub(crate) start: Timestamp,
+    /// Grows with every change, so a verdict clears only what it has seen.
+    pub(crate) version: i64,
+}
+
+/// Which verdicts of a path are wanted, newest first.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HistoryQuery<'a> {
+    /// The path; all of them without one.
+    pub(crate) path: Option<&'a str>,
+    /// Windows that begin then or later.
+    pub(crate) since: Timestamp,
+    /// How many at most.
+    pub(crate) limit: usize,
+}
+
+/// What the store holds of one probe.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct ProbeRows {
+    pub(crate) probe: String,
+    pub(crate) epoch: u64,
+    pub(crate) stored_sequence: u64,
+    pub(crate) rows: u64,
+}
+
+/// A connection that only reads.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    file: PathBuf,
+    connection: Connection,
+}
+
+impl Reader {
+    pub(super) fn open(file: &Path) -> Result<Self, StoreError> {
+        Ok(Self { connection: connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?, file: file.to_owned() })
+    }
+
+    fn fault(&self, source: rusqlite::Error) -> StoreError {
+        StoreError::Database { file: self.file.clone(), source }
+    }
+
+    fn rows<T>(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(|e| self.fault(e))?;
+        let rows = statement.query_map(params, read).map_err(|e| self.fault(e))?;
+        rows.collect::<rusqlite::Result<Vec<T>>>().map_err(|e| self.fault(e))
+    }
+
+    /// Fills a table of what is live from the store; returns all totals, also of paths that are judged no more.
+    pub(super) fn fill(&self, live: &Live) -> Result<HashMap<String, Totals>, StoreError> {
+        let mut totals: HashMap<String, Totals> = HashMap::new();
+        let counters = self.rows("SELECT path, name, value FROM counter", (), |row| {
+            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
+        })?;
+        for (path, name, value) in counters {
+            totals.entry(path).or_default().set(&name, u64::try_from(value).unwrap_or(0));
+        }
+        let callers = self.rows("SELECT probe, epoch, software, simulated, called_at_ns FROM probe", (), |row| {
+            let epoch = epoch_of(row.get(1)?);
+            let called_at = Timestamp(row.get(4)?);
+            Ok((row.get::<_, String>(0)?, Caller { epoch, software: row.get(2)?, simulated: row.get(3)?, called_at }))
+        })?;
+        let acks = self.rows("SELECT probe, epoch, stored, received_at_ns FROM ack", (), |row| {
+            Ok((row.get::<_, String>(0)?, epoch_of(row.get(1)?), row.get::<_, i64>(2)?, Timestamp(row.get(3)?)))
+        })?;
+        let mut table = live.write();
+        for live in &mut table.paths {
+            live.totals = totals.get(&live.path.id).cloned().unwrap_or_default();
+            live.latest = self.latest(&live.path.id, &live.path.profile.id)?;
+        }
+        for (probe, caller) in callers {
+            if let Some(live) = table.probes.get_mut(&probe) {
+                live.caller = Some(caller);
+            }
+        }
+        for (probe, epoch, stored, received_at) in acks {
+            if let Some(live) = table.probes.get_mut(&probe) {
+                live.reported_at = live.reported_at.max(Some(received_at));
+                if live.caller.as_ref().is_some_and(|caller| caller.epoch == epoch) {
+                    live.stored = u64::try_from(stored).unwrap_or(0);
+                }
+            }
+        }
+        Ok(totals)
+    }
+
+    fn latest(&self, path: &str, profile: &str) -> Result<Option<Judgement>, StoreError> {
+        let sql = "SELECT body FROM verdict WHERE path = ?1 AND profile = ?2 ORDER BY window_start_ns DESC LIMIT 1";
+        let body = self
+            .connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| statement.query_row(params![path, profile], |row| row.get::<_, String>(0)).optional())
+            .map_err(|e| self.fault(e))?;
+        body.map(|body| self.judgement(&body)).transpose()
+    }
+
+    fn judgement(&self, body: &str) -> Result<Judgement, StoreError> {
+        serde_json::from_str(body).map_err(|_| StoreError::Damaged { file: self.file.clone(), table: "verdict" })
+    }
+
+    /// The sessions of a window, by path: all reports whose intervals lie wholly inside.
+    pub(crate) fn sessions(&self, start: Timestamp, end: Timestamp) -> Result<HashMap<String, SessionWindow>, StoreError> {
+        let damaged = || StoreError::Damaged { file: self.file.clone(), table: "report" };
+        let sql = "SELECT path, body FROM report WHERE start_ns >= ?1 AND start_ns < ?2 AND start_ns + length_ns <= ?2
+                   ORDER BY path, start_ns, sequence";
+        let mut statement = self.connection.prepare_cached(sql).map_err(|e| self.fault(e))?;
+        let mut rows = statement.query(params![start.0, end.0]).map_err(|e| self.fault(e))?;
+        let mut sessions = HashMap::new();
+        let mut of_path: (String, Vec<Report>) = Default::default();
+        let mut finish = |(path, reports): (String, Vec<Report>)| {
+            if let Some(session) = SessionWindow::of(&reports) {
+                sessions.insert(path, session);
+            }
+        };
+        while let Some(row) = rows.next().map_err(|e| self.fault(e))? {
+            let path: String = row.get(0).map_err(|e| self.fault(e))?;
+            if path != of_path.0 {
+                finish(std::mem::replace(&mut of_path, (path, Vec::new())));
+            }
+            if of_path.1.len() < REPORTS_A_SESSION_MAX {
+                let body = row.get_ref(1).and_then(|value| Ok(value.as_blob()?)).map_err(|e| self.fault(e))?;
+                of_path.1.push(Report::decode(body).map_err(|_| damaged())?);
+            }
+        }
+        finish(of_path);
+        Ok(sessions)
+    }
+
+    /// Windows that no verdict has seen since they changed, and that began before `before`; the oldest first.
+    pub(crate) fn dirty(&self, before: Timestamp, limit: usize) -> Result<Vec<Dirty>, StoreError> {
+        let sql = "SELECT window_ns, window_start_ns, version FROM dirty WHERE window_start_ns + window_ns <= ?1
+                   ORDER BY window_start_ns LIMIT ?2";
+        self.rows(sql, params![before.0, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+            Ok(Dirty { length: Nanos(row.get(0)?), start: Timestamp(row.get(1)?), version: row.get(2)? })
+        })
+    }
+
+    /// The version of one window; `None` when nothing new is in it.
+    pub(crate) fn dirty_window(&self, length: Nanos, start: Timestamp) -> Result<Option<Dirty>, StoreError> {
+        let sql = "SELECT version FROM dirty WHERE window_ns = ?1 AND window_start_ns = ?2";
+        let version = self.rows(sql, params![length.0, start.0], |row| row.get(0))?;
+        Ok(version.first().map(|&version| Dirty { length, start, version }))
+    }
+
+    /// Verdicts of the past, newest first.
+    pub(crate) fn history(&self, query: HistoryQuery<'_>) -> Result<Vec<Judgement>, StoreError> {
+        let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
+        let text = |row: &Row<'_>| row.get::<_, String>(0);
+        let bodies = match query.path {
+            Some(path) => self.rows(
+                "SELECT body FROM verdict WHERE path = ?1 AND window_start_ns >= ?2 ORDER BY window_start_ns DESC LIMIT ?3",
+                params![path, query.since.0, limit],
+                text,
+            ),
+            None => self.rows(
+                "SELECT body FROM verdict WHERE window_start_ns >= ?1 ORDER BY window_start_ns DESC, path LIMIT ?2",
+                params![query.since.0, limit],
+                text,
+            ),
+        }?;
+        bodies.iter().map(|body| self.judgement(body)).collect()
+    }
+
+    /// What is stored of each probe and epoch.
+    pub(crate) fn probe_rows(&self) -> Result<Vec<ProbeRows>, StoreError> {
+        let sql = "SELECT probe, epoch, stored,
+                       (SELECT count(*) FROM report WHERE report.probe = ack.probe AND report.epoch = ack.epoch)
+                   FROM ack ORDER BY probe, received_at_ns";
+        let unsigned = |value: i64| u64::try_from(value).unwrap_or(0);
+        self.rows(sql, (), |row| {
+            let epoch = epoch_of(row.get(1)?);
+            let (stored_sequence, rows) = (unsigned(row.get(2)?), unsigned(row.get(3)?));
+            Ok(ProbeRows { probe: row.get(0)?, epoch, stored_sequence, rows })
+        })
+    }
+}
+
+fn epoch_of(column: i64) -> u64 {
+    u64::from_ne_bytes(column.to_ne_bytes())
+}

@@ -1,0 +1,334 @@
+//! The one that writes.
+//!
+//! Orders that are waiting together are committed together. A commit changes
+//! the store first and what is shown afterwards; a failed one changes neither,
+//! and is logged when it begins and when it is over, not each time.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use owl_measure::time::{Nanos, Timestamp};
+use owl_measure::verdict::State;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, params};
+use tokio::sync::mpsc;
+use tracing::{error, info};
+
+use super::{Admitted, Arrival, Dirty, Order, Reader, Refused, SCHEMA_VERSION, StoreError, Windowing, Work, connect, epoch_column};
+use crate::judgement::Judgement;
+use crate::live::{Caller, Live};
+use crate::metrics::Own;
+use crate::totals::Totals;
+
+/// Orders in one transaction at most.
+const ORDERS_A_COMMIT: usize = 32;
+/// Rows that one retention order removes from a table at most, so that no commit is long.
+const ROWS_A_RETENTION: i64 = 5_000;
+
+pub(super) struct Writer {
+    pub(super) connection: Connection,
+    windowing: Windowing,
+    live: Arc<Live>,
+    own: Arc<Own>,
+    targets: HashMap<String, Nanos>,
+    totals: HashMap<String, Totals>,
+}
+
+/// What became of one arrival.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Taken {
+    stored_to: u64,
+    fresh: Vec<usize>,
+    duplicate: u64,
+    rejected: u64,
+    missing: u64,
+}
+
+/// Of an order that was carried out: the answer, and for arrivals what became of them.
+struct Done {
+    answer: u64,
+    taken: Taken,
+}
+
+impl Done {
+    fn answer(answer: u64) -> Self {
+        Self { answer, taken: Taken::default() }
+    }
+}
+
+impl Writer {
+    pub(super) fn open(file: &Path, windowing: Windowing, live: Arc<Live>, own: Arc<Own>) -> Result<Self, StoreError> {
+        let fault = |source| StoreError::Database { file: file.to_owned(), source };
+        let connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+        // FULL: a commit that was acknowledged survives the loss of power (https://sqlite.org/pragma.html#pragma_synchronous).
+        connection
+            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;")
+            .map_err(fault)?;
+        let version = |connection: &Connection| connection.query_row("PRAGMA user_version", (), |row| row.get::<_, i64>(0));
+        if version(&connection).map_err(fault)? == 0 {
+            let schema = concat!("BEGIN IMMEDIATE;\n", include_str!("schema.sql"), "COMMIT;");
+            connection.execute_batch(schema).map_err(fault)?;
+        }
+        let found = version(&connection).map_err(fault)?;
+        if found != SCHEMA_VERSION {
+            return Err(StoreError::Version { file: file.to_owned(), found });
+        }
+        let totals = Reader::open(file)?.fill(&live)?;
+        let targets = live.read().paths.iter().map(|live| (live.path.id.clone(), live.path.target)).collect();
+        Ok(Self { connection, windowing, live, own, targets, totals })
+    }
+
+    pub(super) fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        let mut waiting = Vec::with_capacity(ORDERS_A_COMMIT);
+        while orders.blocking_recv_many(&mut waiting, ORDERS_A_COMMIT) > 0 {
+            let works: Vec<&Work> = waiting.iter().map(|order| &order.work).collect();
+            let answers = self.commit(&works);
+            for (k, order) in waiting.drain(..).enumerate() {
+                let answer = answers.as_ref().map(|answers| answers[k]).map_err(|refused| *refused);
+                // Who does not wait any longer will ask again; the commit stands.
+                let _ = order.reply.send(answer);
+            }
+        }
+        if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+            error!(%error, "cannot checkpoint the store");
+        }
+    }
+
+    /// Carries out all of them, or none.
+    pub(super) fn commit(&mut self, works: &[&Work]) -> Result<Vec<u64>, Refused> {
+        let mut changed = BTreeMap::new();
+        match self.transact(works, &mut changed) {
+            Ok(done) => {
+                self.totals.extend(changed.iter().map(|(path, totals)| (path.clone(), totals.clone())));
+                Ok(self.show(works, done, changed))
+            }
+            Err(error) => {
+                let mut table = self.live.write();
+                if table.store_failure.is_none() {
+                    error!(%error, "the store refuses; nothing is acknowledged until it takes reports again");
+                }
+                table.store_failure = Some(error.to_string());
+                Err(Refused)
+            }
+        }
+    }
+
+    fn transact(&mut self, works: &[&Work], changed: &mut BTreeMap<String, Totals>) -> rusqlite::Result<Vec<Done>> {
+        let (windowing, targets, totals) = (&self.windowing, &self.targets, &self.totals);
+        let transaction = self.connection.transaction()?;
+        let mut counting = Counting { targets, totals, changed };
+        let done = works
+            .iter()
+            .map(|work| match work {
+                Work::Call { probe, caller } => call(&transaction, probe, caller).map(Done::answer),
+                Work::Arrival(arrival) => {
+                    let taken = take(&transaction, arrival, windowing, &mut counting)?;
+                    Ok(Done { answer: taken.stored_to, taken })
+                }
+                Work::Verdicts { judgements, seen } => judged(&transaction, judgements, *seen).map(|()| Done::answer(0)),
+                Work::Retain { before } => retain(&transaction, *before).map(Done::answer),
+            })
+            .collect::<rusqlite::Result<Vec<Done>>>()?;
+        for (path, totals) in counting.changed.iter() {
+            let mut write = transaction.prepare_cached(
+                "INSERT INTO counter (path, name, value) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (path, name) DO UPDATE SET value = excluded.value",
+            )?;
+            for (name, value) in totals.rows() {
+                write.execute(params![path, name, i64::try_from(value).unwrap_or(i64::MAX)])?;
+            }
+        }
+        transaction.commit()?;
+        Ok(done)
+    }
+
+    /// Shows what was committed, and answers.
+    fn show(&self, works: &[&Work], done: Vec<Done>, changed: BTreeMap<String, Totals>) -> Vec<u64> {
+        let mut table = self.live.write();
+        if table.store_failure.take().is_some() {
+            info!("the store takes reports again");
+        }
+        for (path, totals) in changed {
+            if let Some(live) = table.path_mut(&path) {
+                live.totals = totals;
+            }
+        }
+        let mut answers = Vec::with_capacity(done.len());
+        for (work, done) in works.iter().zip(done) {
+            answers.push(done.answer);
+            match work {
+                Work::Call { probe, caller } => {
+                    if let Some(live) = table.probes.get_mut(probe) {
+                        live.caller = Some(caller.clone());
+                        live.stored = done.answer;
+                    }
+                }
+                Work::Arrival(arrival) => {
+                    let taken = done.taken;
+                    self.own.reports.with_label_values(&["stored"]).inc_by(taken.fresh.len() as u64);
+                    self.own.reports.with_label_values(&["duplicate"]).inc_by(taken.duplicate);
+                    self.own.reports.with_label_values(&["rejected"]).inc_by(taken.rejected);
+                    self.own.gaps.inc_by(u64::from(taken.missing > 0));
+                    self.own.missing.inc_by(taken.missing);
+                    let fresh = || taken.fresh.iter().filter_map(|&index| Some(&arrival.reports[index].as_ref()?.report));
+                    for report in fresh() {
+                        if let Some(live) = table.path_mut(&report.path) {
+                            live.reported_at = Some(arrival.received_at);
+                        }
+                    }
+                    if let Some(live) = table.probes.get_mut(&arrival.probe) {
+                        live.stored = taken.stored_to;
+                        if let Some(last) = fresh().max_by_key(|report| report.summary.start) {
+                            live.reported_at = Some(arrival.received_at);
+                            let end = last.summary.start + last.summary.length;
+                            if live.clock.as_ref().is_none_or(|(_, at)| *at <= end) {
+                                live.clock = Some((last.clock, end));
+                            }
+                        }
+                    }
+                }
+                Work::Verdicts { judgements, .. } => {
+                    for judgement in judgements {
+                        self.own.verdicts.with_label_values(&[judgement.verdict.state.code()]).inc();
+                        if let Some(live) = table.path_mut(&judgement.path) {
+                            let newer = |latest: &Judgement| latest.window_start <= judgement.window_start;
+                            if live.latest.as_ref().is_none_or(newer) {
+                                live.latest = Some(judgement.clone());
+                            }
+                        }
+                    }
+                }
+                Work::Retain { .. } => {}
+            }
+        }
+        answers
+    }
+}
+
+fn call(transaction: &Transaction<'_>, probe: &str, caller: &Caller) -> rusqlite::Result<u64> {
+    transaction.execute(
+        "INSERT INTO probe (probe, epoch, software, simulated, called_at_ns) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (probe) DO UPDATE SET epoch = excluded.epoch, software = excluded.software,
+             simulated = excluded.simulated, called_at_ns = excluded.called_at_ns",
+        params![probe, epoch_column(caller.epoch), caller.software, caller.simulated, caller.called_at.0],
+    )?;
+    stored_to(transaction, probe, caller.epoch)
+}
+
+fn stored_to(transaction: &Transaction<'_>, probe: &str, epoch: u64) -> rusqlite::Result<u64> {
+    let mut read = transaction.prepare_cached("SELECT stored FROM ack WHERE probe = ?1 AND epoch = ?2")?;
+    let stored: Option<i64> = read.query_row(params![probe, epoch_column(epoch)], |row| row.get(0)).optional()?;
+    Ok(stored.map_or(0, |stored| u64::try_from(stored).unwrap_or(0)))
+}
+
+/// Adds up reports; what it changes becomes true with the commit.
+struct Counting<'a> {
+    targets: &'a HashMap<String, Nanos>,
+    totals: &'a HashMap<String, Totals>,
+    changed: &'a mut BTreeMap<String, Totals>,
+}
+
+impl Counting<'_> {
+    fn add(&mut self, report: &owl_measure::report::Report) {
+        let Some(&target) = self.targets.get(&report.path) else { return };
+        let so_far = || self.totals.get(&report.path).cloned().unwrap_or_default();
+        self.changed.entry(report.path.clone()).or_insert_with(so_far).add(report, target);
+    }
+}
+
+fn take(
+    transaction: &Transaction<'_>,
+    arrival: &Arrival,
+    windowing: &Windowing,
+    counting: &mut Counting<'_>,
+) -> rusqlite::Result<Taken> {
+    let (probe, epoch) = (&arrival.probe, epoch_column(arrival.epoch));
+    let before = stored_to(transaction, probe, arrival.epoch)?;
+    let mut taken = Taken { stored_to: before, ..Taken::default() };
+    let mut insert = transaction.prepare_cached(
+        "INSERT OR IGNORE INTO report (path, start_ns, length_ns, probe, epoch, sequence, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    let mut mark = transaction.prepare_cached(
+        "INSERT INTO dirty (window_ns, window_start_ns, version) VALUES (?1, ?2, 1)
+         ON CONFLICT (window_ns, window_start_ns) DO UPDATE SET version = version + 1",
+    )?;
+    let mut windows = std::collections::BTreeSet::new();
+    for (index, place) in arrival.reports.iter().enumerate() {
+        let sequence = arrival.first_sequence.saturating_add(index as u64);
+        let again = sequence <= before;
+        taken.stored_to = taken.stored_to.max(sequence);
+        let Some(Admitted { report, body }) = place else {
+            *(if again { &mut taken.duplicate } else { &mut taken.rejected }) += 1;
+            continue;
+        };
+        let (start, length) = (report.summary.start, report.summary.length);
+        let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
+        if insert.execute(params![report.path, start.0, length.0, probe, epoch, sequence, body])? == 0 {
+            taken.duplicate += 1;
+            continue;
+        }
+        taken.fresh.push(index);
+        counting.add(report);
+        windows.extend(windowing.lengths.iter().map(|&length| (length.0, start.period_start(length, windowing.aligned_to).0)));
+    }
+    for (length, start) in windows {
+        mark.execute(params![length, start])?;
+    }
+    // The spool dropped what lies between: that is counted, and the numbers go on from there.
+    taken.missing = arrival.first_sequence.saturating_sub(before.saturating_add(1));
+    if taken.stored_to > before {
+        transaction
+            .prepare_cached(
+                "INSERT INTO ack (probe, epoch, stored, received_at_ns) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (probe, epoch) DO UPDATE SET stored = excluded.stored, received_at_ns = excluded.received_at_ns",
+            )?
+            .execute(params![probe, epoch, i64::try_from(taken.stored_to).unwrap_or(i64::MAX), arrival.received_at.0])?;
+        let first = i64::try_from(arrival.first_sequence).unwrap_or(i64::MAX);
+        let reports = i64::try_from(arrival.reports.len()).unwrap_or(i64::MAX);
+        transaction
+            .prepare_cached("INSERT INTO batch (probe, epoch, first_sequence, reports, received_at_ns) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![probe, epoch, first, reports, arrival.received_at.0])?;
+    }
+    Ok(taken)
+}
+
+fn judged(transaction: &Transaction<'_>, judgements: &[Judgement], seen: Option<Dirty>) -> rusqlite::Result<()> {
+    let mut write = transaction.prepare_cached(
+        "INSERT INTO verdict (path, profile, window_start_ns, window_ns, state, judged_at_ns, body)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+         ON CONFLICT (path, profile, window_start_ns) DO UPDATE SET window_ns = excluded.window_ns,
+             state = excluded.state, judged_at_ns = excluded.judged_at_ns, body = excluded.body",
+    )?;
+    for judgement in judgements {
+        let body = serde_json::to_string(judgement).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        let (start, length, at) = (judgement.window_start.0, judgement.window.0, judgement.judged_at.0);
+        let state: State = judgement.verdict.state;
+        write.execute(params![judgement.path, judgement.profile, start, length, state.code(), at, body])?;
+    }
+    if let Some(seen) = seen {
+        transaction.execute(
+            "DELETE FROM dirty WHERE window_ns = ?1 AND window_start_ns = ?2 AND version = ?3",
+            params![seen.length.0, seen.start.0, seen.version],
+        )?;
+    }
+    Ok(())
+}
+
+fn retain(transaction: &Transaction<'_>, before: Timestamp) -> rusqlite::Result<u64> {
+    let mut removed = 0;
+    for (table, column) in [("report", "start_ns"), ("verdict", "window_start_ns"), ("batch", "received_at_ns")] {
+        let sql = format!("DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE {column} < ?1 LIMIT ?2)");
+        removed += transaction.execute(&sql, params![before.0, ROWS_A_RETENTION])?;
+    }
+    removed += transaction.execute("DELETE FROM dirty WHERE window_start_ns < ?1", params![before.0])?;
+    // The epoch that a probe last called with may go on after any silence.
+    removed += transaction.execute(
+        "DELETE FROM ack WHERE received_at_ns < ?1
+             AND NOT EXISTS (SELECT 1 FROM probe WHERE probe.probe = ack.probe AND probe.epoch = ack.epoch)
+             AND NOT EXISTS (SELECT 1 FROM report WHERE report.probe = ack.probe AND report.epoch = ack.epoch)",
+        params![before.0],
+    )?;
+    Ok(removed as u64)
+}
+

@@ -1,0 +1,65 @@
+//! What several tests of this crate need: reports of a known path.
+
+use owl_measure::clock::{BoundBasis, ClockSource, ClockState, ClockStatus, KernelClock};
+use owl_measure::reordering::Reordered;
+use owl_measure::report::Report;
+use owl_measure::sample::{PeerClock, Sample, Stamp, StampSource};
+use owl_measure::summary::Recorder;
+use owl_measure::time::{Nanos, Timestamp};
+
+pub(crate) const SECOND: i64 = 1_000_000_000;
+
+/// One-way delays of a path in nanoseconds, and by how much the far clock is ahead.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Link {
+    pub(crate) forward: i64,
+    pub(crate) backward: i64,
+    pub(crate) ahead: i64,
+}
+
+pub(crate) const QUIET: Link = Link { forward: 700_000, backward: 800_000, ahead: 0 };
+
+/// The report on the second that begins at `start_s`, with ten packets that all came back.
+pub(crate) fn report(path: &str, start_s: i64) -> Report {
+    report_of(path, start_s, QUIET)
+}
+
+/// The same over another link.
+pub(crate) fn report_of(path: &str, start_s: i64, link: Link) -> Report {
+    let length = Nanos::from_secs(1);
+    let mut recorder = Recorder::new(length, Timestamp(0), vec![Nanos::from_millis(1)]);
+    for k in 0..10_u32 {
+        let origin = start_s * SECOND + i64::from(k) * SECOND / 10;
+        let (reached, back) = (origin + link.forward + link.ahead, origin + link.forward + link.backward);
+        let kernel = |ns| Stamp { at: Timestamp(ns), source: StampSource::Kernel };
+        recorder.sent(Timestamp(origin), Nanos::ZERO);
+        let sample = Sample {
+            sequence: k,
+            origin: Timestamp(origin),
+            sent_at: kernel(origin),
+            reflector_received_at: Timestamp(reached),
+            reflector_sent_at: Timestamp(reached),
+            received_at: kernel(back),
+            ttl: 255,
+            peer_clock: PeerClock::Within(Nanos(10_000)),
+        };
+        recorder.received(&sample, Reordered::default());
+    }
+    let summary = recorder.close(Timestamp(i64::MAX)).expect("one interval was recorded");
+    Report {
+        path: path.into(),
+        generation: String::new(),
+        packet_interval: Nanos(SECOND / 10),
+        clock: ClockState {
+            as_of: summary.start,
+            source: ClockSource::Gnss,
+            status: ClockStatus::Synchronised,
+            bound: Some((Nanos(10_000), BoundBasis::Declared)),
+            drift_ppb: 0,
+            transmit_stamp_error: Nanos(5_000),
+            receive_stamp_error: Nanos(5_000),
+            kernel: KernelClock::default(),
+        },
+        summary,
+    }
+}

@@ -1,0 +1,2 @@
+//! A whole network on one machine.
+#![forbid(unsafe_code)]

@@ -1,0 +1,21 @@
+//! What the numbers mean.
+//!
+//! Everything here is a pure function of its arguments: samples become
+//! summaries, summaries with clock states become verdicts, and [`report`] is
+//! the contract between a probe and a collector. No socket, file, thread or
+//! "now".
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod delay;
+pub mod distribution;
+pub mod histogram;
+pub mod loss;
+pub mod reordering;
+pub mod report;
+pub mod sample;
+pub mod summary;
+pub mod time;
+pub mod variation;
+pub mod verdict;
+pub mod words;

@@ -1,0 +1,414 @@
+//! Between the values of this crate and the messages of the wire.
+
+use super::{FromCollector, FromProbe, Hello, Report, ReportBatch, ReportError, wire};
+use crate::clock::{BoundBasis, ClockSource, ClockState, ClockStatus, KernelClock};
+use crate::histogram::{Cell, Histogram};
+use crate::summary::{
+    DirectionSummary, EnvelopePoint, PeerClockSummary, StampCounts, Summary, Within,
+};
+use crate::time::{Nanos, Timestamp};
+
+/// A span that cannot be negative; a sender's negative one becomes zero.
+fn unsigned(span: Nanos) -> u64 {
+    u64::try_from(span.0).unwrap_or(0)
+}
+
+fn span(ns: u64) -> Nanos {
+    Nanos(i64::try_from(ns).unwrap_or(i64::MAX))
+}
+
+pub(super) fn from_probe(message: &FromProbe) -> wire::FromProbe {
+    let say = match message {
+        FromProbe::Hello(hello) => wire::ProbeSays::Hello(wire::Hello {
+            version: hello.version,
+            probe: hello.probe.clone(),
+            epoch: hello.epoch,
+            software: hello.software.clone(),
+            simulated: hello.simulated,
+        }),
+        FromProbe::Batch(batch) => wire::ProbeSays::Batch(wire::ReportBatch {
+            epoch: batch.epoch,
+            first_sequence: batch.first_sequence,
+            reports: batch.reports.iter().map(from_report).collect(),
+        }),
+    };
+    wire::FromProbe { say: Some(say) }
+}
+
+pub(super) fn to_from_probe(message: wire::FromProbe) -> Result<FromProbe, ReportError> {
+    Ok(
+        match message.say.ok_or(ReportError::Missing("what is said"))? {
+            wire::ProbeSays::Hello(hello) => FromProbe::Hello(Hello {
+                version: hello.version,
+                probe: hello.probe,
+                epoch: hello.epoch,
+                software: hello.software,
+                simulated: hello.simulated,
+            }),
+            wire::ProbeSays::Batch(batch) => {
+                let count = batch.reports.len() as u64;
+                if batch.first_sequence == 0 || batch.first_sequence.checked_add(count).is_none() {
+                    return Err(ReportError::Impossible(
+                        "a batch whose sequence numbers do not exist",
+                    ));
+                }
+                FromProbe::Batch(ReportBatch {
+                    epoch: batch.epoch,
+                    first_sequence: batch.first_sequence,
+                    reports: batch
+                        .reports
+                        .into_iter()
+                        .map(to_report)
+                        .collect::<Result<_, _>>()?,
+                })
+            }
+        },
+    )
+}
+
+pub(super) fn from_collector(message: &FromCollector) -> wire::FromCollector {
+    wire::FromCollector {
+        say: Some(match message {
+            FromCollector::Plan(plan) => wire::CollectorSays::Plan(plan.clone()),
+            FromCollector::Stored(sequence) => wire::CollectorSays::Stored(*sequence),
+            FromCollector::Refusal(why) => wire::CollectorSays::Refusal(why.clone()),
+        }),
+    }
+}
+
+pub(super) fn to_from_collector(
+    message: wire::FromCollector,
+) -> Result<FromCollector, ReportError> {
+    Ok(
+        match message.say.ok_or(ReportError::Missing("what is said"))? {
+            wire::CollectorSays::Plan(plan) => FromCollector::Plan(plan),
+            wire::CollectorSays::Stored(sequence) => FromCollector::Stored(sequence),
+            wire::CollectorSays::Refusal(why) => FromCollector::Refusal(why),
+        },
+    )
+}
+
+pub(super) fn from_report(report: &Report) -> wire::Report {
+    wire::Report {
+        path: report.path.clone(),
+        generation: report.generation.clone(),
+        packet_interval_ns: unsigned(report.packet_interval),
+        summary: Some(from_summary(&report.summary)),
+        clock: Some(from_clock(&report.clock)),
+    }
+}
+
+pub(super) fn to_report(report: wire::Report) -> Result<Report, ReportError> {
+    Ok(Report {
+        path: report.path,
+        generation: report.generation,
+        packet_interval: span(report.packet_interval_ns),
+        summary: to_summary(report.summary.ok_or(ReportError::Missing("the summary"))?)?,
+        clock: to_clock(&report.clock.ok_or(ReportError::Missing("the clock"))?)?,
+    })
+}
+
+fn from_summary(summary: &Summary) -> wire::Summary {
+    let (ttl_min, ttl_max) = summary.ttl.unwrap_or((0, 0));
+    wire::Summary {
+        start_ns: summary.start.0,
+        length_ns: unsigned(summary.length),
+        sent: summary.sent,
+        received: summary.received,
+        late: summary.late,
+        lost: summary.lost,
+        skipped: summary.skipped,
+        lateness_max_ns: unsigned(summary.lateness_max),
+        forward: Some(from_direction(&summary.forward, summary.start)),
+        backward: Some(from_direction(&summary.backward, summary.start)),
+        round_trip: Some(from_histogram(&summary.round_trip)),
+        round_trip_within: from_within(&summary.round_trip_within),
+        transmit_stamps: Some(from_stamps(summary.transmit_stamps)),
+        receive_stamps: Some(from_stamps(summary.receive_stamps)),
+        ttl_min: ttl_min.into(),
+        ttl_max: ttl_max.into(),
+        peer_claims: summary.peer_clock.claims,
+        peer_no_claims: summary.peer_clock.no_claims,
+        peer_widest_ns: unsigned(summary.peer_clock.widest),
+    }
+}
+
+fn to_summary(summary: wire::Summary) -> Result<Summary, ReportError> {
+    let start = Timestamp(summary.start_ns);
+    let octet =
+        |ttl: u32| u8::try_from(ttl).map_err(|_| ReportError::Impossible("a TTL above 255"));
+    let ttl = (octet(summary.ttl_min)?, octet(summary.ttl_max)?);
+    if summary.length_ns == 0 {
+        return Err(ReportError::Impossible("an interval without length"));
+    }
+    Ok(Summary {
+        start,
+        length: span(summary.length_ns),
+        sent: summary.sent,
+        received: summary.received,
+        late: summary.late,
+        lost: summary.lost,
+        skipped: summary.skipped,
+        lateness_max: span(summary.lateness_max_ns),
+        forward: to_direction(
+            summary
+                .forward
+                .ok_or(ReportError::Missing("the forward direction"))?,
+            start,
+        )?,
+        backward: to_direction(
+            summary
+                .backward
+                .ok_or(ReportError::Missing("the backward direction"))?,
+            start,
+        )?,
+        round_trip: to_histogram(
+            &summary
+                .round_trip
+                .ok_or(ReportError::Missing("the round trip"))?,
+        )?,
+        round_trip_within: to_within(&summary.round_trip_within),
+        transmit_stamps: to_stamps(summary.transmit_stamps.unwrap_or_default()),
+        receive_stamps: to_stamps(summary.receive_stamps.unwrap_or_default()),
+        ttl: (ttl != (0, 0)).then_some(ttl),
+        peer_clock: PeerClockSummary {
+            claims: summary.peer_claims,
+            no_claims: summary.peer_no_claims,
+            widest: span(summary.peer_widest_ns),
+        },
+    })
+}
+
+fn from_direction(direction: &DirectionSummary, start: Timestamp) -> wire::Direction {
+    let base = direction.raw.base();
+    wire::Direction {
+        raw: Some(from_histogram(&direction.raw)),
+        ipdv: Some(from_histogram(&direction.ipdv)),
+        within: from_within(&direction.within),
+        lost: direction.lost,
+        duplicated: direction.duplicated,
+        reordered: direction.reordered,
+        envelope_at_ns: direction
+            .envelope
+            .iter()
+            .map(|point| (point.at - start).0)
+            .collect(),
+        envelope_raw_ns: direction
+            .envelope
+            .iter()
+            .map(|point| (point.raw - base).0)
+            .collect(),
+    }
+}
+
+fn to_direction(
+    direction: wire::Direction,
+    start: Timestamp,
+) -> Result<DirectionSummary, ReportError> {
+    let raw = to_histogram(
+        &direction
+            .raw
+            .ok_or(ReportError::Missing("the raw differences"))?,
+    )?;
+    if direction.envelope_at_ns.len() != direction.envelope_raw_ns.len() {
+        return Err(ReportError::Impossible("an envelope of unequal lists"));
+    }
+    let points = direction
+        .envelope_at_ns
+        .iter()
+        .zip(&direction.envelope_raw_ns);
+    let envelope = points
+        .map(|(&at, &above)| EnvelopePoint {
+            at: start + Nanos(at),
+            raw: raw.base() + Nanos(above),
+        })
+        .collect();
+    Ok(DirectionSummary {
+        ipdv: to_histogram(&direction.ipdv.ok_or(ReportError::Missing("the IPDV"))?)?,
+        within: to_within(&direction.within),
+        lost: direction.lost,
+        duplicated: direction.duplicated,
+        reordered: direction.reordered,
+        envelope,
+        raw,
+    })
+}
+
+fn from_histogram(histogram: &Histogram) -> wire::Histogram {
+    let base = histogram.base();
+    let (min, max) = histogram.extremes().unwrap_or((base, base));
+    let mut out = wire::Histogram {
+        base_ns: base.0,
+        min_ns: (min - base).0,
+        max_ns: (max - base).0,
+        sum_ns: histogram.sum().0,
+        ..wire::Histogram::default()
+    };
+    let mut last = 0;
+    for &(cell, count) in histogram.cells() {
+        if let Cell::AtOrAbove(cell) = cell {
+            out.above_gaps.push(cell - last);
+            out.above_counts.push(count);
+            last = cell;
+        }
+    }
+    let mut last = 0;
+    for &(cell, count) in histogram.cells().iter().rev() {
+        if let Cell::Below(cell) = cell {
+            out.below_gaps.push(cell - last);
+            out.below_counts.push(count);
+            last = cell;
+        }
+    }
+    out
+}
+
+fn to_histogram(histogram: &wire::Histogram) -> Result<Histogram, ReportError> {
+    let half = |gaps: &[u32], counts: &[u64]| {
+        if gaps.len() != counts.len() {
+            return Err(ReportError::Impossible("a histogram of unequal lists"));
+        }
+        let mut cell = 0_u32;
+        gaps.iter()
+            .zip(counts)
+            .map(|(&gap, &count)| {
+                cell = cell
+                    .checked_add(gap)
+                    .ok_or(ReportError::Impossible("a histogram cell out of range"))?;
+                Ok((cell, count))
+            })
+            .collect::<Result<Vec<_>, _>>()
+    };
+    let below = half(&histogram.below_gaps, &histogram.below_counts)?
+        .into_iter()
+        .rev();
+    let above = half(&histogram.above_gaps, &histogram.above_counts)?;
+    let cells = below
+        .map(|(cell, count)| (Cell::Below(cell), count))
+        .chain(
+            above
+                .into_iter()
+                .map(|(cell, count)| (Cell::AtOrAbove(cell), count)),
+        )
+        .collect::<Vec<_>>();
+    let base = Nanos(histogram.base_ns);
+    let extremes = if cells.is_empty() {
+        (Nanos::MAX, Nanos::MIN)
+    } else {
+        (
+            base + Nanos(histogram.min_ns),
+            base + Nanos(histogram.max_ns),
+        )
+    };
+    Ok(Histogram::from_parts(
+        base,
+        extremes,
+        Nanos(histogram.sum_ns),
+        cells,
+    )?)
+}
+
+fn from_within(within: &[Within]) -> Vec<wire::Within> {
+    within
+        .iter()
+        .map(|entry| wire::Within {
+            target_ns: entry.target.0,
+            count: entry.count,
+        })
+        .collect()
+}
+
+fn to_within(within: &[wire::Within]) -> Vec<Within> {
+    within
+        .iter()
+        .map(|entry| Within {
+            target: Nanos(entry.target_ns),
+            count: entry.count,
+        })
+        .collect()
+}
+
+fn from_stamps(stamps: StampCounts) -> wire::Stamps {
+    wire::Stamps {
+        hardware: stamps.hardware,
+        kernel: stamps.kernel,
+        user: stamps.user,
+    }
+}
+
+fn to_stamps(stamps: wire::Stamps) -> StampCounts {
+    StampCounts {
+        hardware: stamps.hardware,
+        kernel: stamps.kernel,
+        user: stamps.user,
+    }
+}
+
+fn from_clock(clock: &ClockState) -> wire::Clock {
+    wire::Clock {
+        as_of_ns: clock.as_of.0,
+        source: match clock.source {
+            ClockSource::Unknown => 0,
+            ClockSource::Ptp => 1,
+            ClockSource::Gnss => 2,
+            ClockSource::Ntp => 3,
+            ClockSource::Simulated => 4,
+        },
+        status: match clock.status {
+            ClockStatus::Free => 0,
+            ClockStatus::Synchronised => 1,
+        },
+        bound_ns: clock.bound.map(|(bound, _)| unsigned(bound)),
+        basis: match clock.bound {
+            None | Some((_, BoundBasis::Declared)) => 0,
+            Some((_, BoundBasis::Engineered)) => 1,
+            Some((_, BoundBasis::Measured)) => 2,
+        },
+        drift_ppb: clock.drift_ppb,
+        transmit_stamp_error_ns: unsigned(clock.transmit_stamp_error),
+        receive_stamp_error_ns: unsigned(clock.receive_stamp_error),
+        kernel_synchronised: clock.kernel.synchronised,
+        kernel_max_error_ns: unsigned(clock.kernel.max_error),
+        kernel_estimated_error_ns: unsigned(clock.kernel.estimated_error),
+        kernel_tai_offset_s: clock.kernel.tai_offset_s,
+    }
+}
+
+fn to_clock(clock: &wire::Clock) -> Result<ClockState, ReportError> {
+    let basis = match clock.basis {
+        0 => BoundBasis::Declared,
+        1 => BoundBasis::Engineered,
+        2 => BoundBasis::Measured,
+        _ => {
+            return Err(ReportError::Impossible(
+                "a basis of a clock bound that this version does not know",
+            ));
+        }
+    };
+    Ok(ClockState {
+        as_of: Timestamp(clock.as_of_ns),
+        source: match clock.source {
+            1 => ClockSource::Ptp,
+            2 => ClockSource::Gnss,
+            3 => ClockSource::Ntp,
+            4 => ClockSource::Simulated,
+            _ => ClockSource::Unknown,
+        },
+        // A status that this version does not know is no claim.
+        status: if clock.status == 1 {
+            ClockStatus::Synchronised
+        } else {
+            ClockStatus::Free
+        },
+        bound: clock.bound_ns.map(|bound| (span(bound), basis)),
+        drift_ppb: clock.drift_ppb,
+        transmit_stamp_error: span(clock.transmit_stamp_error_ns),
+        receive_stamp_error: span(clock.receive_stamp_error_ns),
+        kernel: KernelClock {
+            synchronised: clock.kernel_synchronised,
+            max_error: span(clock.kernel_max_error_ns),
+            estimated_error: span(clock.kernel_estimated_error_ns),
+            tai_offset_s: clock.kernel_tai_offset_s,
+        },
+    })
+}

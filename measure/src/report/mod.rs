@@ -1,0 +1,306 @@
+//! What a probe sends to a collector, and the few words around it.
+//!
+//! The contract between the two is this module and `report.proto` beside it.
+//! Whatever arrives is checked before it becomes a value of this crate: counts
+//! may be wrong, but no reader can be made to panic, overflow or allocate more
+//! than the message itself.
+
+mod convert;
+mod wire;
+
+use prost::Message as _;
+
+use crate::clock::ClockState;
+use crate::summary::Summary;
+use crate::time::Nanos;
+
+/// The version of this contract that [`Hello`] carries.
+pub const VERSION: u32 = 1;
+
+/// The largest message either side accepts, in octets; a sender splits its batches to stay below.
+pub const MESSAGE_OCTETS_MAX: usize = 1 << 20;
+
+/// Who calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hello {
+    /// Of the contract.
+    pub version: u32,
+    /// The probe's id; must be the name in its certificate.
+    pub probe: String,
+    /// Drawn anew when a probe starts with an empty spool, so a sequence number never means two reports.
+    pub epoch: u64,
+    /// The probe's version.
+    pub software: String,
+    /// Clocks or delays are injected: a lab, not a measurement.
+    pub simulated: bool,
+}
+
+/// One interval of one session, as its session-sender saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// `FROM~TO`, the session-sender and the session-reflector.
+    pub path: String,
+    /// Of the plan that was followed.
+    pub generation: String,
+    /// Time between two packets by that plan.
+    pub packet_interval: Nanos,
+    /// What was measured.
+    pub summary: Summary,
+    /// The sender's clock at its worst in the interval; the reflector's claim is in the summary.
+    pub clock: ClockState,
+}
+
+/// Reports whose sequence numbers follow each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportBatch {
+    /// Of the probe's spool.
+    pub epoch: u64,
+    /// Sequence number of the first report; the first report of an epoch has number 1.
+    pub first_sequence: u64,
+    /// The reports.
+    pub reports: Vec<Report>,
+}
+
+/// What a probe says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FromProbe {
+    /// First, once.
+    Hello(Hello),
+    /// Then, as often as there is something to report.
+    Batch(ReportBatch),
+}
+
+/// What a collector says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FromCollector {
+    /// What to measure, as an encoded plan of the topology.
+    Plan(Vec<u8>),
+    /// Every report up to and with this sequence number is committed and need not be kept.
+    Stored(u64),
+    /// Why the connection is closed.
+    Refusal(String),
+}
+
+/// A message that cannot be understood.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReportError {
+    /// No protobuf of this contract.
+    #[error("cannot read a message")]
+    Protobuf(#[from] prost::DecodeError),
+    /// Protobuf, but something that must be there is not.
+    #[error("cannot read a message: {0} is missing")]
+    Missing(&'static str),
+    /// Something is there that cannot be.
+    #[error("cannot read a message: {0}")]
+    Impossible(&'static str),
+    /// A histogram that nobody can have recorded.
+    #[error("cannot read a message")]
+    Histogram(#[from] crate::histogram::HistogramError),
+}
+
+impl FromProbe {
+    /// As octets, without the length before them.
+    pub fn encode(&self) -> Vec<u8> {
+        convert::from_probe(self).encode_to_vec()
+    }
+
+    /// From octets, without the length before them.
+    ///
+    /// # Errors
+    /// When they are no message of this contract.
+    pub fn decode(octets: &[u8]) -> Result<Self, ReportError> {
+        convert::to_from_probe(wire::FromProbe::decode(octets)?)
+    }
+}
+
+impl FromCollector {
+    /// As octets, without the length before them.
+    pub fn encode(&self) -> Vec<u8> {
+        convert::from_collector(self).encode_to_vec()
+    }
+
+    /// From octets, without the length before them.
+    ///
+    /// # Errors
+    /// When they are no message of this contract.
+    pub fn decode(octets: &[u8]) -> Result<Self, ReportError> {
+        convert::to_from_collector(wire::FromCollector::decode(octets)?)
+    }
+}
+
+impl Report {
+    /// As octets, as it is kept in a spool or a store.
+    pub fn encode(&self) -> Vec<u8> {
+        convert::from_report(self).encode_to_vec()
+    }
+
+    /// From octets.
+    ///
+    /// # Errors
+    /// When they are no report.
+    pub fn decode(octets: &[u8]) -> Result<Self, ReportError> {
+        convert::to_report(wire::Report::decode(octets)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{BoundBasis, ClockSource, ClockStatus, KernelClock};
+    use crate::reordering::Reordered;
+    use crate::sample::Direction;
+    use crate::summary::Recorder;
+    use crate::summary::tests::sample;
+    use crate::time::Timestamp;
+
+    fn report() -> Report {
+        let mut recorder = Recorder::new(
+            Nanos(1_000_000_000),
+            Timestamp(0),
+            vec![Nanos(1_000_000), Nanos(4_000_000)],
+        );
+        for k in 0..100_u32 {
+            let origin = i64::from(k) * 10_000_000;
+            recorder.sent(Timestamp(origin), Nanos(7));
+            match k % 10 {
+                3 => recorder.lost(Timestamp(origin), Some(Direction::Forward)),
+                4 => recorder.late(Timestamp(origin)),
+                _ => {
+                    let noise = i64::from(k * k % 97) * 1_000;
+                    recorder.received(
+                        &sample(k, origin, 200_700_000 + noise, -199_300_000 - noise),
+                        Reordered::default(),
+                    );
+                }
+            }
+        }
+        Report {
+            path: "yannan-ct~binhaigang-ct".into(),
+            generation: "c0ffee".into(),
+            packet_interval: Nanos(10_000_000),
+            summary: recorder.close(Timestamp(1_000_000_000)).unwrap(),
+            clock: ClockState {
+                as_of: Timestamp(999),
+                source: ClockSource::Ptp,
+                status: ClockStatus::Synchronised,
+                bound: Some((Nanos(1_500), BoundBasis::Declared)),
+                drift_ppb: 50,
+                transmit_stamp_error: Nanos(25_000),
+                receive_stamp_error: Nanos(25_000),
+                kernel: KernelClock {
+                    synchronised: true,
+                    max_error: Nanos(16_000_000_000),
+                    estimated_error: Nanos(0),
+                    tai_offset_s: 37,
+                },
+            },
+        }
+    }
+
+    #[test]
+    fn what_is_sent_is_what_is_read() {
+        let batch = ReportBatch {
+            epoch: u64::MAX,
+            first_sequence: 12,
+            reports: vec![report(), report()],
+        };
+        let hello = Hello {
+            version: VERSION,
+            probe: "p".into(),
+            epoch: 9,
+            software: "0.1".into(),
+            simulated: true,
+        };
+        for message in [FromProbe::Batch(batch), FromProbe::Hello(hello)] {
+            assert_eq!(FromProbe::decode(&message.encode()), Ok(message));
+        }
+        for message in [
+            FromCollector::Plan(vec![1, 2]),
+            FromCollector::Stored(7),
+            FromCollector::Refusal("no".into()),
+        ] {
+            assert_eq!(FromCollector::decode(&message.encode()), Ok(message));
+        }
+        assert_eq!(Report::decode(&report().encode()), Ok(report()));
+    }
+
+    #[test]
+    fn no_octets_make_a_reader_panic() {
+        let octets = FromProbe::Batch(ReportBatch {
+            epoch: 1,
+            first_sequence: 1,
+            reports: vec![report()],
+        })
+        .encode();
+        for end in 0..octets.len() {
+            let _ = FromProbe::decode(&octets[..end]);
+        }
+        let mut changed = 0;
+        for at in 0..octets.len() {
+            for flip in [1_u8, 0x80, 0xFF] {
+                let mut broken = octets.clone();
+                broken[at] ^= flip;
+                changed += usize::from(FromProbe::decode(&broken) != FromProbe::decode(&octets));
+            }
+        }
+        assert!(
+            changed > octets.len() * 2,
+            "most changes must be noticed or change the value"
+        );
+    }
+
+    #[test]
+    fn every_tag_is_the_one_of_the_proto_file() {
+        let proto = include_str!("report.proto");
+        let rust = include_str!("wire.rs");
+        let fields = |text: &str, pick: fn(&str) -> Option<(String, u32)>| {
+            text.lines()
+                .filter_map(|line| pick(line.trim()))
+                .collect::<Vec<_>>()
+        };
+        let of_proto = fields(proto, |line| {
+            let (declaration, tag) = line
+                .split("//")
+                .next()?
+                .trim()
+                .strip_suffix(';')?
+                .split_once(" = ")?;
+            Some((
+                declaration.split_whitespace().last()?.to_owned(),
+                tag.parse().ok()?,
+            ))
+        });
+        let tags = fields(rust, |line| {
+            Some((
+                String::new(),
+                line.split("tag = \"")
+                    .nth(1)?
+                    .split('"')
+                    .next()?
+                    .parse()
+                    .ok()?,
+            ))
+        });
+        let names = rust
+            .lines()
+            .collect::<Vec<_>>()
+            .windows(2)
+            .filter(|pair| pair[0].contains(" tag = \""))
+            .map(|pair| {
+                let name = pair[1].trim().trim_start_matches("pub(super) ");
+                name.split([':', '(']).next().unwrap().to_lowercase()
+            })
+            .collect::<Vec<_>>();
+        let of_rust: Vec<(String, u32)> = names
+            .into_iter()
+            .zip(tags.into_iter().map(|(_, tag)| tag))
+            .collect();
+        assert_eq!(of_rust, of_proto);
+    }
+
+    #[test]
+    fn a_quiet_interval_is_small_on_the_wire() {
+        let octets = report().encode().len();
+        assert!(octets < 900, "one report takes {octets} octets");
+    }
+}

@@ -1,0 +1,200 @@
+//! The protobuf messages of `report.proto`, tag for tag.
+//!
+//! Hand-kept beside that file, so that nothing has to be generated or installed
+//! to build; a test reads the `.proto` and compares every tag.
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct FromProbe {
+    #[prost(oneof = "ProbeSays", tags = "1, 2")]
+    pub(super) say: Option<ProbeSays>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub(super) enum ProbeSays {
+    #[prost(message, tag = "1")]
+    Hello(Hello),
+    #[prost(message, tag = "2")]
+    Batch(ReportBatch),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct FromCollector {
+    #[prost(oneof = "CollectorSays", tags = "1, 2, 3")]
+    pub(super) say: Option<CollectorSays>,
+}
+
+#[derive(Clone, PartialEq, prost::Oneof)]
+pub(super) enum CollectorSays {
+    #[prost(bytes = "vec", tag = "1")]
+    Plan(Vec<u8>),
+    #[prost(uint64, tag = "2")]
+    Stored(u64),
+    #[prost(string, tag = "3")]
+    Refusal(String),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Hello {
+    #[prost(uint32, tag = "1")]
+    pub(super) version: u32,
+    #[prost(string, tag = "2")]
+    pub(super) probe: String,
+    #[prost(fixed64, tag = "3")]
+    pub(super) epoch: u64,
+    #[prost(string, tag = "4")]
+    pub(super) software: String,
+    #[prost(bool, tag = "5")]
+    pub(super) simulated: bool,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct ReportBatch {
+    #[prost(fixed64, tag = "1")]
+    pub(super) epoch: u64,
+    #[prost(uint64, tag = "2")]
+    pub(super) first_sequence: u64,
+    #[prost(message, repeated, tag = "3")]
+    pub(super) reports: Vec<Report>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Report {
+    #[prost(string, tag = "1")]
+    pub(super) path: String,
+    #[prost(string, tag = "2")]
+    pub(super) generation: String,
+    #[prost(uint64, tag = "3")]
+    pub(super) packet_interval_ns: u64,
+    #[prost(message, optional, tag = "4")]
+    pub(super) summary: Option<Summary>,
+    #[prost(message, optional, tag = "5")]
+    pub(super) clock: Option<Clock>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Summary {
+    #[prost(sint64, tag = "1")]
+    pub(super) start_ns: i64,
+    #[prost(uint64, tag = "2")]
+    pub(super) length_ns: u64,
+    #[prost(uint64, tag = "3")]
+    pub(super) sent: u64,
+    #[prost(uint64, tag = "4")]
+    pub(super) received: u64,
+    #[prost(uint64, tag = "5")]
+    pub(super) late: u64,
+    #[prost(uint64, tag = "6")]
+    pub(super) lost: u64,
+    #[prost(uint64, tag = "7")]
+    pub(super) skipped: u64,
+    #[prost(uint64, tag = "8")]
+    pub(super) lateness_max_ns: u64,
+    #[prost(message, optional, tag = "9")]
+    pub(super) forward: Option<Direction>,
+    #[prost(message, optional, tag = "10")]
+    pub(super) backward: Option<Direction>,
+    #[prost(message, optional, tag = "11")]
+    pub(super) round_trip: Option<Histogram>,
+    #[prost(message, repeated, tag = "12")]
+    pub(super) round_trip_within: Vec<Within>,
+    #[prost(message, optional, tag = "13")]
+    pub(super) transmit_stamps: Option<Stamps>,
+    #[prost(message, optional, tag = "14")]
+    pub(super) receive_stamps: Option<Stamps>,
+    #[prost(uint32, tag = "15")]
+    pub(super) ttl_min: u32,
+    #[prost(uint32, tag = "16")]
+    pub(super) ttl_max: u32,
+    #[prost(uint64, tag = "17")]
+    pub(super) peer_claims: u64,
+    #[prost(uint64, tag = "18")]
+    pub(super) peer_no_claims: u64,
+    #[prost(uint64, tag = "19")]
+    pub(super) peer_widest_ns: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Direction {
+    #[prost(message, optional, tag = "1")]
+    pub(super) raw: Option<Histogram>,
+    #[prost(message, optional, tag = "2")]
+    pub(super) ipdv: Option<Histogram>,
+    #[prost(message, repeated, tag = "3")]
+    pub(super) within: Vec<Within>,
+    #[prost(uint64, tag = "4")]
+    pub(super) lost: u64,
+    #[prost(uint64, tag = "5")]
+    pub(super) duplicated: u64,
+    #[prost(uint64, tag = "6")]
+    pub(super) reordered: u64,
+    #[prost(sint64, repeated, tag = "7")]
+    pub(super) envelope_at_ns: Vec<i64>,
+    #[prost(sint64, repeated, tag = "8")]
+    pub(super) envelope_raw_ns: Vec<i64>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Histogram {
+    #[prost(sint64, tag = "1")]
+    pub(super) base_ns: i64,
+    #[prost(sint64, tag = "2")]
+    pub(super) min_ns: i64,
+    #[prost(sint64, tag = "3")]
+    pub(super) max_ns: i64,
+    #[prost(sint64, tag = "4")]
+    pub(super) sum_ns: i64,
+    #[prost(uint32, repeated, tag = "5")]
+    pub(super) above_gaps: Vec<u32>,
+    #[prost(uint64, repeated, tag = "6")]
+    pub(super) above_counts: Vec<u64>,
+    #[prost(uint32, repeated, tag = "7")]
+    pub(super) below_gaps: Vec<u32>,
+    #[prost(uint64, repeated, tag = "8")]
+    pub(super) below_counts: Vec<u64>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Within {
+    #[prost(sint64, tag = "1")]
+    pub(super) target_ns: i64,
+    #[prost(uint64, tag = "2")]
+    pub(super) count: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Stamps {
+    #[prost(uint64, tag = "1")]
+    pub(super) hardware: u64,
+    #[prost(uint64, tag = "2")]
+    pub(super) kernel: u64,
+    #[prost(uint64, tag = "3")]
+    pub(super) user: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Clock {
+    #[prost(sint64, tag = "1")]
+    pub(super) as_of_ns: i64,
+    #[prost(uint32, tag = "2")]
+    pub(super) source: u32,
+    #[prost(uint32, tag = "3")]
+    pub(super) status: u32,
+    #[prost(uint64, optional, tag = "4")]
+    pub(super) bound_ns: Option<u64>,
+    #[prost(uint32, tag = "5")]
+    pub(super) basis: u32,
+    #[prost(uint32, tag = "6")]
+    pub(super) drift_ppb: u32,
+    #[prost(uint64, tag = "7")]
+    pub(super) transmit_stamp_error_ns: u64,
+    #[prost(uint64, tag = "8")]
+    pub(super) receive_stamp_error_ns: u64,
+    #[prost(bool, tag = "9")]
+    pub(super) kernel_synchronised: bool,
+    #[prost(uint64, tag = "10")]
+    pub(super) kernel_max_error_ns: u64,
+    #[prost(uint64, tag = "11")]
+    pub(super) kernel_estimated_error_ns: u64,
+    #[prost(sint32, tag = "12")]
+    pub(super) kernel_tai_offset_s: i32,
+}

@@ -1,0 +1,493 @@
+//! Samples → the summary of one interval of one session.
+//!
+//! Everything that a later judge or audit needs and nothing derived: counts,
+//! histograms of raw (uncorrected, signed) one-way differences and of
+//! round-trip delay, and the lower envelope of each direction. A packet belongs
+//! to the interval of the T1 that it carries. Negative values are kept.
+
+use std::collections::VecDeque;
+
+use crate::histogram::{Histogram, HistogramRecorder};
+use crate::reordering::Reordered;
+use crate::sample::{Direction, PeerClock, Sample, StampSource};
+use crate::time::{Nanos, Timestamp};
+use crate::variation::IpdvPairs;
+
+/// Points of the lower envelope that an interval keeps for each direction.
+const ENVELOPE_POINTS: i64 = 10;
+/// Intervals open at once; a packet of yet another one closes the oldest early (only a stepping clock does that).
+const OPEN_MAX: usize = 4;
+
+/// How many values were at most a target, exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Within {
+    /// The target.
+    pub target: Nanos,
+    /// Values ≤ target. Of raw differences and round trips: no verdict by themselves, the clocks are not in them.
+    pub count: u64,
+}
+
+/// The smallest raw difference of one tenth of an interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EnvelopePoint {
+    /// T1 of the packet that had it.
+    pub at: Timestamp,
+    /// Its raw one-way difference.
+    pub raw: Nanos,
+}
+
+/// One direction of one interval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectionSummary {
+    /// Raw one-way differences of the packets that came back in time.
+    pub raw: Histogram,
+    /// IPDV (RFC 3393) of consecutive packets.
+    pub ipdv: Histogram,
+    /// Raw differences within each target.
+    pub within: Vec<Within>,
+    /// Packets known to be lost in this direction.
+    pub lost: u64,
+    /// Second and later copies made in this direction (RFC 5560).
+    pub duplicated: u64,
+    /// Packets overtaken in this direction (RFC 4737).
+    pub reordered: u64,
+    /// The lower envelope, in order of time.
+    pub envelope: Vec<EnvelopePoint>,
+}
+
+/// Where the stamps of one of our own instants (T1 or T4) were taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StampCounts {
+    /// By the interface.
+    pub hardware: u64,
+    /// By the kernel.
+    pub kernel: u64,
+    /// By the process, because nothing better was delivered.
+    pub user: u64,
+}
+
+impl StampCounts {
+    fn count(&mut self, source: StampSource) {
+        match source {
+            StampSource::Hardware => self.hardware += 1,
+            StampSource::Kernel => self.kernel += 1,
+            StampSource::User => self.user += 1,
+        }
+    }
+}
+
+/// What the session-reflector claimed of its clock in one interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PeerClockSummary {
+    /// Replies with a claim.
+    pub claims: u64,
+    /// Replies without one.
+    pub no_claims: u64,
+    /// The widest bound that was claimed.
+    pub widest: Nanos,
+}
+
+impl PeerClockSummary {
+    /// The bound that held for every packet of the interval; `None` when one packet came without a claim.
+    pub fn bound(&self) -> Option<Nanos> {
+        (self.claims > 0 && self.no_claims == 0).then_some(self.widest)
+    }
+}
+
+/// One interval of one session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// When the interval began.
+    pub start: Timestamp,
+    /// How long it is.
+    pub length: Nanos,
+    /// Packets sent.
+    pub sent: u64,
+    /// Packets that came back within the loss threshold, by T4.
+    pub received: u64,
+    /// Packets that came back after it, by T4: late is not lost.
+    pub late: u64,
+    /// Packets that never came back, whichever way they were lost.
+    pub lost: u64,
+    /// Send times let go by because the sender woke too late for them; nothing was sent, nothing is lost.
+    pub skipped: u64,
+    /// The longest that a packet was sent after its time.
+    pub lateness_max: Nanos,
+    /// T1 → T2
+    pub forward: DirectionSummary,
+    /// T3 → T4
+    pub backward: DirectionSummary,
+    /// Round-trip delay without the reflector's residence.
+    pub round_trip: Histogram,
+    /// Round trips within each target.
+    pub round_trip_within: Vec<Within>,
+    /// Where T1 was taken.
+    pub transmit_stamps: StampCounts,
+    /// Where T4 was taken.
+    pub receive_stamps: StampCounts,
+    /// Smallest and largest TTL with which packets reached the reflector; `None` without a packet.
+    pub ttl: Option<(u8, u8)>,
+    /// What the reflector claimed of its clock.
+    pub peer_clock: PeerClockSummary,
+}
+
+impl Summary {
+    /// One of its directions.
+    pub fn direction(&self, direction: Direction) -> &DirectionSummary {
+        match direction {
+            Direction::Forward => &self.forward,
+            Direction::Backward => &self.backward,
+        }
+    }
+
+    /// Lost packets of which nobody knows the direction.
+    pub fn lost_somewhere(&self) -> u64 {
+        self.lost
+            .saturating_sub(self.forward.lost)
+            .saturating_sub(self.backward.lost)
+    }
+}
+
+#[derive(Debug)]
+struct OpenDirection {
+    raw: HistogramRecorder,
+    ipdv: HistogramRecorder,
+    within: Vec<Within>,
+    lost: u64,
+    duplicated: u64,
+    reordered: u64,
+    envelope: [Option<EnvelopePoint>; ENVELOPE_POINTS as usize],
+}
+
+impl OpenDirection {
+    fn new(targets: &[Nanos]) -> Self {
+        Self {
+            raw: HistogramRecorder::default(),
+            ipdv: HistogramRecorder::default(),
+            within: none_within(targets),
+            lost: 0,
+            duplicated: 0,
+            reordered: 0,
+            envelope: [None; ENVELOPE_POINTS as usize],
+        }
+    }
+
+    fn finish(&self) -> DirectionSummary {
+        DirectionSummary {
+            raw: self.raw.finish(),
+            ipdv: self.ipdv.finish(),
+            within: self.within.clone(),
+            lost: self.lost,
+            duplicated: self.duplicated,
+            reordered: self.reordered,
+            envelope: self.envelope.iter().flatten().copied().collect(),
+        }
+    }
+}
+
+fn none_within(targets: &[Nanos]) -> Vec<Within> {
+    targets
+        .iter()
+        .map(|&target| Within { target, count: 0 })
+        .collect()
+}
+
+fn count_within(within: &mut [Within], value: Nanos) {
+    for entry in within {
+        entry.count += u64::from(value <= entry.target);
+    }
+}
+
+#[derive(Debug)]
+struct OpenInterval {
+    start: Timestamp,
+    sent: u64,
+    received: u64,
+    late: u64,
+    lost: u64,
+    skipped: u64,
+    lateness_max: Nanos,
+    directions: [OpenDirection; 2],
+    round_trip: HistogramRecorder,
+    round_trip_within: Vec<Within>,
+    transmit_stamps: StampCounts,
+    receive_stamps: StampCounts,
+    ttl: Option<(u8, u8)>,
+    peer_clock: PeerClockSummary,
+}
+
+/// Sorts the fates of a session's packets into intervals.
+#[derive(Debug)]
+pub struct Recorder {
+    length: Nanos,
+    aligned_to: Timestamp,
+    targets: Vec<Nanos>,
+    open: VecDeque<OpenInterval>,
+    ipdv: [IpdvPairs; 2],
+}
+
+const DIRECTIONS: [Direction; 2] = [Direction::Forward, Direction::Backward];
+
+impl Recorder {
+    /// Intervals of `length`, counted from `aligned_to`; `targets` are counted exactly.
+    pub fn new(length: Nanos, aligned_to: Timestamp, targets: Vec<Nanos>) -> Self {
+        Self {
+            length,
+            aligned_to,
+            targets,
+            open: VecDeque::with_capacity(OPEN_MAX),
+            ipdv: [IpdvPairs::default(); 2],
+        }
+    }
+
+    fn interval(&mut self, origin: Timestamp) -> &mut OpenInterval {
+        let start = origin.period_start(self.length, self.aligned_to);
+        let index = match self
+            .open
+            .iter()
+            .position(|interval| interval.start == start)
+        {
+            Some(index) => index,
+            None => {
+                let directions = DIRECTIONS.map(|_| OpenDirection::new(&self.targets));
+                self.open.push_back(OpenInterval {
+                    start,
+                    sent: 0,
+                    received: 0,
+                    late: 0,
+                    lost: 0,
+                    skipped: 0,
+                    lateness_max: Nanos::ZERO,
+                    directions,
+                    round_trip: HistogramRecorder::default(),
+                    round_trip_within: none_within(&self.targets),
+                    transmit_stamps: StampCounts::default(),
+                    receive_stamps: StampCounts::default(),
+                    ttl: None,
+                    peer_clock: PeerClockSummary::default(),
+                });
+                self.open.len() - 1
+            }
+        };
+        &mut self.open[index]
+    }
+
+    /// A packet was sent, `lateness` after its time.
+    pub fn sent(&mut self, origin: Timestamp, lateness: Nanos) {
+        let interval = self.interval(origin);
+        interval.sent += 1;
+        interval.lateness_max = interval.lateness_max.max(lateness);
+    }
+
+    /// Send times went by unused.
+    pub fn skipped(&mut self, now: Timestamp, count: u64) {
+        self.interval(now).skipped += count;
+    }
+
+    /// A packet came back in time.
+    pub fn received(&mut self, sample: &Sample, reordered: Reordered) {
+        let length = self.length;
+        let ipdv = [0, 1].map(|k| self.ipdv[k].next(sample.sequence, sample.raw(DIRECTIONS[k])));
+        let interval = self.interval(sample.origin);
+        let tenth = (sample.origin - interval.start)
+            .0
+            .saturating_mul(ENVELOPE_POINTS)
+            / length.0.max(1);
+        for (k, open) in interval.directions.iter_mut().enumerate() {
+            let raw = sample.raw(DIRECTIONS[k]);
+            open.raw.record(raw);
+            count_within(&mut open.within, raw);
+            if let Some(ipdv) = ipdv[k] {
+                open.ipdv.record(ipdv);
+            }
+            let point = &mut open.envelope[tenth.clamp(0, ENVELOPE_POINTS - 1) as usize];
+            if point.is_none_or(|lowest| raw < lowest.raw) {
+                *point = Some(EnvelopePoint {
+                    at: sample.origin,
+                    raw,
+                });
+            }
+        }
+        interval.directions[0].reordered += u64::from(reordered.forward);
+        interval.directions[1].reordered += u64::from(reordered.backward);
+        interval.received += 1;
+        interval.round_trip.record(sample.round_trip());
+        count_within(&mut interval.round_trip_within, sample.round_trip());
+        interval.transmit_stamps.count(sample.sent_at.source);
+        interval.receive_stamps.count(sample.received_at.source);
+        let (low, high) = interval.ttl.unwrap_or((sample.ttl, sample.ttl));
+        interval.ttl = Some((low.min(sample.ttl), high.max(sample.ttl)));
+        match sample.peer_clock {
+            PeerClock::Within(bound) => {
+                interval.peer_clock.claims += 1;
+                interval.peer_clock.widest = interval.peer_clock.widest.max(bound);
+            }
+            PeerClock::NoClaim => interval.peer_clock.no_claims += 1,
+        }
+    }
+
+    /// A packet came back, after the loss threshold.
+    pub fn late(&mut self, origin: Timestamp) {
+        self.interval(origin).late += 1;
+    }
+
+    /// A packet did not come back.
+    pub fn lost(&mut self, origin: Timestamp, direction: Option<Direction>) {
+        let interval = self.interval(origin);
+        interval.lost += 1;
+        if let Some(direction) = direction {
+            interval.directions[direction as usize].lost += 1;
+        }
+    }
+
+    /// A second copy arrived.
+    pub fn duplicated(&mut self, origin: Timestamp, direction: Direction) {
+        self.interval(origin).directions[direction as usize].duplicated += 1;
+    }
+
+    /// The next interval that ended at or before `end`, or one too many to be kept open.
+    pub fn close(&mut self, end: Timestamp) -> Option<Summary> {
+        let length = self.length;
+        let ended = |interval: &OpenInterval| interval.start + length <= end;
+        let index = self
+            .open
+            .iter()
+            .position(ended)
+            .or((self.open.len() > OPEN_MAX).then_some(0))?;
+        let interval = self.open.remove(index)?;
+        Some(Summary {
+            start: interval.start,
+            length,
+            sent: interval.sent,
+            received: interval.received,
+            late: interval.late,
+            lost: interval.lost,
+            skipped: interval.skipped,
+            lateness_max: interval.lateness_max,
+            forward: interval.directions[0].finish(),
+            backward: interval.directions[1].finish(),
+            round_trip: interval.round_trip.finish(),
+            round_trip_within: interval.round_trip_within,
+            transmit_stamps: interval.transmit_stamps,
+            receive_stamps: interval.receive_stamps,
+            ttl: interval.ttl,
+            peer_clock: interval.peer_clock,
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::sample::Stamp;
+
+    /// A sample sent at `origin`, with these raw differences.
+    pub(crate) fn sample(sequence: u32, origin: i64, forward: i64, backward: i64) -> Sample {
+        let kernel = |ns| Stamp {
+            at: Timestamp(ns),
+            source: StampSource::Kernel,
+        };
+        Sample {
+            sequence,
+            origin: Timestamp(origin),
+            sent_at: kernel(origin),
+            reflector_received_at: Timestamp(origin + forward),
+            reflector_sent_at: Timestamp(origin + forward),
+            received_at: kernel(origin + forward + backward),
+            ttl: 255,
+            peer_clock: PeerClock::Within(Nanos(1_000)),
+        }
+    }
+
+    #[test]
+    fn every_packet_has_one_fate_in_the_interval_that_sent_it() {
+        let mut recorder = Recorder::new(Nanos(1_000), Timestamp(0), vec![Nanos(100), Nanos(200)]);
+        for k in 0..20 {
+            recorder.sent(Timestamp(k * 100), Nanos(k));
+        }
+        recorder.received(&sample(0, 0, -50, 150), Reordered::default());
+        recorder.received(
+            &sample(1, 100, 150, 150),
+            Reordered {
+                forward: true,
+                backward: false,
+            },
+        );
+        recorder.lost(Timestamp(200), Some(Direction::Backward));
+        recorder.lost(Timestamp(300), None);
+        recorder.late(Timestamp(400));
+        recorder.duplicated(Timestamp(0), Direction::Forward);
+        recorder.skipped(Timestamp(950), 3);
+        recorder.received(&sample(10, 1_000, 1, 1), Reordered::default());
+
+        assert!(recorder.close(Timestamp(999)).is_none());
+        let first = recorder.close(Timestamp(1_500)).unwrap();
+        assert_eq!(
+            (
+                first.sent,
+                first.received,
+                first.lost,
+                first.late,
+                first.skipped
+            ),
+            (10, 2, 2, 1, 3)
+        );
+        assert_eq!(
+            (
+                first.forward.lost,
+                first.backward.lost,
+                first.lost_somewhere()
+            ),
+            (0, 1, 1)
+        );
+        assert_eq!(
+            (
+                first.forward.duplicated,
+                first.forward.reordered,
+                first.backward.reordered
+            ),
+            (1, 1, 0)
+        );
+        assert_eq!(first.forward.raw.extremes(), Some((Nanos(-50), Nanos(150))));
+        assert_eq!(
+            first
+                .forward
+                .within
+                .iter()
+                .map(|w| w.count)
+                .collect::<Vec<_>>(),
+            [1, 2]
+        );
+        assert_eq!(
+            first
+                .backward
+                .within
+                .iter()
+                .map(|w| w.count)
+                .collect::<Vec<_>>(),
+            [0, 2]
+        );
+        assert_eq!(
+            first.forward.ipdv.extremes(),
+            Some((Nanos(200), Nanos(200)))
+        );
+        assert_eq!(first.forward.envelope.len(), 2);
+        assert_eq!(first.lateness_max, Nanos(9));
+        assert_eq!(first.peer_clock.bound(), Some(Nanos(1_000)));
+        assert!(recorder.close(Timestamp(1_500)).is_none());
+        assert_eq!(recorder.close(Timestamp(2_000)).unwrap().received, 1);
+    }
+
+    #[test]
+    fn a_stepping_clock_opens_no_more_than_a_few_intervals() {
+        let mut recorder = Recorder::new(Nanos(10), Timestamp(0), vec![]);
+        let mut closed = 0;
+        for k in 0..1_000_i64 {
+            recorder.sent(Timestamp(-k * 1_000), Nanos::ZERO);
+            while recorder.close(Timestamp(i64::MIN)).is_some() {
+                closed += 1;
+            }
+        }
+        assert_eq!(closed, 1_000 - OPEN_MAX);
+    }
+}

@@ -1,0 +1,323 @@
+//! The reports of one session in one judged window, put together.
+//!
+//! A window may hold several reports (six of ten seconds make the minute of
+//! `plan-2026`). A session measures two paths, one in each direction; the path
+//! of its own direction has the better stamps, so it is judged from there and
+//! the other session's backward direction stands in only when it is missing.
+
+use std::collections::BTreeSet;
+
+use super::{Claim, Evidence, Profile, Verdict, judge};
+use crate::delay::{ClockDifference, Floors};
+use crate::distribution::Distribution;
+use crate::report::Report;
+use crate::sample::Direction;
+use crate::summary::DirectionSummary;
+use crate::time::Nanos;
+
+/// What one session measured in one window.
+#[derive(Debug, Clone)]
+pub struct SessionWindow {
+    sent: u64,
+    late: u64,
+    lost: [u64; 2],
+    raw: [Distribution; 2],
+    round_trip: Distribution,
+    packet_interval: Nanos,
+    clocks: Option<ClockDifference>,
+    transmit_stamp_error: Option<Nanos>,
+    hardware_stamps: bool,
+}
+
+impl SessionWindow {
+    /// From all reports of one session whose intervals lie in the window; `None` when there are none.
+    pub fn of<'a>(reports: impl IntoIterator<Item = &'a Report>) -> Option<Self> {
+        let reports: Vec<&Report> = reports.into_iter().collect();
+        let first = reports.first()?;
+        let summaries = || reports.iter().map(|report| &report.summary);
+        let total = |count: fn(&crate::summary::Summary) -> u64| {
+            summaries().fold(0_u64, |sum, s| sum.saturating_add(count(s)))
+        };
+        let raw = |pick: fn(&crate::summary::Summary) -> &DirectionSummary| {
+            Distribution::of(summaries().map(|s| &pick(s).raw))
+        };
+        let user_transmit = total(|s| s.transmit_stamps.user) > 0;
+        let soft_stamps = total(|s| {
+            s.transmit_stamps
+                .kernel
+                .saturating_add(s.receive_stamps.kernel)
+                .saturating_add(s.receive_stamps.user)
+        }) > 0;
+        Some(Self {
+            sent: total(|s| s.sent),
+            late: total(|s| s.late),
+            lost: [total(|s| s.forward.lost), total(|s| s.backward.lost)],
+            raw: [raw(|s| &s.forward), raw(|s| &s.backward)],
+            round_trip: Distribution::of(summaries().map(|s| &s.round_trip)),
+            packet_interval: first.packet_interval,
+            clocks: widest_clocks(&reports),
+            transmit_stamp_error: (!user_transmit).then(|| {
+                reports
+                    .iter()
+                    .map(|report| report.clock.transmit_stamp_error)
+                    .max()
+                    .unwrap_or(Nanos::ZERO)
+            }),
+            hardware_stamps: !user_transmit && !soft_stamps,
+        })
+    }
+
+    /// Packets sent in the window.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Packets that came back after the loss threshold.
+    pub fn late(&self) -> u64 {
+        self.late
+    }
+
+    /// Packets known to be lost in a direction.
+    pub fn lost(&self, direction: Direction) -> u64 {
+        self.lost[direction as usize]
+    }
+
+    /// Raw one-way differences of a direction.
+    pub fn raw(&self, direction: Direction) -> &Distribution {
+        &self.raw[direction as usize]
+    }
+
+    /// Round-trip delays.
+    pub fn round_trip(&self) -> &Distribution {
+        &self.round_trip
+    }
+
+    /// What both clocks claim, seen forward; `None` when one of them claims nothing.
+    pub fn clocks(&self) -> Option<ClockDifference> {
+        self.clocks
+    }
+
+    /// The evidence on one direction; `floors` are seen in that direction.
+    pub fn evidence(
+        &self,
+        direction: Direction,
+        window: Nanos,
+        floors: Floors,
+        claims: Claims,
+    ) -> Evidence<'_> {
+        let opposite = match direction {
+            Direction::Forward => Direction::Backward,
+            Direction::Backward => Direction::Forward,
+        };
+        let clocks = self.clocks.map(|clocks| {
+            if direction == Direction::Forward {
+                clocks
+            } else {
+                clocks.reversed()
+            }
+        });
+        Evidence {
+            planned: u64::try_from(window.0.max(0) / self.packet_interval.0.max(1)).unwrap_or(0),
+            sent: self.sent,
+            lost: self.lost(direction),
+            raw: self.raw(direction),
+            opposite_min: self.raw(opposite).min(),
+            round_trip: &self.round_trip,
+            floors,
+            claim: match (claims, clocks) {
+                (Claims::Withdrawn, Some(_)) => Claim::Withdrawn,
+                (Claims::Stand, Some(clocks)) => Claim::Clocks(clocks),
+                (_, None) => Claim::None,
+            },
+            // Backward, T1 is the reflector's T3, which is taken in user space before the send call: it has no hard bound.
+            stamp_error: if direction == Direction::Forward {
+                self.transmit_stamp_error
+            } else {
+                None
+            },
+            hardware_stamps: self.hardware_stamps && direction == Direction::Forward,
+        }
+    }
+
+    /// Whether some packet of this window was faster than light if both clocks were right.
+    pub fn contradicts_clocks(&self, floors: Floors) -> bool {
+        let evidence = self.evidence(Direction::Forward, Nanos::ZERO, floors, Claims::Stand);
+        self.clocks
+            .is_some_and(|clocks| evidence.contradicts(clocks))
+    }
+}
+
+/// The two bounds at their widest in any of the reports; one interval without a claim makes none.
+fn widest_clocks(reports: &[&Report]) -> Option<ClockDifference> {
+    let mut widest = (Nanos::ZERO, Nanos::ZERO);
+    for report in reports {
+        if report.summary.received == 0 {
+            continue;
+        }
+        let end = report.summary.start + report.summary.length;
+        let own = report.clock.bound_at(end)?;
+        let peer = report.summary.peer_clock.bound()?;
+        widest = (widest.0.max(own), widest.1.max(peer));
+    }
+    Some(ClockDifference::within(widest.0, widest.1))
+}
+
+/// Whether the claims of a path's clocks stand in this window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claims {
+    /// Nothing contradicted them.
+    Stand,
+    /// One of the two probes was contradicted, on this path or on another.
+    Withdrawn,
+}
+
+/// One session in one window, and between whom.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionOf<'a> {
+    /// The probe with the session-sender.
+    pub from: &'a str,
+    /// The probe with the session-reflector.
+    pub to: &'a str,
+    /// What was measured.
+    pub window: &'a SessionWindow,
+    /// The light floors, seen forward.
+    pub floors: Floors,
+}
+
+/// The probes whose clock claims are withdrawn for the window: both ends of every session that contradicts them.
+///
+/// A contradiction proves that at least one of the two lies, not which; so neither is believed, on any of its paths.
+pub fn withdrawn<'a>(sessions: impl IntoIterator<Item = SessionOf<'a>>) -> BTreeSet<&'a str> {
+    sessions
+        .into_iter()
+        .filter(|session| session.window.contradicts_clocks(session.floors))
+        .flat_map(|session| [session.from, session.to])
+        .collect()
+}
+
+/// Judges a path from its own session, or else from the backward direction of the opposite one.
+///
+/// `floors` are seen along the path.
+pub fn judge_path(
+    own: Option<&SessionWindow>,
+    opposite: Option<&SessionWindow>,
+    floors: Floors,
+    claims: Claims,
+    target: Nanos,
+    profile: &Profile,
+) -> Verdict {
+    let on = |window: &SessionWindow, direction| {
+        judge(
+            &window.evidence(direction, profile.interval, floors, claims),
+            target,
+            profile,
+        )
+    };
+    match (own, opposite) {
+        (Some(own), _) => on(own, Direction::Forward),
+        (None, Some(opposite)) => on(opposite, Direction::Backward),
+        (None, None) => Verdict::no_data(target, 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{BoundBasis, ClockSource, ClockState, ClockStatus, KernelClock};
+    use crate::reordering::Reordered;
+    use crate::summary::Recorder;
+    use crate::summary::tests::sample;
+    use crate::time::Timestamp;
+    use crate::verdict::{Reason, State};
+
+    const MS: i64 = 1_000_000;
+
+    /// Ten seconds of 10 packets a second over a path of these true delays, the far clock `theta` ahead.
+    fn reports(forward: i64, backward: i64, theta: i64) -> Vec<Report> {
+        let mut recorder = Recorder::new(Nanos::from_secs(2), Timestamp(0), vec![]);
+        for k in 0..100_u32 {
+            let origin = i64::from(k) * 100 * MS;
+            recorder.sent(Timestamp(origin), Nanos::ZERO);
+            recorder.received(
+                &sample(k, origin, forward + theta, backward - theta),
+                Reordered::default(),
+            );
+        }
+        std::iter::from_fn(|| recorder.close(Timestamp(i64::MAX)))
+            .map(|summary| Report {
+                path: "a~b".into(),
+                generation: String::new(),
+                packet_interval: Nanos(100 * MS),
+                clock: ClockState {
+                    as_of: summary.start,
+                    source: ClockSource::Gnss,
+                    status: ClockStatus::Synchronised,
+                    bound: Some((Nanos(10_000), BoundBasis::Declared)),
+                    drift_ppb: 0,
+                    transmit_stamp_error: Nanos(5_000),
+                    receive_stamp_error: Nanos(5_000),
+                    kernel: KernelClock::default(),
+                },
+                summary,
+            })
+            .collect()
+    }
+
+    fn floors(ns: i64) -> Floors {
+        Floors {
+            forward: Nanos(ns),
+            backward: Nanos(ns),
+        }
+    }
+
+    #[test]
+    fn the_reports_of_a_window_are_judged_as_one_and_each_direction_on_its_own() {
+        let reports = reports(900_000, 1_300_000, 0);
+        assert_eq!(reports.len(), 5);
+        let window = SessionWindow::of(&reports).unwrap();
+        assert_eq!(window.sent(), 100);
+        let verdict = |own: Option<&SessionWindow>, opposite: Option<&SessionWindow>| {
+            judge_path(
+                own,
+                opposite,
+                floors(300_000),
+                Claims::Stand,
+                Nanos(MS),
+                &Profile::lab(),
+            )
+        };
+        assert_eq!(verdict(Some(&window), None).state, State::Met);
+        // The backward direction misses, but T3 has no hard bound from below: only a session of its own can tell.
+        assert_eq!(verdict(None, Some(&window)).reason, Some(Reason::Clock));
+        assert_eq!(verdict(None, None).reason, Some(Reason::NoData));
+        let half = SessionWindow::of(&reports[..2]).unwrap();
+        assert_eq!(verdict(Some(&half), None).reason, Some(Reason::Coverage));
+    }
+
+    #[test]
+    fn one_contradiction_withdraws_the_claims_of_both_probes_and_nobody_elses() {
+        let lying = SessionWindow::of(&reports(900_000, 900_000, 3 * MS)).unwrap();
+        let honest = SessionWindow::of(&reports(900_000, 900_000, 4_000)).unwrap();
+        let session = |from, to, window| SessionOf {
+            from,
+            to,
+            window,
+            floors: floors(300_000),
+        };
+        let withdrawn = withdrawn([
+            session("a", "liar", &lying),
+            session("a", "b", &honest),
+            session("c", "d", &honest),
+        ]);
+        assert_eq!(withdrawn.into_iter().collect::<Vec<_>>(), ["a", "liar"]);
+        let verdict = judge_path(
+            Some(&lying),
+            None,
+            floors(300_000),
+            Claims::Withdrawn,
+            Nanos(MS),
+            &Profile::lab(),
+        );
+        assert_eq!(verdict.reason, Some(Reason::Contradiction));
+    }
+}

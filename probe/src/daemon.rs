@@ -1,0 +1,478 @@
+//! The probe as a whole: reflector, senders, clock, spool and uplink, each on
+//! its own thread. The timed threads share nothing with the untimed ones but a
+//! bounded channel and a few numbers.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use owl_measure::report::Report;
+use owl_measure::sample::Sample;
+use owl_measure::summary::Summary;
+use owl_measure::time::{Nanos, Timestamp};
+use owl_protocol::session::Schedule;
+use owl_protocol::session::sender::{Reflector as PeerKind, SenderConfig};
+use owl_topology::{Plan, PlannedSession};
+use prost::Message as _;
+use tokio::sync::{Notify, watch};
+
+use crate::clock::{self, Clock};
+use crate::config::Config;
+use crate::history::ClockHistory;
+use crate::metrics::{self, Metrics};
+use crate::net::SocketError;
+use crate::reflector::{Reflector, ReflectorStats};
+use crate::sender::{self, SenderSession, SessionSettings, Watcher};
+use crate::spool::{Spool, SpoolError};
+use crate::uplink::{self, Shared, UplinkError};
+
+/// Reports between the sender thread and the disk. When the disk is so slow that they are all taken, a report is
+/// dropped and counted rather than a packet sent late.
+const REPORTS_IN_FLIGHT: usize = 4_096;
+/// How often the clock is read.
+const CLOCK_EVERY: Duration = Duration::from_secs(1);
+/// Sessions that one plan may hold; what is beyond is not measured, and said.
+const SESSIONS_MAX: usize = 1_000;
+/// How long shutting down waits for the last reports to be acknowledged.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// The probe cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// A socket cannot be had.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// The spool cannot be used.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// The uplink cannot work.
+    #[error(transparent)]
+    Uplink(#[from] UplinkError),
+    /// The runtime or the metrics' address cannot be had.
+    #[error("cannot start the untimed part of the probe")]
+    Runtime(#[source] std::io::Error),
+    /// The metrics' address is taken.
+    #[error("cannot serve metrics on {address}")]
+    Metrics {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+/// Numbers that the threads of a probe leave for its metrics.
+#[derive(Debug, Default)]
+pub(crate) struct Vitals {
+    pub(crate) reflector: ReflectorStats,
+    pub(crate) sent: AtomicU64,
+    pub(crate) received: AtomicU64,
+    pub(crate) lateness_max_ns: AtomicU64,
+    pub(crate) sessions: AtomicU64,
+    pub(crate) reports_dropped: AtomicU64,
+    pub(crate) clock: Mutex<ClockHistory>,
+}
+
+impl Vitals {
+    pub(crate) fn clock(&self) -> std::sync::MutexGuard<'_, ClockHistory> {
+        // The history is a plain queue: a panic elsewhere leaves it whole.
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The bound that the Error Estimate tells: the clock's, and how late a receive stamp may be.
+    fn claim(&self) -> Option<Nanos> {
+        let state = self.clock().latest()?;
+        Some(state.bound_at(state.as_of)? + state.receive_stamp_error)
+    }
+}
+
+/// A probe that is bound and ready to run.
+#[derive(Debug)]
+pub struct Probe {
+    config: Config,
+    reflector: Reflector,
+    client: quinn::ClientConfig,
+    shared: Arc<Shared>,
+    vitals: Arc<Vitals>,
+}
+
+impl Probe {
+    /// Binds the reflector and opens the spool.
+    ///
+    /// # Errors
+    /// When an address, a certificate or the state directory cannot be used.
+    pub fn prepare(config: Config) -> Result<Self, ProbeError> {
+        let clock = config.shown_clock();
+        let client = uplink::client(&config)?;
+        let spool = Spool::open(&config.state)?;
+        let reflector = Reflector::bind(&config.listen, clock)?;
+        let vitals = Arc::new(Vitals::default());
+        vitals.clock().push(clock::state(clock, config.declared()));
+        let shared = Shared {
+            spool: Mutex::new(spool),
+            spooled: Notify::new(),
+            connected: AtomicBool::new(false),
+        };
+        Ok(Self {
+            config,
+            reflector,
+            client,
+            shared: Arc::new(shared),
+            vitals,
+        })
+    }
+
+    /// Where its session-reflector listens.
+    pub fn reflector(&self) -> Vec<SocketAddr> {
+        self.reflector.local()
+    }
+
+    /// Runs until SIGTERM or SIGINT.
+    ///
+    /// # Errors
+    /// When the untimed part cannot be started.
+    pub fn run(self) -> Result<(), ProbeError> {
+        let Self {
+            config,
+            reflector,
+            client,
+            shared,
+            vitals,
+        } = self;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .map_err(ProbeError::Runtime)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let reflecting = {
+            let (vitals, stop) = (vitals.clone(), stop.clone());
+            std::thread::spawn(move || reflector.run(&vitals.reflector, &stop, || vitals.claim()))
+        };
+        let (reports, spooling) = sync_channel(REPORTS_IN_FLIGHT);
+        let spooling = {
+            let shared = shared.clone();
+            std::thread::spawn(move || spool_all(&spooling, &shared))
+        };
+        let saved = config.state.join("plan");
+        let (plans, mut new_plans) = watch::channel(read_plan(&saved, &config.id));
+        let mut senders = Senders {
+            config: config.clone(),
+            vitals: vitals.clone(),
+            reports,
+            running: None,
+        };
+        let result = runtime.block_on(async {
+            let (stopping, stopped) = watch::channel(false);
+            if let Some(address) = config.metrics {
+                let metrics = Metrics {
+                    vitals: vitals.clone(),
+                    shared: shared.clone(),
+                };
+                let listener = tokio::net::TcpListener::bind(address)
+                    .await
+                    .map_err(|source| ProbeError::Metrics { address, source })?;
+                tokio::spawn(metrics::serve(listener, metrics));
+            }
+            let uplink = tokio::spawn(uplink::run(
+                config.clone(),
+                client,
+                shared.clone(),
+                plans,
+                stopped,
+            ));
+            let mut clock_tick = tokio::time::interval(CLOCK_EVERY);
+            let mut signals = Signals::listen().map_err(ProbeError::Runtime)?;
+            new_plans.mark_changed();
+            loop {
+                tokio::select! {
+                    _ = clock_tick.tick() => {
+                        let state = clock::state(config.shown_clock(), config.declared());
+                        vitals.clock().push(state);
+                    }
+                    changed = new_plans.changed() => {
+                        let plan = new_plans.borrow_and_update().clone();
+                        if let (Ok(()), Some(plan)) = (changed, plan) {
+                            senders.follow(plan, &saved);
+                        }
+                    }
+                    () = signals.any() => break,
+                }
+            }
+            senders.stop();
+            drop(senders);
+            // The last reports are on disk now; a short while is given to send them, and they keep if that fails.
+            let empty = async {
+                while shared
+                    .spool()
+                    .counts()
+                    .is_ok_and(|counts| counts.waiting > 0)
+                {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            };
+            let _ = tokio::time::timeout(FAREWELL, empty).await;
+            stopping.send_replace(true);
+            let _ = uplink.await;
+            Ok(())
+        });
+        stop.store(true, Relaxed);
+        for thread in [reflecting.join().map(|_| ()), spooling.join()] {
+            if thread.is_err() {
+                tracing::error!("a thread of the probe panicked");
+            }
+        }
+        result
+    }
+}
+
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn any(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Writes reports to disk as they come, many in one commit when they come fast.
+fn spool_all(reports: &Receiver<Report>, shared: &Shared) {
+    let mut complained = false;
+    while let Ok(first) = reports.recv() {
+        let mut waiting = vec![first];
+        waiting.extend(reports.try_iter().take(255));
+        // A full or failing disk is tried again with the same reports; the channel behind fills, and its bound counts.
+        while let Err(error) = shared.spool().append(&waiting) {
+            if !complained {
+                tracing::error!(%error, "reports cannot be written; trying again");
+                complained = true;
+            }
+            std::thread::sleep(CLOCK_EVERY);
+        }
+        complained = false;
+        shared.spooled.notify_one();
+    }
+}
+
+/// The thread that runs the session-senders of the current plan.
+struct Senders {
+    config: Config,
+    vitals: Arc<Vitals>,
+    reports: SyncSender<Report>,
+    running: Option<(Vec<PlannedSession>, Arc<AtomicBool>, JoinHandle<()>)>,
+}
+
+impl Senders {
+    /// Follows a plan from now on, and keeps it on disk for the next start.
+    fn follow(&mut self, plan: Plan, saved: &Path) {
+        if plan.probe != self.config.id {
+            tracing::error!(
+                plan = plan.probe,
+                probe = self.config.id,
+                "the plan is for another probe; it is not followed"
+            );
+            return;
+        }
+        if self
+            .running
+            .as_ref()
+            .is_some_and(|(sessions, ..)| *sessions == plan.sessions)
+        {
+            return;
+        }
+        write_plan(saved, &plan);
+        self.stop();
+        let (sessions, planned) = self.open(&plan);
+        tracing::info!(
+            generation = plan.generation,
+            sessions = sessions.len(),
+            "follows a plan"
+        );
+        self.vitals.sessions.store(sessions.len() as u64, Relaxed);
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut keeper = Keeper {
+            planned,
+            generation: plan.generation,
+            vitals: self.vitals.clone(),
+            reports: self.reports.clone(),
+        };
+        let thread = {
+            let (clock, stop) = (self.config.shown_clock(), stop.clone());
+            let mut sessions = sessions;
+            std::thread::spawn(move || {
+                let vitals = keeper.vitals.clone();
+                if let Err(error) =
+                    sender::run(&mut sessions, clock, &stop, || vitals.claim(), &mut keeper)
+                {
+                    tracing::error!(%error, "the session-senders stopped");
+                }
+            })
+        };
+        self.running = Some((plan.sessions, stop, thread));
+    }
+
+    fn stop(&mut self) {
+        if let Some((_, stop, thread)) = self.running.take() {
+            stop.store(true, Relaxed);
+            if thread.join().is_err() {
+                tracing::error!("the sender thread panicked");
+            }
+        }
+    }
+
+    fn open(&self, plan: &Plan) -> (Vec<SenderSession>, Vec<PlannedSession>) {
+        if plan.sessions.len() > SESSIONS_MAX {
+            tracing::error!(
+                sessions = plan.sessions.len(),
+                "the plan has too many sessions; the first {SESSIONS_MAX} are measured"
+            );
+        }
+        let clock = self.config.shown_clock();
+        let no_detours = BTreeMap::new();
+        let via = self.config.lab.as_ref().map_or(&no_detours, |lab| &lab.via);
+        let (mut sessions, mut planned) = (Vec::new(), Vec::new());
+        for (session, ssid) in plan.sessions.iter().take(SESSIONS_MAX).zip(1_u16..) {
+            match self.open_one(session, ssid, clock, via) {
+                Ok(open) => {
+                    sessions.push(open);
+                    planned.push(session.clone());
+                }
+                Err(error) => tracing::error!(
+                    path = session.path,
+                    error,
+                    "a session cannot be opened; its path is not measured"
+                ),
+            }
+        }
+        (sessions, planned)
+    }
+
+    fn open_one(
+        &self,
+        session: &PlannedSession,
+        ssid: u16,
+        clock: Clock,
+        via: &BTreeMap<String, SocketAddr>,
+    ) -> Result<SenderSession, String> {
+        let address: IpAddr = session
+            .address
+            .parse()
+            .map_err(|_| format!("\"{}\" is no IP address", session.address))?;
+        let port =
+            u16::try_from(session.port).map_err(|_| format!("{} is no UDP port", session.port))?;
+        let peer = via
+            .get(&session.path)
+            .copied()
+            .unwrap_or(SocketAddr::new(address, port));
+        let ns = |value: u64| Nanos(i64::try_from(value).unwrap_or(i64::MAX));
+        // Sessions that began together would always send together: each has its own place within its gap.
+        let mut hasher = DefaultHasher::new();
+        session.path.hash(&mut hasher);
+        let (gap, seed) = (ns(session.packet_interval_ns), hasher.finish());
+        let start =
+            clock.monotonic() + Nanos((seed % session.packet_interval_ns.max(1)).cast_signed());
+        let schedule = match session.schedule() {
+            owl_topology::Schedule::Periodic => Schedule::periodic(gap, start),
+            owl_topology::Schedule::Poisson => Schedule::poisson(gap, start, seed),
+        };
+        let settings = SessionSettings {
+            peer,
+            local: self
+                .config
+                .source
+                .filter(|source| source.is_ipv4() == peer.is_ipv4()),
+            packet_octets: (session.packet_octets as usize).min(usize::from(u16::MAX) - 100),
+            dscp: u8::try_from(session.dscp).unwrap_or(0),
+            sender: SenderConfig {
+                ssid,
+                schedule,
+                timeout: ns(session.timeout_ns),
+                packets: None,
+                reflector: PeerKind::Own,
+            },
+            report_interval: ns(session.report_interval_ns),
+            aligned_to: Timestamp(0),
+            targets: session.target_ns.iter().map(|&target| ns(target)).collect(),
+        };
+        SenderSession::open(settings, clock).map_err(|error| error.to_string())
+    }
+}
+
+/// Makes reports of summaries.
+struct Keeper {
+    planned: Vec<PlannedSession>,
+    generation: String,
+    vitals: Arc<Vitals>,
+    reports: SyncSender<Report>,
+}
+
+impl Watcher for Keeper {
+    fn sample(&mut self, _session: usize, _sample: &Sample) {
+        self.vitals.received.fetch_add(1, Relaxed);
+    }
+
+    fn summary(&mut self, session: usize, summary: Summary) {
+        let planned = &self.planned[session];
+        self.vitals.sent.fetch_add(summary.sent, Relaxed);
+        self.vitals
+            .lateness_max_ns
+            .fetch_max(u64::try_from(summary.lateness_max.0).unwrap_or(0), Relaxed);
+        let end = summary.start + summary.length;
+        let Some(clock) = self.vitals.clock().worst(summary.start, end) else {
+            return;
+        };
+        let report = Report {
+            path: planned.path.clone(),
+            generation: self.generation.clone(),
+            packet_interval: Nanos(i64::try_from(planned.packet_interval_ns).unwrap_or(i64::MAX)),
+            summary,
+            clock,
+        };
+        match self.reports.try_send(report) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                self.vitals.reports_dropped.fetch_add(1, Relaxed);
+            }
+        }
+    }
+}
+
+/// The plan of the last run, so that a probe measures before its collector answers; `None` without one.
+fn read_plan(saved: &Path, id: &str) -> Option<Plan> {
+    let octets = std::fs::read(saved).ok()?;
+    match Plan::decode(octets.as_slice()) {
+        Ok(plan) if plan.probe == id => Some(plan),
+        _ => {
+            tracing::warn!(file = %saved.display(), "the saved plan cannot be used; waiting for the collector's");
+            None
+        }
+    }
+}
+
+fn write_plan(saved: &Path, plan: &Plan) {
+    let new = saved.with_extension("new");
+    let result =
+        std::fs::write(&new, plan.encode_to_vec()).and_then(|()| std::fs::rename(&new, saved));
+    if let Err(error) = result {
+        tracing::warn!(file = %saved.display(), %error, "the plan cannot be kept; after a restart the probe waits for its collector");
+    }
+}

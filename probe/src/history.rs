@@ -1,0 +1,72 @@
+//! The clock's states of the last minutes.
+
+use std::collections::VecDeque;
+
+use owl_measure::clock::ClockState;
+use owl_measure::time::Timestamp;
+
+/// States kept: ten minutes at one a second; older ones go.
+const STATES_MAX: usize = 600;
+
+/// The clock's states, one a second, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct ClockHistory(VecDeque<ClockState>);
+
+impl ClockHistory {
+    pub(crate) fn push(&mut self, state: ClockState) {
+        if self.0.len() >= STATES_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(state);
+    }
+
+    /// The newest state.
+    pub(crate) fn latest(&self) -> Option<ClockState> {
+        self.0.back().copied()
+    }
+
+    /// The least certain state between two instants, or the newest when none lies there.
+    pub(crate) fn worst(&self, from: Timestamp, to: Timestamp) -> Option<ClockState> {
+        let within = self
+            .0
+            .iter()
+            .filter(|state| (from..=to).contains(&state.as_of))
+            .copied();
+        within.reduce(ClockState::worse).or(self.latest())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::report;
+    use owl_measure::clock::{BoundBasis, ClockStatus};
+    use owl_measure::time::Nanos;
+
+    #[test]
+    fn an_interval_is_told_by_its_worst_moment() {
+        let mut history = ClockHistory::default();
+        for (second, bound) in [(0, 5), (1, 90), (2, 7), (3, 6)] {
+            let at = Timestamp(second * 1_000_000_000);
+            history.push(ClockState {
+                as_of: at,
+                status: ClockStatus::Synchronised,
+                bound: Some((Nanos(bound), BoundBasis::Declared)),
+                ..report("a~b").clock
+            });
+        }
+        let bound = |from: i64, to: i64| {
+            history
+                .worst(
+                    Timestamp(from * 1_000_000_000),
+                    Timestamp(to * 1_000_000_000),
+                )
+                .and_then(|state| state.bound)
+                .map(|b| b.0.0)
+        };
+        assert_eq!(
+            (bound(0, 3), bound(2, 3), bound(70, 80)),
+            (Some(90), Some(7), Some(6))
+        );
+    }
+}

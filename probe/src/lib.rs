@@ -1,0 +1,19 @@
+//! A probe: packets over real sockets, stamped by the kernel, on plain threads.
+//!
+//! [`sender`] and [`reflector`] are timed and run on threads of their own;
+//! [`daemon`] puts them together with the untimed rest: clock readings, the
+//! spool on disk, and the uplink to the collector.
+
+pub mod clock;
+pub mod config;
+pub mod daemon;
+mod history;
+pub mod interface;
+mod metrics;
+pub mod net;
+pub mod reflector;
+pub mod sender;
+pub mod spool;
+#[cfg(test)]
+mod testing;
+pub mod uplink;

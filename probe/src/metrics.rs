@@ -1,0 +1,140 @@
+//! The probe's own metrics, for whoever watches the box rather than the paths.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use prometheus::core::Collector as _;
+use prometheus::{Encoder as _, Gauge, IntCounter, TextEncoder, proto::MetricFamily};
+
+use crate::daemon::Vitals;
+use crate::uplink::Shared;
+
+/// What is read when somebody asks.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    pub(crate) vitals: Arc<Vitals>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// Serves `/metrics` until the runtime ends.
+pub(crate) async fn serve(listener: tokio::net::TcpListener, metrics: Metrics) {
+    let app = Router::new().route(
+        "/metrics",
+        get(move || std::future::ready(metrics.answer())),
+    );
+    if let Err(error) = axum::serve(listener, app).await {
+        tracing::error!(%error, "metrics are no longer served");
+    }
+}
+
+impl Metrics {
+    fn answer(&self) -> Response {
+        let mut text = Vec::new();
+        match TextEncoder::new().encode(&self.families(), &mut text) {
+            Ok(()) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response(),
+            Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+        }
+    }
+
+    /// Every metric as it stands now; names and units are those of docs/metrics.md.
+    fn families(&self) -> Vec<MetricFamily> {
+        let reflector = self.vitals.reflector.read();
+        let spool = self.shared.spool().counts().unwrap_or_default();
+        let clock = self.vitals.clock().latest();
+        let value = |counter: &AtomicU64| counter.load(Relaxed);
+        let mut families = Vec::new();
+        let mut counter = |name: &str, help: &str, value: u64| {
+            let counter =
+                IntCounter::new(name, help).expect("the name is one of the constants below");
+            counter.inc_by(value);
+            families.extend(counter.collect());
+        };
+        counter(
+            "owl_probe_packets_sent_total",
+            "Test packets sent in completed intervals.",
+            value(&self.vitals.sent),
+        );
+        counter(
+            "owl_probe_packets_received_total",
+            "Replies received in time.",
+            value(&self.vitals.received),
+        );
+        counter(
+            "owl_probe_reflected_total",
+            "Test packets reflected.",
+            reflector.counts.reflected,
+        );
+        counter(
+            "owl_probe_reflector_malformed_total",
+            "Datagrams too short to be test packets.",
+            reflector.counts.malformed,
+        );
+        counter(
+            "owl_probe_reflector_rationed_total",
+            "Short requests beyond the ration of base replies.",
+            reflector.counts.rationed,
+        );
+        counter(
+            "owl_probe_reflector_table_full_total",
+            "New sessions for which the reflector had no place.",
+            reflector.counts.table_full,
+        );
+        counter(
+            "owl_probe_reflector_unsent_total",
+            "Replies that the kernel did not take.",
+            reflector.unsent,
+        );
+        counter(
+            "owl_probe_spool_dropped_total",
+            "Reports dropped at the bound of the spool in this epoch.",
+            spool.dropped,
+        );
+        counter(
+            "owl_probe_reports_dropped_total",
+            "Reports dropped because the disk was too slow.",
+            value(&self.vitals.reports_dropped),
+        );
+        let mut gauge = |name: &str, help: &str, value: f64| {
+            let gauge = Gauge::new(name, help).expect("the name is one of the constants below");
+            gauge.set(value);
+            families.extend(gauge.collect());
+        };
+        gauge(
+            "owl_probe_sessions",
+            "Session-senders of the current plan.",
+            value(&self.vitals.sessions) as f64,
+        );
+        gauge(
+            "owl_probe_spool_reports",
+            "Reports that the collector has not acknowledged.",
+            spool.waiting as f64,
+        );
+        gauge(
+            "owl_probe_uplink_connected",
+            "1 while the collector is connected.",
+            f64::from(u8::from(self.shared.connected.load(Relaxed))),
+        );
+        gauge(
+            "owl_probe_send_lateness_max_seconds",
+            "The longest that a packet was sent after its time.",
+            value(&self.vitals.lateness_max_ns) as f64 / 1e9,
+        );
+        gauge(
+            "owl_probe_t3_early_max_seconds",
+            "The longest that a reply left after the T3 it carries.",
+            reflector.t3_early_max.as_secs_f64(),
+        );
+        if let Some(bound) = clock.and_then(|state| state.bound_at(state.as_of)) {
+            gauge(
+                "owl_probe_own_clock_error_bound_seconds",
+                "How far this clock is from UTC at most.",
+                bound.as_secs_f64(),
+            );
+        }
+        families
+    }
+}

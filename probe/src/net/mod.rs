@@ -1,0 +1,8 @@
+//! Sockets that tell when a packet really left and really came.
+
+mod socket;
+mod sys;
+
+pub use socket::{Received, SocketError, StampedSocket, Stamping, TransmitStamp};
+pub use sys::{Readiness, set_timer_slack, wait};
+pub(crate) use sys::{interface_stamping, kernel_clock};

@@ -1,0 +1,396 @@
+//! A UDP socket whose packets are stamped by the kernel, or by the interface.
+//!
+//! What `setsockopt` promises is not believed: [`StampedSocket::prove`] sends a
+//! real datagram and sees which stamps are delivered.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd as _, AsRawFd, RawFd};
+
+use owl_measure::sample::{Stamp, StampSource};
+use owl_measure::time::{Nanos, Timestamp};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use super::sys::{self, Queue, Readiness};
+use crate::clock::Clock;
+
+/// Octets of receive buffer asked for; the kernel gives what its limits allow.
+const RECEIVE_BUFFER_OCTETS: usize = 4 << 20;
+/// Datagrams that a proof sends at most, and how long it waits for the stamps of each.
+const PROOF_SENDS: u32 = 10;
+const PROOF_WAIT: Nanos = Nanos::from_millis(10);
+/// What a proof sends: shorter than any test packet, so that nobody answers it.
+const PROOF: [u8; 4] = *b"owl?";
+/// RFC 8762 leaves the TTL open; 255 lets the far end count hops, as OWAMP and TWAMP require (RFC 4656, 4.1.2).
+const TTL: u32 = 255;
+
+/// A socket that cannot be had, or not used.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    /// The address is taken, not ours, or below 1024 without permission.
+    #[error("cannot bind UDP {address}")]
+    Bind {
+        /// The address asked for.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The kernel refuses an option that measuring needs.
+    #[error("cannot set {option} on UDP {address}")]
+    Option {
+        /// The socket's address.
+        address: SocketAddr,
+        /// The option.
+        option: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// A datagram that arrived.
+#[derive(Debug, Clone, Copy)]
+pub struct Received {
+    /// How many octets of the buffer it fills; a longer datagram is cut.
+    pub octets: usize,
+    /// Where it came from.
+    pub source: SocketAddr,
+    /// The local address it was sent to.
+    pub destination: Option<IpAddr>,
+    /// TTL or hop limit on arrival.
+    pub ttl: u8,
+    /// When it arrived, by the best stamp there is.
+    pub stamp: Stamp,
+}
+
+/// When a datagram left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransmitStamp {
+    /// Which send of this socket, counted from 0.
+    pub id: u32,
+    /// When.
+    pub stamp: Stamp,
+}
+
+/// Which stamps a real send has shown to be delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamping {
+    /// On transmit.
+    pub transmit: StampSource,
+    /// On receipt.
+    pub receive: StampSource,
+}
+
+/// A UDP socket with transmit and receive stamps.
+#[derive(Debug)]
+pub struct StampedSocket {
+    socket: Socket,
+    local: SocketAddr,
+    clock: Clock,
+    sends: u32,
+}
+
+impl AsRawFd for StampedSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+impl StampedSocket {
+    /// Binds a socket. Stamps are shown on `clock`, which a lab may have set wrong.
+    ///
+    /// # Errors
+    /// When the address cannot be bound or the kernel lacks an option that measuring needs.
+    pub fn bind(address: SocketAddr, clock: Clock) -> Result<Self, SocketError> {
+        let bind = |source| SocketError::Bind { address, source };
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::DGRAM,
+            Some(Protocol::UDP),
+        )
+        .map_err(bind)?;
+        let option = |option| {
+            move |source| SocketError::Option {
+                address,
+                option,
+                source,
+            }
+        };
+        if address.is_ipv6() {
+            socket.set_only_v6(true).map_err(option("IPV6_V6ONLY"))?;
+            socket
+                .set_unicast_hops_v6(TTL)
+                .map_err(option("IPV6_UNICAST_HOPS"))?;
+            socket
+                .set_recv_hoplimit_v6(true)
+                .map_err(option("IPV6_RECVHOPLIMIT"))?;
+            sys::set_option(
+                socket.as_fd(),
+                libc::IPPROTO_IPV6,
+                libc::IPV6_RECVPKTINFO,
+                1,
+            )
+            .map_err(option("IPV6_RECVPKTINFO"))?;
+        } else {
+            socket.set_ttl_v4(TTL).map_err(option("IP_TTL"))?;
+            sys::set_option(socket.as_fd(), libc::IPPROTO_IP, libc::IP_RECVTTL, 1)
+                .map_err(option("IP_RECVTTL"))?;
+            sys::set_option(socket.as_fd(), libc::IPPROTO_IP, libc::IP_PKTINFO, 1)
+                .map_err(option("IP_PKTINFO"))?;
+        }
+        // A small buffer is no error: what it drops is lost and counted as such.
+        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_OCTETS);
+        socket.bind(&SockAddr::from(address)).map_err(bind)?;
+        let local = socket
+            .local_addr()
+            .map_err(bind)?
+            .as_socket()
+            .unwrap_or(address);
+        let mut socket = Self {
+            socket,
+            local,
+            clock,
+            sends: 0,
+        };
+        socket
+            .number_sends_from_zero()
+            .map_err(option("SO_TIMESTAMPING"))?;
+        Ok(socket)
+    }
+
+    /// Marks what is sent with this DSCP (RFC 2474), 0 to 63.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn set_dscp(&self, dscp: u8) -> Result<(), SocketError> {
+        let class = u32::from(dscp & 0x3F) << 2;
+        let result = if self.local.is_ipv6() {
+            self.socket.set_tclass_v6(class)
+        } else {
+            self.socket.set_tos_v4(class)
+        };
+        result.map_err(|source| SocketError::Option {
+            address: self.local,
+            option: "the DSCP",
+            source,
+        })
+    }
+
+    fn number_sends_from_zero(&mut self) -> io::Result<()> {
+        let wanted = libc::SOF_TIMESTAMPING_RX_SOFTWARE
+            | libc::SOF_TIMESTAMPING_TX_SOFTWARE
+            | libc::SOF_TIMESTAMPING_SOFTWARE
+            | libc::SOF_TIMESTAMPING_OPT_TSONLY;
+        let set = |flags: libc::c_uint| {
+            sys::set_option(
+                self.socket.as_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_TIMESTAMPING,
+                flags as libc::c_int,
+            )
+        };
+        // The kernel numbers from zero whenever the numbering is switched on anew.
+        set(wanted)?;
+        set(wanted | libc::SOF_TIMESTAMPING_OPT_ID)?;
+        self.sends = 0;
+        Ok(())
+    }
+
+    /// Where it is bound.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Sends a datagram, from a given local address when the socket is bound to all; its number for the transmit stamp.
+    ///
+    /// # Errors
+    /// When the kernel does not take it. The numbering of sends then begins anew, since the kernel may or may not have
+    /// used a number: stamps still on the way are dropped rather than given to the wrong packet.
+    pub fn send(
+        &mut self,
+        datagram: &[u8],
+        to: SocketAddr,
+        from: Option<IpAddr>,
+    ) -> io::Result<u32> {
+        match sys::send(self.socket.as_fd(), datagram, to, from) {
+            Ok(()) => {
+                let id = self.sends;
+                self.sends = self.sends.wrapping_add(1);
+                Ok(id)
+            }
+            Err(error) => {
+                let mut nothing = [0; 0];
+                while let Ok(Some(_)) =
+                    sys::receive(self.socket.as_fd(), Queue::Error, &mut nothing)
+                {}
+                self.number_sends_from_zero()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// The next datagram, without waiting.
+    ///
+    /// # Errors
+    /// When the kernel reports one; a lack of datagrams is `None`.
+    pub fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<Received>> {
+        let Some(message) = sys::receive(self.socket.as_fd(), Queue::Data, buffer)? else {
+            return Ok(None);
+        };
+        let user = self.clock.now();
+        let Some(source) = message.source else {
+            return Ok(None);
+        };
+        let stamp = message.control.kernel.map_or(
+            Stamp {
+                at: user,
+                source: StampSource::User,
+            },
+            |at| self.kernel(at),
+        );
+        Ok(Some(Received {
+            octets: message.octets,
+            source,
+            destination: message.control.destination,
+            ttl: message.control.ttl.unwrap_or(0),
+            stamp,
+        }))
+    }
+
+    /// The next transmit stamp, without waiting.
+    ///
+    /// # Errors
+    /// When the kernel reports one; a lack of stamps is `None`.
+    pub fn transmit_stamp(&self) -> io::Result<Option<TransmitStamp>> {
+        let mut nothing = [0; 0];
+        while let Some(message) = sys::receive(self.socket.as_fd(), Queue::Error, &mut nothing)? {
+            if let (Some(id), Some(at)) = (message.control.transmit_id, message.control.kernel) {
+                return Ok(Some(TransmitStamp {
+                    id,
+                    stamp: self.kernel(at),
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn kernel(&self, at: Timestamp) -> Stamp {
+        Stamp {
+            at: self.clock.shown(at),
+            source: StampSource::Kernel,
+        }
+    }
+
+    /// Sends real datagrams to itself and sees which stamps the kernel delivers.
+    ///
+    /// Several, because Linux begins to stamp receipts only a moment after the first socket has asked for it.
+    ///
+    /// # Errors
+    /// When a datagram cannot be sent; one that never arrives proves that receive stamps are not delivered.
+    pub fn prove(&mut self) -> io::Result<Stamping> {
+        let own = match self.local.ip() {
+            ip if !ip.is_unspecified() => ip,
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        };
+        let own = SocketAddr::new(own, self.local.port());
+        let mut proved = Stamping {
+            transmit: StampSource::User,
+            receive: StampSource::User,
+        };
+        let (mut ready, mut buffer) = (Vec::<Readiness>::new(), [0; 64]);
+        for _ in 0..PROOF_SENDS {
+            self.send(&PROOF, own, None)?;
+            let end = self.clock.monotonic() + PROOF_WAIT;
+            while self.clock.monotonic() < end {
+                sys::wait(
+                    &[self.as_raw_fd()],
+                    &mut ready,
+                    end - self.clock.monotonic(),
+                )?;
+                while let Some(stamp) = self.transmit_stamp()? {
+                    proved.transmit = stamp.stamp.source;
+                }
+                while let Some(received) = self.receive(&mut buffer)? {
+                    if buffer[..received.octets] == PROOF {
+                        proved.receive = received.stamp.source;
+                    }
+                }
+                if proved.transmit < StampSource::User && proved.receive < StampSource::User {
+                    return Ok(proved);
+                }
+            }
+        }
+        Ok(proved)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(ip: IpAddr) -> (StampedSocket, StampedSocket) {
+        let bind = || StampedSocket::bind(SocketAddr::new(ip, 0), Clock::honest()).unwrap();
+        (bind(), bind())
+    }
+
+    #[test]
+    fn a_real_send_proves_kernel_stamps_both_ways_on_both_families() {
+        for ip in [
+            IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(Ipv6Addr::LOCALHOST),
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        ] {
+            let (mut socket, _) = pair(ip);
+            let kernel = Stamping {
+                transmit: StampSource::Kernel,
+                receive: StampSource::Kernel,
+            };
+            assert_eq!(socket.prove().unwrap(), kernel, "{ip}");
+        }
+    }
+
+    #[test]
+    fn every_send_gets_its_own_stamp_and_every_receipt_its_ttl_and_destination() {
+        for ip in [
+            IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ] {
+            let (mut near, far) = pair(ip);
+            let mut buffer = [0; 2_048];
+            let mut last = Timestamp(0);
+            for k in 0..200_u32 {
+                assert_eq!(near.send(&[7; 44], far.local(), None).unwrap(), k);
+                let sent = near
+                    .transmit_stamp()
+                    .unwrap()
+                    .expect("loopback stamps at once");
+                let received = far
+                    .receive(&mut buffer)
+                    .unwrap()
+                    .expect("loopback delivers at once");
+                assert_eq!((sent.id, received.octets, received.ttl), (k, 44, 255));
+                assert_eq!(
+                    (received.source, received.destination),
+                    (near.local(), Some(ip))
+                );
+                assert!(
+                    last < sent.stamp.at && sent.stamp.at <= received.stamp.at,
+                    "{sent:?} {received:?}"
+                );
+                last = sent.stamp.at;
+            }
+        }
+    }
+
+    #[test]
+    fn a_failed_send_does_not_give_later_stamps_to_the_wrong_packet() {
+        let (mut near, far) = pair(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        near.send(&[0; 44], far.local(), None).unwrap();
+        assert!(near.send(&vec![0; 70_000], far.local(), None).is_err());
+        let id = near.send(&[0; 44], far.local(), None).unwrap();
+        assert_eq!(
+            near.transmit_stamp().unwrap().map(|stamp| stamp.id),
+            Some(id)
+        );
+    }
+}

@@ -1,0 +1,275 @@
+//! The session-reflector on a plain thread.
+//!
+//! T2 is the kernel's receive stamp. T3 is read in user space right before the
+//! send call, so the packet leaves a little later than it says; the kernel's
+//! transmit stamp then tells how much later, and that is kept.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd as _;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use owl_measure::sample::StampSource;
+use owl_measure::time::{Nanos, Timestamp};
+use owl_protocol::session::SessionReflector;
+use owl_protocol::session::reflector::{ReflectorCounts, Request};
+use owl_protocol::wire::stamp::{PACKET_OCTETS, ReflectorPacket};
+use owl_protocol::wire::{ErrorEstimate, NtpTimestamp};
+
+use crate::clock::Clock;
+use crate::net::{Readiness, SocketError, StampedSocket, Stamping, set_timer_slack, wait};
+
+/// UDP port of STAMP session-reflectors (RFC 8762, section 4.1; RFC 8545).
+pub const STAMP_PORT: u16 = 862;
+/// Where `owl reflect` listens when it may not have 862.
+pub const HIGH_PORT: u16 = 18_862;
+/// Sessions that a reflector remembers.
+const SESSIONS: usize = 4_096;
+/// Datagrams taken from one socket before the next one has its turn.
+const TURN: usize = 64;
+/// Sends whose transmit stamp is awaited; the oldest is given up at the bound.
+const AWAITED_MAX: usize = 256;
+/// How often the thread looks whether it should stop and what its clock claims.
+const LOOK_AROUND: Nanos = Nanos::from_millis(200);
+
+/// What a reflector has done so far; written by its thread, read by anyone.
+#[derive(Debug, Default)]
+pub struct ReflectorStats {
+    reflected: AtomicU64,
+    malformed: AtomicU64,
+    rationed: AtomicU64,
+    table_full: AtomicU64,
+    unsent: AtomicU64,
+    t3_stamped: AtomicU64,
+    t3_early_ns_total: AtomicU64,
+    t3_early_ns_max: AtomicU64,
+}
+
+/// A reading of [`ReflectorStats`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ReflectorReading {
+    /// Fates of the datagrams.
+    pub counts: ReflectorCounts,
+    /// Replies that the kernel did not take.
+    pub unsent: u64,
+    /// Replies whose kernel transmit stamp was delivered.
+    pub t3_stamped: u64,
+    /// By how much T3 was early, summed over those.
+    pub t3_early_total: Nanos,
+    /// By how much it was early at most.
+    pub t3_early_max: Nanos,
+}
+
+impl ReflectorStats {
+    /// What it stands at.
+    pub fn read(&self) -> ReflectorReading {
+        let ns = |value: &AtomicU64| Nanos(i64::try_from(value.load(Relaxed)).unwrap_or(i64::MAX));
+        ReflectorReading {
+            counts: ReflectorCounts {
+                reflected: self.reflected.load(Relaxed),
+                malformed: self.malformed.load(Relaxed),
+                rationed: self.rationed.load(Relaxed),
+                table_full: self.table_full.load(Relaxed),
+            },
+            unsent: self.unsent.load(Relaxed),
+            t3_stamped: self.t3_stamped.load(Relaxed),
+            t3_early_total: ns(&self.t3_early_ns_total),
+            t3_early_max: ns(&self.t3_early_ns_max),
+        }
+    }
+}
+
+/// A reflector that is bound and proved, ready to run.
+#[derive(Debug)]
+pub struct Reflector {
+    sockets: Vec<StampedSocket>,
+    clock: Clock,
+    stamping: Stamping,
+    table: SessionReflector,
+}
+
+impl Reflector {
+    /// Binds the given addresses and proves their stamps by a real send; the worst of them counts.
+    ///
+    /// # Errors
+    /// When an address cannot be bound.
+    pub fn bind(addresses: &[SocketAddr], clock: Clock) -> Result<Self, SocketError> {
+        let mut sockets = Vec::with_capacity(addresses.len());
+        let mut stamping = Stamping {
+            transmit: StampSource::Hardware,
+            receive: StampSource::Hardware,
+        };
+        for &address in addresses {
+            let mut socket = StampedSocket::bind(address, clock)?;
+            // Where even a datagram to oneself cannot be sent, no stamp is proved.
+            let proved = socket.prove().unwrap_or(Stamping {
+                transmit: StampSource::User,
+                receive: StampSource::User,
+            });
+            stamping.transmit = stamping.transmit.max(proved.transmit);
+            stamping.receive = stamping.receive.max(proved.receive);
+            sockets.push(socket);
+        }
+        // Any number that strangers do not know will do.
+        let seed = clock.now().0 as u64 ^ u64::from(std::process::id());
+        Ok(Self {
+            sockets,
+            clock,
+            stamping,
+            table: SessionReflector::new(SESSIONS, seed),
+        })
+    }
+
+    /// Binds every address of the host on `port`: IPv4, and IPv6 where the host has it.
+    ///
+    /// # Errors
+    /// When neither family can be bound.
+    pub fn bind_all(port: u16, clock: Clock) -> Result<Self, SocketError> {
+        let v4 = SocketAddr::from(([0, 0, 0, 0], port));
+        let v6 = SocketAddr::from(([0_u16; 8], port));
+        match Self::bind(&[v4, v6], clock) {
+            Ok(both) => Ok(both),
+            Err(error) => Self::bind(&[v4], clock).map_err(|_| error),
+        }
+    }
+
+    /// Where it listens.
+    pub fn local(&self) -> Vec<SocketAddr> {
+        self.sockets.iter().map(StampedSocket::local).collect()
+    }
+
+    /// Which stamps were proved.
+    pub fn stamping(&self) -> Stamping {
+        self.stamping
+    }
+
+    /// Reflects until told to stop. `claim` is asked now and then for the bound that the Error Estimate tells.
+    ///
+    /// # Errors
+    /// When the kernel refuses to wait for packets.
+    pub fn run(
+        mut self,
+        stats: &ReflectorStats,
+        stop: &AtomicBool,
+        claim: impl Fn() -> Option<Nanos>,
+    ) -> io::Result<()> {
+        set_timer_slack();
+        let descriptors: Vec<_> = self
+            .sockets
+            .iter()
+            .map(|socket| socket.as_raw_fd())
+            .collect();
+        let mut ready = Vec::<Readiness>::new();
+        let mut awaited: Vec<Awaited> = self.sockets.iter().map(|_| Awaited::default()).collect();
+        let mut buffer = vec![0; 1 << 16];
+        let mut look_around = self.clock.monotonic();
+        let mut estimate = ErrorEstimate::NO_CLAIM;
+        while !stop.load(Relaxed) {
+            if self.clock.monotonic() >= look_around {
+                // A receive stamp taken in user space has no bound, and so neither has anything made from it.
+                let claim = if self.stamping.receive == StampSource::User {
+                    None
+                } else {
+                    claim()
+                };
+                estimate = ErrorEstimate::claim(claim);
+                look_around = self.clock.monotonic() + LOOK_AROUND;
+            }
+            wait(&descriptors, &mut ready, LOOK_AROUND)?;
+            for (k, readiness) in ready.iter().enumerate() {
+                if readiness.data {
+                    self.serve(k, &mut buffer, estimate, &mut awaited[k], stats);
+                }
+                awaited[k].collect(&self.sockets[k], stats);
+            }
+            publish(self.table.counts(), stats);
+        }
+        Ok(())
+    }
+
+    fn serve(
+        &mut self,
+        k: usize,
+        buffer: &mut [u8],
+        estimate: ErrorEstimate,
+        awaited: &mut Awaited,
+        stats: &ReflectorStats,
+    ) {
+        for _ in 0..TURN {
+            // An error here is one the network made (an ICMP message); the next datagram is not its fault.
+            let Ok(Some(received)) = self.sockets[k].receive(buffer) else {
+                return;
+            };
+            let local = self.sockets[k].local();
+            let destination =
+                SocketAddr::new(received.destination.unwrap_or(local.ip()), local.port());
+            let request = Request {
+                datagram: &buffer[..received.octets],
+                source: received.source,
+                destination,
+                ttl: received.ttl,
+                received_at: received.stamp.at,
+            };
+            let Ok(mut reply) = self
+                .table
+                .handle(self.clock.monotonic(), &request, estimate)
+            else {
+                continue;
+            };
+            let from = local.ip().is_unspecified().then_some(destination.ip());
+            let octets = received.octets.max(PACKET_OCTETS);
+            let t3 = self.clock.now();
+            ReflectorPacket::set_sent_at(&mut reply.head, NtpTimestamp::from_timestamp(t3));
+            buffer[..PACKET_OCTETS].copy_from_slice(&reply.head);
+            match self.sockets[k].send(&buffer[..octets], received.source, usable(from)) {
+                Ok(id) => awaited.sent(id, t3),
+                Err(_) => {
+                    stats.unsent.fetch_add(1, Relaxed);
+                }
+            }
+        }
+    }
+}
+
+/// A broadcast or multicast destination cannot be a source.
+fn usable(from: Option<IpAddr>) -> Option<IpAddr> {
+    from.filter(|ip| !ip.is_multicast() && *ip != IpAddr::from([255, 255, 255, 255]))
+}
+
+fn publish(counts: ReflectorCounts, stats: &ReflectorStats) {
+    stats.reflected.store(counts.reflected, Relaxed);
+    stats.malformed.store(counts.malformed, Relaxed);
+    stats.rationed.store(counts.rationed, Relaxed);
+    stats.table_full.store(counts.table_full, Relaxed);
+}
+
+/// Sends whose kernel stamp has not come yet, with the T3 that they carry.
+#[derive(Debug, Default)]
+struct Awaited(std::collections::VecDeque<(u32, Timestamp)>);
+
+impl Awaited {
+    fn sent(&mut self, id: u32, t3: Timestamp) {
+        if self.0.len() >= AWAITED_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back((id, t3));
+    }
+
+    fn collect(&mut self, socket: &StampedSocket, stats: &ReflectorStats) {
+        while let Ok(Some(stamp)) = socket.transmit_stamp() {
+            while let Some(&(id, t3)) = self.0.front() {
+                // Numbers wrap; one that is ahead of the stamp waits for its own.
+                if id.wrapping_sub(stamp.id).cast_signed() > 0 {
+                    break;
+                }
+                self.0.pop_front();
+                if id == stamp.id {
+                    let early = u64::try_from((stamp.stamp.at - t3).0).unwrap_or(0);
+                    stats.t3_stamped.fetch_add(1, Relaxed);
+                    stats.t3_early_ns_total.fetch_add(early, Relaxed);
+                    stats.t3_early_ns_max.fetch_max(early, Relaxed);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Session-sender and session-reflector: told bytes and times, owning neither.
+
+pub mod reflector;
+pub mod schedule;
+pub mod sender;
+
+pub use reflector::SessionReflector;
+pub use schedule::Schedule;
+pub use sender::SessionSender;

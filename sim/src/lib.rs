@@ -1,0 +1,13 @@
+//! Seeded virtual clocks and links, on plain integers.
+//!
+//! Every run with one seed is the same run. Times are nanoseconds, and the time
+//! line is the truth: a [`Clock`] tells how wrong it reads, a [`Link`] tells
+//! what really happened to a packet.
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod link;
+mod random;
+
+pub use clock::Clock;
+pub use link::{Crossing, Link, SeededLink};

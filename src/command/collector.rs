@@ -1,0 +1,35 @@
+//! `owl collector`: the daemon that takes reports, judges, and shows.
+
+use std::path::PathBuf;
+
+use owl_collector::{Config, ConfigError};
+use owl_measure::words::Lang;
+
+use crate::failure::{Failure, Outcome};
+
+/// Take reports from probes, judge every path, and serve pages, metrics and JSON
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE", default_value = "/etc/owl/collector.toml")]
+    config: PathBuf,
+}
+
+pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
+    let config = Config::read(&args.config).map_err(|error| match error {
+        ConfigError::Topology { ref name, ref source } => {
+            let found: Vec<String> = source.0.iter().map(|diagnostic| diagnostic.said(lang).to_string()).collect();
+            Failure::usage(format!("cannot use the topology {name}\n{}", found.join("\n")))
+        }
+        error => Failure::usage("cannot read the configuration").because(error),
+    })?;
+    let stop = owl_collector::told_to_end();
+    owl_collector::run(config, ready, stop).map_err(|error| Failure::unable("cannot run the collector").because(error))?;
+    Ok(Outcome::Ok)
+}
+
+/// The one line on standard output, for whoever started this.
+#[expect(clippy::print_stdout, reason = "the command's output")]
+fn ready(addresses: owl_collector::Addresses) {
+    println!("owl collector: http://{} intake {}", addresses.http, addresses.intake);
+}

@@ -1,0 +1,360 @@
+//! `owl delay HOST`: one session to one session-reflector, from the first packet to the verdict.
+
+mod findings;
+mod limit;
+mod live;
+mod search;
+mod session;
+mod show;
+mod target;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant};
+
+use owl_measure::delay::Floors;
+use owl_measure::sample::Sample;
+use owl_measure::time::Nanos;
+use owl_measure::verdict::{Quantile, State};
+use owl_measure::words::Lang;
+use owl_probe::clock::Clock;
+use owl_probe::net::Stamping;
+use owl_probe::sender::{SenderSession, SessionSettings};
+use owl_protocol::session::Schedule;
+use owl_protocol::session::sender::{Reflector, SenderConfig};
+use owl_topology::geodesy::{EARTH_RADIUS_KM, Point, proof_floor};
+use serde_json::json;
+
+use self::findings::{Findings, together};
+use self::live::Live;
+use self::session::{Ended, REPORT_INTERVAL, Running};
+use self::show::{Judged, sample_json};
+use self::target::{Family, Target};
+use super::own_clock::OwnClock;
+use crate::failure::{Failure, Outcome};
+use crate::stop;
+use crate::terminal::{LiveLine, Reader, print, stream};
+
+/// A longer measurement is a probe's.
+const DURATION_MAX: Nanos = Nanos::from_secs(86_400);
+const INTERVAL_MIN: Nanos = Nanos::from_millis(1);
+const TIMEOUT_MAX: Nanos = Nanos::from_secs(60);
+/// How often the numbers of a running session are shown.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Measure delay both ways, round trip, delay variation and loss to a session-reflector
+///
+/// A one-way delay is shown twice: as the raw difference of two clocks' stamps, and as the interval that the true delay lies in.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Session-reflector as HOST, HOST:PORT or [IPv6]:PORT; without PORT, 862 and 18862 are tried
+    #[arg(value_name = "HOST[:PORT]")]
+    reflector: Target,
+    /// Only its IPv4 addresses
+    #[arg(short = '4', long, conflicts_with = "ipv6")]
+    ipv4: bool,
+    /// Only its IPv6 addresses
+    #[arg(short = '6', long)]
+    ipv6: bool,
+    /// Time between test packets, 1ms at least
+    #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = interval)]
+    interval: Nanos,
+    /// How long to send; 0s goes on until Ctrl-C, and never longer than 24h
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    duration: Nanos,
+    /// Send so many packets, however long it takes (24h at most)
+    #[arg(long, value_name = "PACKETS", conflicts_with = "duration", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// Send at exponentially distributed gaps, of which --interval is the mean
+    #[arg(long)]
+    poisson: bool,
+    /// Seed of those gaps, so that they can be repeated
+    #[arg(long, value_name = "NUMBER", requires = "poisson")]
+    seed: Option<u64>,
+    /// DSCP of the test packets
+    #[arg(long, value_name = "DSCP", default_value = "0", value_parser = clap::value_parser!(u8).range(0..64))]
+    dscp: u8,
+    /// UDP payload of a test packet
+    #[arg(long, value_name = "OCTETS", default_value = "44", value_parser = clap::value_parser!(u16).range(44..=65_507))]
+    octets: u16,
+    /// A reply that takes longer is late, one that takes twice as long is lost
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = timeout)]
+    timeout: Nanos,
+    #[command(flatten)]
+    own_clock: OwnClock,
+    /// Great-circle distance of the two hosts: no packet is faster than light over it
+    #[arg(long, value_name = "KM", value_parser = distance)]
+    distance: Option<f64>,
+    /// Judge the one-way delay of both directions: exit code 0 when it is at most this, 1 when above, 3 when undecided
+    #[arg(long, value_name = "DURATION")]
+    max_delay: Option<Nanos>,
+    /// The quantile that is judged
+    #[arg(long, value_name = "QUANTILE", default_value = "0.95", requires = "max_delay")]
+    quantile: Quantile,
+    /// The far end is `owl reflect`: believe its count of losses and its clock claim
+    #[arg(long)]
+    own: bool,
+    /// Print JSON: one line for each second, and a last one with everything
+    #[arg(long)]
+    json: bool,
+    /// Print a line for each packet that came back, too
+    #[arg(long, requires = "json")]
+    samples: bool,
+}
+
+fn between(text: &str, least: Nanos, most: Nanos) -> Result<Nanos, String> {
+    let span: Nanos = text.parse().map_err(|error: owl_measure::time::ParseNanosError| error.to_string())?;
+    if (least..=most).contains(&span) { Ok(span) } else { Err(format!("{least} to {most} is possible")) }
+}
+
+fn interval(text: &str) -> Result<Nanos, String> {
+    between(text, INTERVAL_MIN, DURATION_MAX)
+}
+
+fn duration(text: &str) -> Result<Nanos, String> {
+    between(text, Nanos::ZERO, DURATION_MAX)
+}
+
+fn timeout(text: &str) -> Result<Nanos, String> {
+    between(text, INTERVAL_MIN, TIMEOUT_MAX)
+}
+
+/// Half around the Earth, no two places are further apart.
+const DISTANCE_MAX_KM: f64 = std::f64::consts::PI * EARTH_RADIUS_KM;
+
+fn distance(text: &str) -> Result<f64, String> {
+    let km: f64 = text.parse().map_err(|_| "a number of kilometres, such as 148.5".to_owned())?;
+    if (0.0..=DISTANCE_MAX_KM).contains(&km) { Ok(km) } else { Err(format!("0 to {DISTANCE_MAX_KM:.0} km is possible")) }
+}
+
+pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
+    let stop = stop::on_signal()?;
+    let reflector = args.search(lang)?;
+    let clock = Clock::honest();
+    let session = SenderSession::open(args.settings(reflector, clock), clock)
+        .map_err(|error| Failure::unable(lang.pick("cannot measure", "无法测量")).because(error))?;
+    args.begin(reflector, session.stamping(), lang)?;
+    let running = session::start(session, args.interval, args.own_clock, Arc::clone(&stop))
+        .map_err(|error| Failure::unable(lang.pick("cannot start a thread", "无法启动线程")).because(error))?;
+    args.watch(&running, &stop, lang)?;
+    let ended = running
+        .join()
+        .map_err(|error| Failure::unable(lang.pick("cannot wait for packets", "无法等待报文")).because(error))?;
+    args.conclude(reflector, &ended, lang)
+}
+
+impl Args {
+    fn floors(&self) -> Floors {
+        let at = |km: f64| Point { lat: 0.0, lon: (km / EARTH_RADIUS_KM).to_degrees(), accuracy_km: 0.0 };
+        let floor = proof_floor(at(0.0), at(self.distance.unwrap_or(0.0)));
+        Floors { forward: floor, backward: floor }
+    }
+
+    /// As many packets as are sent at most.
+    fn packets(&self) -> u64 {
+        let fit = |span: Nanos| u64::try_from(span.0 / self.interval.0).unwrap_or(0).max(1);
+        let most = fit(DURATION_MAX);
+        match self.count {
+            Some(count) => count.min(most),
+            None if self.duration == Nanos::ZERO => most,
+            None => fit(self.duration),
+        }
+    }
+
+    /// The address at which the session-reflector answers.
+    fn search(&self, lang: Lang) -> Result<SocketAddr, Failure> {
+        let host = &self.reflector;
+        let family = match (self.ipv4, self.ipv6) {
+            (true, _) => Family::V4,
+            (_, true) => Family::V6,
+            _ => Family::Any,
+        };
+        let unknown = || Failure::unable(lang.pick(format!("cannot find {host}"), format!("找不到 {host}")));
+        let candidates = host.candidates(family).map_err(|error| unknown().because(error))?;
+        if candidates.is_empty() {
+            return Err(unknown().hint(lang.pick(
+                "it has no address of the family that was asked for",
+                "它没有所要求地址族的地址",
+            )));
+        }
+        let tried: Vec<_> = candidates.iter().map(ToString::to_string).collect();
+        let tried = tried.join(", ");
+        let silent = |lang: Lang| {
+            Failure::unable(lang.pick(
+                format!("cannot measure to {host}: no session-reflector answers at {tried}"),
+                format!("无法测量到 {host}：{tried} 上没有会话反射端应答"),
+            ))
+            .hint(lang.pick(
+                "run `owl reflect` on the far host, and let UDP through to the port that it prints",
+                "请在远端主机运行 `owl reflect`，并放行它所显示的 UDP 端口",
+            ))
+        };
+        match search::first_to_answer(&candidates) {
+            Ok(Some(reflector)) => Ok(reflector),
+            Ok(None) => Err(silent(lang)),
+            Err(error) => Err(silent(lang).because(error)),
+        }
+    }
+
+    fn settings(&self, reflector: SocketAddr, clock: Clock) -> SessionSettings {
+        // Any number will do that the last session from here did not have.
+        let seed = clock.now().0.cast_unsigned() ^ u64::from(std::process::id());
+        let start = clock.monotonic();
+        let schedule = if self.poisson {
+            Schedule::poisson(self.interval, start, self.seed.unwrap_or(seed))
+        } else {
+            Schedule::periodic(self.interval, start)
+        };
+        SessionSettings {
+            peer: reflector,
+            local: None,
+            packet_octets: self.octets.into(),
+            dscp: self.dscp,
+            sender: SenderConfig {
+                ssid: (seed as u16).max(1),
+                schedule,
+                timeout: self.timeout,
+                packets: Some(self.packets()),
+                reflector: if self.own { Reflector::Own } else { Reflector::Stranger },
+            },
+            report_interval: REPORT_INTERVAL,
+            aligned_to: clock.now(),
+            targets: self.max_delay.into_iter().collect(),
+        }
+    }
+
+    fn begin(&self, reflector: SocketAddr, stamping: Option<Stamping>, lang: Lang) -> Result<Outcome, Failure> {
+        if self.json {
+            let line = json!({ "kind": "begin", "reflector": reflector.to_string(), "interval_ns": self.interval, "packets": self.packets() });
+            return print(&format!("{line}\n"));
+        }
+        let stamps = match stamping {
+            Some(Stamping { transmit, receive }) => format!("T1 {transmit:?}, T4 {receive:?}").to_lowercase(),
+            None => lang.pick("not proved", "未经证实").to_owned(),
+        };
+        print(&lang.pick(
+            format!("{reflector}: a packet of {} octets every {}; stamps {stamps}\n", self.octets, self.interval),
+            format!("{reflector}：每 {} 发送一个 {} 字节的报文；时间戳 {stamps}\n", self.interval, self.octets),
+        ))
+    }
+
+    /// Shows what comes back until the session is over.
+    fn watch(&self, running: &Running, stop: &AtomicBool, lang: Lang) -> Result<(), Failure> {
+        let line = LiveLine::new();
+        let mut live = Live::new(self.own_clock, self.interval, self.timeout, self.floors());
+        let began = Instant::now();
+        let mut seconds = 0;
+        loop {
+            let tick = TICK * (seconds + 1);
+            match running.samples.recv_timeout(tick.saturating_sub(began.elapsed())) {
+                Ok(sample) => {
+                    self.show_sample(&sample, stop)?;
+                    live.push(sample);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if began.elapsed() >= tick {
+                seconds += 1;
+                let second = live.second(seconds.into());
+                if self.json {
+                    say(&format!("{}\n", second.json()), stop)?;
+                } else {
+                    line.show(&second.text(lang));
+                }
+            }
+        }
+        line.clear();
+        Ok(())
+    }
+
+    fn show_sample(&self, sample: &Sample, stop: &AtomicBool) -> Result<(), Failure> {
+        if self.samples { say(&format!("{}\n", sample_json(sample)), stop) } else { Ok(()) }
+    }
+
+    fn conclude(&self, reflector: SocketAddr, ended: &Ended, lang: Lang) -> Result<Outcome, Failure> {
+        let Some(found) = Findings::of(&ended.reports, self.floors()) else {
+            return Err(Failure::unable(lang.pick(
+                format!("cannot measure to {reflector}: stopped before anything came back"),
+                format!("无法测量到 {reflector}：在收到任何应答之前已停止"),
+            )));
+        };
+        let judged = self
+            .max_delay
+            .map(|target| Judged { quantile: self.quantile, verdicts: found.judged(target, self.quantile) });
+        let outcome = match judged.as_ref().map(|judged| together(&judged.verdicts)) {
+            Some(State::Missed) => Outcome::Missed,
+            Some(State::Undecided) => Outcome::Undecided,
+            Some(State::Met) => Outcome::Ok,
+            None if found.counts.received == 0 => Outcome::Undecided,
+            None => Outcome::Ok,
+        };
+        let result = show::Result { reflector, interval: self.interval, found: &found, ended, judged };
+        print(&if self.json { format!("{}\n", result.json(lang)) } else { result.text(lang) })?;
+        Ok(outcome)
+    }
+}
+
+/// Prints, and ends the session when nobody reads any more.
+fn say(text: &str, stop: &AtomicBool) -> Result<(), Failure> {
+    if stream(text)? == Reader::Gone {
+        stop.store(true, Relaxed);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn args(line: &str) -> Result<Args, clap::Error> {
+        Line::try_parse_from(std::iter::once("delay").chain(line.split_whitespace())).map(|line| line.args)
+    }
+
+    #[test]
+    fn the_number_of_packets_is_bounded_whatever_is_asked_for() {
+        let packets = |line: &str| args(line).unwrap().packets();
+        assert_eq!(packets("h"), 100);
+        assert_eq!(packets("h --interval 1s --duration 100ms"), 1);
+        assert_eq!(packets("h --duration 0s"), 864_000);
+        assert_eq!(packets("h --count 7"), 7);
+        assert_eq!(packets("h --interval 1m --count 1000000"), 1_440);
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_before_anything_is_sent() {
+        for bad in [
+            "h --interval 10us",
+            "h --duration 25h",
+            "h --duration -1s",
+            "h --timeout 0s",
+            "h --octets 43",
+            "h --dscp 64",
+            "h --distance 30000",
+            "h --distance nan",
+            "h --seed 1",
+            "h --quantile 0.9",
+            "h --samples",
+            "h -4 -6",
+            "h --count 5 --duration 1s",
+        ] {
+            assert!(args(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_floor_is_light_in_vacuum_over_the_sure_part_of_the_distance() {
+        let floor = args("h --distance 1000").unwrap().floors().forward;
+        assert!((floor - Nanos(3_318_963)).abs() <= Nanos(1), "{floor:?}");
+        assert_eq!(args("h").unwrap().floors(), Floors::default());
+    }
+}

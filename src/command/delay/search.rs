@@ -1,0 +1,86 @@
+//! Which of several addresses a session-reflector answers at.
+//!
+//! Nothing is measured here: one test packet to each, by plain sockets, and the
+//! first that answers is taken.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use owl_probe::clock::Clock;
+use owl_protocol::wire::stamp::{ReflectorPacket, SenderPacket};
+use owl_protocol::wire::{ErrorEstimate, NtpTimestamp};
+
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// A packet may be lost: the next one to each candidate follows after this long.
+const AGAIN: Duration = Duration::from_millis(250);
+/// How often the sockets are looked at.
+const LOOK: Duration = Duration::from_micros(500);
+
+/// The first candidate that answers a test packet; `None` when none does within a second.
+///
+/// # Errors
+/// When not one packet could be sent.
+pub(super) fn first_to_answer(candidates: &[SocketAddr]) -> io::Result<Option<SocketAddr>> {
+    let sockets = [
+        socket(candidates, SocketAddr::is_ipv4, (Ipv4Addr::UNSPECIFIED, 0).into())?,
+        socket(candidates, SocketAddr::is_ipv6, (Ipv6Addr::UNSPECIFIED, 0).into())?,
+    ];
+    let began = Instant::now();
+    let mut asked = Vec::new();
+    while began.elapsed() < PATIENCE {
+        if began.elapsed() >= AGAIN * asked.len() as u32 {
+            asked.push(ask(candidates, &sockets, asked.len() as u32)?);
+        }
+        let answered = sockets.iter().flatten().find_map(|socket| answer(socket, candidates, &asked));
+        if answered.is_some() {
+            return Ok(answered);
+        }
+        thread::sleep(LOOK);
+    }
+    Ok(None)
+}
+
+fn socket(
+    candidates: &[SocketAddr],
+    family: fn(&SocketAddr) -> bool,
+    any: SocketAddr,
+) -> io::Result<Option<UdpSocket>> {
+    if !candidates.iter().any(family) {
+        return Ok(None);
+    }
+    let socket = UdpSocket::bind(any)?;
+    socket.set_nonblocking(true)?;
+    Ok(Some(socket))
+}
+
+/// Sends one test packet to each candidate; T1 of them all.
+fn ask(candidates: &[SocketAddr], sockets: &[Option<UdpSocket>; 2], sequence: u32) -> io::Result<NtpTimestamp> {
+    let sent_at = NtpTimestamp::from_timestamp(Clock::honest().now());
+    let packet = SenderPacket { sequence, sent_at, error_estimate: ErrorEstimate::NO_CLAIM, ssid: 0 }.encode();
+    let mut refused = None;
+    let mut taken = false;
+    for candidate in candidates {
+        let Some(socket) = &sockets[usize::from(candidate.is_ipv6())] else { continue };
+        match socket.send_to(&packet, candidate) {
+            Ok(_) => taken = true,
+            Err(error) => refused = Some(error),
+        }
+    }
+    match refused {
+        Some(error) if !taken => Err(error),
+        _ => Ok(sent_at),
+    }
+}
+
+fn answer(socket: &UdpSocket, candidates: &[SocketAddr], asked: &[NtpTimestamp]) -> Option<SocketAddr> {
+    let mut buffer = [0; 128];
+    // An ICMP message of an earlier packet is reported once and is no answer; a full queue is emptied in later rounds.
+    let (octets, source) = socket.recv_from(&mut buffer).ok()?;
+    let reply = ReflectorPacket::decode(&buffer[..octets]).ok()?;
+    // Only who saw a packet knows its T1.
+    let ours = asked.contains(&reply.sender_sent_at) && candidates.contains(&source);
+    ours.then_some(source)
+}

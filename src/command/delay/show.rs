@@ -1,0 +1,394 @@
+//! Findings as a table for a person and as JSON for a program.
+
+use std::net::SocketAddr;
+
+use owl_measure::delay::{Basis, OneWayDelay};
+use owl_measure::distribution::Bounds;
+use owl_measure::sample::{PeerClock, Sample, StampSource};
+use owl_measure::summary::StampCounts;
+use owl_measure::time::Nanos;
+use owl_measure::verdict::{Quantile, Verdict};
+use owl_measure::words::Lang;
+use serde_json::{Value, json};
+
+use super::findings::{Findings, SHOWN, Spread, Way};
+use super::limit::Limit;
+use super::session::Ended;
+use crate::command::own_clock;
+use crate::terminal::{Side, Table};
+
+/// A session that is over, and what it was.
+pub(super) struct Result<'a> {
+    pub(super) reflector: SocketAddr,
+    pub(super) interval: Nanos,
+    pub(super) found: &'a Findings,
+    pub(super) ended: &'a Ended,
+    pub(super) judged: Option<Judged>,
+}
+
+/// Verdicts, forward and backward, and the quantile they are about.
+pub(super) struct Judged {
+    pub(super) quantile: Quantile,
+    pub(super) verdicts: [Verdict; 2],
+}
+
+const WAYS: [(&str, &str); 2] = [("forward", "前向"), ("backward", "反向")];
+
+fn basis(basis: Basis, lang: Lang) -> &'static str {
+    match basis {
+        Basis::Proved => lang.pick("proved", "已证明"),
+        Basis::Claimed => lang.pick("claimed", "据声明"),
+    }
+}
+
+/// [`Nanos::MAX`] stands for a packet that did not come back.
+fn span(span: Nanos, lang: Lang) -> String {
+    if span == Nanos::MAX { lang.pick("lost", "丢失").to_owned() } else { span.to_string() }
+}
+
+fn at_most(bounds: Option<Bounds>, lang: Lang) -> String {
+    span(bounds.map_or(Nanos::MAX, |bounds| bounds.at_most), lang)
+}
+
+fn or_dash(span: Option<Nanos>) -> String {
+    span.map_or_else(|| "-".to_owned(), |span| span.to_string())
+}
+
+impl Result<'_> {
+    /// The whole of it for a person.
+    pub(super) fn text(&self, lang: Lang) -> String {
+        let lines = [self.packets(lang), self.sender(lang), self.clocks(lang), self.limit(lang)];
+        let mut text = format!("{}\n{}", self.table(lang), lines.join("\n"));
+        for line in self.verdicts(lang) {
+            text.push('\n');
+            text.push_str(&line);
+        }
+        text.push('\n');
+        text
+    }
+
+    fn table(&self, lang: Lang) -> String {
+        let right = |name| (name, Side::Right);
+        let mut table = Table::new(&[
+            ("", Side::Left),
+            right(lang.pick("min", "最小")),
+            right("p50"),
+            right("p95"),
+            right("p99"),
+            right(lang.pick("max", "最大")),
+            right("PDV p95"),
+            right("IPDV p95"),
+            right(lang.pick("lost", "丢失")),
+            right(lang.pick("dup", "重复")),
+            right(lang.pick("reord", "乱序")),
+        ]);
+        let spread = |spread: &Spread| {
+            let [p50, p95, p99] = spread.quantiles.map(|bounds| at_most(bounds, lang));
+            [or_dash(spread.min), p50, p95, p99, or_dash(spread.max)]
+        };
+        for (way, name) in self.found.ways.iter().zip(WAYS) {
+            let name = lang.pick(name.0, name.1);
+            let raw = lang.pick("clock difference included", "含时钟差");
+            let [min, p50, p95, p99, max] = spread(&way.raw);
+            let variation = [way.pdv_p95, way.ipdv_p95].map(|bounds| or_dash(bounds.map(|bounds| bounds.at_most)));
+            let [pdv, ipdv] = variation;
+            let counts = [way.lost, way.duplicated, way.reordered].map(|count| count.to_string());
+            let [lost, duplicated, reordered] = counts;
+            table.row([
+                format!("{name} ({raw})"),
+                min,
+                p50,
+                p95,
+                p99,
+                max,
+                pdv,
+                ipdv,
+                lost,
+                duplicated,
+                reordered,
+            ]);
+            let rests_on = basis(way.one_way[1].basis, lang);
+            let ends: [(&str, fn(&OneWayDelay) -> Nanos); 2] =
+                [(lang.pick("one-way at least", "单向不小于"), |delay| delay.lo), (lang.pick("one-way at most", "单向不大于"), |delay| delay.hi)];
+            for (label, end) in ends {
+                let [p50, p95, p99] = way.one_way.each_ref().map(|delay| span(end(delay), lang));
+                let mut row = <[String; 11]>::default();
+                row[0] = format!("  {label} ({rests_on})");
+                [row[2], row[3], row[4]] = [p50, p95, p99];
+                table.row(row);
+            }
+        }
+        let mut row = <[String; 11]>::default();
+        row[0] = lang.pick("round trip", "往返").to_owned();
+        for (cell, value) in row[1..].iter_mut().zip(spread(&self.found.round_trip)) {
+            *cell = value;
+        }
+        table.row(row);
+        table.to_string()
+    }
+
+    fn packets(&self, lang: Lang) -> String {
+        let counts = &self.found.counts;
+        let share = 100.0 * counts.lost as f64 / counts.sent.max(1) as f64;
+        let open = counts.sent.saturating_sub(counts.received + counts.late + counts.lost);
+        let mut line = lang.pick(
+            format!(
+                "packets: {} sent, {} received, {} late, {} lost ({share:.2} %: {} forward, {} backward, {} unknown which way)",
+                counts.sent, counts.received, counts.late, counts.lost, self.found.ways[0].lost, self.found.ways[1].lost, counts.lost_somewhere
+            ),
+            format!(
+                "报文：发送 {}，接收 {}，迟到 {}，丢失 {}（{share:.2} %：前向 {}，反向 {}，方向未知 {}）",
+                counts.sent, counts.received, counts.late, counts.lost, self.found.ways[0].lost, self.found.ways[1].lost, counts.lost_somewhere
+            ),
+        );
+        let rest = [
+            (open, lang.pick("unanswered when stopped", "停止时尚未应答")),
+            (counts.skipped, lang.pick("send times skipped", "错过的发送时刻")),
+            (self.ended.unsent, lang.pick("refused by the kernel", "内核拒绝发送")),
+            (self.ended.strangers, lang.pick("datagrams of strangers", "无关报文")),
+            (self.ended.unshown, lang.pick("samples not shown", "未显示的样本")),
+        ];
+        for (count, name) in rest.into_iter().filter(|(count, _)| *count > 0) {
+            line.push_str(&lang.pick(format!(", {count} {name}"), format!("，{name} {count}")));
+        }
+        line
+    }
+
+    fn sender(&self, lang: Lang) -> String {
+        let counts = &self.found.counts;
+        let stamps = |counts: StampCounts| {
+            let all = counts.hardware + counts.kernel + counts.user;
+            lang.pick(format!("kernel {}/{all}", counts.kernel), format!("内核 {}/{all}", counts.kernel))
+        };
+        let hops = match counts.ttl {
+            // Some reflectors do not tell it, which reads as zero.
+            None | Some((0, _)) => lang.pick("not told", "未告知").to_owned(),
+            Some((low, high)) if low == high => (255 - low).to_string(),
+            Some((low, high)) => format!("{} … {}", 255 - high, 255 - low),
+        };
+        lang.pick(
+            format!(
+                "stamps: T1 {}, T4 {}; forward hops: {hops}; sent late by {} at most",
+                stamps(counts.transmit_stamps),
+                stamps(counts.receive_stamps),
+                counts.lateness_max
+            ),
+            format!(
+                "时间戳：T1 {}，T4 {}；前向跳数：{hops}；发送最多晚 {}",
+                stamps(counts.transmit_stamps),
+                stamps(counts.receive_stamps),
+                counts.lateness_max
+            ),
+        )
+    }
+
+    fn clocks(&self, lang: Lang) -> String {
+        let own = own_clock::sentence(&self.found.own_clock, lang);
+        let far = match self.found.counts.peer_clock.bound() {
+            Some(bound) => lang.pick(format!("within {bound} of UTC, it says"), format!("自称与 UTC 相差不超过 {bound}")),
+            None => lang.pick("no claim", "不作声明").to_owned(),
+        };
+        let mut line = lang.pick(format!("clocks: here {own}; there {far}"), format!("时钟：本端{own}；远端{far}"));
+        if let Some(apart) = self.found.clocks_apart() {
+            line.push_str(&lang.pick(
+                format!("; they differ by {apart} at least, so one of them is off by {} or more", Nanos(apart.0 / 2)),
+                format!("；两者至少相差 {apart}，因此其中之一至少偏差 {}", Nanos(apart.0 / 2)),
+            ));
+        }
+        line
+    }
+
+    fn limit(&self, lang: Lang) -> String {
+        let sentence = Limit::of(self.found).sentence(lang);
+        lang.pick(format!("what limits the certainty: {sentence}"), format!("确定性受限于：{sentence}"))
+    }
+
+    fn verdicts(&self, lang: Lang) -> Vec<String> {
+        let Some(judged) = &self.judged else { return Vec::new() };
+        let line = |(verdict, name): (&Verdict, (&str, &str))| {
+            let (state, name) = (verdict.state, lang.pick(name.0, name.1));
+            let mut line = format!(
+                "{} {name} {} ≤ {}: {}",
+                state.sign(),
+                judged.quantile,
+                verdict.target,
+                state.word(lang)
+            );
+            if let Some(delay) = verdict.delay {
+                let (lo, hi) = (span(delay.lo, lang), span(delay.hi, lang));
+                line.push_str(&format!(" [{lo}, {hi}] {}", basis(delay.basis, lang)));
+            }
+            if let Some(class) = verdict.class {
+                line.push_str(&lang.pick(format!(", class {}", class.code()), format!("，{} 类证据", class.code())));
+            }
+            if let Some(reason) = verdict.reason {
+                line.push_str(&format!(": {}", reason.sentence(lang)));
+            }
+            line
+        };
+        judged.verdicts.iter().zip(WAYS).map(line).collect()
+    }
+
+    /// The whole of it for a program.
+    pub(super) fn json(&self, lang: Lang) -> Value {
+        let (found, counts) = (self.found, &self.found.counts);
+        let limit = Limit::of(found);
+        json!({
+            "kind": "result",
+            "reflector": self.reflector.to_string(),
+            "interval_ns": self.interval,
+            "packets": {
+                "sent": counts.sent,
+                "received": counts.received,
+                "late": counts.late,
+                "lost": counts.lost,
+                "lost_somewhere": counts.lost_somewhere,
+                "skipped": counts.skipped,
+                "unsent": self.ended.unsent,
+                "strangers": self.ended.strangers,
+                "not_shown": self.ended.unshown,
+            },
+            "lateness_max_ns": counts.lateness_max,
+            "stamps": { "t1": stamps_json(counts.transmit_stamps), "t4": stamps_json(counts.receive_stamps) },
+            "ttl": counts.ttl.map(|(min, max)| json!({ "min": min, "max": max })),
+            "forward": way_json(&found.ways[0]),
+            "backward": way_json(&found.ways[1]),
+            "round_trip": spread_json(&found.round_trip),
+            "floor_ns": found.floors.forward,
+            "clock": {
+                "own": own_clock::described(&found.own_clock),
+                "far_bound_ns": counts.peer_clock.bound(),
+                "apart_at_least_ns": found.clocks_apart(),
+            },
+            "limit": { "code": limit.code(), "sentence": limit.sentence(lang) },
+            "verdict": self.judged.as_ref().map(|judged| json!({
+                "quantile": judged.quantile,
+                "forward": verdict_json(&judged.verdicts[0]),
+                "backward": verdict_json(&judged.verdicts[1]),
+            })),
+        })
+    }
+}
+
+/// A span without end is `null`.
+fn ns(span: Nanos) -> Value {
+    if span == Nanos::MAX { Value::Null } else { json!(span) }
+}
+
+fn bounds_json(bounds: Option<Bounds>) -> Value {
+    json!(bounds.map(|bounds| json!({ "at_least_ns": bounds.at_least, "at_most_ns": bounds.at_most })))
+}
+
+fn spread_json(spread: &Spread) -> Value {
+    let mut value = json!({ "min_ns": spread.min, "max_ns": spread.max });
+    for (quantile, bounds) in SHOWN.iter().zip(spread.quantiles) {
+        value[quantile.to_string()] = bounds_json(bounds);
+    }
+    value
+}
+
+fn one_way_json(delay: &OneWayDelay) -> Value {
+    json!({ "lo_ns": ns(delay.lo), "hi_ns": ns(delay.hi), "basis": delay.basis })
+}
+
+fn way_json(way: &Way) -> Value {
+    let mut one_way = json!({});
+    for (quantile, delay) in SHOWN.iter().zip(&way.one_way) {
+        one_way[quantile.to_string()] = one_way_json(delay);
+    }
+    json!({
+        "raw": spread_json(&way.raw),
+        "one_way": one_way,
+        "pdv_p95": bounds_json(way.pdv_p95),
+        "ipdv_p95": bounds_json(way.ipdv_p95),
+        "lost": way.lost,
+        "duplicated": way.duplicated,
+        "reordered": way.reordered,
+    })
+}
+
+fn stamps_json(counts: StampCounts) -> Value {
+    json!({ "hardware": counts.hardware, "kernel": counts.kernel, "user": counts.user })
+}
+
+fn verdict_json(verdict: &Verdict) -> Value {
+    let mut value = json!(verdict);
+    if let Some(delay) = &verdict.delay {
+        value["delay"] = one_way_json(delay);
+    }
+    value
+}
+
+/// One packet that came back, for a program.
+pub(super) fn sample_json(sample: &Sample) -> Value {
+    let source = |source| match source {
+        StampSource::Hardware => "hardware",
+        StampSource::Kernel => "kernel",
+        StampSource::User => "user",
+    };
+    json!({
+        "kind": "sample",
+        "sequence": sample.sequence,
+        "t1_sent_ns": sample.origin,
+        "t1_ns": sample.sent_at.at,
+        "t1_source": source(sample.sent_at.source),
+        "t2_ns": sample.reflector_received_at,
+        "t3_ns": sample.reflector_sent_at,
+        "t4_ns": sample.received_at.at,
+        "t4_source": source(sample.received_at.source),
+        "ttl": sample.ttl,
+        "far_bound_ns": match sample.peer_clock {
+            PeerClock::Within(bound) => Some(bound),
+            PeerClock::NoClaim => None,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::delay::findings::tests::{HONEST, Path};
+    use unicode_width::UnicodeWidthStr as _;
+
+    fn shown(path: &Path, show: impl Fn(&Result<'_>) -> String) -> String {
+        let found = path.findings();
+        let ended = Ended { reports: Vec::new(), unsent: 0, strangers: 0, unshown: 0 };
+        let verdicts = found.judged(Nanos::from_millis(2), Quantile::P95);
+        show(&Result {
+            reflector: "192.0.2.1:862".parse().unwrap(),
+            interval: Nanos::from_millis(100),
+            found: &found,
+            ended: &ended,
+            judged: Some(Judged { quantile: Quantile::P95, verdicts }),
+        })
+    }
+
+    #[test]
+    fn both_languages_say_the_same_in_as_many_lines() {
+        let lines = |lang| shown(&HONEST, |result| result.text(lang)).lines().count();
+        assert_eq!(lines(Lang::En), lines(Lang::Zh));
+        assert_eq!(lines(Lang::En), 8 + 4 + 2);
+    }
+
+    #[test]
+    fn no_line_of_the_table_is_wider_than_a_wide_terminal() {
+        for lang in [Lang::En, Lang::Zh] {
+            let table = shown(&Path { theta: -3_000_000, ..HONEST }, |result| result.table(lang));
+            for line in table.lines() {
+                assert!(line.width() <= 150, "{} columns: {line}", line.width());
+            }
+        }
+    }
+
+    #[test]
+    fn clocks_that_cannot_agree_are_said_to_be_off() {
+        let text = shown(&Path { theta: -3_000, ..HONEST }, |result| result.text(Lang::En));
+        assert!(text.contains("differ by 2.500 ms at least, so one of them is off by 1.250 ms or more"), "{text}");
+    }
+
+    #[test]
+    fn json_holds_no_infinite_number() {
+        let json = shown(&HONEST, |result| result.json(Lang::En).to_string());
+        assert!(!json.contains(&i64::MAX.to_string()), "{json}");
+    }
+}

@@ -1,0 +1,71 @@
+//! The commands, one a file: what each takes, and what it prints.
+
+mod collector;
+mod delay;
+mod doctor;
+mod own_clock;
+mod probe;
+mod reflect;
+mod topology;
+
+use clap::{Parser, Subcommand};
+use owl_measure::words::Lang;
+
+use crate::failure::{Failure, Outcome};
+
+/// Measure one-way delay and judge it, with the certainty of every number
+#[derive(Debug, Parser)]
+#[command(name = "owl", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// Language of the output: en or zh-CN; the locale decides when it is not given
+    #[arg(long, global = true, value_name = "LANG")]
+    lang: Option<Lang>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Delay(Box<delay::Args>),
+    Doctor(doctor::Args),
+    Reflect(reflect::Args),
+    Collector(collector::Args),
+    Probe(probe::Args),
+    Topology(topology::Args),
+}
+
+impl Cli {
+    pub(crate) fn run(self) -> Result<Outcome, Failure> {
+        let lang = self.lang.unwrap_or_else(locale);
+        match self.command {
+            Command::Delay(args) => delay::run(*args, lang),
+            Command::Doctor(args) => doctor::run(args, lang),
+            Command::Reflect(args) => reflect::run(args, lang),
+            Command::Collector(args) => {
+                log_to_stderr();
+                collector::run(args, lang)
+            }
+            Command::Probe(args) => probe::run(args, lang),
+            Command::Topology(args) => topology::run(args, lang),
+        }
+    }
+}
+
+/// The language of the POSIX locale: the first of these variables that is set counts (POSIX.1-2017, 8.2).
+fn locale() -> Lang {
+    ["LC_ALL", "LC_MESSAGES", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        .map_or(Lang::En, |value| Lang::from_locale(&value))
+}
+
+/// Log lines of the daemons go to standard error; `RUST_LOG` chooses which (default: info).
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .init();
+}

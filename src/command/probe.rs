@@ -1,0 +1,58 @@
+//! `owl probe`: the daemon that measures.
+
+use std::error::Error as _;
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use owl_measure::words::Lang;
+use owl_probe::config::{Config, ConfigError};
+use owl_probe::daemon::{Probe, ProbeError};
+
+use crate::failure::{Failure, Outcome};
+
+/// Measure what the collector plans, reflect for other probes, and report; runs until SIGTERM or Ctrl-C
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Configuration file (TOML)
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+pub(crate) fn run(args: Args, _lang: Lang) -> Result<Outcome, Failure> {
+    super::log_to_stderr();
+    let config = Config::read(&args.config).map_err(|error| match error {
+        ConfigError::Read { source, .. } => Failure::usage(format!("cannot read the configuration {}", args.config.display()))
+            .because(source)
+            .hint("`owl probe --config FILE` wants a file like packaging/probe.toml"),
+        ConfigError::Parse { .. } | ConfigError::Refused { .. } => {
+            let failure = Failure::usage(&error);
+            match error.source() {
+                Some(cause) => failure.because(cause.to_string()),
+                None => failure,
+            }
+        }
+    })?;
+    let id = config.id.clone();
+    let probe = Probe::prepare(config).map_err(|error| explain(&id, error))?;
+    let listening = probe.reflector().iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    // Nobody reading standard output is no reason not to measure.
+    let _ = writeln!(std::io::stdout(), "owl probe {id}: reflector {listening}");
+    probe.run().map_err(|error| explain(&id, error))?;
+    Ok(Outcome::Ok)
+}
+
+fn explain(id: &str, error: ProbeError) -> Failure {
+    let failure = Failure::unable(format!("cannot start the probe {id}: {error}"));
+    let failure = match error.source() {
+        Some(cause) => failure.because(cause.to_string()),
+        None => failure,
+    };
+    match error {
+        ProbeError::Socket(_) => {
+            failure.hint("ports below 1024 need CAP_NET_BIND_SERVICE; `owl doctor` lists what is missing")
+        }
+        ProbeError::Spool(_) => failure.hint("the state directory must be writable and its disk not full"),
+        ProbeError::Uplink(_) => failure.hint("ca, certificate and key are PEM files; the certificate's first DNS name is the probe's id"),
+        ProbeError::Runtime(_) | ProbeError::Metrics { .. } => failure,
+    }
+}

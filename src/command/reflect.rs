@@ -1,0 +1,228 @@
+//! `owl reflect`: answers test packets until it is told to stop.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use owl_measure::sample::StampSource;
+use owl_measure::time::Nanos;
+use owl_measure::words::Lang;
+use owl_probe::clock::Clock;
+use owl_probe::interface::interfaces;
+use owl_probe::net::SocketError;
+use owl_probe::reflector::{HIGH_PORT, Reflector, ReflectorReading, ReflectorStats, STAMP_PORT};
+use serde_json::{Value, json};
+
+use super::own_clock::{self, OwnClock};
+use crate::failure::{Failure, Outcome};
+use crate::stop;
+use crate::terminal::{LiveLine, print};
+
+/// How often the counts are shown.
+const TICK: Duration = Duration::from_secs(1);
+/// How often it is looked whether to stop.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Answer the test packets of `owl delay`, of probes and of any other STAMP session-sender
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Where to listen, may be repeated; without it every address on UDP port 862, or on 18862 when 862 cannot be had
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Vec<SocketAddr>,
+    #[command(flatten)]
+    own_clock: OwnClock,
+    /// Print JSON: one line where it listens, and one with the counts at the end
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
+    let stop = stop::on_signal()?;
+    let reflector = bind(&args.listen).map_err(|error| {
+        Failure::unable(lang.pick("cannot reflect", "无法反射")).because(error).hint(lang.pick(
+            "`--listen ADDR:PORT` takes another port; `owl doctor` lists what is missing",
+            "可用 `--listen ADDR:PORT` 换一个端口；`owl doctor` 会列出缺少的条件",
+        ))
+    })?;
+    let addresses = reachable(&reflector.local());
+    print(&if args.json {
+        format!("{}\n", began_json(&reflector, &addresses, args.own_clock))
+    } else {
+        began(&reflector, &addresses, args.own_clock, lang)
+    })?;
+    let stats = ReflectorStats::default();
+    reflect(reflector, &stats, &stop, args.own_clock, lang)
+        .map_err(|error| Failure::unable(lang.pick("cannot wait for packets", "无法等待报文")).because(error))?;
+    let reading = stats.read();
+    print(&if args.json { format!("{}\n", counts_json(&reading)) } else { format!("{}\n", counts(&reading, lang)) })
+}
+
+/// Binds what was asked for, or the port of STAMP, or the high one where that may not be had.
+fn bind(listen: &[SocketAddr]) -> Result<Reflector, SocketError> {
+    if !listen.is_empty() {
+        return Reflector::bind(listen, Clock::honest());
+    }
+    match Reflector::bind_all(STAMP_PORT, Clock::honest()) {
+        Err(SocketError::Bind { source, .. })
+            if matches!(source.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::AddrInUse) =>
+        {
+            Reflector::bind_all(HIGH_PORT, Clock::honest())
+        }
+        bound => bound,
+    }
+}
+
+/// Reflects on a thread of its own until told to stop, and shows the counts meanwhile.
+fn reflect(
+    reflector: Reflector,
+    stats: &ReflectorStats,
+    stop: &AtomicBool,
+    own_clock: OwnClock,
+    lang: Lang,
+) -> io::Result<()> {
+    let line = LiveLine::new();
+    thread::scope(|scope| {
+        let thread = thread::Builder::new()
+            .name("reflector".to_owned())
+            .spawn_scoped(scope, move || reflector.run(stats, stop, || own_clock.claim()))?;
+        let mut shown = Instant::now();
+        while !stop.load(Relaxed) && !thread.is_finished() {
+            if shown.elapsed() >= TICK {
+                shown = Instant::now();
+                line.show(&counts(&stats.read(), lang));
+            }
+            thread::sleep(LOOK);
+        }
+        let ended = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        line.clear();
+        ended
+    })
+}
+
+/// What the far host may call this one: one address of each family, as `owl delay` takes it.
+fn reachable(listening: &[SocketAddr]) -> Vec<String> {
+    let interfaces = interfaces();
+    let known = || interfaces.iter().filter(|interface| interface.up && !interface.loopback).flat_map(|it| &it.addresses);
+    let mut names = Vec::new();
+    for socket in listening {
+        let same_family = |ip: &&IpAddr| ip.is_ipv6() == socket.is_ipv6() && !is_link_local(**ip);
+        let ip = if socket.ip().is_unspecified() { known().find(same_family).copied() } else { Some(socket.ip()) };
+        names.extend(ip.map(|ip| match (ip, socket.port()) {
+            (ip, STAMP_PORT | HIGH_PORT) => ip.to_string(),
+            (ip, port) => SocketAddr::new(ip, port).to_string(),
+        }));
+    }
+    names
+}
+
+/// An address that means something on one link only (RFC 4291, section 2.5.6; RFC 3927).
+fn is_link_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    }
+}
+
+fn began(reflector: &Reflector, addresses: &[String], own_clock: OwnClock, lang: Lang) -> String {
+    let listening: Vec<_> = reflector.local().iter().map(ToString::to_string).collect();
+    let listening = listening.join(", ");
+    let commands: Vec<_> = addresses.iter().map(|address| format!("  owl delay --own {address}\n")).collect();
+    let commands = if commands.is_empty() { "  owl delay --own HOST\n".to_owned() } else { commands.concat() };
+    let t2 = match reflector.stamping().receive {
+        StampSource::Hardware => lang.pick("by the interface", "由网卡"),
+        StampSource::Kernel => lang.pick("by the kernel, proved by a real packet", "由内核（已用真实报文证实）"),
+        StampSource::User => lang.pick("by this process, because the kernel delivers none", "由本进程（内核未提供时间戳）"),
+    };
+    let clock = own_clock::sentence(&own_clock.state(), lang);
+    lang.pick(
+        format!(
+            "listening on UDP {listening}\nstamps: T2 {t2}; T3 by this process right before the send\nclock: {clock}\non the other host:\n{commands}"
+        ),
+        format!("监听 UDP {listening}\n时间戳：T2 {t2}；T3 由本进程在发送前读取\n时钟：{clock}\n在另一台主机上运行：\n{commands}"),
+    )
+}
+
+fn began_json(reflector: &Reflector, addresses: &[String], own_clock: OwnClock) -> Value {
+    let listening: Vec<_> = reflector.local().iter().map(ToString::to_string).collect();
+    let t2 = match reflector.stamping().receive {
+        StampSource::Hardware => "hardware",
+        StampSource::Kernel => "kernel",
+        StampSource::User => "user",
+    };
+    json!({
+        "kind": "begin",
+        "listening": listening,
+        "reachable_as": addresses,
+        "t2_source": t2,
+        "clock": own_clock::described(&own_clock.state()),
+    })
+}
+
+/// By how much T3 was early on average.
+fn t3_early_mean(reading: &ReflectorReading) -> Option<Nanos> {
+    let stamped = i64::try_from(reading.t3_stamped).ok().filter(|&stamped| stamped > 0)?;
+    Some(Nanos(reading.t3_early_total.0 / stamped))
+}
+
+fn counts(reading: &ReflectorReading, lang: Lang) -> String {
+    let counts = reading.counts;
+    let mut line = lang.pick(
+        format!(
+            "{} reflected, {} malformed, {} rationed, {} table full",
+            counts.reflected, counts.malformed, counts.rationed, counts.table_full
+        ),
+        format!(
+            "反射 {}，格式错误 {}，限速 {}，会话表满 {}",
+            counts.reflected, counts.malformed, counts.rationed, counts.table_full
+        ),
+    );
+    if reading.unsent > 0 {
+        line.push_str(&lang.pick(format!(", {} unsent", reading.unsent), format!("，未发出 {}", reading.unsent)));
+    }
+    if let Some(mean) = t3_early_mean(reading) {
+        let max = reading.t3_early_max;
+        line.push_str(&lang.pick(
+            format!("; T3 early by {mean}, {max} at most"),
+            format!("；T3 平均早 {mean}，最多 {max}"),
+        ));
+    }
+    line
+}
+
+fn counts_json(reading: &ReflectorReading) -> Value {
+    let counts = reading.counts;
+    json!({
+        "kind": "result",
+        "reflected": counts.reflected,
+        "malformed": counts.malformed,
+        "rationed": counts.rationed,
+        "table_full": counts.table_full,
+        "unsent": reading.unsent,
+        "t3_stamped": reading.t3_stamped,
+        "t3_early_mean_ns": t3_early_mean(reading),
+        "t3_early_max_ns": reading.t3_early_max,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn t3_is_spoken_of_only_when_the_kernel_told() {
+        let quiet = ReflectorReading::default();
+        assert_eq!(counts(&quiet, Lang::En), "0 reflected, 0 malformed, 0 rationed, 0 table full");
+        let told = ReflectorReading { t3_stamped: 4, t3_early_total: Nanos(8_000), t3_early_max: Nanos(3_000), ..quiet };
+        assert!(counts(&told, Lang::En).ends_with("; T3 early by 2.000 µs, 3.000 µs at most"));
+    }
+
+    #[test]
+    fn a_named_address_is_told_as_the_far_host_must_write_it() {
+        let told = |text: &str| reachable(&[text.parse().unwrap()]);
+        assert_eq!(told("192.0.2.1:862"), ["192.0.2.1"]);
+        assert_eq!(told("[2001:db8::1]:18862"), ["2001:db8::1"]);
+        assert_eq!(told("[2001:db8::1]:5000"), ["[2001:db8::1]:5000"]);
+    }
+}

@@ -1,0 +1,17 @@
+//! The one binary: parse, dispatch, print the error, exit code.
+
+mod command;
+mod failure;
+mod stop;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    match command::Cli::parse().run() {
+        Ok(outcome) => outcome.into(),
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,0 +1,301 @@
+//! Takes one TOML table apart, key by key, and remembers where each stood.
+//!
+//! A table is known by the keys that were asked of it: whatever is left over is
+//! unknown, and the nearest of the asked ones is what was probably meant.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::value::{Fault, Value};
+use crate::diagnostic::{Code, Diagnostic, Place, Places, Text, text};
+use crate::id;
+
+/// A file's name and where its lines begin.
+pub(super) struct Lines<'a> {
+    name: Arc<str>,
+    text: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn of(name: &str, text: &'a str) -> Self {
+        let starts = std::iter::once(0)
+            .chain(text.match_indices('\n').map(|(at, _)| at + 1))
+            .collect();
+        Self {
+            name: name.into(),
+            text,
+            starts,
+        }
+    }
+
+    pub(super) fn place(&self, offset: usize) -> Place {
+        let line = self.starts.partition_point(|&start| start <= offset).max(1);
+        let before = self
+            .text
+            .get(self.starts[line - 1]..offset)
+            .unwrap_or_default();
+        Place {
+            file: self.name.clone(),
+            line,
+            column: before.chars().count() + 1,
+        }
+    }
+}
+
+/// A table that is being read.
+pub(super) struct Section<'t, 'f> {
+    lines: &'t Lines<'t>,
+    table: &'t DeTable<'t>,
+    /// What a person calls it: `site`, `probe "p1"`, `path_class.scope`.
+    title: String,
+    asked: Vec<&'static str>,
+    places: Places,
+    found: &'f mut Vec<Diagnostic>,
+}
+
+impl<'t, 'f> Section<'t, 'f> {
+    pub(super) fn of(
+        lines: &'t Lines<'t>,
+        table: &'t DeTable<'t>,
+        (kind, span): (&str, Range<usize>),
+        found: &'f mut Vec<Diagnostic>,
+    ) -> Self {
+        let title = match table.get("id").map(|id| id.get_ref()) {
+            Some(DeValue::String(id)) => format!("{kind} \"{id}\""),
+            _ => kind.to_owned(),
+        };
+        let places = Places {
+            head: lines.place(span.start),
+            ..Places::default()
+        };
+        Self {
+            lines,
+            table,
+            title,
+            asked: Vec::new(),
+            places,
+            found,
+        }
+    }
+
+    /// The value of a key that may be left out.
+    pub(super) fn optional<T: Value>(&mut self, key: &'static str) -> Option<T> {
+        let value = self.ask(key)?;
+        self.read(key, value)
+    }
+
+    /// The value of a key that must be there.
+    pub(super) fn required<T: Value>(&mut self, key: &'static str) -> Option<T> {
+        match self.ask(key) {
+            Some(value) => self.read(key, value),
+            None => self.missing(key),
+        }
+    }
+
+    /// The items of a list that may be left out.
+    pub(super) fn list<T: Value>(&mut self, key: &'static str) -> Option<Vec<T>> {
+        let value = self.ask(key)?;
+        let DeValue::Array(items) = value.get_ref() else {
+            let fault = Fault::expected(text!("a list in [ ]", "用 [ ] 写的列表"));
+            return self.refuse(key, value.span(), fault);
+        };
+        let mut read = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            let place = self.lines.place(item.span().start);
+            self.places.keys.insert(format!("{key}.{index}"), place);
+            read.extend(self.read::<T>(key, item));
+        }
+        Some(read)
+    }
+
+    /// The items of a list that must be there.
+    pub(super) fn required_list<T: Value>(&mut self, key: &'static str) -> Option<Vec<T>> {
+        if self.table.get(key).is_none() {
+            self.asked.push(key);
+            return self.missing(key);
+        }
+        self.list(key)
+    }
+
+    /// The items of a list that must be there and hold at least one.
+    pub(super) fn filled<T: Value>(&mut self, key: &'static str) -> Option<Vec<T>> {
+        let list = self.required_list(key)?;
+        if list.is_empty() {
+            self.fault(
+                key,
+                text!("{key} is empty", "{key} 为空"),
+                text!("give at least one", "至少给出一项"),
+            );
+        }
+        Some(list)
+    }
+
+    /// An inner table that may be left out.
+    pub(super) fn inner<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&mut Section<'t, '_>) -> Option<T>,
+    ) -> Option<T> {
+        let value = self.ask(key)?;
+        let DeValue::Table(table) = value.get_ref() else {
+            let fault = Fault::expected(text!("a table in {{ }}", "用 {{ }} 写的表"));
+            return self.refuse(key, value.span(), fault);
+        };
+        let title = format!("{}.{key}", self.title);
+        let mut section = Section::of(self.lines, table, (&title, value.span()), &mut *self.found);
+        let result = read(&mut section);
+        let inner = section.finish();
+        self.places.keys.extend(
+            inner
+                .keys
+                .into_iter()
+                .map(|(name, place)| (format!("{key}.{name}"), place)),
+        );
+        result
+    }
+
+    /// An inner table that must be there.
+    pub(super) fn inner_required<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&mut Section<'t, '_>) -> Option<T>,
+    ) -> Option<T> {
+        if self.table.get(key).is_none() {
+            self.asked.push(key);
+            return self.missing(key);
+        }
+        self.inner(key, read)
+    }
+
+    /// An inner table whose keys are not known beforehand, in the order of its keys.
+    pub(super) fn pairs<T: Value>(&mut self, key: &'static str) -> Vec<(String, T)> {
+        let Some(value) = self.ask(key) else {
+            return Vec::new();
+        };
+        let DeValue::Table(table) = value.get_ref() else {
+            let fault = Fault::expected(text!("a table in {{ }}", "用 {{ }} 写的表"));
+            self.refuse::<()>(key, value.span(), fault);
+            return Vec::new();
+        };
+        table
+            .iter()
+            .filter_map(|(name, value)| Some((name.get_ref().to_string(), self.read(key, value)?)))
+            .collect()
+    }
+
+    /// The tables `[[key]]`, each read by `read`.
+    pub(super) fn tables<T>(
+        &mut self,
+        key: &'static str,
+        mut read: impl FnMut(&mut Section<'t, '_>) -> Option<T>,
+        into: &mut Vec<T>,
+        set_places: impl Fn(&mut T, Places),
+    ) {
+        let Some(value) = self.ask(key) else { return };
+        let DeValue::Array(items) = value.get_ref() else {
+            let fault = Fault::expected(text!("tables [[{key}]]", "形如 [[{key}]] 的表"));
+            self.refuse::<()>(key, value.span(), fault);
+            return;
+        };
+        for item in items {
+            let DeValue::Table(table) = item.get_ref() else {
+                let fault = Fault::expected(text!("tables [[{key}]]", "形如 [[{key}]] 的表"));
+                self.refuse::<()>(key, item.span(), fault);
+                continue;
+            };
+            let mut section = Section::of(self.lines, table, (key, item.span()), &mut *self.found);
+            let result = read(&mut section);
+            let places = section.finish();
+            if let Some(mut value) = result {
+                set_places(&mut value, places);
+                into.push(value);
+            }
+        }
+    }
+
+    /// Says that the value of a key is not acceptable for a reason that its kind does not show.
+    pub(super) fn fault(&mut self, key: &'static str, message: Text, hint: Text) {
+        let (place, title) = (self.places.key(key).clone(), &self.title);
+        let message = Text {
+            en: format!("{title}: {}", message.en),
+            zh: format!("{title}：{}", message.zh),
+        };
+        self.found.push(Diagnostic {
+            code: Code::E003,
+            place,
+            message,
+            hint,
+        });
+    }
+
+    /// Where the keys stood. Reports the keys that nobody asked for.
+    pub(super) fn finish(self) -> Places {
+        let title = &self.title;
+        for (name, _) in self
+            .table
+            .iter()
+            .filter(|(name, _)| !self.asked.contains(&name.get_ref().as_ref()))
+        {
+            let key = name.get_ref();
+            let hint = match id::nearest(key, self.asked.iter().copied()) {
+                Some(near) => text!("did you mean \"{near}\"?", "是否想写“{near}”？"),
+                None => {
+                    let known = self.asked.join(", ");
+                    text!("known here: {known}", "此处可用：{known}")
+                }
+            };
+            self.found.push(Diagnostic {
+                code: Code::E002,
+                place: self.lines.place(name.span().start),
+                message: text!("{title}: unknown key \"{key}\"", "{title}：未知的键“{key}”"),
+                hint,
+            });
+        }
+        self.places
+    }
+
+    fn ask(&mut self, key: &'static str) -> Option<&'t Spanned<DeValue<'t>>> {
+        self.asked.push(key);
+        let value = self.table.get(key)?;
+        self.places
+            .keys
+            .insert(key.into(), self.lines.place(value.span().start));
+        Some(value)
+    }
+
+    fn read<T: Value>(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<T> {
+        match T::read(value.get_ref()) {
+            Ok(read) => Some(read),
+            Err(fault) => self.refuse(key, value.span(), fault),
+        }
+    }
+
+    fn refuse<T>(&mut self, key: &str, span: Range<usize>, fault: Fault) -> Option<T> {
+        let (title, Text { en, zh }) = (&self.title, fault.expected);
+        self.found.push(Diagnostic {
+            code: fault.code,
+            place: self.lines.place(span.start),
+            message: Text {
+                en: format!("{title}: {key} must be {en}"),
+                zh: format!("{title}：{key} 应为{zh}"),
+            },
+            hint: fault.hint,
+        });
+        None
+    }
+
+    fn missing<T>(&mut self, key: &str) -> Option<T> {
+        let title = &self.title;
+        self.found.push(Diagnostic {
+            code: Code::E003,
+            place: self.places.head.clone(),
+            message: text!("{title}: {key} is missing", "{title}：缺少 {key}"),
+            hint: text!("add the key {key}", "补上键 {key}"),
+        });
+        None
+    }
+}

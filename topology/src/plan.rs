@@ -1,0 +1,321 @@
+//! What one probe must do: the only thing that flows from collector to probe.
+//!
+//! One session for each path that begins at the probe. Of the addresses, sizes
+//! and code points that a measurement declares the plan takes the first; the
+//! others, further flows and families are declared and checked, not planned.
+//! The message is also written down in plan.proto.
+
+use owl_measure::time::Nanos;
+use serde::{Deserialize, Serialize};
+
+use crate::choice::Choice;
+use crate::id::ProbeId;
+use crate::model::Topology;
+use crate::path::Claim;
+
+/// Everything that one probe must do.
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+pub struct Plan {
+    /// SHA-256 of the topology's text, in hex: two plans of one generation agree.
+    #[prost(string, tag = "1")]
+    pub generation: String,
+    /// The probe that it is for.
+    #[prost(string, tag = "2")]
+    pub probe: String,
+    /// Its session-senders.
+    #[prost(message, repeated, tag = "3")]
+    pub sessions: Vec<PlannedSession>,
+}
+
+/// One session-sender.
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+pub struct PlannedSession {
+    /// `FROM~TO`; FROM is the probe that the plan is for.
+    #[prost(string, tag = "1")]
+    pub path: String,
+    /// The probe that reflects.
+    #[prost(string, tag = "2")]
+    pub peer: String,
+    /// The IP address of its session-reflector, as text.
+    #[prost(string, tag = "3")]
+    pub address: String,
+    /// The UDP port of its session-reflector.
+    #[prost(uint32, tag = "4")]
+    pub port: u32,
+    /// Time between test packets, or its mean for a Poisson schedule.
+    #[prost(uint64, tag = "5")]
+    pub packet_interval_ns: u64,
+    /// UDP payload of a test packet.
+    #[prost(uint32, tag = "6")]
+    pub packet_octets: u32,
+    /// Differentiated services code point.
+    #[prost(uint32, tag = "7")]
+    pub dscp: u32,
+    /// A packet without a reply for this long is lost (Tmax of RFC 7680).
+    #[prost(uint64, tag = "8")]
+    pub timeout_ns: u64,
+    /// How often a report is made.
+    #[prost(uint64, tag = "9")]
+    pub report_interval_ns: u64,
+    /// How the send times are drawn.
+    #[prost(enumeration = "Schedule", tag = "10")]
+    #[serde(with = "schedule_word")]
+    pub schedule: i32,
+    /// The distinct targets of one-way delay on this path; the probe counts packets within each exactly.
+    #[prost(uint64, repeated, tag = "11")]
+    pub target_ns: Vec<u64>,
+}
+
+/// How send times are drawn.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    prost::Enumeration,
+    Serialize,
+    Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+#[repr(i32)]
+pub enum Schedule {
+    /// At equal distances (RFC 3432).
+    Periodic = 0,
+    /// With exponential distances (RFC 2330, section 11.1.1).
+    Poisson = 1,
+}
+
+impl Choice for Schedule {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("periodic", Self::Periodic), ("poisson", Self::Poisson)];
+}
+
+/// A schedule is a number in protobuf and a word in JSON.
+mod schedule_word {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Schedule;
+
+    // The signature is serde's, which hands out references to fields.
+    pub(super) fn serialize<S: Serializer>(
+        schedule: &i32,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        Schedule::try_from(*schedule)
+            .unwrap_or(Schedule::Periodic)
+            .serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i32, D::Error> {
+        Schedule::deserialize(deserializer).map(i32::from)
+    }
+}
+
+impl Topology {
+    /// What `probe` must do, or `None` when there is no such probe. A probe that nobody measures from gets an empty plan:
+    /// it only reflects.
+    pub fn plan(&self, probe: &ProbeId) -> Option<Plan> {
+        self.probe(probe)?;
+        let sessions = self
+            .claims_from(|from| from.id == *probe)
+            .iter()
+            .map(session)
+            .collect();
+        Some(Plan {
+            generation: self.generation.clone(),
+            probe: probe.to_string(),
+            sessions,
+        })
+    }
+}
+
+fn session(claim: &Claim<'_>) -> PlannedSession {
+    let (peer, measure) = (claim.to.0, claim.measure);
+    PlannedSession {
+        path: claim.path_id(),
+        peer: peer.id.to_string(),
+        address: peer
+            .addr
+            .first()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        port: u32::from(peer.port),
+        packet_interval_ns: (1e9 / measure.rate_pps).round() as u64,
+        packet_octets: measure.sizes.first().copied().unwrap_or_default(),
+        dscp: measure
+            .dscp
+            .first()
+            .copied()
+            .map(u32::from)
+            .unwrap_or_default(),
+        timeout_ns: ns(measure.timeout),
+        report_interval_ns: ns(measure.report_every),
+        schedule: measure.schedule.into(),
+        target_ns: vec![ns(claim.class.target)],
+    }
+}
+
+/// Spans of a topology are checked to be positive when they are read.
+fn ns(span: Nanos) -> u64 {
+    u64::try_from(span.0).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use prost::Message as _;
+    use prost::encoding::{DecodeContext, WireType, decode_key, skip_field};
+
+    use super::*;
+
+    fn full() -> Plan {
+        Plan {
+            generation: "g".into(),
+            probe: "a".into(),
+            sessions: vec![PlannedSession {
+                path: "a~b".into(),
+                peer: "b".into(),
+                address: "192.0.2.1".into(),
+                port: 862,
+                packet_interval_ns: 1,
+                packet_octets: 44,
+                dscp: 46,
+                timeout_ns: 2,
+                report_interval_ns: 3,
+                schedule: Schedule::Poisson.into(),
+                target_ns: vec![4],
+            }],
+        }
+    }
+
+    /// Name → (tag, wire type) of one message in plan.proto.
+    fn declared(message: &str) -> BTreeMap<&'static str, (u32, WireType)> {
+        include_str!("plan.proto")
+            .lines()
+            .skip_while(|line| *line != format!("message {message} {{"))
+            .skip(1)
+            .take_while(|line| *line != "}")
+            .filter(|line| !line.trim_start().starts_with("//"))
+            .map(|line| {
+                let (left, tag) = line.trim().trim_end_matches(';').split_once(" = ").unwrap();
+                let (kind, name) = left.rsplit_once(' ').unwrap();
+                let wire = match kind {
+                    "uint32" | "uint64" | "Schedule" => WireType::Varint,
+                    _ => WireType::LengthDelimited,
+                };
+                (name, (tag.parse().unwrap(), wire))
+            })
+            .collect()
+    }
+
+    #[track_caller]
+    fn agrees<M: prost::Message + Serialize>(name: &str, message: &M) {
+        let declared = declared(name);
+        let json = serde_json::to_value(message).unwrap();
+        let names: BTreeSet<_> = json
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        assert_eq!(names, declared.keys().copied().collect(), "{name}");
+
+        let bytes = message.encode_to_vec();
+        let mut rest = bytes.as_slice();
+        let mut written = BTreeSet::new();
+        while !rest.is_empty() {
+            let (tag, wire) = decode_key(&mut rest).unwrap();
+            skip_field(wire, tag, &mut rest, DecodeContext::default()).unwrap();
+            written.insert((tag, wire as u8));
+        }
+        assert_eq!(
+            written,
+            declared
+                .values()
+                .map(|&(tag, wire)| (tag, wire as u8))
+                .collect(),
+            "{name}"
+        );
+    }
+
+    #[test]
+    fn the_proto_file_and_the_structs_name_the_same_fields_and_tags() {
+        agrees("Plan", &full());
+        agrees("PlannedSession", &full().sessions[0]);
+    }
+
+    #[test]
+    fn a_plan_comes_back_from_bytes_and_from_json() {
+        let plan = full();
+        assert_eq!(
+            Plan::decode(plan.encode_to_vec().as_slice()),
+            Ok(plan.clone())
+        );
+        let json = serde_json::to_string(&plan).unwrap();
+        assert!(json.contains("\"schedule\":\"poisson\""), "{json}");
+        assert_eq!(serde_json::from_str::<Plan>(&json).unwrap(), plan);
+    }
+
+    #[test]
+    fn the_plan_of_a_probe_has_a_session_for_each_path_that_begins_there() {
+        let topology = Topology::yancheng();
+        let plan = topology.plan(&"binhaigang-cm".into()).unwrap();
+        assert_eq!(plan.generation, topology.generation);
+        let sessions: Vec<_> = plan
+            .sessions
+            .iter()
+            .map(|s| (s.path.as_str(), s.address.as_str(), s.target_ns.as_slice()))
+            .collect();
+        assert_eq!(
+            sessions,
+            [
+                (
+                    "binhaigang-cm~yannan-cm",
+                    "192.0.2.8",
+                    [1_000_000].as_slice()
+                ),
+                (
+                    "binhaigang-cm~shanghai-cm",
+                    "192.0.2.11",
+                    [4_000_000].as_slice()
+                ),
+            ]
+        );
+        let first = &plan.sessions[0];
+        assert_eq!(
+            (
+                first.port,
+                first.packet_interval_ns,
+                first.packet_octets,
+                first.dscp
+            ),
+            (862, 100_000_000, 128, 0)
+        );
+        assert_eq!(
+            (first.timeout_ns, first.report_interval_ns),
+            (2_000_000_000, 10_000_000_000)
+        );
+        assert_eq!(first.schedule(), Schedule::Periodic);
+        assert_eq!(topology.plan(&"nobody".into()), None);
+    }
+
+    #[test]
+    fn the_plans_of_all_probes_are_all_paths_once() {
+        let topology = Topology::yancheng();
+        let planned: BTreeSet<_> = topology
+            .probes
+            .iter()
+            .flat_map(|probe| topology.plan(&probe.id).unwrap().sessions)
+            .map(|session| session.path)
+            .collect();
+        assert_eq!(
+            planned,
+            topology.paths().into_iter().map(|path| path.id).collect()
+        );
+    }
+}
