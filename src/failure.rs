@@ -41,22 +41,36 @@ pub(crate) struct Failure {
 impl Failure {
     /// Bad usage or a bad configuration (exit code 2).
     pub(crate) fn usage(what: impl fmt::Display) -> Self {
-        Self { what: what.to_string(), cause: None, hint: None, code: 2 }
+        Self {
+            what: what.to_string(),
+            cause: None,
+            hint: None,
+            code: 2,
+        }
     }
 
     /// The measurement could not be made (exit code 3).
     pub(crate) fn unable(what: impl fmt::Display) -> Self {
-        Self { code: 3, ..Self::usage(what) }
+        Self {
+            code: 3,
+            ..Self::usage(what)
+        }
     }
 
     /// Keeps the cause, which is printed behind the failure.
     pub(crate) fn because(self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { cause: Some(cause.into()), ..self }
+        Self {
+            cause: Some(cause.into()),
+            ..self
+        }
     }
 
     /// Says how to mend it.
     pub(crate) fn hint(self, hint: impl fmt::Display) -> Self {
-        Self { hint: Some(hint.to_string()), ..self }
+        Self {
+            hint: Some(hint.to_string()),
+            ..self
+        }
     }
 
     /// Prints the failure, its causes and the hint on standard error.

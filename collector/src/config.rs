@@ -120,7 +120,8 @@ impl Config {
     /// # Errors
     /// When something in it, or in the topology that it names, is wrong.
     pub fn parse(name: &str, text: &str, base: &Path) -> Result<Self, ConfigError> {
-        let file: File = toml::from_str(text).map_err(|error| at(name, text, error.span(), error.message().to_owned()))?;
+        let file: File = toml::from_str(text)
+            .map_err(|error| at(name, text, error.span(), error.message().to_owned()))?;
         let topology = match &file.topology {
             None => Topology::yancheng(),
             Some(place) => read_topology(&base.join(place))?,
@@ -130,23 +131,43 @@ impl Config {
             .map(|id| match topology.profile(id.get_ref()) {
                 Some(profile) => Ok(profile.profile.clone()),
                 None => {
-                    let known: Vec<&str> = topology.profiles.iter().map(|profile| profile.profile.id.as_str()).collect();
-                    let message = format!("no profile is called \"{}\"; there are {}", id.get_ref(), known.join(", "));
+                    let known: Vec<&str> = topology
+                        .profiles
+                        .iter()
+                        .map(|profile| profile.profile.id.as_str())
+                        .collect();
+                    let message = format!(
+                        "no profile is called \"{}\"; there are {}",
+                        id.get_ref(),
+                        known.join(", ")
+                    );
                     Err(at(name, text, Some(id.span()), message))
                 }
             })
             .transpose()?;
-        let span = |key: &str, given: Option<Spanned<Nanos>>, default: Nanos, range: Range<i64>| match given {
-            None => Ok(default),
-            Some(span) if range.contains(&span.get_ref().0) => Ok(*span.get_ref()),
-            Some(span) => {
-                let (least, most) = (Nanos(range.start), Nanos(range.end));
-                Err(at(name, text, Some(span.span()), format!("{key} lies between {least} and {most}")))
+        let span = |key: &str, given: Option<Spanned<Nanos>>, default: Nanos, range: Range<i64>| {
+            match given {
+                None => Ok(default),
+                Some(span) if range.contains(&span.get_ref().0) => Ok(*span.get_ref()),
+                Some(span) => {
+                    let (least, most) = (Nanos(range.start), Nanos(range.end));
+                    Err(at(
+                        name,
+                        text,
+                        Some(span.span()),
+                        format!("{key} lies between {least} and {most}"),
+                    ))
+                }
             }
         };
         // A year of grace or a millennium of retention are slips of the unit, not wishes.
         let grace = span("grace", file.grace, GRACE, 0..Nanos::from_secs(3_600).0)?;
-        let keep = span("keep", file.keep, KEEP, Nanos::from_secs(60).0..Nanos::from_secs(20 * 366 * 86_400).0)?;
+        let keep = span(
+            "keep",
+            file.keep,
+            KEEP,
+            Nanos::from_secs(60).0..Nanos::from_secs(20 * 366 * 86_400).0,
+        )?;
         Ok(Self {
             topology,
             state: base.join(file.state),
@@ -164,36 +185,64 @@ impl Config {
 }
 
 fn at(name: &str, text: &str, span: Option<Range<usize>>, message: String) -> ConfigError {
-    let before = text.get(..span.map_or(0, |span| span.start)).unwrap_or(text);
+    let before = text
+        .get(..span.map_or(0, |span| span.start))
+        .unwrap_or(text);
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or(before).chars().count() + 1;
-    ConfigError::At { file: name.to_owned(), line, column, message }
+    ConfigError::At {
+        file: name.to_owned(),
+        line,
+        column,
+        message,
+    }
 }
 
 fn read_text(file: &Path) -> Result<String, ConfigError> {
-    let fault = |source| ConfigError::Read { file: file.to_owned(), source };
+    let fault = |source| ConfigError::Read {
+        file: file.to_owned(),
+        source,
+    };
     if fs::metadata(file).map_err(fault)?.len() > FILE_OCTETS_MAX {
-        return Err(ConfigError::TooLarge { file: file.to_owned() });
+        return Err(ConfigError::TooLarge {
+            file: file.to_owned(),
+        });
     }
     fs::read_to_string(file).map_err(fault)
 }
 
 /// A topology from one file, or from every `*.toml` of a directory.
 fn read_topology(place: &Path) -> Result<Topology, ConfigError> {
-    let fault = |source| ConfigError::Read { file: place.to_owned(), source };
+    let fault = |source| ConfigError::Read {
+        file: place.to_owned(),
+        source,
+    };
     let mut files = vec![place.to_owned()];
     if fs::metadata(place).map_err(fault)?.is_dir() {
-        let entries = fs::read_dir(place).map_err(fault)?.collect::<Result<Vec<_>, _>>().map_err(fault)?;
-        files = entries.into_iter().map(|entry| entry.path()).filter(|file| file.extension().is_some_and(|e| e == "toml")).collect();
+        let entries = fs::read_dir(place)
+            .map_err(fault)?
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(fault)?;
+        files = entries
+            .into_iter()
+            .map(|entry| entry.path())
+            .filter(|file| file.extension().is_some_and(|e| e == "toml"))
+            .collect();
     }
     let mut texts = Vec::new();
     for file in files {
         texts.push((file.display().to_string(), read_text(&file)?));
     }
-    let sources: Vec<Source<'_>> = texts.iter().map(|(name, text)| Source { name, text }).collect();
+    let sources: Vec<Source<'_>> = texts
+        .iter()
+        .map(|(name, text)| Source { name, text })
+        .collect();
     match Topology::parse(&sources) {
         Ok(checked) => Ok(checked.topology),
-        Err(found) => Err(ConfigError::Topology { name: place.display().to_string(), source: Box::new(found) }),
+        Err(found) => Err(ConfigError::Topology {
+            name: place.display().to_string(),
+            source: Box::new(found),
+        }),
     }
 }
 
@@ -206,28 +255,48 @@ mod tests {
 
     #[track_caller]
     fn refused(text: &str, expected: &str) {
-        let error = Config::parse("owl.toml", text, Path::new("/etc/owl")).unwrap_err().to_string();
+        let error = Config::parse("owl.toml", text, Path::new("/etc/owl"))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(expected), "{error}");
     }
 
     #[test]
     fn what_is_not_said_has_a_default_and_files_are_relative_to_the_file() {
         let config = Config::parse("owl.toml", GOOD, Path::new("/etc/owl")).unwrap();
-        assert_eq!((config.grace, config.keep, config.aligned_to), (GRACE, KEEP, Timestamp(0)));
+        assert_eq!(
+            (config.grace, config.keep, config.aligned_to),
+            (GRACE, KEEP, Timestamp(0))
+        );
         assert_eq!(config.state, Path::new("/etc/owl/var"));
         assert!(config.profile.is_none() && !config.topology.paths().is_empty());
         let lab = format!("{GOOD}profile = \"lab\"\ngrace = \"500ms\"\n");
         let config = Config::parse("owl.toml", &lab, Path::new("")).unwrap();
-        assert_eq!((config.profile, config.grace), (Some(Profile::lab()), Nanos::from_millis(500)));
+        assert_eq!(
+            (config.profile, config.grace),
+            (Some(Profile::lab()), Nanos::from_millis(500))
+        );
     }
 
     #[test]
     fn an_error_says_where_it_is() {
-        refused(&format!("{GOOD}colour = 1\n"), "owl.toml:7:1: unknown field `colour`");
-        refused(&format!("{GOOD}profile = \"best\"\n"), "owl.toml:7:11: no profile is called \"best\"");
-        refused(&format!("{GOOD}keep = \"1s\"\n"), "owl.toml:7:8: keep lies between");
+        refused(
+            &format!("{GOOD}colour = 1\n"),
+            "owl.toml:7:1: unknown field `colour`",
+        );
+        refused(
+            &format!("{GOOD}profile = \"best\"\n"),
+            "owl.toml:7:11: no profile is called \"best\"",
+        );
+        refused(
+            &format!("{GOOD}keep = \"1s\"\n"),
+            "owl.toml:7:8: keep lies between",
+        );
         refused(&format!("{GOOD}grace = 3 s\n"), "owl.toml:7:");
         refused("state = \"x\"\n", "missing field");
-        refused(&format!("{GOOD}topology = \"nowhere\"\n"), "cannot read /etc/owl/nowhere");
+        refused(
+            &format!("{GOOD}topology = \"nowhere\"\n"),
+            "cannot read /etc/owl/nowhere",
+        );
     }
 }

@@ -23,15 +23,21 @@ pub(crate) async fn read(stream: &mut RecvStream) -> Result<Option<Vec<u8>>, Fra
         Err(error) => return Err(FrameError::Stream(error)),
     }
     let announced = u32::from_be_bytes(length);
-    let octets = usize::try_from(announced).ok().filter(|&octets| octets <= MESSAGE_OCTETS_MAX);
+    let octets = usize::try_from(announced)
+        .ok()
+        .filter(|&octets| octets <= MESSAGE_OCTETS_MAX);
     let mut message = vec![0; octets.ok_or(FrameError::TooLong(announced))?];
-    stream.read_exact(&mut message).await.map_err(FrameError::Stream)?;
+    stream
+        .read_exact(&mut message)
+        .await
+        .map_err(FrameError::Stream)?;
     Ok(Some(message))
 }
 
 /// Writes one message of our own, which are all far below four gigabytes.
 pub(crate) async fn write(stream: &mut SendStream, message: &[u8]) -> Result<(), WriteError> {
-    let length = u32::try_from(message.len()).expect("the collector's own messages are plans and short answers");
+    let length = u32::try_from(message.len())
+        .expect("the collector's own messages are plans and short answers");
     stream.write_all(&length.to_be_bytes()).await?;
     stream.write_all(message).await
 }

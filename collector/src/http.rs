@@ -90,10 +90,24 @@ impl Http {
         own: Arc<Own>,
         grace: Nanos,
     ) -> Result<Self, HttpError> {
-        let listener = TcpListener::bind(address).await.map_err(|source| HttpError { address, source })?;
+        let listener = TcpListener::bind(address)
+            .await
+            .map_err(|source| HttpError { address, source })?;
         let zone = Zone::named(&topology.timezone);
         let queries = Arc::new(Semaphore::new(QUERIES_MAX));
-        Ok(Self { listener, web: Arc::new(Web { topology, live, own, store, queries, grace, zone, started_at: now() }) })
+        Ok(Self {
+            listener,
+            web: Arc::new(Web {
+                topology,
+                live,
+                own,
+                store,
+                queries,
+                grace,
+                zone,
+                started_at: now(),
+            }),
+        })
     }
 
     /// Where it can be reached.
@@ -157,8 +171,16 @@ fn router(web: Arc<Web>) -> Router {
 
 /// Bounds the time of every answer, and tells browsers what a page of ours never does.
 async fn bounded(request: Request, next: Next) -> Response {
-    let late = || (StatusCode::SERVICE_UNAVAILABLE, "the answer took too long\n").into_response();
-    let mut response = timeout(ANSWER, next.run(request)).await.unwrap_or_else(|_| late());
+    let late = || {
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the answer took too long\n",
+        )
+            .into_response()
+    };
+    let mut response = timeout(ANSWER, next.run(request))
+        .await
+        .unwrap_or_else(|_| late());
     let headers = response.headers_mut();
     let policy = "default-src 'self'; style-src 'self'; script-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     let fixed: [(HeaderName, &'static str); 3] = [
@@ -169,7 +191,9 @@ async fn bounded(request: Request, next: Next) -> Response {
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     response
 }
 
@@ -199,7 +223,14 @@ fn language(query: &PageQuery, headers: &HeaderMap) -> Lang {
 
 impl Web {
     fn frame(&self, lang: Lang) -> Frame<'_> {
-        Frame { lang, topology: &self.topology, zone: &self.zone, now: now(), grace: self.grace, started_at: self.started_at }
+        Frame {
+            lang,
+            topology: &self.topology,
+            zone: &self.zone,
+            now: now(),
+            grace: self.grace,
+            started_at: self.started_at,
+        }
     }
 
     /// Asks the store on a thread that may wait for the disk.
@@ -235,8 +266,14 @@ enum Failed {
 impl IntoResponse for Failed {
     fn into_response(self) -> Response {
         let (status, error) = match self {
-            Self::Store => (StatusCode::SERVICE_UNAVAILABLE, "the store cannot be read".to_owned()),
-            Self::Unknown => (StatusCode::NOT_FOUND, "the topology has no such path".to_owned()),
+            Self::Store => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the store cannot be read".to_owned(),
+            ),
+            Self::Unknown => (
+                StatusCode::NOT_FOUND,
+                "the topology has no such path".to_owned(),
+            ),
             Self::Query(error) => (StatusCode::BAD_REQUEST, error),
         };
         (status, json(&serde_json::json!({ "error": error }))).into_response()
@@ -244,11 +281,16 @@ impl IntoResponse for Failed {
 }
 
 fn json(value: &impl serde::Serialize) -> Response {
-    let body = serde_json::to_string(value).expect("our own structs have string keys and finite numbers");
+    let body =
+        serde_json::to_string(value).expect("our own structs have string keys and finite numbers");
     ([(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-async fn overview(State(web): State<Arc<Web>>, Query(query): Query<PageQuery>, headers: HeaderMap) -> Html<String> {
+async fn overview(
+    State(web): State<Arc<Web>>,
+    Query(query): Query<PageQuery>,
+    headers: HeaderMap,
+) -> Html<String> {
     let frame = web.frame(language(&query, &headers));
     let table = web.live.read();
     Html(page::overview(&frame, &table).into_string())
@@ -264,32 +306,52 @@ async fn path(
         return Err(Failed::Unknown);
     }
     let wanted = id.clone();
-    let history: Vec<Judgement> = web
+    let mut history: Vec<Judgement> = web
         .ask(move |reader| {
-            reader.history(HistoryQuery { path: Some(&wanted), since: Timestamp(i64::MIN), limit: PAGE_WINDOWS })
+            reader.history(HistoryQuery {
+                path: Some(&wanted),
+                since: Timestamp(i64::MIN),
+                limit: PAGE_WINDOWS,
+            })
         })
         .await?;
     let frame = web.frame(language(&query, &headers));
     let table = web.live.read();
     let live = table.path(&id).ok_or(Failed::Unknown)?;
-    Ok(Html(page::path(&frame, &table, live, &history).into_string()))
+    // Windows that another profile judged have other lengths; one chart tells of one rule.
+    history.retain(|judgement| judgement.profile == live.path.profile.id);
+    Ok(Html(
+        page::path(&frame, &table, live, &history).into_string(),
+    ))
 }
 
 async fn style() -> Response {
-    let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
+    let headers = [
+        (header::CONTENT_TYPE, "text/css; charset=utf-8"),
+        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+    ];
     (headers, page::STYLE).into_response()
 }
 
 async fn scrape(State(web): State<Arc<Web>>) -> Response {
     let text = metrics::render(&web.live.read(), &web.own, now(), web.grace);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+    (
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        text,
+    )
+        .into_response()
 }
 
 async fn health(State(web): State<Arc<Web>>) -> Response {
     match web.live.read().store_failure.clone() {
         None => json(&serde_json::json!({ "status": "ok" })),
         Some(reason) => {
-            let body = json(&serde_json::json!({ "status": "failing", "reason": format!("the store refuses: {reason}") }));
+            let body = json(
+                &serde_json::json!({ "status": "failing", "reason": format!("the store refuses: {reason}") }),
+            );
             (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
         }
     }

@@ -49,10 +49,24 @@ pub enum IdentityError {
     Quic(#[from] NoInitialCipherSuite),
 }
 
-fn certificates(what: &'static str, file: &Path) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
-    let fault = |source| IdentityError::Pem { what, file: file.to_owned(), source };
-    let found = CertificateDer::pem_file_iter(file).map_err(fault)?.collect::<Result<Vec<_>, _>>().map_err(fault)?;
-    if found.is_empty() { Err(fault(pem::Error::NoItemsFound)) } else { Ok(found) }
+fn certificates(
+    what: &'static str,
+    file: &Path,
+) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
+    let fault = |source| IdentityError::Pem {
+        what,
+        file: file.to_owned(),
+        source,
+    };
+    let found = CertificateDer::pem_file_iter(file)
+        .map_err(fault)?
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(fault)?;
+    if found.is_empty() {
+        Err(fault(pem::Error::NoItemsFound))
+    } else {
+        Ok(found)
+    }
 }
 
 /// TLS for the intake: TLS 1.3, mutual, no early data, no secret kept for a stranger.
@@ -60,15 +74,28 @@ pub(crate) fn server_config(config: &Config) -> Result<QuicServerConfig, Identit
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
     for authority in certificates("certificates of authorities", &config.ca)? {
-        roots.add(authority).map_err(|source| IdentityError::Tls { file: config.ca.clone(), source })?;
+        roots.add(authority).map_err(|source| IdentityError::Tls {
+            file: config.ca.clone(),
+            source,
+        })?;
     }
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-        .build()
-        .map_err(|source| IdentityError::Authorities { file: config.ca.clone(), source })?;
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+            .build()
+            .map_err(|source| IdentityError::Authorities {
+                file: config.ca.clone(),
+                source,
+            })?;
     let chain = certificates("a certificate", &config.certificate)?;
-    let key = PrivateKeyDer::from_pem_file(&config.key)
-        .map_err(|source| IdentityError::Pem { what: "a private key", file: config.key.clone(), source })?;
-    let fault = |source| IdentityError::Tls { file: config.certificate.clone(), source };
+    let key = PrivateKeyDer::from_pem_file(&config.key).map_err(|source| IdentityError::Pem {
+        what: "a private key",
+        file: config.key.clone(),
+        source,
+    })?;
+    let fault = |source| IdentityError::Tls {
+        file: config.certificate.clone(),
+        source,
+    };
     let mut tls = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(fault)?
@@ -83,11 +110,18 @@ pub(crate) fn server_config(config: &Config) -> Result<QuicServerConfig, Identit
 
 /// The first DNS name of the caller's certificate, which TLS has verified.
 pub(crate) fn caller(connection: &quinn::Connection) -> Option<String> {
-    let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+    let chain = connection
+        .peer_identity()?
+        .downcast::<Vec<CertificateDer<'static>>>()
+        .ok()?;
     let (_, certificate) = X509Certificate::from_der(chain.first()?).ok()?;
     let names = certificate.subject_alternative_name().ok()??;
-    names.value.general_names.iter().find_map(|name| match name {
-        GeneralName::DNSName(name) => Some((*name).to_owned()),
-        _ => None,
-    })
+    names
+        .value
+        .general_names
+        .iter()
+        .find_map(|name| match name {
+            GeneralName::DNSName(name) => Some((*name).to_owned()),
+            _ => None,
+        })
 }

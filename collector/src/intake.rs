@@ -106,15 +106,28 @@ enum CallError {
 }
 
 impl Intake {
-    pub(crate) fn bind(config: &Config, store: Store, live: Arc<Live>, own: Arc<Own>) -> Result<Self, IntakeError> {
+    pub(crate) fn bind(
+        config: &Config,
+        store: Store,
+        live: Arc<Live>,
+        own: Arc<Own>,
+    ) -> Result<Self, IntakeError> {
         let mut quic = quinn::ServerConfig::with_crypto(Arc::new(identity::server_config(config)?));
         quic.transport_config(Arc::new(transport()));
         let topology = &config.topology;
         let room = topology.probes.len() * CONNECTIONS_A_PROBE + STRANGERS_MAX;
         quic.max_incoming(STRANGERS_MAX);
-        let endpoint = Endpoint::server(quic, config.intake)
-            .map_err(|source| IntakeError::Bind { address: config.intake, source })?;
-        let paths = live.read().paths.iter().map(|live| live.path.id.clone()).collect();
+        let endpoint =
+            Endpoint::server(quic, config.intake).map_err(|source| IntakeError::Bind {
+                address: config.intake,
+                source,
+            })?;
+        let paths = live
+            .read()
+            .paths
+            .iter()
+            .map(|live| live.path.id.clone())
+            .collect();
         let desk = Desk {
             plans: plans(topology),
             paths,
@@ -124,7 +137,11 @@ impl Intake {
             own,
             refused_line_at: AtomicI64::new(i64::MIN),
         };
-        Ok(Self { endpoint, desk: Arc::new(desk), room: Arc::new(Semaphore::new(room)) })
+        Ok(Self {
+            endpoint,
+            desk: Arc::new(desk),
+            room: Arc::new(Semaphore::new(room)),
+        })
     }
 
     /// Where probes can call.
@@ -134,7 +151,11 @@ impl Intake {
 
     /// Takes calls until `stop` is done, then ends those that are open.
     pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { endpoint, desk, room } = self;
+        let Self {
+            endpoint,
+            desk,
+            room,
+        } = self;
         let mut calls = JoinSet::new();
         tokio::pin!(stop);
         loop {
@@ -162,7 +183,8 @@ impl Intake {
 
 fn plans(topology: &Topology) -> HashMap<String, Vec<u8>> {
     let ids = topology.probes.iter().map(|probe| &probe.id);
-    ids.filter_map(|id: &ProbeId| Some((id.to_string(), topology.plan(id)?.encode_to_vec()))).collect()
+    ids.filter_map(|id: &ProbeId| Some((id.to_string(), topology.plan(id)?.encode_to_vec())))
+        .collect()
 }
 
 fn transport() -> TransportConfig {
@@ -175,7 +197,9 @@ fn transport() -> TransportConfig {
         .receive_window(VarInt::from_u32(WINDOW_OCTETS))
         .send_window(u64::from(WINDOW_OCTETS))
         .keep_alive_interval(Some(KEEP_ALIVE))
-        .max_idle_timeout(Some(IDLE.try_into().expect("30 s is within QUIC's 2^62 ms")));
+        .max_idle_timeout(Some(
+            IDLE.try_into().expect("30 s is within QUIC's 2^62 ms"),
+        ));
     transport
 }
 
@@ -213,8 +237,16 @@ impl Desk {
         self.own.refused.inc();
         let (last, now) = (self.refused_line_at.load(Ordering::Relaxed), now().0);
         let due = now.saturating_sub(last) >= STRANGER_LINE.0;
-        if due && self.refused_line_at.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            warn!(why, "a caller was refused; others may be refused in the next minute without a line");
+        if due
+            && self
+                .refused_line_at
+                .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        {
+            warn!(
+                why,
+                "a caller was refused; others may be refused in the next minute without a line"
+            );
         }
     }
 
@@ -259,7 +291,12 @@ impl Desk {
             self.refuse(&why);
             return farewell(&connection, &mut send, why).await;
         };
-        info!(probe, software = hello.software, simulated = hello.simulated, "a probe called");
+        info!(
+            probe,
+            software = hello.software,
+            simulated = hello.simulated,
+            "a probe called"
+        );
         // A wait for the store ends with the connection that it is for.
         let outcome = tokio::select! {
             outcome = self.serve(&probe, &hello, &mut send, &mut receive) => outcome,
@@ -286,7 +323,10 @@ impl Desk {
             Err(error) => return Err(error.to_string()),
         };
         if hello.version != VERSION {
-            return Err(format!("this collector speaks version {VERSION} of the contract, not {}", hello.version));
+            return Err(format!(
+                "this collector speaks version {VERSION} of the contract, not {}",
+                hello.version
+            ));
         }
         if hello.probe != probe {
             return Err(format!("the certificate is {probe}'s"));
@@ -304,23 +344,49 @@ impl Desk {
         send: &mut SendStream,
         receive: &mut RecvStream,
     ) -> Result<(), CallError> {
-        let software = hello.software.chars().filter(|c| !c.is_control()).take(SOFTWARE_MAX).collect();
-        let caller = Caller { epoch: hello.epoch, software, simulated: hello.simulated, called_at: now() };
-        self.write(|| Work::Call { probe: probe.to_owned(), caller: caller.clone() }).await;
+        let software = hello
+            .software
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(SOFTWARE_MAX)
+            .collect();
+        let caller = Caller {
+            epoch: hello.epoch,
+            software,
+            simulated: hello.simulated,
+            called_at: now(),
+        };
         let plan = self.plans.get(probe).cloned().unwrap_or_default();
         frame::write(send, &FromCollector::Plan(plan).encode()).await?;
+        self.write(|| Work::Call {
+            probe: probe.to_owned(),
+            caller: caller.clone(),
+        })
+        .await;
         while let Some(octets) = frame::read(receive).await? {
             let batch = match FromProbe::decode(&octets) {
                 Ok(FromProbe::Batch(batch)) => batch,
-                Ok(FromProbe::Hello(_)) => return Err(CallError::Refused("a hello is said once".into())),
+                Ok(FromProbe::Hello(_)) => {
+                    return Err(CallError::Refused("a hello is said once".into()));
+                }
                 Err(error) => return Err(CallError::Refused(error.to_string())),
             };
             drop(octets);
-            if i64::try_from(batch.first_sequence.saturating_add(batch.reports.len() as u64)).is_err() {
-                return Err(CallError::Refused("a sequence number that nobody can have reached".into()));
+            if i64::try_from(
+                batch
+                    .first_sequence
+                    .saturating_add(batch.reports.len() as u64),
+            )
+            .is_err()
+            {
+                return Err(CallError::Refused(
+                    "a sequence number that nobody can have reached".into(),
+                ));
             }
             if batch.epoch != hello.epoch {
-                return Err(CallError::Refused("a batch of another epoch than the hello's".into()));
+                return Err(CallError::Refused(
+                    "a batch of another epoch than the hello's".into(),
+                ));
             }
             let arrival = self.admit(probe, batch, now());
             let stored = self.write(|| Work::Arrival(arrival.clone())).await;
@@ -344,11 +410,20 @@ impl Desk {
     fn admit(&self, probe: &str, batch: ReportBatch, received_at: Timestamp) -> Arrival {
         let own = |report: &Report| {
             let (start, length) = (report.summary.start, report.summary.length);
-            let from_here = report.path.split_once('~').is_some_and(|(from, _)| from == probe);
-            let in_time = start >= received_at - self.keep && start + length <= received_at + FUTURE_MAX;
+            let from_here = report
+                .path
+                .split_once('~')
+                .is_some_and(|(from, _)| from == probe);
+            let in_time =
+                start >= received_at - self.keep && start + length <= received_at + FUTURE_MAX;
             from_here && in_time && length <= INTERVAL_MAX && self.paths.contains(&report.path)
         };
-        let admit = |report: Report| own(&report).then(|| Admitted { body: report.encode(), report });
+        let admit = |report: Report| {
+            own(&report).then(|| Admitted {
+                body: report.encode(),
+                report,
+            })
+        };
         Arrival {
             probe: probe.to_owned(),
             epoch: batch.epoch,

@@ -6,7 +6,7 @@
 //! began before the collector did are judged from what arrives, and what does
 //! not arrive is not held against anybody.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -20,7 +20,7 @@ use owl_topology::Path;
 use tracing::{error, info, warn};
 
 use crate::judgement::{Judgement, NoDataWhy, Percentile, Seat, Span};
-use crate::live::{Live, Table};
+use crate::live::{Live, LiveProbe, Table};
 use crate::now::now;
 use crate::store::{Dirty, Reader, Refused, Store, StoreError, Windowing, Work};
 
@@ -73,18 +73,48 @@ impl Judge {
         watching_since: Timestamp,
     ) -> Result<Self, StoreError> {
         let reader = store.reader()?;
-        let paths: Vec<Path> = live.read().paths.iter().map(|live| live.path.clone()).collect();
-        let floors = paths.iter().map(|path| (path.id.clone(), floors(path))).collect();
+        let paths: Vec<Path> = live
+            .read()
+            .paths
+            .iter()
+            .map(|live| live.path.clone())
+            .collect();
+        let floors = paths
+            .iter()
+            .map(|path| (path.id.clone(), floors(path)))
+            .collect();
         let dockets = windowing
             .lengths
             .iter()
             .map(|&length| {
                 let running = watching_since.period_start(length, windowing.aligned_to);
-                let next = if running == watching_since { running } else { running + length };
-                Docket { length, next, paths: paths.iter().filter(|path| path.profile.interval == length).cloned().collect() }
+                let next = if running == watching_since {
+                    running
+                } else {
+                    running + length
+                };
+                Docket {
+                    length,
+                    next,
+                    paths: paths
+                        .iter()
+                        .filter(|path| path.profile.interval == length)
+                        .cloned()
+                        .collect(),
+                }
             })
             .collect();
-        Ok(Self { store, reader, live, windowing, grace, watching_since, dockets, floors, failing: false })
+        Ok(Self {
+            store,
+            reader,
+            live,
+            windowing,
+            grace,
+            watching_since,
+            dockets,
+            floors,
+            failing: false,
+        })
     }
 
     /// Judges until `stop` is dropped.
@@ -94,7 +124,9 @@ impl Judge {
                 Ok(()) if self.failing => info!("the judge goes on"),
                 // The writer has said why.
                 Err(RoundError::Write(_)) => {}
-                Err(RoundError::Read(error)) if !self.failing => error!(%error, "the judge cannot read; windows wait"),
+                Err(RoundError::Read(error)) if !self.failing => {
+                    error!(%error, "the judge cannot read; windows wait")
+                }
                 Ok(()) | Err(_) => {}
             }
         }
@@ -129,9 +161,14 @@ impl Judge {
     /// Windows with reports that no verdict has seen.
     fn again(&self, now: Timestamp) -> Result<(), RoundError> {
         for dirty in self.reader.dirty(now - self.grace, DIRTY_A_ROUND)? {
-            match self.dockets.iter().position(|docket| docket.length == dirty.length) {
+            let aligned = dirty
+                .start
+                .period_start(dirty.length, self.windowing.aligned_to)
+                == dirty.start;
+            let of_length = |docket: &Docket| aligned && docket.length == dirty.length;
+            match self.dockets.iter().position(of_length) {
                 Some(k) => self.judge(k, dirty.start, now)?,
-                // No path is judged in windows of this length any more.
+                // No path is judged in such windows any more.
                 None => self.write(Vec::new(), Some(dirty))?,
             }
         }
@@ -139,7 +176,8 @@ impl Judge {
     }
 
     fn write(&self, judgements: Vec<Judgement>, seen: Option<Dirty>) -> Result<(), RoundError> {
-        self.store.write_blocking(Work::Verdicts { judgements, seen })?;
+        self.store
+            .write_blocking(Work::Verdicts { judgements, seen })?;
         Ok(())
     }
 
@@ -148,21 +186,34 @@ impl Judge {
         // Before the reports are read: what comes in between makes the window dirty again.
         let seen = self.reader.dirty_window(*length, start)?;
         let sessions = self.reader.sessions(start, start + *length)?;
-        let of = |path: &str| Some((sessions.get(path)?, *self.floors.get(path)?));
-        let withdrawn = withdrawn(sessions.keys().filter_map(|path| {
+        let of = |path: &str| Some((sessions.of.get(path)?, *self.floors.get(path)?));
+        let withdrawn = withdrawn(sessions.of.keys().filter_map(|path| {
             let (from, to) = path.split_once('~')?;
             let (window, floors) = of(path)?;
-            Some(SessionOf { from, to, window, floors })
+            Some(SessionOf {
+                from,
+                to,
+                window,
+                floors,
+            })
         }));
         let watched = start >= self.watching_since;
         let table = self.live.read();
-        let window = Window { start, length: *length, now, table: &table, withdrawn: &withdrawn };
+        let window = Window {
+            start,
+            length: *length,
+            now,
+            table: &table,
+            withdrawn: &withdrawn,
+            straddling: &sessions.straddling,
+        };
         let judgements = paths
             .iter()
             .filter_map(|path| {
-                let own = sessions.get(&path.id);
-                let opposite = sessions.get(&format!("{}~{}", path.to, path.from));
-                (watched || own.is_some() || opposite.is_some()).then(|| window.judge(path, own, opposite))
+                let own = sessions.of.get(&path.id);
+                let opposite = sessions.of.get(&format!("{}~{}", path.to, path.from));
+                (watched || own.is_some() || opposite.is_some())
+                    .then(|| window.judge(path, own, opposite))
             })
             .collect();
         drop(table);
@@ -171,7 +222,10 @@ impl Judge {
 }
 
 fn floors(path: &Path) -> Floors {
-    Floors { forward: path.floor_forward, backward: path.floor_backward }
+    Floors {
+        forward: path.floor_forward,
+        backward: path.floor_backward,
+    }
 }
 
 /// What is the same for all paths of a window.
@@ -181,19 +235,39 @@ struct Window<'a> {
     now: Timestamp,
     table: &'a Table,
     withdrawn: &'a BTreeSet<&'a str>,
+    straddling: &'a HashSet<String>,
 }
 
 impl Window<'_> {
-    fn judge(&self, path: &Path, own: Option<&SessionWindow>, opposite: Option<&SessionWindow>) -> Judgement {
-        let contradicted = [&path.from, &path.to].iter().any(|probe| self.withdrawn.contains(probe.as_str()));
-        let claims = if contradicted { Claims::Withdrawn } else { Claims::Stand };
-        let verdict = judge_path(own, opposite, floors(path), claims, path.target, &path.profile);
+    fn judge(
+        &self,
+        path: &Path,
+        own: Option<&SessionWindow>,
+        opposite: Option<&SessionWindow>,
+    ) -> Judgement {
+        let contradicted = [&path.from, &path.to]
+            .iter()
+            .any(|probe| self.withdrawn.contains(probe.as_str()));
+        let claims = if contradicted {
+            Claims::Withdrawn
+        } else {
+            Claims::Stand
+        };
+        let verdict = judge_path(
+            own,
+            opposite,
+            floors(path),
+            claims,
+            path.target,
+            &path.profile,
+        );
         let judged = match (own, opposite) {
             (Some(own), _) => Some((own, Direction::Forward, Seat::Own)),
             (None, Some(opposite)) => Some((opposite, Direction::Backward, Seat::Opposite)),
             (None, None) => None,
         };
-        let why = (verdict.reason == Some(Reason::NoData)).then(|| self.why(path, own.or(opposite).map(SessionWindow::sent)));
+        let why = (verdict.reason == Some(Reason::NoData))
+            .then(|| self.why(path, own.or(opposite).map(SessionWindow::sent)));
         Judgement {
             path: path.id.clone(),
             profile: path.profile.id.clone(),
@@ -203,7 +277,11 @@ impl Window<'_> {
             judged_at: self.now,
             why,
             percentiles: judged.map_or_else(Vec::new, |(session, direction, _)| {
-                percentiles(session, direction, &session.evidence(direction, self.length, floors(path), claims))
+                percentiles(
+                    session,
+                    direction,
+                    &session.evidence(direction, self.length, floors(path), claims),
+                )
             }),
             // Without a packet there were no clocks to compare.
             clock_error_bound: judged
@@ -223,7 +301,8 @@ impl Window<'_> {
         match sent {
             Some(0) => NoDataWhy::NothingSent { probe },
             Some(sent) => NoDataWhy::NoReplies { sent },
-            None => match known.and_then(|live| live.reported_at) {
+            None if self.straddling.contains(&path.id) => NoDataWhy::Straddling { probe },
+            None => match known.and_then(LiveProbe::reported_up_to) {
                 Some(at) if at >= self.start + self.length => NoDataWhy::NotReported { probe },
                 Some(since) => NoDataWhy::ProbeSilent { probe, since },
                 None => NoDataWhy::NotStarted { probe },
@@ -232,7 +311,11 @@ impl Window<'_> {
     }
 }
 
-fn percentiles(session: &SessionWindow, direction: Direction, evidence: &Evidence<'_>) -> Vec<Percentile> {
+fn percentiles(
+    session: &SessionWindow,
+    direction: Direction,
+    evidence: &Evidence<'_>,
+) -> Vec<Percentile> {
     let (raw, round_trip) = (session.raw(direction), session.round_trip());
     if raw.count() == 0 && evidence.lost == 0 {
         return Vec::new();
@@ -242,7 +325,9 @@ fn percentiles(session: &SessionWindow, direction: Direction, evidence: &Evidenc
         .map(|quantile| {
             let proved = evidence.proved(quantile);
             let one_way = match evidence.claim {
-                Claim::Clocks(clocks) if !evidence.contradicts(clocks) => evidence.claimed(quantile, proved, clocks),
+                Claim::Clocks(clocks) if !evidence.contradicts(clocks) => {
+                    evidence.claimed(quantile, proved, clocks)
+                }
                 _ => None,
             };
             let rank = quantile.rank(population);

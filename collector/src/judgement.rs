@@ -40,7 +40,10 @@ pub(crate) struct Judgement {
     /// The median, the 95th and the 99th percentile; empty when nothing was measured.
     pub(crate) percentiles: Vec<Percentile>,
     /// How far the difference of the two clocks may be off, as they claim; `None` when one of them claims nothing.
-    #[serde(rename = "clock_error_bound_ns", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "clock_error_bound_ns",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(crate) clock_error_bound: Option<Nanos>,
     /// Whose packets were judged; `None` when there were none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,7 +92,16 @@ pub(crate) struct Span {
 impl From<Option<Bounds>> for Span {
     /// A rank that is not among the packets that came back is a lost packet.
     fn from(bounds: Option<Bounds>) -> Self {
-        bounds.map_or(Self { lo: Nanos::MAX, hi: Nanos::MAX }, |bounds| Self { lo: bounds.at_least, hi: bounds.at_most })
+        bounds.map_or(
+            Self {
+                lo: Nanos::MAX,
+                hi: Nanos::MAX,
+            },
+            |bounds| Self {
+                lo: bounds.at_least,
+                hi: bounds.at_most,
+            },
+        )
     }
 }
 
@@ -106,12 +118,17 @@ pub(crate) enum NoDataWhy {
     ProbeSilent {
         /// Which one.
         probe: String,
-        /// When its last reports came.
+        /// Up to when it has reported.
         #[serde(rename = "since_ns")]
         since: Timestamp,
     },
     /// The probe reports other paths, but not this one: it may follow an older plan.
     NotReported {
+        /// Which one.
+        probe: String,
+    },
+    /// The probe's reports reach over the end of the window, so they tell of neither window alone.
+    Straddling {
         /// Which one.
         probe: String,
     },
@@ -131,23 +148,35 @@ impl NoDataWhy {
     /// One sentence for a person; `time` writes an instant.
     pub(crate) fn sentence(&self, lang: Lang, time: impl Fn(Timestamp) -> String) -> String {
         match self {
-            Self::NotStarted { probe } => {
-                lang.pick(format!("the probe {probe} has never called"), format!("探针 {probe} 从未上报"))
-            }
+            Self::NotStarted { probe } => lang.pick(
+                format!("the probe {probe} has never called"),
+                format!("探针 {probe} 从未上报"),
+            ),
             Self::ProbeSilent { probe, since } => {
                 let since = time(*since);
-                lang.pick(format!("the probe {probe} is silent since {since}"), format!("探针 {probe} 自 {since} 起无上报"))
+                lang.pick(
+                    format!("the probe {probe} has reported nothing after {since}"),
+                    format!("探针 {probe} 自 {since} 起无上报"),
+                )
             }
             Self::NotReported { probe } => lang.pick(
-                format!("the probe {probe} reports other paths but not this one; its plan may be old"),
-                format!("探针 {probe} 上报了其他路径,但没有这一条;其计划可能是旧的"),
+                format!(
+                    "the probe {probe} reports other paths but not this one; its plan may be old"
+                ),
+                format!("探针 {probe} 上报了其他路径，但没有这一条；其计划可能是旧的"),
             ),
-            Self::NothingSent { probe } => {
-                lang.pick(format!("the probe {probe} sent no packets"), format!("探针 {probe} 没有发送报文"))
-            }
-            Self::NoReplies { sent } => {
-                lang.pick(format!("{sent} packets sent, no reply"), format!("已发送 {sent} 个报文,无一返回"))
-            }
+            Self::Straddling { probe } => lang.pick(
+                format!("the reports of {probe} reach over the end of the window; intervals and windows are not aligned"),
+                format!("探针 {probe} 的上报跨越窗口边界\u{ff0c}上报周期与判定窗口未对齐"),
+            ),
+            Self::NothingSent { probe } => lang.pick(
+                format!("the probe {probe} sent no packets"),
+                format!("探针 {probe} 没有发送报文"),
+            ),
+            Self::NoReplies { sent } => lang.pick(
+                format!("{sent} packets sent, no reply"),
+                format!("已发送 {sent} 个报文，无一返回"),
+            ),
         }
     }
 }
@@ -165,6 +194,8 @@ impl Judgement {
 
     /// One of its percentiles.
     pub(crate) fn percentile(&self, quantile: Quantile) -> Option<&Percentile> {
-        self.percentiles.iter().find(|percentile| percentile.quantile == quantile)
+        self.percentiles
+            .iter()
+            .find(|percentile| percentile.quantile == quantile)
     }
 }

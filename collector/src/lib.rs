@@ -92,11 +92,18 @@ pub struct Addresses {
 ///
 /// # Errors
 /// When it cannot start: the store, a certificate or an address cannot be used.
-pub fn run(config: Config, ready: impl FnOnce(Addresses), stop: impl Future<Output = ()>) -> Result<(), Error> {
+pub fn run(
+    config: Config,
+    ready: impl FnOnce(Addresses),
+    stop: impl Future<Output = ()>,
+) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|source| Error::Start { what: "the runtime", source })?;
+        .map_err(|source| Error::Start {
+            what: "the runtime",
+            source,
+        })?;
     let outcome = runtime.block_on(collect(config, ready, stop));
     runtime.shutdown_timeout(ENDING);
     let writer = outcome?;
@@ -107,7 +114,10 @@ pub fn run(config: Config, ready: impl FnOnce(Addresses), stop: impl Future<Outp
 
 /// Done once the process is told to end: SIGTERM, or SIGINT from a terminal. To be awaited as [`run`]'s `stop`.
 pub async fn told_to_end() {
-    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let (terminate, interrupt) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    );
     let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
         // The signals keep their default then, which ends the process without folding the log back: the store can take it.
         warn!("cannot listen to signals");
@@ -129,14 +139,27 @@ async fn collect(
     let windowing = Windowing::of(&live, config.aligned_to);
     let (store, writer) = Store::open(&config.state, windowing.clone(), &live, &own)?;
     let intake = Intake::bind(&config, store.clone(), Arc::clone(&live), Arc::clone(&own))?;
-    let http =
-        Http::bind(config.http, config.topology.clone(), store.clone(), Arc::clone(&live), own, config.grace).await?;
+    let http = Http::bind(
+        config.http,
+        config.topology.clone(),
+        store.clone(),
+        Arc::clone(&live),
+        own,
+        config.grace,
+    )
+    .await?;
     let fault = |what| move |source| Error::Start { what, source };
     let addresses = Addresses {
         http: http.address().map_err(fault("the HTTP server"))?,
         intake: intake.address().map_err(fault("the intake"))?,
     };
-    let judge = Judge::new(store.clone(), Arc::clone(&live), windowing, config.grace, now())?;
+    let judge = Judge::new(
+        store.clone(),
+        Arc::clone(&live),
+        windowing,
+        config.grace,
+        now(),
+    )?;
     let (judge_stop, judge_stopped) = mpsc::channel();
     let judge = thread::Builder::new()
         .name("judge".into())
@@ -166,7 +189,10 @@ async fn collect(
     }
     drop(judge_stop);
     // The judge is at most one round away from seeing that.
-    if tokio::task::spawn_blocking(move || judge.join()).await.is_ok_and(|joined| joined.is_err()) {
+    if tokio::task::spawn_blocking(move || judge.join())
+        .await
+        .is_ok_and(|joined| joined.is_err())
+    {
         warn!("the judge panicked");
     }
     Ok(writer)

@@ -50,7 +50,17 @@ pub(crate) struct LiveProbe {
 impl LiveProbe {
     /// What the clock claimed at the end of the last reported interval.
     pub(crate) fn clock_bound(&self) -> Option<Nanos> {
-        self.clock.as_ref().and_then(|(clock, at)| clock.bound_at(*at))
+        self.clock
+            .as_ref()
+            .and_then(|(clock, at)| clock.bound_at(*at))
+    }
+
+    /// Up to when it has reported: the end of its newest interval, or after a restart when its last batch came.
+    pub(crate) fn reported_up_to(&self) -> Option<Timestamp> {
+        self.clock
+            .as_ref()
+            .map(|(_, end)| *end)
+            .or(self.reported_at)
     }
 
     pub(crate) fn simulated(&self) -> bool {
@@ -97,10 +107,19 @@ impl Live {
                 if let Some(profile) = profile {
                     path.profile = profile.clone();
                 }
-                LivePath { path, totals: Totals::default(), reported_at: None, latest: None }
+                LivePath {
+                    path,
+                    totals: Totals::default(),
+                    reported_at: None,
+                    latest: None,
+                }
             })
             .collect();
-        let by_id = paths.iter().enumerate().map(|(index, live)| (live.path.id.clone(), index)).collect();
+        let by_id = paths
+            .iter()
+            .enumerate()
+            .map(|(index, live)| (live.path.id.clone(), index))
+            .collect();
         let probes = topology.probes.iter().map(|probe| {
             let live = LiveProbe {
                 id: probe.id.to_string(),
@@ -115,7 +134,12 @@ impl Live {
             (live.id.clone(), live)
         });
         let probes = probes.collect();
-        Self(RwLock::new(Table { paths, probes, by_id, store_failure: None }))
+        Self(RwLock::new(Table {
+            paths,
+            probes,
+            by_id,
+            store_failure: None,
+        }))
     }
 
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Table> {

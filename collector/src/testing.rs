@@ -17,7 +17,11 @@ pub(crate) struct Link {
     pub(crate) ahead: i64,
 }
 
-pub(crate) const QUIET: Link = Link { forward: 700_000, backward: 800_000, ahead: 0 };
+pub(crate) const QUIET: Link = Link {
+    forward: 700_000,
+    backward: 800_000,
+    ahead: 0,
+};
 
 /// The report on the second that begins at `start_s`, with ten packets that all came back.
 pub(crate) fn report(path: &str, start_s: i64) -> Report {
@@ -30,8 +34,14 @@ pub(crate) fn report_of(path: &str, start_s: i64, link: Link) -> Report {
     let mut recorder = Recorder::new(length, Timestamp(0), vec![Nanos::from_millis(1)]);
     for k in 0..10_u32 {
         let origin = start_s * SECOND + i64::from(k) * SECOND / 10;
-        let (reached, back) = (origin + link.forward + link.ahead, origin + link.forward + link.backward);
-        let kernel = |ns| Stamp { at: Timestamp(ns), source: StampSource::Kernel };
+        let (reached, back) = (
+            origin + link.forward + link.ahead,
+            origin + link.forward + link.backward,
+        );
+        let kernel = |ns| Stamp {
+            at: Timestamp(ns),
+            source: StampSource::Kernel,
+        };
         recorder.sent(Timestamp(origin), Nanos::ZERO);
         let sample = Sample {
             sequence: k,
@@ -45,7 +55,9 @@ pub(crate) fn report_of(path: &str, start_s: i64, link: Link) -> Report {
         };
         recorder.received(&sample, Reordered::default());
     }
-    let summary = recorder.close(Timestamp(i64::MAX)).expect("one interval was recorded");
+    let summary = recorder
+        .close(Timestamp(i64::MAX))
+        .expect("one interval was recorded");
     Report {
         path: path.into(),
         generation: String::new(),

@@ -40,30 +40,52 @@ impl Totals {
         grow(&mut self.received, summary.received);
         grow(&mut self.late, summary.late);
         grow(&mut self.skipped, summary.skipped);
-        for (total, by) in self.lost.iter_mut().zip([forward.lost, backward.lost, summary.lost_somewhere()]) {
+        for (total, by) in
+            self.lost
+                .iter_mut()
+                .zip([forward.lost, backward.lost, summary.lost_somewhere()])
+        {
             grow(total, by);
         }
         for (k, direction) in [forward, backward].into_iter().enumerate() {
             grow(&mut self.duplicated[k], direction.duplicated);
             grow(&mut self.reordered[k], direction.reordered);
         }
-        let counted = |within: &[Within]| within.iter().find(|entry| entry.target == target).map(|entry| entry.count);
-        let counts = [counted(&forward.within), counted(&backward.within), counted(&summary.round_trip_within)];
+        let counted = |within: &[Within]| {
+            within
+                .iter()
+                .find(|entry| entry.target == target)
+                .map(|entry| entry.count)
+        };
+        let counts = [
+            counted(&forward.within),
+            counted(&backward.within),
+            counted(&summary.round_trip_within),
+        ];
         if counts.iter().any(Option::is_some) {
             let totals = self.within.entry(target.0).or_default();
-            totals.iter_mut().zip(counts).for_each(|(total, by)| grow(total, by.unwrap_or(0)));
+            totals
+                .iter_mut()
+                .zip(counts)
+                .for_each(|(total, by)| grow(total, by.unwrap_or(0)));
         }
     }
 
     /// As rows of the store.
     pub(crate) fn rows(&self) -> Vec<(String, u64)> {
         let mut copy = self.clone();
-        copy.fields().into_iter().map(|(name, value)| (name, *value)).collect()
+        copy.fields()
+            .into_iter()
+            .map(|(name, value)| (name, *value))
+            .collect()
     }
 
     /// Takes over a row of the store; a name that this version does not know is left alone.
     pub(crate) fn set(&mut self, name: &str, value: u64) {
-        if let Some(target) = name.strip_prefix("within.").and_then(|rest| rest.split('.').next()?.parse().ok()) {
+        if let Some(target) = name
+            .strip_prefix("within.")
+            .and_then(|rest| rest.split('.').next()?.parse().ok())
+        {
             self.within.entry(target).or_default();
         }
         if let Some((_, field)) = self.fields().into_iter().find(|(field, _)| field == name) {
@@ -79,11 +101,28 @@ impl Totals {
             ("late".to_owned(), &mut self.late),
             ("skipped".to_owned(), &mut self.skipped),
         ];
-        fields.extend(LOST.iter().zip(&mut self.lost).map(|(way, value)| (format!("lost.{way}"), value)));
-        fields.extend(WAYS.iter().zip(&mut self.duplicated).map(|(way, value)| (format!("duplicated.{way}"), value)));
-        fields.extend(WAYS.iter().zip(&mut self.reordered).map(|(way, value)| (format!("reordered.{way}"), value)));
+        fields.extend(
+            LOST.iter()
+                .zip(&mut self.lost)
+                .map(|(way, value)| (format!("lost.{way}"), value)),
+        );
+        fields.extend(
+            WAYS.iter()
+                .zip(&mut self.duplicated)
+                .map(|(way, value)| (format!("duplicated.{way}"), value)),
+        );
+        fields.extend(
+            WAYS.iter()
+                .zip(&mut self.reordered)
+                .map(|(way, value)| (format!("reordered.{way}"), value)),
+        );
         for (target, counts) in &mut self.within {
-            fields.extend(WITHIN.iter().zip(counts).map(|(way, value)| (format!("within.{target}.{way}"), value)));
+            fields.extend(
+                WITHIN
+                    .iter()
+                    .zip(counts)
+                    .map(|(way, value)| (format!("within.{target}.{way}"), value)),
+            );
         }
         fields
     }
@@ -101,7 +140,10 @@ mod tests {
         totals.add(&report("a~b", 1), Nanos::from_millis(1));
         assert!(totals.sent > 0 && totals.within.len() == 1, "{totals:?}");
         let mut read = Totals::default();
-        totals.rows().iter().for_each(|(name, value)| read.set(name, *value));
+        totals
+            .rows()
+            .iter()
+            .for_each(|(name, value)| read.set(name, *value));
         read.set("from-the-future", 7);
         assert_eq!(read, totals);
     }

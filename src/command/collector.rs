@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use owl_collector::{Config, ConfigError};
+use owl_collector::{Config, ConfigError, Error, IntakeError};
 use owl_measure::words::Lang;
 
 use crate::failure::{Failure, Outcome};
@@ -17,19 +17,40 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     let config = Config::read(&args.config).map_err(|error| match error {
-        ConfigError::Topology { ref name, ref source } => {
-            let found: Vec<String> = source.0.iter().map(|diagnostic| diagnostic.said(lang).to_string()).collect();
-            Failure::usage(format!("cannot use the topology {name}\n{}", found.join("\n")))
+        ConfigError::Topology {
+            ref name,
+            ref source,
+        } => {
+            let found: Vec<String> = source
+                .0
+                .iter()
+                .map(|diagnostic| diagnostic.said(lang).to_string())
+                .collect();
+            Failure::usage(format!(
+                "cannot use the topology {name}\n{}",
+                found.join("\n")
+            ))
         }
         error => Failure::usage("cannot read the configuration").because(error),
     })?;
     let stop = owl_collector::told_to_end();
-    owl_collector::run(config, ready, stop).map_err(|error| Failure::unable("cannot run the collector").because(error))?;
+    owl_collector::run(config, ready, stop).map_err(|error| {
+        let failure = match error {
+            Error::Intake(IntakeError::Identity(_)) => {
+                Failure::usage("cannot use the certificates")
+            }
+            _ => Failure::unable("cannot run the collector"),
+        };
+        failure.because(error)
+    })?;
     Ok(Outcome::Ok)
 }
 
 /// The one line on standard output, for whoever started this.
 #[expect(clippy::print_stdout, reason = "the command's output")]
 fn ready(addresses: owl_collector::Addresses) {
-    println!("owl collector: http://{} intake {}", addresses.http, addresses.intake);
+    println!(
+        "owl collector: http://{} intake {}",
+        addresses.http, addresses.intake
+    );
 }

@@ -30,7 +30,7 @@ use serde_json::json;
 use self::findings::{Findings, together};
 use self::live::Live;
 use self::session::{Ended, REPORT_INTERVAL, Running};
-use self::show::{Judged, sample_json};
+use self::show::{Judged, sample_json, stamp_source};
 use self::target::{Family, Target};
 use super::own_clock::OwnClock;
 use crate::failure::{Failure, Outcome};
@@ -41,6 +41,9 @@ use crate::terminal::{LiveLine, Reader, print, stream};
 const DURATION_MAX: Nanos = Nanos::from_secs(86_400);
 const INTERVAL_MIN: Nanos = Nanos::from_millis(1);
 const TIMEOUT_MAX: Nanos = Nanos::from_secs(60);
+/// The first packet leaves this long after the session was described: what its socket takes to be opened and proved
+/// would make it late otherwise.
+const PREPARATION: Nanos = Nanos::from_millis(50);
 /// How often the numbers of a running session are shown.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -91,7 +94,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DURATION")]
     max_delay: Option<Nanos>,
     /// The quantile that is judged
-    #[arg(long, value_name = "QUANTILE", default_value = "0.95", requires = "max_delay")]
+    #[arg(
+        long,
+        value_name = "QUANTILE",
+        default_value = "0.95",
+        requires = "max_delay"
+    )]
     quantile: Quantile,
     /// The far end is `owl reflect`: believe its count of losses and its clock claim
     #[arg(long)]
@@ -105,8 +113,14 @@ pub(crate) struct Args {
 }
 
 fn between(text: &str, least: Nanos, most: Nanos) -> Result<Nanos, String> {
-    let span: Nanos = text.parse().map_err(|error: owl_measure::time::ParseNanosError| error.to_string())?;
-    if (least..=most).contains(&span) { Ok(span) } else { Err(format!("{least} to {most} is possible")) }
+    let span: Nanos = text
+        .parse()
+        .map_err(|error: owl_measure::time::ParseNanosError| error.to_string())?;
+    if (least..=most).contains(&span) {
+        Ok(span)
+    } else {
+        Err(format!("{least} to {most} is possible"))
+    }
 }
 
 fn interval(text: &str) -> Result<Nanos, String> {
@@ -125,8 +139,14 @@ fn timeout(text: &str) -> Result<Nanos, String> {
 const DISTANCE_MAX_KM: f64 = std::f64::consts::PI * EARTH_RADIUS_KM;
 
 fn distance(text: &str) -> Result<f64, String> {
-    let km: f64 = text.parse().map_err(|_| "a number of kilometres, such as 148.5".to_owned())?;
-    if (0.0..=DISTANCE_MAX_KM).contains(&km) { Ok(km) } else { Err(format!("0 to {DISTANCE_MAX_KM:.0} km is possible")) }
+    let km: f64 = text
+        .parse()
+        .map_err(|_| "a number of kilometres, such as 148.5".to_owned())?;
+    if (0.0..=DISTANCE_MAX_KM).contains(&km) {
+        Ok(km)
+    } else {
+        Err(format!("0 to {DISTANCE_MAX_KM:.0} km is possible"))
+    }
 }
 
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
@@ -137,19 +157,28 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
         .map_err(|error| Failure::unable(lang.pick("cannot measure", "无法测量")).because(error))?;
     args.begin(reflector, session.stamping(), lang)?;
     let running = session::start(session, args.interval, args.own_clock, Arc::clone(&stop))
-        .map_err(|error| Failure::unable(lang.pick("cannot start a thread", "无法启动线程")).because(error))?;
+        .map_err(|error| {
+            Failure::unable(lang.pick("cannot start a thread", "无法启动线程")).because(error)
+        })?;
     args.watch(&running, &stop, lang)?;
-    let ended = running
-        .join()
-        .map_err(|error| Failure::unable(lang.pick("cannot wait for packets", "无法等待报文")).because(error))?;
+    let ended = running.join().map_err(|error| {
+        Failure::unable(lang.pick("cannot wait for packets", "无法等待报文")).because(error)
+    })?;
     args.conclude(reflector, &ended, lang)
 }
 
 impl Args {
     fn floors(&self) -> Floors {
-        let at = |km: f64| Point { lat: 0.0, lon: (km / EARTH_RADIUS_KM).to_degrees(), accuracy_km: 0.0 };
+        let at = |km: f64| Point {
+            lat: 0.0,
+            lon: (km / EARTH_RADIUS_KM).to_degrees(),
+            accuracy_km: 0.0,
+        };
         let floor = proof_floor(at(0.0), at(self.distance.unwrap_or(0.0)));
-        Floors { forward: floor, backward: floor }
+        Floors {
+            forward: floor,
+            backward: floor,
+        }
     }
 
     /// As many packets as are sent at most.
@@ -171,8 +200,11 @@ impl Args {
             (_, true) => Family::V6,
             _ => Family::Any,
         };
-        let unknown = || Failure::unable(lang.pick(format!("cannot find {host}"), format!("找不到 {host}")));
-        let candidates = host.candidates(family).map_err(|error| unknown().because(error))?;
+        let unknown =
+            || Failure::unable(lang.pick(format!("cannot find {host}"), format!("找不到 {host}")));
+        let candidates = host
+            .candidates(family)
+            .map_err(|error| unknown().because(error))?;
         if candidates.is_empty() {
             return Err(unknown().hint(lang.pick(
                 "it has no address of the family that was asked for",
@@ -201,7 +233,7 @@ impl Args {
     fn settings(&self, reflector: SocketAddr, clock: Clock) -> SessionSettings {
         // Any number will do that the last session from here did not have.
         let seed = clock.now().0.cast_unsigned() ^ u64::from(std::process::id());
-        let start = clock.monotonic();
+        let start = clock.monotonic() + PREPARATION;
         let schedule = if self.poisson {
             Schedule::poisson(self.interval, start, self.seed.unwrap_or(seed))
         } else {
@@ -217,7 +249,11 @@ impl Args {
                 schedule,
                 timeout: self.timeout,
                 packets: Some(self.packets()),
-                reflector: if self.own { Reflector::Own } else { Reflector::Stranger },
+                reflector: if self.own {
+                    Reflector::Own
+                } else {
+                    Reflector::Stranger
+                },
             },
             report_interval: REPORT_INTERVAL,
             aligned_to: clock.now(),
@@ -225,18 +261,33 @@ impl Args {
         }
     }
 
-    fn begin(&self, reflector: SocketAddr, stamping: Option<Stamping>, lang: Lang) -> Result<Outcome, Failure> {
+    fn begin(
+        &self,
+        reflector: SocketAddr,
+        stamping: Option<Stamping>,
+        lang: Lang,
+    ) -> Result<Outcome, Failure> {
         if self.json {
             let line = json!({ "kind": "begin", "reflector": reflector.to_string(), "interval_ns": self.interval, "packets": self.packets() });
             return print(&format!("{line}\n"));
         }
         let stamps = match stamping {
-            Some(Stamping { transmit, receive }) => format!("T1 {transmit:?}, T4 {receive:?}").to_lowercase(),
+            Some(Stamping { transmit, receive }) => format!(
+                "T1 {}, T4 {}",
+                stamp_source(transmit, lang),
+                stamp_source(receive, lang)
+            ),
             None => lang.pick("not proved", "未经证实").to_owned(),
         };
         print(&lang.pick(
-            format!("{reflector}: a packet of {} octets every {}; stamps {stamps}\n", self.octets, self.interval),
-            format!("{reflector}：每 {} 发送一个 {} 字节的报文；时间戳 {stamps}\n", self.interval, self.octets),
+            format!(
+                "{reflector}: a packet of {} octets every {}; stamps {stamps}\n",
+                self.octets, self.interval
+            ),
+            format!(
+                "{reflector}：每 {} 发送一个 {} 字节的报文；时间戳 {stamps}\n",
+                self.interval, self.octets
+            ),
         ))
     }
 
@@ -248,7 +299,10 @@ impl Args {
         let mut seconds = 0;
         loop {
             let tick = TICK * (seconds + 1);
-            match running.samples.recv_timeout(tick.saturating_sub(began.elapsed())) {
+            match running
+                .samples
+                .recv_timeout(tick.saturating_sub(began.elapsed()))
+            {
                 Ok(sample) => {
                     self.show_sample(&sample, stop)?;
                     live.push(sample);
@@ -271,19 +325,29 @@ impl Args {
     }
 
     fn show_sample(&self, sample: &Sample, stop: &AtomicBool) -> Result<(), Failure> {
-        if self.samples { say(&format!("{}\n", sample_json(sample)), stop) } else { Ok(()) }
+        if self.samples {
+            say(&format!("{}\n", sample_json(sample)), stop)
+        } else {
+            Ok(())
+        }
     }
 
-    fn conclude(&self, reflector: SocketAddr, ended: &Ended, lang: Lang) -> Result<Outcome, Failure> {
+    fn conclude(
+        &self,
+        reflector: SocketAddr,
+        ended: &Ended,
+        lang: Lang,
+    ) -> Result<Outcome, Failure> {
         let Some(found) = Findings::of(&ended.reports, self.floors()) else {
             return Err(Failure::unable(lang.pick(
                 format!("cannot measure to {reflector}: stopped before anything came back"),
                 format!("无法测量到 {reflector}：在收到任何应答之前已停止"),
             )));
         };
-        let judged = self
-            .max_delay
-            .map(|target| Judged { quantile: self.quantile, verdicts: found.judged(target, self.quantile) });
+        let judged = self.max_delay.map(|target| Judged {
+            quantile: self.quantile,
+            verdicts: found.judged(target, self.quantile),
+        });
         let outcome = match judged.as_ref().map(|judged| together(&judged.verdicts)) {
             Some(State::Missed) => Outcome::Missed,
             Some(State::Undecided) => Outcome::Undecided,
@@ -291,8 +355,18 @@ impl Args {
             None if found.counts.received == 0 => Outcome::Undecided,
             None => Outcome::Ok,
         };
-        let result = show::Result { reflector, interval: self.interval, found: &found, ended, judged };
-        print(&if self.json { format!("{}\n", result.json(lang)) } else { result.text(lang) })?;
+        let result = show::Result {
+            reflector,
+            interval: self.interval,
+            found: &found,
+            ended,
+            judged,
+        };
+        print(&if self.json {
+            format!("{}\n", result.json(lang))
+        } else {
+            result.text(lang)
+        })?;
         Ok(outcome)
     }
 }
@@ -317,7 +391,8 @@ mod tests {
     }
 
     fn args(line: &str) -> Result<Args, clap::Error> {
-        Line::try_parse_from(std::iter::once("delay").chain(line.split_whitespace())).map(|line| line.args)
+        Line::try_parse_from(std::iter::once("delay").chain(line.split_whitespace()))
+            .map(|line| line.args)
     }
 
     #[test]

@@ -21,9 +21,12 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, _lang: Lang) -> Result<Outcome, Failure> {
     super::log_to_stderr();
     let config = Config::read(&args.config).map_err(|error| match error {
-        ConfigError::Read { source, .. } => Failure::usage(format!("cannot read the configuration {}", args.config.display()))
-            .because(source)
-            .hint("`owl probe --config FILE` wants a file like packaging/probe.toml"),
+        ConfigError::Read { source, .. } => Failure::usage(format!(
+            "cannot read the configuration {}",
+            args.config.display()
+        ))
+        .because(source)
+        .hint("`owl probe --config FILE` wants a file like packaging/probe.toml"),
         ConfigError::Parse { .. } | ConfigError::Refused { .. } => {
             let failure = Failure::usage(&error);
             match error.source() {
@@ -34,7 +37,12 @@ pub(crate) fn run(args: Args, _lang: Lang) -> Result<Outcome, Failure> {
     })?;
     let id = config.id.clone();
     let probe = Probe::prepare(config).map_err(|error| explain(&id, error))?;
-    let listening = probe.reflector().iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let listening = probe
+        .reflector()
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(" ");
     // Nobody reading standard output is no reason not to measure.
     let _ = writeln!(std::io::stdout(), "owl probe {id}: reflector {listening}");
     probe.run().map_err(|error| explain(&id, error))?;

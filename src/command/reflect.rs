@@ -41,10 +41,12 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     let stop = stop::on_signal()?;
     let reflector = bind(&args.listen).map_err(|error| {
-        Failure::unable(lang.pick("cannot reflect", "无法反射")).because(error).hint(lang.pick(
-            "`--listen ADDR:PORT` takes another port; `owl doctor` lists what is missing",
-            "可用 `--listen ADDR:PORT` 换一个端口；`owl doctor` 会列出缺少的条件",
-        ))
+        Failure::unable(lang.pick("cannot reflect", "无法反射"))
+            .because(error)
+            .hint(lang.pick(
+                "`--listen ADDR:PORT` takes another port; `owl doctor` lists what is missing",
+                "可用 `--listen ADDR:PORT` 换一个端口；`owl doctor` 会列出缺少的条件",
+            ))
     })?;
     let addresses = reachable(&reflector.local());
     print(&if args.json {
@@ -53,10 +55,15 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
         began(&reflector, &addresses, args.own_clock, lang)
     })?;
     let stats = ReflectorStats::default();
-    reflect(reflector, &stats, &stop, args.own_clock, lang)
-        .map_err(|error| Failure::unable(lang.pick("cannot wait for packets", "无法等待报文")).because(error))?;
+    reflect(reflector, &stats, &stop, args.own_clock, lang).map_err(|error| {
+        Failure::unable(lang.pick("cannot wait for packets", "无法等待报文")).because(error)
+    })?;
     let reading = stats.read();
-    print(&if args.json { format!("{}\n", counts_json(&reading)) } else { format!("{}\n", counts(&reading, lang)) })
+    print(&if args.json {
+        format!("{}\n", counts_json(&reading))
+    } else {
+        format!("{}\n", counts(&reading, lang))
+    })
 }
 
 /// Binds what was asked for, or the port of STAMP, or the high one where that may not be had.
@@ -66,7 +73,10 @@ fn bind(listen: &[SocketAddr]) -> Result<Reflector, SocketError> {
     }
     match Reflector::bind_all(STAMP_PORT, Clock::honest()) {
         Err(SocketError::Bind { source, .. })
-            if matches!(source.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::AddrInUse) =>
+            if matches!(
+                source.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::AddrInUse
+            ) =>
         {
             Reflector::bind_all(HIGH_PORT, Clock::honest())
         }
@@ -86,7 +96,9 @@ fn reflect(
     thread::scope(|scope| {
         let thread = thread::Builder::new()
             .name("reflector".to_owned())
-            .spawn_scoped(scope, move || reflector.run(stats, stop, || own_clock.claim()))?;
+            .spawn_scoped(scope, move || {
+                reflector.run(stats, stop, || own_clock.claim())
+            })?;
         let mut shown = Instant::now();
         while !stop.load(Relaxed) && !thread.is_finished() {
             if shown.elapsed() >= TICK {
@@ -95,7 +107,9 @@ fn reflect(
             }
             thread::sleep(LOOK);
         }
-        let ended = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        let ended = thread
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         line.clear();
         ended
     })
@@ -104,11 +118,20 @@ fn reflect(
 /// What the far host may call this one: one address of each family, as `owl delay` takes it.
 fn reachable(listening: &[SocketAddr]) -> Vec<String> {
     let interfaces = interfaces();
-    let known = || interfaces.iter().filter(|interface| interface.up && !interface.loopback).flat_map(|it| &it.addresses);
+    let known = || {
+        interfaces
+            .iter()
+            .filter(|interface| interface.up && !interface.loopback)
+            .flat_map(|it| &it.addresses)
+    };
     let mut names = Vec::new();
     for socket in listening {
         let same_family = |ip: &&IpAddr| ip.is_ipv6() == socket.is_ipv6() && !is_link_local(**ip);
-        let ip = if socket.ip().is_unspecified() { known().find(same_family).copied() } else { Some(socket.ip()) };
+        let ip = if socket.ip().is_unspecified() {
+            known().find(same_family).copied()
+        } else {
+            Some(socket.ip())
+        };
         names.extend(ip.map(|ip| match (ip, socket.port()) {
             (ip, STAMP_PORT | HIGH_PORT) => ip.to_string(),
             (ip, port) => SocketAddr::new(ip, port).to_string(),
@@ -128,12 +151,25 @@ fn is_link_local(ip: IpAddr) -> bool {
 fn began(reflector: &Reflector, addresses: &[String], own_clock: OwnClock, lang: Lang) -> String {
     let listening: Vec<_> = reflector.local().iter().map(ToString::to_string).collect();
     let listening = listening.join(", ");
-    let commands: Vec<_> = addresses.iter().map(|address| format!("  owl delay --own {address}\n")).collect();
-    let commands = if commands.is_empty() { "  owl delay --own HOST\n".to_owned() } else { commands.concat() };
+    let commands: Vec<_> = addresses
+        .iter()
+        .map(|address| format!("  owl delay --own {address}\n"))
+        .collect();
+    let commands = if commands.is_empty() {
+        "  owl delay --own HOST\n".to_owned()
+    } else {
+        commands.concat()
+    };
     let t2 = match reflector.stamping().receive {
         StampSource::Hardware => lang.pick("by the interface", "由网卡"),
-        StampSource::Kernel => lang.pick("by the kernel, proved by a real packet", "由内核（已用真实报文证实）"),
-        StampSource::User => lang.pick("by this process, because the kernel delivers none", "由本进程（内核未提供时间戳）"),
+        StampSource::Kernel => lang.pick(
+            "by the kernel, proved by a real packet",
+            "由内核（已用真实报文证实）",
+        ),
+        StampSource::User => lang.pick(
+            "by this process, because the kernel delivers none",
+            "由本进程（内核未提供时间戳）",
+        ),
     };
     let clock = own_clock::sentence(&own_clock.state(), lang);
     lang.pick(
@@ -162,7 +198,9 @@ fn began_json(reflector: &Reflector, addresses: &[String], own_clock: OwnClock) 
 
 /// By how much T3 was early on average.
 fn t3_early_mean(reading: &ReflectorReading) -> Option<Nanos> {
-    let stamped = i64::try_from(reading.t3_stamped).ok().filter(|&stamped| stamped > 0)?;
+    let stamped = i64::try_from(reading.t3_stamped)
+        .ok()
+        .filter(|&stamped| stamped > 0)?;
     Some(Nanos(reading.t3_early_total.0 / stamped))
 }
 
@@ -179,7 +217,10 @@ fn counts(reading: &ReflectorReading, lang: Lang) -> String {
         ),
     );
     if reading.unsent > 0 {
-        line.push_str(&lang.pick(format!(", {} unsent", reading.unsent), format!("，未发出 {}", reading.unsent)));
+        line.push_str(&lang.pick(
+            format!(", {} unsent", reading.unsent),
+            format!("，未发出 {}", reading.unsent),
+        ));
     }
     if let Some(mean) = t3_early_mean(reading) {
         let max = reading.t3_early_max;
@@ -213,8 +254,16 @@ mod tests {
     #[test]
     fn t3_is_spoken_of_only_when_the_kernel_told() {
         let quiet = ReflectorReading::default();
-        assert_eq!(counts(&quiet, Lang::En), "0 reflected, 0 malformed, 0 rationed, 0 table full");
-        let told = ReflectorReading { t3_stamped: 4, t3_early_total: Nanos(8_000), t3_early_max: Nanos(3_000), ..quiet };
+        assert_eq!(
+            counts(&quiet, Lang::En),
+            "0 reflected, 0 malformed, 0 rationed, 0 table full"
+        );
+        let told = ReflectorReading {
+            t3_stamped: 4,
+            t3_early_total: Nanos(8_000),
+            t3_early_max: Nanos(3_000),
+            ..quiet
+        };
         assert!(counts(&told, Lang::En).ends_with("; T3 early by 2.000 µs, 3.000 µs at most"));
     }
 

@@ -103,9 +103,19 @@ struct Teller<'a> {
 }
 
 impl Teller<'_> {
-    fn view<'a>(&self, table: &Table, live: &'a LivePath, judgement: Option<&'a Judgement>) -> View<'a> {
+    fn view<'a>(
+        &self,
+        table: &Table,
+        live: &'a LivePath,
+        judgement: Option<&'a Judgement>,
+    ) -> View<'a> {
         let path = &live.path;
-        let simulated = |probe: &str| table.probes.get(probe).is_some_and(crate::live::LiveProbe::simulated);
+        let simulated = |probe: &str| {
+            table
+                .probes
+                .get(probe)
+                .is_some_and(crate::live::LiveProbe::simulated)
+        };
         View {
             path: &path.id,
             from: path.from.as_str(),
@@ -124,11 +134,18 @@ impl Teller<'_> {
 
     fn verdict<'a>(&self, judgement: &'a Judgement) -> VerdictView<'a> {
         let verdict = &judgement.verdict;
-        let why = judgement.why.as_ref().map(|why| why.sentence(self.lang, |at| self.zone.instant(at)));
+        let why = judgement
+            .why
+            .as_ref()
+            .map(|why| why.sentence(self.lang, |at| self.zone.instant(at)));
         VerdictView {
             state: verdict.state.code(),
             reason: verdict.reason.map(|reason| reason.code()),
-            detail: why.or_else(|| verdict.reason.map(|reason| reason.sentence(self.lang).to_owned())),
+            detail: why.or_else(|| {
+                verdict
+                    .reason
+                    .map(|reason| reason.sentence(self.lang).to_owned())
+            }),
             why: judgement.why.as_ref(),
             evidence: verdict.class,
             quantile: judgement.quantile,
@@ -156,29 +173,63 @@ pub(super) async fn verdicts(
     let Query(query) = query.map_err(|rejection| Failed::Query(rejection.body_text()))?;
     let now = now();
     let lang = language(&PageQuery { lang: query.lang }, &headers);
-    let teller = Teller { lang, zone: &web.zone, now, grace: web.grace };
+    let teller = Teller {
+        lang,
+        zone: &web.zone,
+        now,
+        grace: web.grace,
+    };
     if query.path.is_none() && query.since.is_none() {
         let table = web.live.read();
-        let verdicts = table.paths.iter().map(|live| teller.view(&table, live, live.latest.as_ref())).collect();
-        return Ok(json(&Verdicts { generated_at_ns: now, simulated: table.simulated(), verdicts }));
+        let verdicts = table
+            .paths
+            .iter()
+            .map(|live| teller.view(&table, live, live.latest.as_ref()))
+            .collect();
+        return Ok(json(&Verdicts {
+            generated_at_ns: now,
+            simulated: table.simulated(),
+            verdicts,
+        }));
     }
-    if query.path.as_ref().is_some_and(|path| web.live.read().path(path).is_none()) {
+    if query
+        .path
+        .as_ref()
+        .is_some_and(|path| web.live.read().path(path).is_none())
+    {
         return Err(Failed::Unknown);
     }
-    let since = query.since.as_deref().map_or(Ok(Timestamp(i64::MIN)), instant)?;
+    let since = query
+        .since
+        .as_deref()
+        .map_or(Ok(Timestamp(i64::MIN)), instant)?;
     let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
     if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(Failed::Query(format!("limit lies between 1 and {LIMIT_MAX}")));
+        return Err(Failed::Query(format!(
+            "limit lies between 1 and {LIMIT_MAX}"
+        )));
     }
     let history = web
-        .ask(move |reader| reader.history(HistoryQuery { path: query.path.as_deref(), since, limit }))
+        .ask(move |reader| {
+            reader.history(HistoryQuery {
+                path: query.path.as_deref(),
+                since,
+                limit,
+            })
+        })
         .await?;
     let table = web.live.read();
     let verdicts = history
         .iter()
-        .filter_map(|judgement| Some(teller.view(&table, table.path(&judgement.path)?, Some(judgement))))
+        .filter_map(|judgement| {
+            Some(teller.view(&table, table.path(&judgement.path)?, Some(judgement)))
+        })
         .collect();
-    Ok(json(&Verdicts { generated_at_ns: now, simulated: table.simulated(), verdicts }))
+    Ok(json(&Verdicts {
+        generated_at_ns: now,
+        simulated: table.simulated(),
+        verdicts,
+    }))
 }
 
 fn instant(text: &str) -> Result<Timestamp, Failed> {
@@ -188,7 +239,9 @@ fn instant(text: &str) -> Result<Timestamp, Failed> {
     let parsed: jiff::Timestamp = text.parse().map_err(|_| {
         Failed::Query("since is a number of nanoseconds since 1970, or a time such as 2026-11-23T08:00:00+08:00".into())
     })?;
-    Ok(Timestamp(i64::try_from(parsed.as_nanosecond()).unwrap_or(i64::MAX)))
+    Ok(Timestamp(
+        i64::try_from(parsed.as_nanosecond()).unwrap_or(i64::MAX),
+    ))
 }
 
 #[derive(Serialize)]
@@ -242,7 +295,11 @@ pub(super) async fn probes(State(web): State<Arc<Web>>) -> Response {
             basis: clock.bound.map(|(_, basis)| basis),
         }),
     });
-    json(&Probes { generated_at_ns: now(), simulated: table.simulated(), probes: probes.collect() })
+    json(&Probes {
+        generated_at_ns: now(),
+        simulated: table.simulated(),
+        probes: probes.collect(),
+    })
 }
 
 #[derive(Serialize)]
@@ -257,5 +314,9 @@ struct Stored {
 pub(super) async fn store(State(web): State<Arc<Web>>) -> Result<Response, Failed> {
     let probes = web.ask(|reader| reader.probe_rows()).await?;
     let reports = probes.iter().map(|probe| probe.rows).sum();
-    Ok(json(&Stored { generated_at_ns: now(), reports, probes }))
+    Ok(json(&Stored {
+        generated_at_ns: now(),
+        reports,
+        probes,
+    }))
 }

@@ -34,12 +34,22 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let certificate = params.self_signed(&key).unwrap();
-        Self { pem: certificate.pem(), certificate: certificate.der().clone(), issuer: Issuer::new(params, key) }
+        Self {
+            pem: certificate.pem(),
+            certificate: certificate.der().clone(),
+            issuer: Issuer::new(params, key),
+        }
     }
 
     fn sign(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
         let key = KeyPair::generate().unwrap();
-        (CertificateParams::new(vec![name.into()]).unwrap().signed_by(&key, &self.issuer).unwrap(), key)
+        (
+            CertificateParams::new(vec![name.into()])
+                .unwrap()
+                .signed_by(&key, &self.issuer)
+                .unwrap(),
+            key,
+        )
     }
 
     /// What a probe called `name` calls with, when it trusts `collector`'s authority.
@@ -91,7 +101,13 @@ impl Running {
         };
         let thread = thread::spawn(run);
         let addresses = told.recv().expect("the collector starts");
-        Self { authority, addresses, stop: Some(stop), thread: Some(thread), directory }
+        Self {
+            authority,
+            addresses,
+            stop: Some(stop),
+            thread: Some(thread),
+            directory,
+        }
     }
 
     /// Ends it in order, and starts another on the same state.
@@ -104,21 +120,34 @@ impl Running {
     async fn call(&self, caller: ClientConfig) -> Result<Call, quinn::ConnectionError> {
         let mut endpoint = Endpoint::client(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
         endpoint.set_default_client_config(caller);
-        let connection = endpoint.connect(self.addresses.intake, "collector.test").unwrap().await?;
+        let connection = endpoint
+            .connect(self.addresses.intake, "collector.test")
+            .unwrap()
+            .await?;
         let (send, receive) = connection.open_bi().await?;
-        Ok(Call { _endpoint: endpoint, _connection: connection, send, receive })
+        Ok(Call {
+            _endpoint: endpoint,
+            _connection: connection,
+            send,
+            receive,
+        })
     }
 
     /// A call of a probe of this collector's authority that has said hello.
     async fn hello(&self, certificate: &str, says: &str) -> Call {
-        let mut call = self.call(self.authority.caller(certificate, &self.authority)).await.unwrap();
+        let mut call = self
+            .call(self.authority.caller(certificate, &self.authority))
+            .await
+            .unwrap();
         call.say(&hello(says)).await;
         call
     }
 
     /// What `path` answers over HTTP.
     async fn get(&self, path: &str) -> String {
-        let mut stream = tokio::net::TcpStream::connect(self.addresses.http).await.unwrap();
+        let mut stream = tokio::net::TcpStream::connect(self.addresses.http)
+            .await
+            .unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
@@ -128,18 +157,31 @@ impl Running {
 
     #[track_caller]
     fn counted(&self, metrics: &str, expected: &str) {
-        assert!(metrics.lines().any(|line| line == expected), "{expected} is not in\n{metrics}");
+        assert!(
+            metrics.lines().any(|line| line == expected),
+            "{expected} is not in\n{metrics}"
+        );
     }
 }
 
 fn hello(probe: &str) -> FromProbe {
-    FromProbe::Hello(Hello { version: VERSION, probe: probe.into(), epoch: 7, software: "test".into(), simulated: true })
+    FromProbe::Hello(Hello {
+        version: VERSION,
+        probe: probe.into(),
+        epoch: 7,
+        software: "test".into(),
+        simulated: true,
+    })
 }
 
 fn batch(first_sequence: u64, path: &str, starts: std::ops::Range<i64>) -> FromProbe {
     let second = now().0 / 1_000_000_000 - 100;
     let reports = starts.map(|start| report(path, second + start)).collect();
-    FromProbe::Batch(ReportBatch { epoch: 7, first_sequence, reports })
+    FromProbe::Batch(ReportBatch {
+        epoch: 7,
+        first_sequence,
+        reports,
+    })
 }
 
 struct Call {
@@ -151,7 +193,9 @@ struct Call {
 
 impl Call {
     async fn say(&mut self, message: &FromProbe) {
-        frame::write(&mut self.send, &message.encode()).await.unwrap();
+        frame::write(&mut self.send, &message.encode())
+            .await
+            .unwrap();
     }
 
     /// What the collector says next; `None` when it has closed the connection.
@@ -173,7 +217,9 @@ impl Call {
 async fn a_report_is_acknowledged_once_it_is_stored_and_counted_once_however_often_it_comes() {
     let running = Running::start();
     let mut call = running.hello(PROBE, PROBE).await;
-    let Some(FromCollector::Plan(plan)) = call.hear().await else { panic!("no plan") };
+    let Some(FromCollector::Plan(plan)) = call.hear().await else {
+        panic!("no plan")
+    };
     let plan = Plan::decode(plan.as_slice()).unwrap();
     assert!(plan.probe == PROBE && plan.sessions.iter().any(|session| session.path == PATH));
 
@@ -182,26 +228,63 @@ async fn a_report_is_acknowledged_once_it_is_stored_and_counted_once_however_oft
     call.say(&batch(1, PATH, 0..3)).await;
     assert_eq!(call.hear().await, Some(FromCollector::Stored(3)));
     call.say(&batch(4, FOREIGN, 3..5)).await;
-    assert_eq!(call.hear().await, Some(FromCollector::Stored(5)), "rejected, and not asked for again");
+    assert_eq!(
+        call.hear().await,
+        Some(FromCollector::Stored(5)),
+        "rejected, and not asked for again"
+    );
 
     let metrics = running.get("/metrics").await;
     for (result, count) in [("stored", 3), ("duplicate", 3), ("rejected", 2)] {
-        running.counted(&metrics, &format!("owl_collector_reports_total{{result=\"{result}\"}} {count}"));
+        running.counted(
+            &metrics,
+            &format!("owl_collector_reports_total{{result=\"{result}\"}} {count}"),
+        );
     }
     running.counted(&metrics, "owl_simulated 1");
     running.counted(&metrics, "owl_probe_up{probe=\"yannan-ct\"} 1");
-    running.counted(&metrics, &format!("owl_path_packets_sent_total{{path=\"{PATH}\",class=\"intra-city\"}} 30"));
+    running.counted(
+        &metrics,
+        &format!("owl_path_packets_sent_total{{path=\"{PATH}\",class=\"intra-city\"}} 30"),
+    );
     assert!(running.get("/api/v1/store").await.contains("\"reports\":3"));
 
     let running = running.restart();
     let metrics = running.get("/metrics").await;
-    running.counted(&metrics, &format!("owl_path_packets_sent_total{{path=\"{PATH}\",class=\"intra-city\"}} 30"));
+    running.counted(
+        &metrics,
+        &format!("owl_path_packets_sent_total{{path=\"{PATH}\",class=\"intra-city\"}} 30"),
+    );
     running.counted(&metrics, "owl_probe_up{probe=\"yannan-ct\"} 0");
     let mut call = running.hello(PROBE, PROBE).await;
     assert!(matches!(call.hear().await, Some(FromCollector::Plan(_))));
     call.say(&batch(1, PATH, 0..4)).await;
     assert_eq!(call.hear().await, Some(FromCollector::Stored(5)));
     assert!(running.get("/api/v1/store").await.contains("\"reports\":4"));
+}
+
+#[tokio::test]
+async fn while_the_store_refuses_nothing_is_acknowledged_and_health_says_so() {
+    let running = Running::start();
+    let mut call = running.hello(PROBE, PROBE).await;
+    assert!(matches!(call.hear().await, Some(FromCollector::Plan(_))));
+    let file = running.directory.path().join("state/owl.sqlite");
+    let other = rusqlite::Connection::open(file).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    call.say(&batch(1, PATH, 0..3)).await;
+    let mut health = running.get("/healthz").await;
+    while health.starts_with("HTTP/1.1 200") {
+        sleep(Duration::from_millis(50)).await;
+        health = running.get("/healthz").await;
+    }
+    assert!(
+        health.starts_with("HTTP/1.1 503") && health.contains("locked"),
+        "{health}"
+    );
+    running.counted(&running.get("/metrics").await, "owl_collector_store_up 0");
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(call.hear().await, Some(FromCollector::Stored(3)));
+    assert!(running.get("/healthz").await.starts_with("HTTP/1.1 200"));
 }
 
 #[tokio::test]
@@ -228,9 +311,18 @@ async fn a_stranger_is_refused_in_the_handshake() {
 #[tokio::test]
 async fn only_the_probe_that_the_certificate_names_is_heard() {
     let running = Running::start();
-    Call::is_refused(running.hello("binhaigang-ct", PROBE).await.hear().await, "the certificate is binhaigang-ct's");
-    Call::is_refused(running.hello("nobody", "nobody").await.hear().await, "no probe nobody");
-    let mut call = running.call(running.authority.caller(PROBE, &running.authority)).await.unwrap();
+    Call::is_refused(
+        running.hello("binhaigang-ct", PROBE).await.hear().await,
+        "the certificate is binhaigang-ct's",
+    );
+    Call::is_refused(
+        running.hello("nobody", "nobody").await.hear().await,
+        "no probe nobody",
+    );
+    let mut call = running
+        .call(running.authority.caller(PROBE, &running.authority))
+        .await
+        .unwrap();
     call.say(&batch(1, PATH, 0..1)).await;
     Call::is_refused(call.hear().await, "begins with a hello");
 }
@@ -251,7 +343,15 @@ async fn nonsense_a_second_hello_and_another_epoch_are_refused() {
     let cases: [(Vec<u8>, &str); 3] = [
         (vec![0xFF; 40], "cannot read a message"),
         (hello(PROBE).encode(), "said once"),
-        (FromProbe::Batch(ReportBatch { epoch: 8, first_sequence: 1, reports: vec![] }).encode(), "another epoch"),
+        (
+            FromProbe::Batch(ReportBatch {
+                epoch: 8,
+                first_sequence: 1,
+                reports: vec![],
+            })
+            .encode(),
+            "another epoch",
+        ),
     ];
     for (message, why) in cases {
         let mut call = running.hello(PROBE, PROBE).await;
@@ -270,7 +370,10 @@ async fn a_probe_has_no_more_connections_than_it_may() {
         assert!(matches!(call.hear().await, Some(FromCollector::Plan(_))));
         calls.push(call);
     }
-    Call::is_refused(running.hello(PROBE, PROBE).await.hear().await, "connections already");
+    Call::is_refused(
+        running.hello(PROBE, PROBE).await.hear().await,
+        "connections already",
+    );
 }
 
 #[tokio::test]
@@ -280,10 +383,14 @@ async fn reports_out_of_time_are_rejected() {
     assert!(matches!(call.hear().await, Some(FromCollector::Plan(_))));
     call.say(&batch(1, PATH, 1_000..1_001)).await;
     assert_eq!(call.hear().await, Some(FromCollector::Stored(1)));
-    call.say(&batch(2, PATH, -40 * 86_400..-40 * 86_400 + 1)).await;
+    call.say(&batch(2, PATH, -40 * 86_400..-40 * 86_400 + 1))
+        .await;
     assert_eq!(call.hear().await, Some(FromCollector::Stored(2)));
     let metrics = running.get("/metrics").await;
-    running.counted(&metrics, "owl_collector_reports_total{result=\"rejected\"} 2");
+    running.counted(
+        &metrics,
+        "owl_collector_reports_total{result=\"rejected\"} 2",
+    );
     running.counted(&metrics, "owl_collector_reports_total{result=\"stored\"} 0");
 }
 
@@ -296,11 +403,27 @@ async fn every_address_answers_and_bad_questions_are_told_so() {
         ("/paths/yannan-ct~supercomputing-ct", "200", "<h1>"),
         ("/paths/nowhere", "404", "no such path"),
         ("/healthz", "200", "\"status\":\"ok\""),
-        ("/api/v1/verdicts", "200", "\"path\":\"yannan-ct~supercomputing-ct\""),
-        ("/api/v1/verdicts?path=yannan-ct~supercomputing-ct&since=0&limit=5", "200", "\"verdicts\":[]"),
-        ("/api/v1/verdicts?since=2026-11-23T08:00:00%2B08:00", "200", "\"verdicts\":[]"),
+        (
+            "/api/v1/verdicts",
+            "200",
+            "\"path\":\"yannan-ct~supercomputing-ct\"",
+        ),
+        (
+            "/api/v1/verdicts?path=yannan-ct~supercomputing-ct&since=0&limit=5",
+            "200",
+            "\"verdicts\":[]",
+        ),
+        (
+            "/api/v1/verdicts?since=2026-11-23T08:00:00%2B08:00",
+            "200",
+            "\"verdicts\":[]",
+        ),
         ("/api/v1/verdicts?since=yesterday", "400", "\"error\""),
-        ("/api/v1/verdicts?since=0&limit=100000", "400", "limit lies between"),
+        (
+            "/api/v1/verdicts?since=0&limit=100000",
+            "400",
+            "limit lies between",
+        ),
         ("/api/v1/verdicts?colour=blue", "400", "colour"),
         ("/api/v1/verdicts?path=nowhere", "404", "\"error\""),
         ("/api/v1/probes", "200", "\"probe\":\"yannan-ct\""),
@@ -309,11 +432,25 @@ async fn every_address_answers_and_bad_questions_are_told_so() {
         ("/nowhere", "404", "not found"),
     ] {
         let answer = running.get(address).await;
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{address}: {answer}");
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{address}: {answer}"
+        );
         assert!(answer.contains(part), "{address}: {answer}");
-        assert!(answer.contains("content-security-policy: default-src 'self'"), "{address}: {answer}");
+        assert!(
+            answer.contains("content-security-policy: default-src 'self'"),
+            "{address}: {answer}"
+        );
     }
     let style = running.get("/").await;
-    let address = style.split("href=\"").find_map(|rest| rest.strip_prefix("/assets/")?.split('"').next()).unwrap();
-    assert!(running.get(&format!("/assets/{address}")).await.contains("immutable"));
+    let address = style
+        .split("href=\"")
+        .find_map(|rest| rest.strip_prefix("/assets/")?.split('"').next())
+        .unwrap();
+    assert!(
+        running
+            .get(&format!("/assets/{address}"))
+            .await
+            .contains("immutable")
+    );
 }

@@ -27,10 +27,29 @@ fn court(watching_since_s: i64) -> Court {
     let directory = tempfile::tempdir().unwrap();
     let live = Arc::new(Live::new(&Topology::yancheng(), Some(&Profile::lab())));
     let windowing = Windowing::of(&live, Timestamp(0));
-    let (store, writer) = Store::open(directory.path(), windowing.clone(), &live, &Arc::new(Own::new())).unwrap();
+    let (store, writer) = Store::open(
+        directory.path(),
+        windowing.clone(),
+        &live,
+        &Arc::new(Own::new()),
+    )
+    .unwrap();
     let since = Timestamp(watching_since_s * SECOND);
-    let judge = Judge::new(store, Arc::clone(&live), windowing, Nanos::from_secs(3), since).unwrap();
-    Court { judge, live, sequence: 1, _writer: writer, _directory: directory }
+    let judge = Judge::new(
+        store,
+        Arc::clone(&live),
+        windowing,
+        Nanos::from_secs(3),
+        since,
+    )
+    .unwrap();
+    Court {
+        judge,
+        live,
+        sequence: 1,
+        _writer: writer,
+        _directory: directory,
+    }
 }
 
 impl Court {
@@ -40,15 +59,38 @@ impl Court {
         let reports: Vec<_> = (start_s..start_s + 10)
             .map(|second| {
                 let report = report_of(path, second, link);
-                Some(Admitted { body: report.encode(), report })
+                Some(Admitted {
+                    body: report.encode(),
+                    report,
+                })
             })
             .collect();
         let first_sequence = self.sequence;
         self.sequence += reports.len() as u64;
         let received_at = Timestamp(received_s * SECOND);
-        let caller = Caller { epoch: 1, software: "t".into(), simulated: false, called_at: received_at };
-        self.judge.store.write_blocking(Work::Call { probe: probe.clone(), caller }).unwrap();
-        self.judge.store.write_blocking(Work::Arrival(Arrival { probe, epoch: 1, first_sequence, received_at, reports })).unwrap();
+        let caller = Caller {
+            epoch: 1,
+            software: "t".into(),
+            simulated: false,
+            called_at: received_at,
+        };
+        self.judge
+            .store
+            .write_blocking(Work::Call {
+                probe: probe.clone(),
+                caller,
+            })
+            .unwrap();
+        self.judge
+            .store
+            .write_blocking(Work::Arrival(Arrival {
+                probe,
+                epoch: 1,
+                first_sequence,
+                received_at,
+                reports,
+            }))
+            .unwrap();
     }
 
     fn round(&mut self, now_s: i64) {
@@ -62,8 +104,16 @@ impl Court {
     #[track_caller]
     fn stands(&self, path: &str, start_s: i64, state: State, reason: Option<Reason>) -> Judgement {
         let judgement = self.latest(path).expect("a verdict");
-        let got = (judgement.window_start, judgement.verdict.state, judgement.verdict.reason);
-        assert_eq!(got, (Timestamp(start_s * SECOND), state, reason), "{judgement:?}");
+        let got = (
+            judgement.window_start,
+            judgement.verdict.state,
+            judgement.verdict.reason,
+        );
+        assert_eq!(
+            got,
+            (Timestamp(start_s * SECOND), state, reason),
+            "{judgement:?}"
+        );
         judgement
     }
 }
@@ -76,38 +126,116 @@ fn a_window_is_judged_once_its_end_and_the_grace_have_passed() {
     assert_eq!(court.latest(OUT), None);
     court.round(13);
     let judgement = court.stands(OUT, 0, State::Met, None);
-    assert_eq!((judgement.verdict.sent, judgement.verdict.received, judgement.seat), (100, 100, Some(Seat::Own)));
+    assert_eq!(
+        (
+            judgement.verdict.sent,
+            judgement.verdict.received,
+            judgement.seat
+        ),
+        (100, 100, Some(Seat::Own))
+    );
     assert_eq!(judgement.clock_error_bound, Some(Nanos(20_000)));
     let p95 = judgement.percentile(Quantile::P95).unwrap();
-    assert!(p95.one_way.lo <= Nanos(700_000) && Nanos(700_000) <= p95.one_way.hi, "{p95:?}");
-    assert!(p95.round_trip.lo <= Nanos(1_500_000) && Nanos(1_500_000) <= p95.round_trip.hi, "{p95:?}");
+    assert!(
+        p95.one_way.lo <= Nanos(700_000) && Nanos(700_000) <= p95.one_way.hi,
+        "{p95:?}"
+    );
+    assert!(
+        p95.round_trip.lo <= Nanos(1_500_000) && Nanos(1_500_000) <= p95.round_trip.hi,
+        "{p95:?}"
+    );
 }
 
 #[test]
 fn the_way_back_is_judged_from_the_far_session_when_its_own_is_missing() {
     let mut court = court(0);
-    court.receive(OUT, 0, Link { backward: 1_500_000, ..QUIET }, 11);
+    court.receive(
+        OUT,
+        0,
+        Link {
+            backward: 1_500_000,
+            ..QUIET
+        },
+        11,
+    );
     court.round(13);
     let judgement = court.stands(BACK, 0, State::Undecided, Some(Reason::Clock));
     assert_eq!(judgement.seat, Some(Seat::Opposite));
-    court.receive(BACK, 0, Link { forward: 1_500_000, ..QUIET }, 14);
+    court.receive(
+        BACK,
+        0,
+        Link {
+            forward: 1_500_000,
+            ..QUIET
+        },
+        14,
+    );
     court.round(15);
-    assert_eq!(court.stands(BACK, 0, State::Missed, None).seat, Some(Seat::Own));
+    assert_eq!(
+        court.stands(BACK, 0, State::Missed, None).seat,
+        Some(Seat::Own)
+    );
 }
 
 #[test]
 fn nothing_measured_is_a_verdict_with_its_reason_and_no_bad_mark() {
     let mut court = court(0);
-    court.receive(OUT, 0, QUIET, 9);
+    court.receive(OUT, 0, QUIET, 11);
     court.round(13);
-    let why = |court: &Court, path| court.stands(path, 0, State::Undecided, Some(Reason::NoData)).why;
-    let silent = NoDataWhy::ProbeSilent { probe: "yannan-ct".into(), since: Timestamp(9 * SECOND) };
-    assert_eq!(why(&court, OTHER), Some(silent));
-    assert_eq!(why(&court, "binhaigang-ct~yannan-ct"), Some(NoDataWhy::NotStarted { probe: "binhaigang-ct".into() }));
-    court.receive(OUT, 10, QUIET, 21);
+    let why = |court: &Court, path, start_s| {
+        court
+            .stands(path, start_s, State::Undecided, Some(Reason::NoData))
+            .why
+    };
+    let of = || "yannan-ct".to_owned();
+    assert_eq!(
+        why(&court, OTHER, 0),
+        Some(NoDataWhy::NotReported { probe: of() })
+    );
+    let never = NoDataWhy::NotStarted {
+        probe: "binhaigang-ct".into(),
+    };
+    assert_eq!(why(&court, "binhaigang-ct~yannan-ct", 0), Some(never));
     court.round(23);
-    let why = court.stands(OTHER, 10, State::Undecided, Some(Reason::NoData)).why;
-    assert_eq!(why, Some(NoDataWhy::NotReported { probe: "yannan-ct".into() }));
+    let silent = NoDataWhy::ProbeSilent {
+        probe: of(),
+        since: Timestamp(10 * SECOND),
+    };
+    assert_eq!(why(&court, OTHER, 10), Some(silent));
+}
+
+#[test]
+fn reports_that_reach_over_the_end_of_a_window_say_so() {
+    let mut court = court(0);
+    let mut report = report_of(OUT, 9, QUIET);
+    report.summary.length = Nanos::from_secs(5);
+    let reports = vec![Some(Admitted {
+        body: report.encode(),
+        report,
+    })];
+    let (probe, received_at) = ("yannan-ct".to_owned(), Timestamp(14 * SECOND));
+    let arrival = Arrival {
+        probe,
+        epoch: 1,
+        first_sequence: 1,
+        received_at,
+        reports,
+    };
+    court
+        .judge
+        .store
+        .write_blocking(Work::Arrival(arrival))
+        .unwrap();
+    court.round(14);
+    let why = court
+        .stands(OUT, 0, State::Undecided, Some(Reason::NoData))
+        .why;
+    assert_eq!(
+        why,
+        Some(NoDataWhy::Straddling {
+            probe: "yannan-ct".into()
+        })
+    );
 }
 
 #[test]
@@ -127,7 +255,11 @@ fn a_window_that_nobody_watched_is_judged_only_from_what_arrives() {
     court.receive(OUT, 0, QUIET, 96);
     court.round(104);
     court.stands(OUT, 0, State::Met, None);
-    assert_eq!(court.latest(OTHER), None, "the collector was not there to hear it");
+    assert_eq!(
+        court.latest(OTHER),
+        None,
+        "the collector was not there to hear it"
+    );
     court.round(113);
     court.stands(OTHER, 100, State::Undecided, Some(Reason::NoData));
 }
@@ -135,7 +267,15 @@ fn a_window_that_nobody_watched_is_judged_only_from_what_arrives() {
 #[test]
 fn a_clock_that_lies_is_believed_on_none_of_its_probes_paths() {
     let mut court = court(0);
-    court.receive(OUT, 0, Link { ahead: 3_000_000, ..QUIET }, 11);
+    court.receive(
+        OUT,
+        0,
+        Link {
+            ahead: 3_000_000,
+            ..QUIET
+        },
+        11,
+    );
     court.round(13);
     court.stands(OUT, 0, State::Undecided, Some(Reason::Contradiction));
 }
@@ -152,7 +292,11 @@ fn a_clock_that_jumps_ahead_by_years_costs_one_round() {
 fn the_judge_ends_when_it_is_no_longer_wanted() {
     let court = court(0);
     let (stop, stopped) = mpsc::channel();
-    let Court { judge, _writer: writer, .. } = court;
+    let Court {
+        judge,
+        _writer: writer,
+        ..
+    } = court;
     let thread = std::thread::spawn(move || judge.run(&stopped));
     drop(stop);
     thread.join().unwrap();

@@ -20,21 +20,36 @@ use crate::live::{LivePath, LiveProbe, Table};
 use crate::totals::{LOST, WAYS, WITHIN};
 
 /// The percentiles that are shown, by their label.
-const PERCENTILES: [(&str, Quantile); 3] = [("50", Quantile::P50), ("95", Quantile::P95), ("99", Quantile::P99)];
+const PERCENTILES: [(&str, Quantile); 3] = [
+    ("50", Quantile::P50),
+    ("95", Quantile::P95),
+    ("99", Quantile::P99),
+];
 
 /// Everything that can be scraped, at `now`.
 pub(crate) fn render(live: &Table, own: &Own, now: Timestamp, grace: Nanos) -> String {
     // About 60 series of 100 octets a path; a wrong guess costs one copy.
-    let mut page = Page { out: String::with_capacity(8_192 + live.paths.len() * 6_000) };
+    let mut page = Page {
+        out: String::with_capacity(8_192 + live.paths.len() * 6_000),
+    };
     let flag = |yes: bool| f64::from(u8::from(yes));
     page.series(table::SIMULATED, [(vec![], flag(live.simulated()))]);
     paths(&mut page, &live.paths, now, grace);
     probes(&mut page, live.probes.values());
-    page.series(table::BUILD_INFO, [(vec![env!("CARGO_PKG_VERSION").into()], 1.0)]);
-    page.series(table::STORE_UP, [(vec![], flag(live.store_failure.is_none()))]);
+    page.series(
+        table::BUILD_INFO,
+        [(vec![env!("CARGO_PKG_VERSION").into()], 1.0)],
+    );
+    page.series(
+        table::STORE_UP,
+        [(vec![], flag(live.store_failure.is_none()))],
+    );
     own.write(&mut page.out);
     page.out
 }
+
+/// One of the plain counters of a path.
+type Count = fn(&LivePath) -> u64;
 
 fn paths(page: &mut Page, paths: &[LivePath], now: Timestamp, grace: Nanos) {
     let labels = |live: &LivePath| vec![live.path.id.clone(), live.path.class.to_string()];
@@ -47,86 +62,147 @@ fn paths(page: &mut Page, paths: &[LivePath], now: Timestamp, grace: Nanos) {
         table::PATH_INFO,
         paths.iter().map(|live| {
             let path = &live.path;
-            let ends = [path.from.as_str(), path.to.as_str(), path.from_site.as_str(), path.to_site.as_str()];
+            let ends = [
+                path.from.as_str(),
+                path.to.as_str(),
+                path.from_site.as_str(),
+                path.to_site.as_str(),
+            ];
             let carriers = [path.from_carrier.as_str(), path.to_carrier.as_str()];
             (with(live, &[&ends[..], &carriers[..]].concat()), 1.0)
         }),
     );
-    page.series(table::PATH_TARGET, paths.iter().map(|live| (labels(live), live.path.target.as_secs_f64())));
-    page.series(table::PATH_FLOOR, paths.iter().map(|live| (labels(live), live.path.floor_forward.as_secs_f64())));
+    page.series(
+        table::PATH_TARGET,
+        paths
+            .iter()
+            .map(|live| (labels(live), live.path.target.as_secs_f64())),
+    );
+    page.series(
+        table::PATH_FLOOR,
+        paths
+            .iter()
+            .map(|live| (labels(live), live.path.floor_forward.as_secs_f64())),
+    );
 
     let judged: Vec<(&LivePath, &Judgement)> = paths
         .iter()
-        .filter_map(|live| Some((live, live.latest.as_ref().filter(|latest| latest.is_current(now, grace))?)))
+        .filter_map(|live| {
+            Some((
+                live,
+                live.latest
+                    .as_ref()
+                    .filter(|latest| latest.is_current(now, grace))?,
+            ))
+        })
         .collect();
     page.series(
         table::PATH_VERDICT,
         judged.iter().flat_map(|(live, judgement)| {
-            State::ALL.map(|state| (with(live, &[state.code()]), f64::from(u8::from(judgement.verdict.state == state))))
+            State::ALL.map(|state| {
+                (
+                    with(live, &[state.code()]),
+                    f64::from(u8::from(judgement.verdict.state == state)),
+                )
+            })
         }),
     );
     page.series(
         table::PATH_REASON,
         judged.iter().flat_map(|(live, judgement)| {
             let now = judgement.verdict.reason;
-            Reason::ALL.map(|reason| (with(live, &[reason.code()]), f64::from(u8::from(now == Some(reason)))))
+            Reason::ALL.map(|reason| {
+                (
+                    with(live, &[reason.code()]),
+                    f64::from(u8::from(now == Some(reason))),
+                )
+            })
         }),
     );
     let bounds = |pick: fn(&crate::judgement::Percentile) -> Span| {
         judged.iter().flat_map(move |(live, judgement)| {
-            PERCENTILES.into_iter().filter_map(move |(label, quantile)| Some((label, judgement.percentile(quantile)?))).flat_map(
-                move |(label, percentile)| {
+            PERCENTILES
+                .into_iter()
+                .filter_map(move |(label, quantile)| Some((label, judgement.percentile(quantile)?)))
+                .flat_map(move |(label, percentile)| {
                     let span = pick(percentile);
-                    [("lower", span.lo), ("upper", span.hi)].map(|(bound, ns)| (with(live, &[label, bound]), seconds(ns)))
-                },
-            )
+                    [("lower", span.lo), ("upper", span.hi)]
+                        .map(|(bound, ns)| (with(live, &[label, bound]), seconds(ns)))
+                })
         })
     };
-    page.series(table::PATH_ONE_WAY, bounds(|percentile| Span { lo: percentile.one_way.lo, hi: percentile.one_way.hi }));
-    page.series(table::PATH_ROUND_TRIP, bounds(|percentile| percentile.round_trip));
+    page.series(
+        table::PATH_ONE_WAY,
+        bounds(|percentile| Span {
+            lo: percentile.one_way.lo,
+            hi: percentile.one_way.hi,
+        }),
+    );
+    page.series(
+        table::PATH_ROUND_TRIP,
+        bounds(|percentile| percentile.round_trip),
+    );
     page.series(
         table::PATH_CLOCK,
-        judged.iter().filter_map(|(live, judgement)| Some((labels(live), seconds(judgement.clock_error_bound?)))),
+        judged.iter().filter_map(|(live, judgement)| {
+            Some((labels(live), seconds(judgement.clock_error_bound?)))
+        }),
     );
     page.series(
         table::PATH_WINDOW,
-        judged.iter().map(|(live, judgement)| (labels(live), instant(judgement.window_end()))),
+        judged
+            .iter()
+            .map(|(live, judgement)| (labels(live), instant(judgement.window_end()))),
     );
 
     let reported: Vec<&LivePath> = paths.iter().filter(|live| live.totals.sent > 0).collect();
-    let counters: [(Metric, fn(&LivePath) -> u64); 4] = [
+    let counters: [(Metric, Count); 4] = [
         (table::PATH_SENT, |live| live.totals.sent),
         (table::PATH_RECEIVED, |live| live.totals.received),
         (table::PATH_LATE, |live| live.totals.late),
         (table::PATH_SKIPPED, |live| live.totals.skipped),
     ];
     for (metric, count) in counters {
-        page.series(metric, reported.iter().map(|live| (labels(live), count(live) as f64)));
+        page.series(
+            metric,
+            reported
+                .iter()
+                .map(|live| (labels(live), count(live) as f64)),
+        );
     }
     page.series(
         table::PATH_LOST,
-        reported.iter().flat_map(|live| [0, 1, 2].map(|k| (with(live, &[LOST[k]]), live.totals.lost[k] as f64))),
+        reported.iter().flat_map(|live| {
+            [0, 1, 2].map(|k| (with(live, &[LOST[k]]), live.totals.lost[k] as f64))
+        }),
     );
     page.series(
         table::PATH_DUPLICATED,
-        reported.iter().flat_map(|live| [0, 1].map(|k| (with(live, &[WAYS[k]]), live.totals.duplicated[k] as f64))),
+        reported.iter().flat_map(|live| {
+            [0, 1].map(|k| (with(live, &[WAYS[k]]), live.totals.duplicated[k] as f64))
+        }),
     );
     page.series(
         table::PATH_REORDERED,
-        reported.iter().flat_map(|live| [0, 1].map(|k| (with(live, &[WAYS[k]]), live.totals.reordered[k] as f64))),
+        reported.iter().flat_map(|live| {
+            [0, 1].map(|k| (with(live, &[WAYS[k]]), live.totals.reordered[k] as f64))
+        }),
     );
     page.series(
         table::PATH_WITHIN,
-        reported.iter().filter_map(|live| Some((live, live.totals.within.get(&live.path.target.0)?))).flat_map(
-            |(live, counts)| {
+        reported
+            .iter()
+            .filter_map(|live| Some((live, live.totals.within.get(&live.path.target.0)?)))
+            .flat_map(|(live, counts)| {
                 let target = live.path.target.as_secs_f64().to_string();
                 [0, 1, 2].map(|k| (with(live, &[WITHIN[k], &target]), counts[k] as f64))
-            },
-        ),
+            }),
     );
     page.series(
         table::PATH_REPORTED,
-        paths.iter().filter_map(|live| Some((labels(live), instant(live.reported_at?)))),
+        paths
+            .iter()
+            .filter_map(|live| Some((labels(live), instant(live.reported_at?)))),
     );
 }
 
@@ -136,16 +212,32 @@ fn probes<'a>(page: &mut Page, probes: impl Iterator<Item = &'a LiveProbe> + Clo
         probes.clone().filter_map(|probe| {
             let caller = probe.caller.as_ref()?;
             let simulated = caller.simulated.to_string();
-            Some((vec![probe.id.clone(), probe.site.clone(), probe.carrier.clone(), caller.software.clone(), simulated], 1.0))
+            Some((
+                vec![
+                    probe.id.clone(),
+                    probe.site.clone(),
+                    probe.carrier.clone(),
+                    caller.software.clone(),
+                    simulated,
+                ],
+                1.0,
+            ))
         }),
     );
     page.series(
         table::PROBE_UP,
-        probes.clone().map(|probe| (vec![probe.id.clone()], f64::from(u8::from(probe.connections > 0)))),
+        probes.clone().map(|probe| {
+            (
+                vec![probe.id.clone()],
+                f64::from(u8::from(probe.connections > 0)),
+            )
+        }),
     );
     page.series(
         table::PROBE_CLOCK,
-        probes.clone().filter_map(|probe| Some((vec![probe.id.clone()], seconds(probe.clock_bound()?)))),
+        probes
+            .clone()
+            .filter_map(|probe| Some((vec![probe.id.clone()], seconds(probe.clock_bound()?)))),
     );
     page.series(
         table::PROBE_REPORTED,
@@ -155,7 +247,11 @@ fn probes<'a>(page: &mut Page, probes: impl Iterator<Item = &'a LiveProbe> + Clo
 
 /// Seconds; the delay of a lost packet is infinite.
 fn seconds(span: Nanos) -> f64 {
-    if span == Nanos::MAX { f64::INFINITY } else { span.as_secs_f64() }
+    if span == Nanos::MAX {
+        f64::INFINITY
+    } else {
+        span.as_secs_f64()
+    }
 }
 
 fn instant(at: Timestamp) -> f64 {
@@ -173,8 +269,18 @@ impl Page {
         if series.peek().is_none() {
             return;
         }
-        let Metric { name, kind, labels, help, .. } = metric;
-        let written = writeln!(self.out, "# HELP {name} {help}\n# TYPE {name} {}", kind.code());
+        let Metric {
+            name,
+            kind,
+            labels,
+            help,
+            ..
+        } = metric;
+        let written = writeln!(
+            self.out,
+            "# HELP {name} {help}\n# TYPE {name} {}",
+            kind.code()
+        );
         written.expect("writing to a String cannot fail");
         for (values, value) in series {
             self.out.push_str(name);
@@ -186,7 +292,11 @@ impl Page {
                 self.out.push('"');
             }
             let end = if values.is_empty() { "" } else { "}" };
-            let value = if value.is_infinite() { "+Inf".to_owned() } else { value.to_string() };
+            let value = if value.is_infinite() {
+                "+Inf".to_owned()
+            } else {
+                value.to_string()
+            };
             writeln!(self.out, "{end} {value}").expect("writing to a String cannot fail");
         }
     }

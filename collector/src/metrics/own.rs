@@ -47,13 +47,17 @@ impl Own {
 fn vector(registry: &Registry, metric: Metric) -> IntCounterVec {
     let vector = IntCounterVec::new(Opts::new(metric.name, metric.help), metric.labels)
         .expect("names and labels of the table are valid, a test reads them with promtool");
-    registry.register(Box::new(vector.clone())).expect("each metric of the table is registered once");
+    registry
+        .register(Box::new(vector.clone()))
+        .expect("each metric of the table is registered once");
     vector
 }
 
 fn single(registry: &Registry, metric: Metric) -> IntCounter {
     let counter = IntCounter::with_opts(Opts::new(metric.name, metric.help))
         .expect("names of the table are valid, a test reads them with promtool");
-    registry.register(Box::new(counter.clone())).expect("each metric of the table is registered once");
+    registry
+        .register(Box::new(counter.clone()))
+        .expect("each metric of the table is registered once");
     counter
 }

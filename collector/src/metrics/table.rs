@@ -27,7 +27,13 @@ pub(crate) struct Metric {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
     pub(crate) labels: &'static [&'static str],
-    #[cfg_attr(not(test), expect(dead_code, reason = "the text format 0.0.4 has no units; docs/metrics.md has"))]
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "the text format 0.0.4 has no units; docs/metrics.md has"
+        )
+    )]
     pub(crate) unit: &'static str,
     pub(crate) help: &'static str,
 }

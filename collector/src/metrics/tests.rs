@@ -21,8 +21,15 @@ fn live() -> Live {
     let (target, report) = (entry.path.target, report(PATH, 0));
     entry.totals.add(&report, target);
     entry.reported_at = Some(NOW);
-    let span = Span { lo: Nanos(1), hi: Nanos(2) };
-    let one_way = owl_measure::delay::OneWayDelay { lo: Nanos(1), hi: Nanos::MAX, basis: owl_measure::delay::Basis::Proved };
+    let span = Span {
+        lo: Nanos(1),
+        hi: Nanos(2),
+    };
+    let one_way = owl_measure::delay::OneWayDelay {
+        lo: Nanos(1),
+        hi: Nanos::MAX,
+        basis: owl_measure::delay::Basis::Proved,
+    };
     entry.latest = Some(Judgement {
         path: PATH.into(),
         profile: "lab".into(),
@@ -32,14 +39,24 @@ fn live() -> Live {
         judged_at: NOW,
         verdict: Verdict::no_data(target, 100),
         why: Some(NoDataWhy::NoReplies { sent: 100 }),
-        percentiles: vec![Percentile { quantile: Quantile::P95, one_way, round_trip: span, raw: span }],
+        percentiles: vec![Percentile {
+            quantile: Quantile::P95,
+            one_way,
+            round_trip: span,
+            raw: span,
+        }],
         clock_error_bound: Some(Nanos(20_000)),
         seat: None,
         lost: 0,
         late: 0,
     });
     let probe = table.probes.get_mut("yannan-ct").unwrap();
-    probe.caller = Some(Caller { epoch: 1, software: "owl \"0\\1\"\n".into(), simulated: true, called_at: NOW });
+    probe.caller = Some(Caller {
+        epoch: 1,
+        software: "owl \"0\\1\"\n".into(),
+        simulated: true,
+        called_at: NOW,
+    });
     probe.connections = 1;
     probe.reported_at = Some(NOW);
     probe.clock = Some((report.clock, NOW));
@@ -57,27 +74,55 @@ fn every_metric_of_the_table_is_written_and_none_else_with_its_labels() {
     let mut written = BTreeSet::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let name = line.split(['{', ' ']).next().unwrap();
-        let metric = table::ALL.iter().find(|metric| metric.name == name).unwrap_or_else(|| panic!("{name} is not in the table"));
+        let metric = table::ALL
+            .iter()
+            .find(|metric| metric.name == name)
+            .unwrap_or_else(|| panic!("{name} is not in the table"));
         let labels = line.strip_prefix(name).unwrap();
-        metric.labels.iter().for_each(|label| assert!(labels.contains(&format!("{label}=\"")), "{line}"));
+        metric
+            .labels
+            .iter()
+            .for_each(|label| assert!(labels.contains(&format!("{label}=\"")), "{line}"));
         written.insert(name.to_owned());
     }
-    let known: BTreeSet<String> = table::ALL.iter().map(|metric| metric.name.to_owned()).collect();
+    let known: BTreeSet<String> = table::ALL
+        .iter()
+        .map(|metric| metric.name.to_owned())
+        .collect();
     assert_eq!(written, known);
 }
 
 #[test]
 fn a_series_is_there_only_while_it_is_true() {
     let now = text(NOW);
-    let series = |text: &str, name: &str| text.lines().filter(|line| line.starts_with(&format!("{name}{{"))).count();
-    assert_eq!(series(&now, "owl_path_one_way_delay_seconds"), 2, "only the path that has a window");
+    let series = |text: &str, name: &str| {
+        text.lines()
+            .filter(|line| line.starts_with(&format!("{name}{{")))
+            .count()
+    };
+    assert_eq!(
+        series(&now, "owl_path_one_way_delay_seconds"),
+        2,
+        "only the path that has a window"
+    );
     assert_eq!(series(&now, "owl_path_packets_sent_total"), 1);
     assert!(series(&now, "owl_path_target_seconds") > 10);
-    assert!(now.contains("bound=\"upper\"} +Inf"), "a lost packet has no upper bound");
+    assert!(
+        now.contains("bound=\"upper\"} +Inf"),
+        "a lost packet has no upper bound"
+    );
     assert!(now.contains("software=\"owl \\\"0\\\\1\\\"\\n\""), "{now}");
     let later = text(NOW + Nanos::from_secs(60));
-    assert_eq!(series(&later, "owl_path_verdict"), 0, "an old verdict is not the present one");
-    assert_eq!(series(&later, "owl_path_packets_sent_total"), 1, "what was counted stays counted");
+    assert_eq!(
+        series(&later, "owl_path_verdict"),
+        0,
+        "an old verdict is not the present one"
+    );
+    assert_eq!(
+        series(&later, "owl_path_packets_sent_total"),
+        1,
+        "what was counted stays counted"
+    );
 }
 
 #[test]
@@ -85,15 +130,28 @@ fn the_page_on_metrics_tells_of_each_one_and_of_no_other() {
     let told: BTreeSet<[String; 4]> = include_str!("../../../docs/metrics.md")
         .lines()
         .filter_map(|line| {
-            let cells: Vec<&str> = line.strip_prefix("| `")?.split('|').map(str::trim).collect();
-            assert_eq!(cells.len(), 8, "name, kind, labels, unit, source, what, error: {line}");
+            let cells: Vec<&str> = line
+                .strip_prefix("| `")?
+                .split('|')
+                .map(str::trim)
+                .collect();
+            assert_eq!(
+                cells.len(),
+                8,
+                "name, kind, labels, unit, source, what, error: {line}"
+            );
             assert!(cells[4..7].iter().all(|cell| !cell.is_empty()), "{line}");
             let labels = if cells[2] == "–" { "" } else { cells[2] };
             Some([cells[0].trim_end_matches('`'), cells[1], labels, cells[3]].map(str::to_owned))
         })
         .collect();
     let known = table::ALL.iter().map(|metric| {
-        [metric.name.to_owned(), metric.kind.code().to_owned(), metric.labels.join(", "), metric.unit.to_owned()]
+        [
+            metric.name.to_owned(),
+            metric.kind.code().to_owned(),
+            metric.labels.join(", "),
+            metric.unit.to_owned(),
+        ]
     });
     assert_eq!(told, known.collect());
 }
@@ -110,10 +168,19 @@ fn promtool_finds_nothing_to_complain_about() {
         skip("promtool is not installed");
         return;
     };
-    promtool.stdin.take().unwrap().write_all(text(NOW).as_bytes()).unwrap();
+    promtool
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(text(NOW).as_bytes())
+        .unwrap();
     let output = promtool.wait_with_output().unwrap();
     let said = [output.stdout, output.stderr].concat();
-    assert!(output.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
+    assert!(
+        output.status.success() && said.is_empty(),
+        "{}",
+        String::from_utf8_lossy(&said)
+    );
 }
 
 #[expect(clippy::print_stderr, reason = "the convention of a skipped test")]

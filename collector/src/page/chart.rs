@@ -27,7 +27,11 @@ const SLOTS_MAX: i64 = 120;
 /// Signs in the strip are drawn for every window as long as they do not touch.
 const SIGN_WIDTH: f64 = 11.0;
 
-const SHOWN: [(Quantile, &str); 3] = [(Quantile::P99, "p99"), (Quantile::P95, "p95"), (Quantile::P50, "p50")];
+const SHOWN: [(Quantile, &str); 3] = [
+    (Quantile::P99, "p99"),
+    (Quantile::P95, "p95"),
+    (Quantile::P50, "p50"),
+];
 
 /// Where things are on the paper.
 struct Paper {
@@ -52,9 +56,20 @@ impl Paper {
             .max()
             .unwrap_or(target);
         // A spike may leave the paper at four targets; its numbers stand in the table.
-        let top_ns = (highest.0 as f64 * 1.1).clamp(target.0 as f64 * 1.25, target.0 as f64 * 4.0).max(1.0);
-        let shown = if between > slots { newest.window_start - window.times(slots - 1) } else { oldest.window_start };
-        Some(Self { first: shown, window, slot: (WIDTH - LEFT - RIGHT) / slots as f64, top_ns })
+        let top_ns = (highest.0 as f64 * 1.1)
+            .clamp(target.0 as f64 * 1.25, target.0 as f64 * 4.0)
+            .max(1.0);
+        let shown = if between > slots {
+            newest.window_start - window.times(slots - 1)
+        } else {
+            oldest.window_start
+        };
+        Some(Self {
+            first: shown,
+            window,
+            slot: (WIDTH - LEFT - RIGHT) / slots as f64,
+            top_ns,
+        })
     }
 
     fn x(&self, at: Timestamp) -> f64 {
@@ -73,10 +88,13 @@ pub(super) fn chart(frame: &Frame<'_>, history: &[Judgement], target: Nanos) -> 
     let Some(paper) = Paper::of(history, target) else {
         return html! { p { (lang.pick("No window has been judged yet.", "尚无已判定的窗口。")) } };
     };
-    let shown: Vec<&Judgement> = history.iter().filter(|judgement| judgement.window_start >= paper.first).collect();
+    let shown: Vec<&Judgement> = history
+        .iter()
+        .filter(|judgement| judgement.window_start >= paper.first)
+        .collect();
     let label = lang.pick(
         "Bounds of the 50th, 95th and 99th percentile of the one-way delay with the target, and the verdict of each window",
-        "单向时延第 50、95、99 百分位的上下界与目标线,以及每个窗口的判定",
+        "单向时延第 50、95、99 百分位的上下界与目标线，以及每个窗口的判定",
     );
     let ticks = (0..=4).map(|k| Nanos((paper.top_ns * f64::from(k) / 4.0) as i64));
     html! {
@@ -107,7 +125,7 @@ pub(super) fn chart(frame: &Frame<'_>, history: &[Judgement], target: Nanos) -> 
                     }
                     " "
                 }
-                (lang.pick("Each band reaches from the lower to the upper bound; the dashed line is the target.", "色带为下界至上界;虚线为目标。"))
+                (lang.pick("Each band reaches from the lower to the upper bound; the dashed line is the target.", "色带为下界至上界；虚线为目标。"))
             }
         }
     }

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
-use owl_measure::delay::OneWayDelay;
 use owl_topology::{Path, Site};
 
 use super::Frame;
-use super::say::{Standing, ms};
+use super::say::{Standing, bound};
 use crate::live::{LivePath, Table};
 
 /// The matrix of all sites that have a path; a pair that nobody planned stays empty, which is no bad mark.
@@ -15,9 +14,16 @@ pub(super) fn matrix(frame: &Frame<'_>, table: &Table) -> Markup {
     let lang = frame.lang;
     let mut cells: BTreeMap<(&str, &str), Vec<&LivePath>> = BTreeMap::new();
     for live in &table.paths {
-        cells.entry((live.path.from_site.as_str(), live.path.to_site.as_str())).or_default().push(live);
+        cells
+            .entry((live.path.from_site.as_str(), live.path.to_site.as_str()))
+            .or_default()
+            .push(live);
     }
-    let measured = |site: &&Site| cells.keys().any(|(from, to)| [*from, *to].contains(&site.id.as_str()));
+    let measured = |site: &&Site| {
+        cells
+            .keys()
+            .any(|(from, to)| [*from, *to].contains(&site.id.as_str()))
+    };
     let sites: Vec<&Site> = frame.topology.sites.iter().filter(measured).collect();
     html! {
         div.wide tabindex="0" role="region" aria-label=(lang.pick("Site by site", "站点矩阵")) {
@@ -49,16 +55,22 @@ pub(super) fn matrix(frame: &Frame<'_>, table: &Table) -> Markup {
     }
 }
 
-/// One path of one carrier: sign, carrier, and the most that its judged quantile can be.
+/// One path of one carrier: sign, carrier, and the end of the interval that decides.
 fn chip(frame: &Frame<'_>, live: &LivePath) -> Markup {
     let judgement = frame.current(live);
     let standing = Standing::of(judgement);
-    let bound = judgement.and_then(|judgement| judgement.verdict.delay).map(|delay: OneWayDelay| ms(delay.hi));
-    let told = format!("{} {}: {} — {}", ends(frame, &live.path), carriers(&live.path), standing.word(frame.lang), frame.sentence(judgement));
+    let bound = judgement.and_then(|judgement| bound(&judgement.verdict));
+    let told = format!(
+        "{} {}: {} — {}",
+        ends(frame, &live.path),
+        carriers(&live.path),
+        standing.word(frame.lang),
+        frame.sentence(judgement)
+    );
     html! {
         a class=(format!("chip {}", standing.style())) href=(frame.path_address(&live.path.id)) title=(told) aria-label=(told) {
             b { (standing.sign()) } " " (carriers(&live.path))
-            @if let Some(bound) = bound { " " small { "≤ " (bound) } }
+            @if let Some(bound) = bound { " " small { (bound) } }
         }
     }
 }
@@ -74,5 +86,9 @@ pub(super) fn carriers(path: &Path) -> String {
 
 /// `Yannan → Shanghai core`
 pub(super) fn ends(frame: &Frame<'_>, path: &Path) -> String {
-    format!("{} → {}", frame.site(&path.from_site), frame.site(&path.to_site))
+    format!(
+        "{} → {}",
+        frame.site(&path.from_site),
+        frame.site(&path.to_site)
+    )
 }

@@ -26,7 +26,11 @@ pub(crate) const STYLE: &str = include_str!("style.css");
 pub(crate) const STYLE_ROUTE: &str = "/assets/{style}";
 /// Its address: a new text has a new one, so a browser may keep the old for ever.
 static STYLE_ADDRESS: LazyLock<String> = LazyLock::new(|| {
-    let hash: String = Sha256::digest(STYLE).iter().take(8).map(|octet| format!("{octet:02x}")).collect();
+    let hash: String = Sha256::digest(STYLE)
+        .iter()
+        .take(8)
+        .map(|octet| format!("{octet:02x}"))
+        .collect();
     format!("/assets/style-{hash}.css")
 });
 /// Seconds after which a page asks for itself again.
@@ -44,7 +48,12 @@ impl Zone {
 
     fn format(&self, at: Timestamp, format: &str) -> String {
         jiff::Timestamp::from_nanosecond(i128::from(at.0))
-            .map(|instant| instant.to_zoned(self.0.clone()).strftime(format).to_string())
+            .map(|instant| {
+                instant
+                    .to_zoned(self.0.clone())
+                    .strftime(format)
+                    .to_string()
+            })
             .unwrap_or_default()
     }
 
@@ -106,7 +115,7 @@ impl Frame<'_> {
                     @if table.simulated() {
                         p.banner role="note" {
                             strong { "⚠ " (lang.pick("Delays and clocks are simulated", "时延与时钟均为模拟")) }
-                            " — " (lang.pick("a lab, not a measurement of any network", "这是实验环境,不是对真实网络的测量"))
+                            " — " (lang.pick("a lab, not a measurement of any network", "这是实验环境，不是对真实网络的测量"))
                         }
                     }
                     @if let Some(failure) = &table.store_failure {

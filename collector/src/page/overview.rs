@@ -13,13 +13,13 @@ use crate::judgement::Judgement;
 use crate::live::{LivePath, LiveProbe, Table};
 
 /// Paths that are listed one by one; the matrix shows all.
-const FINDINGS_MAX: usize = 20;
+const FINDINGS_MAX: usize = 8;
 
 /// The first page.
 pub(crate) fn overview(frame: &Frame<'_>, table: &Table) -> Markup {
     let lang = frame.lang;
     let body = html! {
-        h1 { (lang.pick("Are the targets met?", "目标达成了吗?")) }
+        h1 { (lang.pick("Are the targets met?", "目标达成了吗？")) }
         div.cards {
             @for class in &frame.topology.classes { (scorecard(frame, table, class)) }
         }
@@ -46,7 +46,10 @@ struct Tally {
 
 impl Tally {
     fn of(&self, standing: Standing) -> usize {
-        Standing::ALL.iter().position(|one| *one == standing).map_or(0, |k| self.counts[k])
+        Standing::ALL
+            .iter()
+            .position(|one| *one == standing)
+            .map_or(0, |k| self.counts[k])
     }
 
     fn count(&mut self, standing: Standing) {
@@ -63,16 +66,30 @@ impl Tally {
     fn share(&self) -> Option<(f64, f64)> {
         let percent = |count: usize| 100.0 * count as f64 / self.all() as f64;
         let met = self.of(Standing::Judged(State::Met));
-        (self.all() > 0).then(|| (percent(met), percent(self.all() - self.of(Standing::Judged(State::Missed)))))
+        (self.all() > 0).then(|| {
+            (
+                percent(met),
+                percent(self.all() - self.of(Standing::Judged(State::Missed))),
+            )
+        })
     }
 }
 
 fn scorecard(frame: &Frame<'_>, table: &Table, class: &PathClass) -> Markup {
     let lang = frame.lang;
-    let paths: Vec<&LivePath> = table.paths.iter().filter(|live| live.path.class == class.id).collect();
+    let paths: Vec<&LivePath> = table
+        .paths
+        .iter()
+        .filter(|live| live.path.class == class.id)
+        .collect();
     let mut tally = Tally::default();
-    paths.iter().for_each(|live| tally.count(Standing::of(frame.current(live))));
-    let worst = paths.iter().filter_map(|live| Some((*live, frame.current(live)?))).max_by_key(|(_, judgement)| badness(judgement));
+    paths
+        .iter()
+        .for_each(|live| tally.count(Standing::of(frame.current(live))));
+    let worst = paths
+        .iter()
+        .filter_map(|live| Some((*live, frame.current(live)?)))
+        .max_by_key(|(_, judgement)| badness(judgement));
     let (met, all) = (tally.of(Standing::Judged(State::Met)), tally.all());
     html! {
         section.card aria-label=(class_name(class, lang)) {
@@ -90,9 +107,9 @@ fn scorecard(frame: &Frame<'_>, table: &Table, class: &PathClass) -> Markup {
             p.words { (in_words(&tally, lang)) }
             @if let Some((live, judgement)) = worst {
                 p.worst {
-                    (lang.pick("Worst", "最差")) ": "
+                    (lang.pick("Worst: ", "最差："))
                     a href=(frame.path_address(&live.path.id)) { (ends(frame, &live.path)) " (" (carriers(&live.path)) ")" }
-                    ". " (frame.sentence(Some(judgement)))
+                    (lang.pick(": ", "：")) (frame.sentence(Some(judgement)))
                 }
             }
         }
@@ -121,10 +138,22 @@ fn in_words(tally: &Tally, lang: Lang) -> &'static str {
     let unknown = of(State::Undecided) + tally.of(Standing::NotMeasured);
     match (of(State::Met), of(State::Missed), unknown) {
         (0, 0, _) => lang.pick("Nothing can be said yet.", "目前还无法下结论。"),
-        (_, 0, 0) => lang.pick("Every path keeps the target, for certain.", "所有路径确定达标。"),
-        (_, 0, _) => lang.pick("No path is known to miss the target; some cannot be told.", "没有路径确定未达标;部分无法判定。"),
-        (_, _, 0) => lang.pick("Some paths miss the target, for certain.", "部分路径确定未达标。"),
-        _ => lang.pick("Some paths miss the target for certain; others cannot be told.", "部分路径确定未达标,部分无法判定。"),
+        (_, 0, 0) => lang.pick(
+            "Every path keeps the target, for certain.",
+            "所有路径确定达标。",
+        ),
+        (_, 0, _) => lang.pick(
+            "No path is known to miss the target; some cannot be told.",
+            "没有路径确定未达标；部分无法判定。",
+        ),
+        (_, _, 0) => lang.pick(
+            "Some paths miss the target, for certain.",
+            "部分路径确定未达标。",
+        ),
+        _ => lang.pick(
+            "Some paths miss the target for certain; others cannot be told.",
+            "部分路径确定未达标，部分无法判定。",
+        ),
     }
 }
 
@@ -136,15 +165,26 @@ fn badness(judgement: &Judgement) -> (u8, i64) {
         State::Undecided => 1,
         State::Met => 0,
     };
-    let far = verdict.delay.map_or(0, |delay| if verdict.state == State::Missed { delay.lo.0 } else { delay.hi.0 });
+    let far = verdict.delay.map_or(0, |delay| {
+        if verdict.state == State::Missed {
+            delay.lo.0
+        } else {
+            delay.hi.0
+        }
+    });
     (state, far.saturating_mul(1_000) / verdict.target.0.max(1))
 }
 
 /// The paths that are not met, the worst first.
 fn findings(frame: &Frame<'_>, table: &Table) -> Markup {
     let lang = frame.lang;
-    let judged = table.paths.iter().filter_map(|live| Some((live, frame.current(live)?)));
-    let mut found: Vec<_> = judged.filter(|(_, judgement)| judgement.verdict.state != State::Met).collect();
+    let judged = table
+        .paths
+        .iter()
+        .filter_map(|live| Some((live, frame.current(live)?)));
+    let mut found: Vec<_> = judged
+        .filter(|(_, judgement)| judgement.verdict.state != State::Met)
+        .collect();
     found.sort_by_key(|(_, judgement)| std::cmp::Reverse(badness(judgement)));
     html! {
         @if !found.is_empty() {
@@ -156,12 +196,12 @@ fn findings(frame: &Frame<'_>, table: &Table) -> Markup {
                         a class=(format!("chip {}", standing.style())) href=(frame.path_address(&live.path.id)) {
                             b { (standing.sign()) } " " (standing.word(lang))
                         }
-                        " " (ends(frame, &live.path)) " (" (carriers(&live.path)) "): " (frame.sentence(Some(judgement)))
+                        " " (ends(frame, &live.path)) " (" (carriers(&live.path)) ")" (lang.pick(": ", "：")) (frame.sentence(Some(judgement)))
                     }
                 }
             }
             @if found.len() > FINDINGS_MAX {
-                p { (lang.pick("and more in the matrix below: ", "更多见下方矩阵:")) (found.len() - FINDINGS_MAX) }
+                p { (lang.pick("and more in the matrix below: ", "更多见下方矩阵：")) (found.len() - FINDINGS_MAX) }
             }
         }
     }

@@ -14,7 +14,12 @@ use crate::live::{LivePath, Table};
 const ROWS: usize = 30;
 
 /// The page of one path; `history` is newest first.
-pub(crate) fn path(frame: &Frame<'_>, table: &Table, live: &LivePath, history: &[Judgement]) -> Markup {
+pub(crate) fn path(
+    frame: &Frame<'_>,
+    table: &Table,
+    live: &LivePath,
+    history: &[Judgement],
+) -> Markup {
     let lang = frame.lang;
     let judgement = frame.current(live);
     let standing = Standing::of(judgement);
@@ -27,7 +32,7 @@ pub(crate) fn path(frame: &Frame<'_>, table: &Table, live: &LivePath, history: &
             @if table.path(&back).is_some() { " · " a href=(frame.path_address(&back)) { (lang.pick("the way back", "反向路径")) } }
         }
         h1 { (title) }
-        p.verdict class=(standing.style()) {
+        p class=(format!("verdict {}", standing.style())) {
             b { (standing.sign()) " " (standing.word(lang)) } " — " (frame.sentence(judgement))
         }
         (facts(frame, live, judgement))
@@ -43,6 +48,7 @@ fn facts(frame: &Frame<'_>, live: &LivePath, judgement: Option<&Judgement>) -> M
     let path = &live.path;
     let row = |name: &'static str, value: String| html! { div { dt { (name) } dd { (value) } } };
     let p = |percentile: Quantile| format!("p{}", percentile.as_f64() * 100.0);
+    let window = format!("{} s", path.profile.interval.as_secs_f64());
     html! {
         dl.facts {
             (row(lang.pick("Path", "路径"), path.id.clone()))
@@ -51,15 +57,15 @@ fn facts(frame: &Frame<'_>, live: &LivePath, judgement: Option<&Judgement>) -> M
             (row(
                 lang.pick("Judged by", "判定规则"),
                 lang.pick(
-                    format!("profile {}: {} of {}", path.profile.id, p(path.profile.quantile), path.profile.interval),
-                    format!("规则 {}:每 {} 的 {}", path.profile.id, path.profile.interval, p(path.profile.quantile)),
+                    format!("profile {}: {} of {}", path.profile.id, p(path.profile.quantile), window),
+                    format!("规则 {}：每 {} 的 {}", path.profile.id, window, p(path.profile.quantile)),
                 ),
             ))
             (row(
                 lang.pick("Light floor", "光速下限"),
                 lang.pick(
                     format!("{} ({:.1} km great circle, light in vacuum)", ms(path.floor_forward), path.great_circle_km),
-                    format!("{}(大圆距离 {:.1} km,真空光速)", ms(path.floor_forward), path.great_circle_km),
+                    format!("{}（大圆距离 {:.1} km，真空光速）", ms(path.floor_forward), path.great_circle_km),
                 ),
             ))
             @if let Some(judgement) = judgement {
@@ -81,7 +87,7 @@ fn facts(frame: &Frame<'_>, live: &LivePath, judgement: Option<&Judgement>) -> M
                             judgement.verdict.sent, judgement.verdict.received, judgement.lost, judgement.late
                         ),
                         format!(
-                            "发送 {},收到 {},本方向丢失 {},迟到 {}",
+                            "发送 {}，收到 {}，本方向丢失 {}，迟到 {}",
                             judgement.verdict.sent, judgement.verdict.received, judgement.lost, judgement.late
                         ),
                     ),
@@ -98,11 +104,16 @@ fn facts(frame: &Frame<'_>, live: &LivePath, judgement: Option<&Judgement>) -> M
 /// The same as the chart, as text.
 fn windows(frame: &Frame<'_>, history: &[Judgement]) -> Markup {
     let lang = frame.lang;
-    let span = |span: Option<Span>| span.map_or_else(|| "–".into(), |span| format!("{} … {}", ms(span.lo), ms(span.hi)));
+    let span = |span: Option<Span>| {
+        span.map_or_else(
+            || "–".into(),
+            |span| format!("{} … {}", ms(span.lo), ms(span.hi)),
+        )
+    };
     html! {
         div.wide tabindex="0" role="region" aria-label=(lang.pick("Windows", "窗口")) {
             table {
-                caption { (lang.pick("The last windows, newest first: bounds of the one-way delay", "最近的窗口(新的在前):单向时延的上下界")) }
+                caption { (lang.pick("The last windows, newest first: bounds of the one-way delay", "最近的窗口（新的在前）：单向时延的上下界")) }
                 thead {
                     tr {
                         th scope="col" { (lang.pick("Begin", "开始")) }
@@ -119,14 +130,14 @@ fn windows(frame: &Frame<'_>, history: &[Judgement]) -> Markup {
                         @let one_way = |quantile| judgement.percentile(quantile).map(|p| Span { lo: p.one_way.lo, hi: p.one_way.hi });
                         tr {
                             th scope="row" { (frame.zone.clock(judgement.window_start)) }
-                            td { b class=(standing.style()) { (standing.sign()) } " " (standing.word(lang)) }
+                            td.state { b class=(standing.style()) { (standing.sign()) } " " (standing.word(lang)) }
                             td.n { (span(one_way(Quantile::P50))) }
                             td.n { (span(one_way(Quantile::P95))) }
                             td.n { (span(one_way(Quantile::P99))) }
                             td.n { (span(judgement.percentile(Quantile::P95).map(|p| p.round_trip))) }
                             td.n { (judgement.verdict.sent) }
                             td.n { (judgement.verdict.received) }
-                            td { (frame.sentence(Some(judgement))) }
+                            td.words { (frame.sentence(Some(judgement))) }
                         }
                     }
                 }

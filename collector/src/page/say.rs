@@ -2,7 +2,7 @@
 
 use owl_measure::delay::Basis;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_measure::verdict::{EvidenceClass, Reason, State};
+use owl_measure::verdict::{EvidenceClass, Reason, State, Verdict};
 use owl_measure::words::Lang;
 use owl_topology::PathClass;
 
@@ -20,13 +20,19 @@ pub(super) enum Standing {
 }
 
 impl Standing {
-    pub(super) const ALL: [Self; 4] =
-        [Self::Judged(State::Met), Self::Judged(State::Missed), Self::Judged(State::Undecided), Self::NotMeasured];
+    pub(super) const ALL: [Self; 4] = [
+        Self::Judged(State::Met),
+        Self::Judged(State::Missed),
+        Self::Judged(State::Undecided),
+        Self::NotMeasured,
+    ];
 
     /// Of a path's judgement, as long as it tells of the present.
     pub(super) fn of(judgement: Option<&Judgement>) -> Self {
         match judgement {
-            Some(judgement) if judgement.verdict.reason != Some(Reason::NoData) => Self::Judged(judgement.verdict.state),
+            Some(judgement) if judgement.verdict.reason != Some(Reason::NoData) => {
+                Self::Judged(judgement.verdict.state)
+            }
             _ => Self::NotMeasured,
         }
     }
@@ -56,7 +62,22 @@ impl Standing {
 
 /// Milliseconds with three digits, so that a column of them can be compared; `∞` for a lost packet.
 pub(super) fn ms(span: Nanos) -> String {
-    if span == Nanos::MAX { "∞".into() } else { format!("{:.3} ms", span.as_millis_f64()) }
+    if span == Nanos::MAX {
+        "∞".into()
+    } else {
+        format!("{:.3} ms", span.as_millis_f64())
+    }
+}
+
+/// What a verdict's interval says, as short as it can be: the end of it that decides, or both.
+pub(super) fn bound(verdict: &Verdict) -> Option<String> {
+    let delay = verdict.delay?;
+    Some(match verdict.state {
+        State::Met => format!("≤ {}", ms(delay.hi)),
+        State::Missed if delay.lo == Nanos::MAX => "∞".into(),
+        State::Missed => format!("≥ {}", ms(delay.lo)),
+        State::Undecided => format!("{:.3} … {}", delay.lo.as_millis_f64(), ms(delay.hi)),
+    })
 }
 
 /// A target as a person says it: `1 ms`.
@@ -69,7 +90,9 @@ pub(super) fn class_name(class: &PathClass, lang: Lang) -> String {
     match class.id.as_str() {
         "intra-city" => lang.pick("Inside the city", "市内算力节点之间").into(),
         "to-shanghai-core" => lang.pick("To Shanghai's core", "至上海核心节点").into(),
-        "to-yrd-key-city" => lang.pick("To the Delta's key cities", "至长三角重点城市").into(),
+        "to-yrd-key-city" => lang
+            .pick("To the Delta's key cities", "至长三角重点城市")
+            .into(),
         id => id.into(),
     }
 }
@@ -77,41 +100,57 @@ pub(super) fn class_name(class: &PathClass, lang: Lang) -> String {
 impl Frame<'_> {
     /// The path's judgement, as long as it tells of the present.
     pub(super) fn current<'a>(&self, live: &'a LivePath) -> Option<&'a Judgement> {
-        live.latest.as_ref().filter(|latest| latest.is_current(self.now, self.grace))
+        live.latest
+            .as_ref()
+            .filter(|latest| latest.is_current(self.now, self.grace))
     }
 
     pub(super) fn site(&self, id: &owl_topology::SiteId) -> String {
-        self.topology.site(id).map_or_else(|| id.to_string(), |site| site.name.pick(self.lang).to_owned())
+        self.topology.site(id).map_or_else(
+            || id.to_string(),
+            |site| site.name.pick(self.lang).to_owned(),
+        )
     }
 
     pub(super) fn carrier(&self, id: &owl_topology::CarrierId) -> String {
-        self.topology.carrier(id).map_or_else(|| id.to_string(), |carrier| carrier.name.pick(self.lang).to_owned())
+        self.topology.carrier(id).map_or_else(
+            || id.to_string(),
+            |carrier| carrier.name.pick(self.lang).to_owned(),
+        )
     }
 
     /// One sentence on a path's verdict, without its state's name in front.
     pub(super) fn sentence(&self, judgement: Option<&Judgement>) -> String {
         let lang = self.lang;
-        let Some(judgement) = judgement else { return self.unjudged() };
+        let Some(judgement) = judgement else {
+            return self.unjudged();
+        };
         let verdict = &judgement.verdict;
-        let share = format!("{} %", judgement.quantile.as_f64() * 100.0);
+        let percent = |fraction: f64| format!("{} %", (fraction * 1e6).round() / 1e4);
+        let (share, rest) = (
+            percent(judgement.quantile.as_f64()),
+            percent(1.0 - judgement.quantile.as_f64()),
+        );
         let goal = target(verdict.target);
         match (verdict.state, verdict.delay) {
             (State::Met, Some(delay)) => {
                 let hi = ms(delay.hi);
                 lang.pick(
                     format!("{share} of the packets take at most {hi}; the target is {goal}"),
-                    format!("{share} 的报文单向时延不超过 {hi},目标 {goal}"),
+                    format!("{share} 的报文单向时延不超过 {hi}，目标 {goal}"),
                 )
             }
             (State::Missed, Some(delay)) if delay.lo == Nanos::MAX => lang.pick(
-                format!("fewer than {share} of the packets arrive at all; the target is {goal}"),
-                format!("到达的报文不足 {share},目标 {goal}"),
+                format!(
+                    "more than {rest} of the packets are lost; the target is {goal} for {share}"
+                ),
+                format!("超过 {rest} 的报文丢失，目标为 {share} 的报文不超过 {goal}"),
             ),
             (State::Missed, Some(delay)) => {
                 let lo = ms(delay.lo);
                 lang.pick(
-                    format!("the delay that {share} of the packets keep is at least {lo}; the target is {goal}"),
-                    format!("{share} 的报文所能保证的单向时延至少为 {lo},目标 {goal}"),
+                    format!("more than {rest} of the packets take {lo} or longer; the target is {goal} for {share}"),
+                    format!("超过 {rest} 的报文单向时延达到 {lo} 或更长，目标为 {share} 的报文不超过 {goal}"),
                 )
             }
             _ => self.undecided(judgement),
@@ -123,14 +162,17 @@ impl Frame<'_> {
         if let Some(why) = &judgement.why {
             return why.sentence(lang, |at: Timestamp| self.zone.instant(at));
         }
-        let reason = judgement.verdict.reason.map_or("", |reason| reason.sentence(lang));
+        let reason = judgement
+            .verdict
+            .reason
+            .map_or("", |reason| reason.sentence(lang));
         match judgement.verdict.delay {
             None => reason.into(),
             Some(delay) => {
                 let (lo, hi, goal) = (ms(delay.lo), ms(delay.hi), target(judgement.verdict.target));
                 lang.pick(
                     format!("{reason}: between {lo} and {hi}, target {goal}"),
-                    format!("{reason}:介于 {lo} 与 {hi} 之间,目标 {goal}"),
+                    format!("{reason}：介于 {lo} 与 {hi} 之间，目标 {goal}"),
                 )
             }
         }
@@ -140,7 +182,7 @@ impl Frame<'_> {
         let since = self.zone.instant(self.started_at);
         self.lang.pick(
             format!("no window has been judged lately; the collector runs since {since}"),
-            format!("近期没有已判定的窗口;采集器自 {since} 起运行"),
+            format!("近期没有已判定的窗口；采集器自 {since} 起运行"),
         )
     }
 }
@@ -150,15 +192,15 @@ pub(super) fn evidence(class: EvidenceClass, lang: Lang) -> &'static str {
     match class {
         EvidenceClass::A => lang.pick(
             "one-way, hardware stamps, uncertainty at most a tenth of the target",
-            "单向测量,硬件时间戳,不确定度不超过目标的十分之一",
+            "单向测量，硬件时间戳，不确定度不超过目标的十分之一",
         ),
         EvidenceClass::B => lang.pick(
             "proved without any clock: round trip, speed of light and loss",
-            "不依赖任何时钟的证明:往返时延、光速与丢包",
+            "不依赖任何时钟的证明：往返时延、光速与丢包",
         ),
         EvidenceClass::C => lang.pick(
             "one-way with the clocks' claims, uncertainty at most a quarter of the target",
-            "依据时钟声明的单向测量,不确定度不超过目标的四分之一",
+            "依据时钟声明的单向测量，不确定度不超过目标的四分之一",
         ),
     }
 }
@@ -166,33 +208,41 @@ pub(super) fn evidence(class: EvidenceClass, lang: Lang) -> &'static str {
 /// What the interval rests on.
 pub(super) fn basis(basis: Basis, lang: Lang) -> &'static str {
     match basis {
-        Basis::Proved => lang.pick("proved: round trip and light alone", "已证明:仅依据往返时延与光速"),
-        Basis::Claimed => lang.pick("claimed: the clocks' own error bounds", "依据声明:时钟自身的误差界"),
+        Basis::Proved => lang.pick(
+            "proved: round trip and light alone",
+            "已证明：仅依据往返时延与光速",
+        ),
+        Basis::Claimed => lang.pick(
+            "claimed: the clocks' own error bounds",
+            "依据声明：时钟自身的误差界",
+        ),
     }
 }
 
 /// What keeps the interval of a judgement from being narrower.
 pub(super) fn limits(judgement: &Judgement, lang: Lang) -> String {
     let verdict = &judgement.verdict;
-    let clock = judgement.clock_error_bound.map(|bound| format!("±{}", bound));
+    let clock = judgement
+        .clock_error_bound
+        .map(|bound| format!("±{}", bound));
     let mut said = match (verdict.basis(), clock) {
         (None, _) => lang.pick("Nothing was measured.", "没有测量数据。").to_owned(),
         (Some(Basis::Claimed), Some(clock)) => lang.pick(
             format!("The two clocks may differ by {clock}, as they claim; that and the stamps make the interval this wide."),
-            format!("按时钟声明,两端时钟之差可达 {clock};区间宽度由此及时间戳误差决定。"),
+            format!("按时钟声明，两端时钟之差可达 {clock}；区间宽度由此及时间戳误差决定。"),
         ),
         (Some(Basis::Proved), Some(clock)) => lang.pick(
             format!("No clock was needed or believed here; the clocks claim {clock}."),
-            format!("此处无需或不采信时钟;时钟声明为 {clock}。"),
+            format!("此处无需或不采信时钟；时钟声明为 {clock}。"),
         ),
         (Some(_), None) => lang
-            .pick("A clock claims nothing, so only round trip and light can tell.", "有时钟未作声明,只能依据往返时延与光速。")
+            .pick("A clock claims nothing, so only round trip and light can tell.", "有时钟未作声明，只能依据往返时延与光速。")
             .to_owned(),
     };
     if judgement.seat == Some(Seat::Opposite) {
         said.push_str(lang.pick(
             " Measured from the far end, whose stamps on the way back have no bound from below.",
-            " 由对端测量,其回程时间戳没有下界。",
+            "由对端测量，其回程时间戳没有下界。",
         ));
     }
     said

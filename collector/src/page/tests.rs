@@ -1,0 +1,277 @@
+use owl_measure::delay::{Basis, OneWayDelay};
+use owl_measure::verdict::{EvidenceClass, Profile, Quantile, Reason, State, Verdict};
+
+use super::*;
+use crate::judgement::{Judgement, NoDataWhy, Percentile, Seat, Span};
+use crate::live::{Caller, Live};
+use crate::testing::{SECOND, report};
+
+const NOW: Timestamp = Timestamp(1_795_000_000 * SECOND);
+
+fn judgement(path: &str, age: i64, verdict: Verdict, why: Option<NoDataWhy>) -> Judgement {
+    let span = Span {
+        lo: Nanos(1_400_000),
+        hi: Nanos(1_500_000),
+    };
+    let percentile = |quantile| Percentile {
+        quantile,
+        one_way: verdict.delay.unwrap(),
+        round_trip: span,
+        raw: span,
+    };
+    let percentiles = if verdict.delay.is_some() {
+        [Quantile::P50, Quantile::P95, Quantile::P99]
+            .map(percentile)
+            .to_vec()
+    } else {
+        vec![]
+    };
+    Judgement {
+        path: path.into(),
+        profile: "lab".into(),
+        quantile: Quantile::P95,
+        window_start: NOW - Nanos::from_secs(13 + 10 * age),
+        window: Nanos::from_secs(10),
+        judged_at: NOW,
+        why,
+        percentiles,
+        clock_error_bound: Some(Nanos(20_000)),
+        seat: verdict.delay.map(|_| Seat::Opposite),
+        lost: 0,
+        late: 0,
+        verdict,
+    }
+}
+
+/// A verdict of every kind that there is.
+fn verdicts() -> Vec<(Verdict, Option<NoDataWhy>)> {
+    let target = Nanos::from_millis(1);
+    let delay = |lo, hi, basis| {
+        Some(OneWayDelay {
+            lo: Nanos(lo),
+            hi: Nanos(hi),
+            basis,
+        })
+    };
+    let blank = Verdict::no_data(target, 100);
+    let undecided = |reason, delay| Verdict {
+        reason: Some(reason),
+        delay,
+        ..blank.clone()
+    };
+    let decided = |state, class, delay| Verdict {
+        state,
+        reason: None,
+        class: Some(class),
+        delay,
+        ..blank.clone()
+    };
+    let probe = || "yannan-ct".to_owned();
+    let mut all = vec![
+        (
+            decided(
+                State::Met,
+                EvidenceClass::A,
+                delay(700_000, 800_000, Basis::Claimed),
+            ),
+            None,
+        ),
+        (
+            decided(
+                State::Met,
+                EvidenceClass::B,
+                delay(300_000, 900_000, Basis::Proved),
+            ),
+            None,
+        ),
+        (
+            decided(
+                State::Missed,
+                EvidenceClass::C,
+                delay(1_100_000, 1_200_000, Basis::Claimed),
+            ),
+            None,
+        ),
+        (
+            decided(
+                State::Missed,
+                EvidenceClass::B,
+                delay(i64::MAX, i64::MAX, Basis::Proved),
+            ),
+            None,
+        ),
+        (
+            undecided(Reason::Clock, delay(300_000, i64::MAX, Basis::Proved)),
+            None,
+        ),
+        (
+            undecided(Reason::Samples, delay(300_000, 1_200_000, Basis::Proved)),
+            None,
+        ),
+        (
+            undecided(Reason::Coverage, delay(300_000, 1_200_000, Basis::Proved)),
+            None,
+        ),
+        (undecided(Reason::Contradiction, None), None),
+    ];
+    let why = [
+        NoDataWhy::NotStarted { probe: probe() },
+        NoDataWhy::ProbeSilent {
+            probe: probe(),
+            since: NOW,
+        },
+        NoDataWhy::NotReported { probe: probe() },
+        NoDataWhy::Straddling { probe: probe() },
+        NoDataWhy::NothingSent { probe: probe() },
+        NoDataWhy::NoReplies { sent: 100 },
+    ];
+    all.extend(why.map(|why| (blank.clone(), Some(why))));
+    all
+}
+
+/// A network in which every kind of verdict, probe and clock occurs.
+fn live(topology: &Topology) -> Live {
+    let live = Live::new(topology, Some(&Profile::lab()));
+    let mut table = live.write();
+    for (live, (verdict, why)) in table.paths.iter_mut().zip(verdicts()) {
+        let id = live.path.id.clone();
+        live.latest = Some(judgement(&id, 0, verdict, why));
+    }
+    let mut clock = report("a~b", 0).clock;
+    for (k, probe) in table.probes.values_mut().enumerate() {
+        probe.caller = (k % 3 > 0).then(|| Caller {
+            epoch: 1,
+            software: "x".into(),
+            simulated: true,
+            called_at: NOW,
+        });
+        probe.connections = k % 3 / 2;
+        clock.bound = clock.bound.filter(|_| k % 4 > 0);
+        probe.clock = (k % 3 > 0).then_some((clock, NOW));
+        probe.reported_at = (k % 3 > 0).then_some(NOW);
+    }
+    table.store_failure = Some("x".into());
+    drop(table);
+    live
+}
+
+/// All pages of that network in one language.
+fn pages(lang: Lang) -> Vec<String> {
+    let topology = Topology::yancheng();
+    let live = live(&topology);
+    let zone = Zone::named("Asia/Shanghai");
+    let frame = Frame {
+        lang,
+        topology: &topology,
+        zone: &zone,
+        now: NOW,
+        grace: Nanos::from_secs(3),
+        started_at: NOW,
+    };
+    let table = live.read();
+    let mut pages = vec![overview(&frame, &table).into_string()];
+    for entry in &table.paths {
+        let past = verdicts()
+            .into_iter()
+            .zip(0..)
+            .map(|((verdict, why), age)| judgement(&entry.path.id, age * 2, verdict, why));
+        pages.push(path(&frame, &table, entry, &past.collect::<Vec<_>>()).into_string());
+        pages.push(path(&frame, &table, entry, &[]).into_string());
+    }
+    pages
+}
+
+/// Every text and every label of a page that a person reads or hears.
+fn texts(page: &str) -> Vec<&str> {
+    let bodies = page.split('>').filter_map(|part| part.split('<').next());
+    let labels = ["title=\"", "aria-label=\""]
+        .into_iter()
+        .flat_map(|attribute| page.split(attribute).skip(1))
+        .filter_map(|part| part.split('"').next());
+    bodies
+        .chain(labels)
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
+        .collect()
+}
+
+fn is_chinese(c: char) -> bool {
+    ('\u{4e00}'..='\u{9fff}').contains(&c)
+}
+
+#[test]
+fn an_english_page_is_english() {
+    for page in pages(Lang::En) {
+        assert!(page.contains("<html lang=\"en\">"));
+        for text in texts(&page).into_iter().filter(|text| *text != "中文") {
+            assert!(!text.contains(is_chinese), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_chinese_page_is_chinese() {
+    let word = |word: &str| word.len() > 2 && word.chars().all(|c| c.is_ascii_alphabetic());
+    for page in pages(Lang::Zh) {
+        assert!(page.contains("<html lang=\"zh-CN\">"));
+        for text in texts(&page) {
+            let words: Vec<&str> = text.split([' ', ',', '.']).collect();
+            assert!(
+                !words.windows(2).any(|pair| word(pair[0]) && word(pair[1])),
+                "{text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_state_is_told_by_a_sign_and_a_word_not_by_colour_alone() {
+    for lang in [Lang::En, Lang::Zh] {
+        let overview = pages(lang).swap_remove(0);
+        let matrix = overview.split("<table class=\"matrix\">").nth(1).unwrap();
+        for standing in say::Standing::ALL {
+            assert!(
+                overview.contains(&format!(
+                    "<b>{}</b> {}",
+                    standing.sign(),
+                    standing.word(lang)
+                )),
+                "{standing:?}"
+            );
+        }
+        for chip in matrix.split("<a class=\"chip").skip(1) {
+            let label = chip.split("aria-label=\"").nth(1).unwrap();
+            assert!(
+                say::Standing::ALL
+                    .iter()
+                    .any(|standing| label.contains(standing.word(lang))),
+                "{label}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_page_needs_no_script_no_style_attribute_and_no_other_host() {
+    for page in pages(Lang::En) {
+        for forbidden in [
+            "<script",
+            " style=",
+            "http://",
+            "https://",
+            "javascript:",
+            "NaN",
+        ] {
+            assert!(!page.contains(forbidden), "{forbidden} in {page}");
+        }
+    }
+}
+
+#[test]
+fn what_is_simulated_and_what_fails_stands_on_every_page() {
+    for page in pages(Lang::En) {
+        assert!(
+            page.contains("Delays and clocks are simulated") && page.contains("The store refuses")
+        );
+    }
+}

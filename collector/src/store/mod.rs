@@ -28,8 +28,8 @@ use writer::Writer;
 const ORDERS_MAX: usize = 64;
 /// The version of schema.sql.
 const SCHEMA_VERSION: i64 = 1;
-/// How long a connection waits for another one's lock.
-const BUSY: std::time::Duration = std::time::Duration::from_secs(5);
+/// How long a connection waits for another one's lock, such as a copying tool's; then the store refuses for a while.
+const BUSY: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// A store that cannot be opened or read.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +57,9 @@ pub enum StoreError {
         source: rusqlite::Error,
     },
     /// The file was made by another version.
-    #[error("cannot use the store {file}: its schema is version {found}, and this collector knows version {SCHEMA_VERSION}")]
+    #[error(
+        "cannot use the store {file}: its schema is version {found}, and this collector knows version {SCHEMA_VERSION}"
+    )]
     Version {
         /// The file.
         file: PathBuf,
@@ -90,10 +92,18 @@ pub(crate) struct Windowing {
 
 impl Windowing {
     pub(crate) fn of(live: &Live, aligned_to: Timestamp) -> Self {
-        let mut lengths: Vec<Nanos> = live.read().paths.iter().map(|live| live.path.profile.interval).collect();
+        let mut lengths: Vec<Nanos> = live
+            .read()
+            .paths
+            .iter()
+            .map(|live| live.path.profile.interval)
+            .collect();
         lengths.sort_unstable();
         lengths.dedup();
-        Self { lengths, aligned_to }
+        Self {
+            lengths,
+            aligned_to,
+        }
     }
 }
 
@@ -122,7 +132,10 @@ pub(crate) enum Work {
     /// Reports came. Answers up to where the probe's epoch is stored now.
     Arrival(Arrival),
     /// The judge spoke on a window. Answers 0.
-    Verdicts { judgements: Vec<Judgement>, seen: Option<Dirty> },
+    Verdicts {
+        judgements: Vec<Judgement>,
+        seen: Option<Dirty>,
+    },
     /// What is older may go. Answers how many rows went; more may be left while it is not 0.
     Retain { before: Timestamp },
 }
@@ -164,31 +177,53 @@ impl Store {
         live: &Arc<Live>,
         own: &Arc<Own>,
     ) -> Result<(Self, WriterThread), StoreError> {
-        let fault = |source| StoreError::Directory { directory: directory.to_owned(), source };
+        let fault = |source| StoreError::Directory {
+            directory: directory.to_owned(),
+            source,
+        };
         fs::create_dir_all(directory).map_err(fault)?;
         let lock = File::create(directory.join("lock")).map_err(fault)?;
         lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => StoreError::Held { directory: directory.to_owned() },
+            TryLockError::WouldBlock => StoreError::Held {
+                directory: directory.to_owned(),
+            },
             TryLockError::Error(source) => fault(source),
         })?;
         let file = directory.join("owl.sqlite");
         let writer = Writer::open(&file, windowing, Arc::clone(live), Arc::clone(own))?;
         let (orders, receiver) = mpsc::channel(ORDERS_MAX);
-        let thread = thread::Builder::new().name("store".into()).spawn(move || writer.run(receiver)).map_err(fault)?;
-        Ok((Self { file: file.into(), orders }, WriterThread { thread, _lock: lock }))
+        let thread = thread::Builder::new()
+            .name("store".into())
+            .spawn(move || writer.run(receiver))
+            .map_err(fault)?;
+        Ok((
+            Self {
+                file: file.into(),
+                orders,
+            },
+            WriterThread {
+                thread,
+                _lock: lock,
+            },
+        ))
     }
 
     /// Has something written; returns after the commit.
     pub(crate) async fn write(&self, work: Work) -> Result<u64, Refused> {
         let (reply, answer) = oneshot::channel();
-        self.orders.send(Order { work, reply }).await.map_err(|_| Refused)?;
+        self.orders
+            .send(Order { work, reply })
+            .await
+            .map_err(|_| Refused)?;
         answer.await.map_err(|_| Refused)?
     }
 
     /// The same from a plain thread.
     pub(crate) fn write_blocking(&self, work: Work) -> Result<u64, Refused> {
         let (reply, answer) = oneshot::channel();
-        self.orders.blocking_send(Order { work, reply }).map_err(|_| Refused)?;
+        self.orders
+            .blocking_send(Order { work, reply })
+            .map_err(|_| Refused)?;
         answer.blocking_recv().map_err(|_| Refused)?
     }
 
@@ -199,8 +234,12 @@ impl Store {
 }
 
 fn connect(file: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
-    let fault = |source| StoreError::Database { file: file.to_owned(), source };
-    let connection = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(fault)?;
+    let fault = |source| StoreError::Database {
+        file: file.to_owned(),
+        source,
+    };
+    let connection = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(fault)?;
     connection.busy_timeout(BUSY).map_err(fault)?;
     Ok(connection)
 }

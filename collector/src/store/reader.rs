@@ -1,6 +1,6 @@
 //! Those who read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use owl_measure::report::Report;
@@ -46,6 +46,15 @@ pub(crate) struct ProbeRows {
     pub(crate) rows: u64,
 }
 
+/// What a window holds.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    /// By path, from the reports whose intervals lie wholly in the window.
+    pub(crate) of: HashMap<String, SessionWindow>,
+    /// Paths with a report that begins in the window and ends behind it, so it can be judged in neither.
+    pub(crate) straddling: HashSet<String>,
+}
+
 /// A connection that only reads.
 #[derive(Debug)]
 pub(crate) struct Reader {
@@ -55,11 +64,17 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(super) fn open(file: &Path) -> Result<Self, StoreError> {
-        Ok(Self { connection: connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?, file: file.to_owned() })
+        Ok(Self {
+            connection: connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
+            file: file.to_owned(),
+        })
     }
 
     fn fault(&self, source: rusqlite::Error) -> StoreError {
-        StoreError::Database { file: self.file.clone(), source }
+        StoreError::Database {
+            file: self.file.clone(),
+            source,
+        }
     }
 
     fn rows<T>(
@@ -68,28 +83,62 @@ impl Reader {
         params: impl rusqlite::Params,
         read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, StoreError> {
-        let mut statement = self.connection.prepare_cached(sql).map_err(|e| self.fault(e))?;
-        let rows = statement.query_map(params, read).map_err(|e| self.fault(e))?;
-        rows.collect::<rusqlite::Result<Vec<T>>>().map_err(|e| self.fault(e))
+        let mut statement = self
+            .connection
+            .prepare_cached(sql)
+            .map_err(|e| self.fault(e))?;
+        let rows = statement
+            .query_map(params, read)
+            .map_err(|e| self.fault(e))?;
+        rows.collect::<rusqlite::Result<Vec<T>>>()
+            .map_err(|e| self.fault(e))
     }
 
     /// Fills a table of what is live from the store; returns all totals, also of paths that are judged no more.
     pub(super) fn fill(&self, live: &Live) -> Result<HashMap<String, Totals>, StoreError> {
         let mut totals: HashMap<String, Totals> = HashMap::new();
         let counters = self.rows("SELECT path, name, value FROM counter", (), |row| {
-            Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
+            Ok((
+                row.get::<_, String>(0)?,
+                row.get::<_, String>(1)?,
+                row.get::<_, i64>(2)?,
+            ))
         })?;
         for (path, name, value) in counters {
-            totals.entry(path).or_default().set(&name, u64::try_from(value).unwrap_or(0));
+            totals
+                .entry(path)
+                .or_default()
+                .set(&name, u64::try_from(value).unwrap_or(0));
         }
-        let callers = self.rows("SELECT probe, epoch, software, simulated, called_at_ns FROM probe", (), |row| {
-            let epoch = epoch_of(row.get(1)?);
-            let called_at = Timestamp(row.get(4)?);
-            Ok((row.get::<_, String>(0)?, Caller { epoch, software: row.get(2)?, simulated: row.get(3)?, called_at }))
-        })?;
-        let acks = self.rows("SELECT probe, epoch, stored, received_at_ns FROM ack", (), |row| {
-            Ok((row.get::<_, String>(0)?, epoch_of(row.get(1)?), row.get::<_, i64>(2)?, Timestamp(row.get(3)?)))
-        })?;
+        let callers = self.rows(
+            "SELECT probe, epoch, software, simulated, called_at_ns FROM probe",
+            (),
+            |row| {
+                let epoch = epoch_of(row.get(1)?);
+                let called_at = Timestamp(row.get(4)?);
+                Ok((
+                    row.get::<_, String>(0)?,
+                    Caller {
+                        epoch,
+                        software: row.get(2)?,
+                        simulated: row.get(3)?,
+                        called_at,
+                    },
+                ))
+            },
+        )?;
+        let acks = self.rows(
+            "SELECT probe, epoch, stored, received_at_ns FROM ack",
+            (),
+            |row| {
+                Ok((
+                    row.get::<_, String>(0)?,
+                    epoch_of(row.get(1)?),
+                    row.get::<_, i64>(2)?,
+                    Timestamp(row.get(3)?),
+                ))
+            },
+        )?;
         let mut table = live.write();
         for live in &mut table.paths {
             live.totals = totals.get(&live.path.id).cloned().unwrap_or_default();
@@ -103,7 +152,11 @@ impl Reader {
         for (probe, epoch, stored, received_at) in acks {
             if let Some(live) = table.probes.get_mut(&probe) {
                 live.reported_at = live.reported_at.max(Some(received_at));
-                if live.caller.as_ref().is_some_and(|caller| caller.epoch == epoch) {
+                if live
+                    .caller
+                    .as_ref()
+                    .is_some_and(|caller| caller.epoch == epoch)
+                {
                     live.stored = u64::try_from(stored).unwrap_or(0);
                 }
             }
@@ -116,40 +169,57 @@ impl Reader {
         let body = self
             .connection
             .prepare_cached(sql)
-            .and_then(|mut statement| statement.query_row(params![path, profile], |row| row.get::<_, String>(0)).optional())
+            .and_then(|mut statement| {
+                statement
+                    .query_row(params![path, profile], |row| row.get::<_, String>(0))
+                    .optional()
+            })
             .map_err(|e| self.fault(e))?;
         body.map(|body| self.judgement(&body)).transpose()
     }
 
     fn judgement(&self, body: &str) -> Result<Judgement, StoreError> {
-        serde_json::from_str(body).map_err(|_| StoreError::Damaged { file: self.file.clone(), table: "verdict" })
+        serde_json::from_str(body).map_err(|_| StoreError::Damaged {
+            file: self.file.clone(),
+            table: "verdict",
+        })
     }
 
-    /// The sessions of a window, by path: all reports whose intervals lie wholly inside.
-    pub(crate) fn sessions(&self, start: Timestamp, end: Timestamp) -> Result<HashMap<String, SessionWindow>, StoreError> {
-        let damaged = || StoreError::Damaged { file: self.file.clone(), table: "report" };
-        let sql = "SELECT path, body FROM report WHERE start_ns >= ?1 AND start_ns < ?2 AND start_ns + length_ns <= ?2
+    /// The sessions of a window.
+    pub(crate) fn sessions(
+        &self,
+        start: Timestamp,
+        end: Timestamp,
+    ) -> Result<Sessions, StoreError> {
+        let fault = |source| self.fault(source);
+        let sql = "SELECT path, start_ns + length_ns <= ?2, body FROM report WHERE start_ns >= ?1 AND start_ns < ?2
                    ORDER BY path, start_ns, sequence";
-        let mut statement = self.connection.prepare_cached(sql).map_err(|e| self.fault(e))?;
-        let mut rows = statement.query(params![start.0, end.0]).map_err(|e| self.fault(e))?;
-        let mut sessions = HashMap::new();
+        let mut statement = self.connection.prepare_cached(sql).map_err(fault)?;
+        let mut rows = statement.query(params![start.0, end.0]).map_err(fault)?;
+        let mut sessions = Sessions::default();
+        // One path at a time is held as reports; a session is much smaller than what it is made from.
         let mut of_path: (String, Vec<Report>) = Default::default();
-        let mut finish = |(path, reports): (String, Vec<Report>)| {
-            if let Some(session) = SessionWindow::of(&reports) {
-                sessions.insert(path, session);
-            }
-        };
-        while let Some(row) = rows.next().map_err(|e| self.fault(e))? {
-            let path: String = row.get(0).map_err(|e| self.fault(e))?;
+        while let Some(row) = rows.next().map_err(fault)? {
+            let path: String = row.get(0).map_err(fault)?;
             if path != of_path.0 {
-                finish(std::mem::replace(&mut of_path, (path, Vec::new())));
+                sessions.take(std::mem::replace(&mut of_path, (path, Vec::new())));
             }
-            if of_path.1.len() < REPORTS_A_SESSION_MAX {
-                let body = row.get_ref(1).and_then(|value| Ok(value.as_blob()?)).map_err(|e| self.fault(e))?;
-                of_path.1.push(Report::decode(body).map_err(|_| damaged())?);
+            if !row.get::<_, bool>(1).map_err(fault)? {
+                sessions.straddling.insert(of_path.0.clone());
+            } else if of_path.1.len() < REPORTS_A_SESSION_MAX {
+                let body = row
+                    .get_ref(2)
+                    .and_then(|value| Ok(value.as_blob()?))
+                    .map_err(fault)?;
+                let report = Report::decode(body);
+                let damaged = |_| StoreError::Damaged {
+                    file: self.file.clone(),
+                    table: "report",
+                };
+                of_path.1.push(report.map_err(damaged)?);
             }
         }
-        finish(of_path);
+        sessions.take(of_path);
         Ok(sessions)
     }
 
@@ -157,16 +227,32 @@ impl Reader {
     pub(crate) fn dirty(&self, before: Timestamp, limit: usize) -> Result<Vec<Dirty>, StoreError> {
         let sql = "SELECT window_ns, window_start_ns, version FROM dirty WHERE window_start_ns + window_ns <= ?1
                    ORDER BY window_start_ns LIMIT ?2";
-        self.rows(sql, params![before.0, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
-            Ok(Dirty { length: Nanos(row.get(0)?), start: Timestamp(row.get(1)?), version: row.get(2)? })
-        })
+        self.rows(
+            sql,
+            params![before.0, i64::try_from(limit).unwrap_or(i64::MAX)],
+            |row| {
+                Ok(Dirty {
+                    length: Nanos(row.get(0)?),
+                    start: Timestamp(row.get(1)?),
+                    version: row.get(2)?,
+                })
+            },
+        )
     }
 
     /// The version of one window; `None` when nothing new is in it.
-    pub(crate) fn dirty_window(&self, length: Nanos, start: Timestamp) -> Result<Option<Dirty>, StoreError> {
+    pub(crate) fn dirty_window(
+        &self,
+        length: Nanos,
+        start: Timestamp,
+    ) -> Result<Option<Dirty>, StoreError> {
         let sql = "SELECT version FROM dirty WHERE window_ns = ?1 AND window_start_ns = ?2";
         let version = self.rows(sql, params![length.0, start.0], |row| row.get(0))?;
-        Ok(version.first().map(|&version| Dirty { length, start, version }))
+        Ok(version.first().map(|&version| Dirty {
+            length,
+            start,
+            version,
+        }))
     }
 
     /// Verdicts of the past, newest first.
@@ -197,8 +283,21 @@ impl Reader {
         self.rows(sql, (), |row| {
             let epoch = epoch_of(row.get(1)?);
             let (stored_sequence, rows) = (unsigned(row.get(2)?), unsigned(row.get(3)?));
-            Ok(ProbeRows { probe: row.get(0)?, epoch, stored_sequence, rows })
+            Ok(ProbeRows {
+                probe: row.get(0)?,
+                epoch,
+                stored_sequence,
+                rows,
+            })
         })
+    }
+}
+
+impl Sessions {
+    fn take(&mut self, (path, reports): (String, Vec<Report>)) {
+        if let Some(session) = SessionWindow::of(&reports) {
+            self.of.insert(path, session);
+        }
     }
 }
 

@@ -22,28 +22,53 @@ impl Bench {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (live, own, writer) = open(directory.path());
-        Self { directory, live, own, writer }
+        Self {
+            directory,
+            live,
+            own,
+            writer,
+        }
     }
 
     /// As after a crash: nothing is closed in order, the file is opened again.
     fn crash(self) -> Self {
-        let Self { directory, writer, .. } = self;
+        let Self {
+            directory, writer, ..
+        } = self;
         std::mem::forget(writer);
         let (live, own, writer) = open(directory.path());
-        Self { directory, live, own, writer }
+        Self {
+            directory,
+            live,
+            own,
+            writer,
+        }
     }
 
     fn take(&mut self, first_sequence: u64, starts: std::ops::Range<i64>) -> Result<u64, Refused> {
         let reports = starts.map(|start| {
             let report = report(PATH, start);
-            Some(Admitted { body: report.encode(), report })
+            Some(Admitted {
+                body: report.encode(),
+                report,
+            })
         });
         self.arrive(first_sequence, reports.collect())
     }
 
-    fn arrive(&mut self, first_sequence: u64, reports: Vec<Option<Admitted>>) -> Result<u64, Refused> {
+    fn arrive(
+        &mut self,
+        first_sequence: u64,
+        reports: Vec<Option<Admitted>>,
+    ) -> Result<u64, Refused> {
         let probe = "yannan-ct".to_owned();
-        let arrival = Arrival { probe, epoch: u64::MAX, first_sequence, received_at: Timestamp(7), reports };
+        let arrival = Arrival {
+            probe,
+            epoch: u64::MAX,
+            first_sequence,
+            received_at: Timestamp(7),
+            reports,
+        };
         Ok(self.writer.commit(&[&Work::Arrival(arrival)])?[0])
     }
 
@@ -58,7 +83,10 @@ impl Bench {
     #[track_caller]
     fn counted(&self, stored: u64, duplicate: u64, rejected: u64) {
         let of = |result| self.own.reports.with_label_values(&[result]).get();
-        assert_eq!((of("stored"), of("duplicate"), of("rejected")), (stored, duplicate, rejected));
+        assert_eq!(
+            (of("stored"), of("duplicate"), of("rejected")),
+            (stored, duplicate, rejected)
+        );
     }
 }
 
@@ -66,7 +94,13 @@ fn open(directory: &Path) -> (Arc<Live>, Arc<Own>, Writer) {
     let live = Arc::new(Live::new(&Topology::yancheng(), Some(&Profile::lab())));
     let own = Arc::new(Own::new());
     let windowing = Windowing::of(&live, Timestamp(0));
-    let writer = Writer::open(&directory.join("owl.sqlite"), windowing, Arc::clone(&live), Arc::clone(&own)).unwrap();
+    let writer = Writer::open(
+        &directory.join("owl.sqlite"),
+        windowing,
+        Arc::clone(&live),
+        Arc::clone(&own),
+    )
+    .unwrap();
     (live, own, writer)
 }
 
@@ -80,7 +114,10 @@ fn a_report_that_comes_again_is_stored_and_counted_once() {
     assert_eq!(bench.totals().sent, 50);
     let rows = bench.reader().probe_rows().unwrap();
     assert_eq!(rows.len(), 1);
-    assert_eq!((rows[0].epoch, rows[0].stored_sequence, rows[0].rows), (u64::MAX, 5, 5));
+    assert_eq!(
+        (rows[0].epoch, rows[0].stored_sequence, rows[0].rows),
+        (u64::MAX, 5, 5)
+    );
 }
 
 #[test]
@@ -93,7 +130,15 @@ fn after_a_crash_everything_acknowledged_is_there_and_counts_go_on() {
     assert_eq!(bench.take(3, 2..6), Ok(6));
     bench.counted(2, 2, 0);
     assert_eq!(bench.totals().sent, 60);
-    assert_eq!(bench.reader().sessions(Timestamp(0), Timestamp(10 * SECOND)).unwrap()[PATH].sent(), 60);
+    assert_eq!(
+        bench
+            .reader()
+            .sessions(Timestamp(0), Timestamp(10 * SECOND))
+            .unwrap()
+            .of[PATH]
+            .sent(),
+        60
+    );
 }
 
 #[test]
@@ -102,7 +147,11 @@ fn a_gap_is_counted_and_the_numbers_go_on_behind_it() {
     bench.take(1, 0..2).unwrap();
     assert_eq!(bench.take(5, 4..6), Ok(6));
     assert_eq!((bench.own.gaps.get(), bench.own.missing.get()), (1, 2));
-    assert_eq!(bench.take(3, 2..4), Ok(6), "what was missing may still come");
+    assert_eq!(
+        bench.take(3, 2..4),
+        Ok(6),
+        "what was missing may still come"
+    );
     bench.counted(6, 0, 0);
 }
 
@@ -119,14 +168,33 @@ fn a_rejected_report_uses_up_its_number_and_nothing_else() {
 fn a_full_disk_acknowledges_nothing_says_so_and_is_over_when_there_is_room() {
     let mut bench = Bench::new();
     bench.take(1, 0..1).unwrap();
-    let pages: i64 = bench.writer.connection.query_row("PRAGMA page_count", (), |row| row.get(0)).unwrap();
+    let pages: i64 = bench
+        .writer
+        .connection
+        .query_row("PRAGMA page_count", (), |row| row.get(0))
+        .unwrap();
     let limit = |bench: &Bench, pages: i64| {
-        bench.writer.connection.query_row(&format!("PRAGMA max_page_count = {pages}"), (), |_| Ok(())).unwrap();
+        bench
+            .writer
+            .connection
+            .query_row(&format!("PRAGMA max_page_count = {pages}"), (), |_| Ok(()))
+            .unwrap();
     };
     limit(&bench, pages);
     assert_eq!(bench.take(2, 1..400), Err(Refused));
-    assert!(bench.live.read().store_failure.as_ref().is_some_and(|why| why.contains("full")));
-    assert_eq!(bench.totals().sent, 10, "nothing of a refused batch is counted");
+    assert!(
+        bench
+            .live
+            .read()
+            .store_failure
+            .as_ref()
+            .is_some_and(|why| why.contains("full"))
+    );
+    assert_eq!(
+        bench.totals().sent,
+        10,
+        "nothing of a refused batch is counted"
+    );
     bench.counted(1, 0, 0);
     limit(&bench, 1 << 20);
     assert_eq!(bench.take(2, 1..400), Ok(400));
@@ -139,23 +207,53 @@ fn a_window_is_dirty_until_a_verdict_has_seen_its_last_report() {
     let mut bench = Bench::new();
     bench.take(1, 0..1).unwrap();
     let seen = bench.reader().dirty(Timestamp(10 * SECOND), 10).unwrap();
-    assert_eq!(seen.iter().map(|dirty| (dirty.length, dirty.start)).collect::<Vec<_>>(), [(Nanos::from_secs(10), Timestamp(0))]);
-    let judge = |bench: &mut Bench, seen| bench.writer.commit(&[&Work::Verdicts { judgements: vec![], seen: Some(seen) }]).unwrap();
+    assert_eq!(
+        seen.iter()
+            .map(|dirty| (dirty.length, dirty.start))
+            .collect::<Vec<_>>(),
+        [(Nanos::from_secs(10), Timestamp(0))]
+    );
+    let judge = |bench: &mut Bench, seen| {
+        bench
+            .writer
+            .commit(&[&Work::Verdicts {
+                judgements: vec![],
+                seen: Some(seen),
+            }])
+            .unwrap()
+    };
     bench.take(2, 1..2).unwrap();
     judge(&mut bench, seen[0]);
     let again = bench.reader().dirty(Timestamp(10 * SECOND), 10).unwrap();
     assert_eq!(again.len(), 1, "a report came after the judge had looked");
     judge(&mut bench, again[0]);
-    assert_eq!(bench.reader().dirty(Timestamp(10 * SECOND), 10).unwrap(), []);
+    assert_eq!(
+        bench.reader().dirty(Timestamp(10 * SECOND), 10).unwrap(),
+        []
+    );
 }
 
 #[test]
 fn what_is_too_old_goes_in_pieces_and_counts_stay() {
     let mut bench = Bench::new();
     bench.take(1, 0..20).unwrap();
-    let removed = bench.writer.commit(&[&Work::Retain { before: Timestamp(15 * SECOND) }]).unwrap()[0];
+    let removed = bench
+        .writer
+        .commit(&[&Work::Retain {
+            before: Timestamp(15 * SECOND),
+        }])
+        .unwrap()[0];
     assert!(removed >= 15, "{removed}");
-    assert_eq!(bench.reader().probe_rows().unwrap().iter().map(|probe| probe.rows).sum::<u64>(), 5);
+    assert_eq!(
+        bench
+            .reader()
+            .probe_rows()
+            .unwrap()
+            .iter()
+            .map(|probe| probe.rows)
+            .sum::<u64>(),
+        5
+    );
     assert_eq!(bench.totals().sent, 200);
 }
 
@@ -164,7 +262,14 @@ fn one_state_directory_has_one_collector() {
     let directory = tempfile::tempdir().unwrap();
     let live = Arc::new(Live::new(&Topology::yancheng(), None));
     let own = Arc::new(Own::new());
-    let open = || Store::open(directory.path(), Windowing::of(&live, Timestamp(0)), &live, &own);
+    let open = || {
+        Store::open(
+            directory.path(),
+            Windowing::of(&live, Timestamp(0)),
+            &live,
+            &own,
+        )
+    };
     let (store, writer) = open().unwrap();
     assert!(matches!(open(), Err(StoreError::Held { .. })));
     drop(store);
@@ -175,8 +280,17 @@ fn one_state_directory_has_one_collector() {
 #[test]
 fn a_store_of_another_version_is_refused() {
     let bench = Bench::new();
-    bench.writer.connection.execute_batch("PRAGMA user_version = 99").unwrap();
+    bench
+        .writer
+        .connection
+        .execute_batch("PRAGMA user_version = 99")
+        .unwrap();
     let file = bench.directory.path().join("owl.sqlite");
-    let again = Writer::open(&file, Windowing::of(&bench.live, Timestamp(0)), Arc::clone(&bench.live), Arc::clone(&bench.own));
+    let again = Writer::open(
+        &file,
+        Windowing::of(&bench.live, Timestamp(0)),
+        Arc::clone(&bench.live),
+        Arc::clone(&bench.own),
+    );
     assert!(matches!(again, Err(StoreError::Version { found: 99, .. })));
 }

@@ -14,7 +14,10 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, param
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
-use super::{Admitted, Arrival, Dirty, Order, Reader, Refused, SCHEMA_VERSION, StoreError, Windowing, Work, connect, epoch_column};
+use super::{
+    Admitted, Arrival, Dirty, Order, Reader, Refused, SCHEMA_VERSION, StoreError, Windowing, Work,
+    connect, epoch_column,
+};
 use crate::judgement::Judgement;
 use crate::live::{Caller, Live};
 use crate::metrics::Own;
@@ -52,30 +55,61 @@ struct Done {
 
 impl Done {
     fn answer(answer: u64) -> Self {
-        Self { answer, taken: Taken::default() }
+        Self {
+            answer,
+            taken: Taken::default(),
+        }
     }
 }
 
 impl Writer {
-    pub(super) fn open(file: &Path, windowing: Windowing, live: Arc<Live>, own: Arc<Own>) -> Result<Self, StoreError> {
-        let fault = |source| StoreError::Database { file: file.to_owned(), source };
-        let connection = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    pub(super) fn open(
+        file: &Path,
+        windowing: Windowing,
+        live: Arc<Live>,
+        own: Arc<Own>,
+    ) -> Result<Self, StoreError> {
+        let fault = |source| StoreError::Database {
+            file: file.to_owned(),
+            source,
+        };
+        let connection = connect(
+            file,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        )?;
         // FULL: a commit that was acknowledged survives the loss of power (https://sqlite.org/pragma.html#pragma_synchronous).
         connection
             .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;")
             .map_err(fault)?;
-        let version = |connection: &Connection| connection.query_row("PRAGMA user_version", (), |row| row.get::<_, i64>(0));
+        let version = |connection: &Connection| {
+            connection.query_row("PRAGMA user_version", (), |row| row.get::<_, i64>(0))
+        };
         if version(&connection).map_err(fault)? == 0 {
             let schema = concat!("BEGIN IMMEDIATE;\n", include_str!("schema.sql"), "COMMIT;");
             connection.execute_batch(schema).map_err(fault)?;
         }
         let found = version(&connection).map_err(fault)?;
         if found != SCHEMA_VERSION {
-            return Err(StoreError::Version { file: file.to_owned(), found });
+            return Err(StoreError::Version {
+                file: file.to_owned(),
+                found,
+            });
         }
         let totals = Reader::open(file)?.fill(&live)?;
-        let targets = live.read().paths.iter().map(|live| (live.path.id.clone(), live.path.target)).collect();
-        Ok(Self { connection, windowing, live, own, targets, totals })
+        let targets = live
+            .read()
+            .paths
+            .iter()
+            .map(|live| (live.path.id.clone(), live.path.target))
+            .collect();
+        Ok(Self {
+            connection,
+            windowing,
+            live,
+            own,
+            targets,
+            totals,
+        })
     }
 
     pub(super) fn run(mut self, mut orders: mpsc::Receiver<Order>) {
@@ -84,12 +118,18 @@ impl Writer {
             let works: Vec<&Work> = waiting.iter().map(|order| &order.work).collect();
             let answers = self.commit(&works);
             for (k, order) in waiting.drain(..).enumerate() {
-                let answer = answers.as_ref().map(|answers| answers[k]).map_err(|refused| *refused);
+                let answer = answers
+                    .as_ref()
+                    .map(|answers| answers[k])
+                    .map_err(|refused| *refused);
                 // Who does not wait any longer will ask again; the commit stands.
                 let _ = order.reply.send(answer);
             }
         }
-        if let Err(error) = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+        if let Err(error) = self
+            .connection
+            .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
+        {
             error!(%error, "cannot checkpoint the store");
         }
     }
@@ -99,7 +139,11 @@ impl Writer {
         let mut changed = BTreeMap::new();
         match self.transact(works, &mut changed) {
             Ok(done) => {
-                self.totals.extend(changed.iter().map(|(path, totals)| (path.clone(), totals.clone())));
+                self.totals.extend(
+                    changed
+                        .iter()
+                        .map(|(path, totals)| (path.clone(), totals.clone())),
+                );
                 Ok(self.show(works, done, changed))
             }
             Err(error) => {
@@ -113,19 +157,32 @@ impl Writer {
         }
     }
 
-    fn transact(&mut self, works: &[&Work], changed: &mut BTreeMap<String, Totals>) -> rusqlite::Result<Vec<Done>> {
+    fn transact(
+        &mut self,
+        works: &[&Work],
+        changed: &mut BTreeMap<String, Totals>,
+    ) -> rusqlite::Result<Vec<Done>> {
         let (windowing, targets, totals) = (&self.windowing, &self.targets, &self.totals);
         let transaction = self.connection.transaction()?;
-        let mut counting = Counting { targets, totals, changed };
+        let mut counting = Counting {
+            targets,
+            totals,
+            changed,
+        };
         let done = works
             .iter()
             .map(|work| match work {
                 Work::Call { probe, caller } => call(&transaction, probe, caller).map(Done::answer),
                 Work::Arrival(arrival) => {
                     let taken = take(&transaction, arrival, windowing, &mut counting)?;
-                    Ok(Done { answer: taken.stored_to, taken })
+                    Ok(Done {
+                        answer: taken.stored_to,
+                        taken,
+                    })
                 }
-                Work::Verdicts { judgements, seen } => judged(&transaction, judgements, *seen).map(|()| Done::answer(0)),
+                Work::Verdicts { judgements, seen } => {
+                    judged(&transaction, judgements, *seen).map(|()| Done::answer(0))
+                }
                 Work::Retain { before } => retain(&transaction, *before).map(Done::answer),
             })
             .collect::<rusqlite::Result<Vec<Done>>>()?;
@@ -135,7 +192,11 @@ impl Writer {
                  ON CONFLICT (path, name) DO UPDATE SET value = excluded.value",
             )?;
             for (name, value) in totals.rows() {
-                write.execute(params![path, name, i64::try_from(value).unwrap_or(i64::MAX)])?;
+                write.execute(params![
+                    path,
+                    name,
+                    i64::try_from(value).unwrap_or(i64::MAX)
+                ])?;
             }
         }
         transaction.commit()?;
@@ -143,7 +204,12 @@ impl Writer {
     }
 
     /// Shows what was committed, and answers.
-    fn show(&self, works: &[&Work], done: Vec<Done>, changed: BTreeMap<String, Totals>) -> Vec<u64> {
+    fn show(
+        &self,
+        works: &[&Work],
+        done: Vec<Done>,
+        changed: BTreeMap<String, Totals>,
+    ) -> Vec<u64> {
         let mut table = self.live.write();
         if table.store_failure.take().is_some() {
             info!("the store takes reports again");
@@ -165,12 +231,26 @@ impl Writer {
                 }
                 Work::Arrival(arrival) => {
                     let taken = done.taken;
-                    self.own.reports.with_label_values(&["stored"]).inc_by(taken.fresh.len() as u64);
-                    self.own.reports.with_label_values(&["duplicate"]).inc_by(taken.duplicate);
-                    self.own.reports.with_label_values(&["rejected"]).inc_by(taken.rejected);
+                    self.own
+                        .reports
+                        .with_label_values(&["stored"])
+                        .inc_by(taken.fresh.len() as u64);
+                    self.own
+                        .reports
+                        .with_label_values(&["duplicate"])
+                        .inc_by(taken.duplicate);
+                    self.own
+                        .reports
+                        .with_label_values(&["rejected"])
+                        .inc_by(taken.rejected);
                     self.own.gaps.inc_by(u64::from(taken.missing > 0));
                     self.own.missing.inc_by(taken.missing);
-                    let fresh = || taken.fresh.iter().filter_map(|&index| Some(&arrival.reports[index].as_ref()?.report));
+                    let fresh = || {
+                        taken
+                            .fresh
+                            .iter()
+                            .filter_map(|&index| Some(&arrival.reports[index].as_ref()?.report))
+                    };
                     for report in fresh() {
                         if let Some(live) = table.path_mut(&report.path) {
                             live.reported_at = Some(arrival.received_at);
@@ -189,9 +269,13 @@ impl Writer {
                 }
                 Work::Verdicts { judgements, .. } => {
                     for judgement in judgements {
-                        self.own.verdicts.with_label_values(&[judgement.verdict.state.code()]).inc();
+                        self.own
+                            .verdicts
+                            .with_label_values(&[judgement.verdict.state.code()])
+                            .inc();
                         if let Some(live) = table.path_mut(&judgement.path) {
-                            let newer = |latest: &Judgement| latest.window_start <= judgement.window_start;
+                            let newer =
+                                |latest: &Judgement| latest.window_start <= judgement.window_start;
                             if live.latest.as_ref().is_none_or(newer) {
                                 live.latest = Some(judgement.clone());
                             }
@@ -216,8 +300,11 @@ fn call(transaction: &Transaction<'_>, probe: &str, caller: &Caller) -> rusqlite
 }
 
 fn stored_to(transaction: &Transaction<'_>, probe: &str, epoch: u64) -> rusqlite::Result<u64> {
-    let mut read = transaction.prepare_cached("SELECT stored FROM ack WHERE probe = ?1 AND epoch = ?2")?;
-    let stored: Option<i64> = read.query_row(params![probe, epoch_column(epoch)], |row| row.get(0)).optional()?;
+    let mut read =
+        transaction.prepare_cached("SELECT stored FROM ack WHERE probe = ?1 AND epoch = ?2")?;
+    let stored: Option<i64> = read
+        .query_row(params![probe, epoch_column(epoch)], |row| row.get(0))
+        .optional()?;
     Ok(stored.map_or(0, |stored| u64::try_from(stored).unwrap_or(0)))
 }
 
@@ -230,9 +317,14 @@ struct Counting<'a> {
 
 impl Counting<'_> {
     fn add(&mut self, report: &owl_measure::report::Report) {
-        let Some(&target) = self.targets.get(&report.path) else { return };
+        let Some(&target) = self.targets.get(&report.path) else {
+            return;
+        };
         let so_far = || self.totals.get(&report.path).cloned().unwrap_or_default();
-        self.changed.entry(report.path.clone()).or_insert_with(so_far).add(report, target);
+        self.changed
+            .entry(report.path.clone())
+            .or_insert_with(so_far)
+            .add(report, target);
     }
 }
 
@@ -244,7 +336,10 @@ fn take(
 ) -> rusqlite::Result<Taken> {
     let (probe, epoch) = (&arrival.probe, epoch_column(arrival.epoch));
     let before = stored_to(transaction, probe, arrival.epoch)?;
-    let mut taken = Taken { stored_to: before, ..Taken::default() };
+    let mut taken = Taken {
+        stored_to: before,
+        ..Taken::default()
+    };
     let mut insert = transaction.prepare_cached(
         "INSERT OR IGNORE INTO report (path, start_ns, length_ns, probe, epoch, sequence, body)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -259,24 +354,44 @@ fn take(
         let again = sequence <= before;
         taken.stored_to = taken.stored_to.max(sequence);
         let Some(Admitted { report, body }) = place else {
-            *(if again { &mut taken.duplicate } else { &mut taken.rejected }) += 1;
+            *(if again {
+                &mut taken.duplicate
+            } else {
+                &mut taken.rejected
+            }) += 1;
             continue;
         };
         let (start, length) = (report.summary.start, report.summary.length);
         let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
-        if insert.execute(params![report.path, start.0, length.0, probe, epoch, sequence, body])? == 0 {
+        if insert.execute(params![
+            report.path,
+            start.0,
+            length.0,
+            probe,
+            epoch,
+            sequence,
+            body
+        ])? == 0
+        {
             taken.duplicate += 1;
             continue;
         }
         taken.fresh.push(index);
         counting.add(report);
-        windows.extend(windowing.lengths.iter().map(|&length| (length.0, start.period_start(length, windowing.aligned_to).0)));
+        windows.extend(
+            windowing
+                .lengths
+                .iter()
+                .map(|&length| (length.0, start.period_start(length, windowing.aligned_to).0)),
+        );
     }
     for (length, start) in windows {
         mark.execute(params![length, start])?;
     }
     // The spool dropped what lies between: that is counted, and the numbers go on from there.
-    taken.missing = arrival.first_sequence.saturating_sub(before.saturating_add(1));
+    taken.missing = arrival
+        .first_sequence
+        .saturating_sub(before.saturating_add(1));
     if taken.stored_to > before {
         transaction
             .prepare_cached(
@@ -293,7 +408,11 @@ fn take(
     Ok(taken)
 }
 
-fn judged(transaction: &Transaction<'_>, judgements: &[Judgement], seen: Option<Dirty>) -> rusqlite::Result<()> {
+fn judged(
+    transaction: &Transaction<'_>,
+    judgements: &[Judgement],
+    seen: Option<Dirty>,
+) -> rusqlite::Result<()> {
     let mut write = transaction.prepare_cached(
         "INSERT INTO verdict (path, profile, window_start_ns, window_ns, state, judged_at_ns, body)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -301,10 +420,23 @@ fn judged(transaction: &Transaction<'_>, judgements: &[Judgement], seen: Option<
              state = excluded.state, judged_at_ns = excluded.judged_at_ns, body = excluded.body",
     )?;
     for judgement in judgements {
-        let body = serde_json::to_string(judgement).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-        let (start, length, at) = (judgement.window_start.0, judgement.window.0, judgement.judged_at.0);
+        let body = serde_json::to_string(judgement)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        let (start, length, at) = (
+            judgement.window_start.0,
+            judgement.window.0,
+            judgement.judged_at.0,
+        );
         let state: State = judgement.verdict.state;
-        write.execute(params![judgement.path, judgement.profile, start, length, state.code(), at, body])?;
+        write.execute(params![
+            judgement.path,
+            judgement.profile,
+            start,
+            length,
+            state.code(),
+            at,
+            body
+        ])?;
     }
     if let Some(seen) = seen {
         transaction.execute(
@@ -317,11 +449,20 @@ fn judged(transaction: &Transaction<'_>, judgements: &[Judgement], seen: Option<
 
 fn retain(transaction: &Transaction<'_>, before: Timestamp) -> rusqlite::Result<u64> {
     let mut removed = 0;
-    for (table, column) in [("report", "start_ns"), ("verdict", "window_start_ns"), ("batch", "received_at_ns")] {
-        let sql = format!("DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE {column} < ?1 LIMIT ?2)");
+    for (table, column) in [
+        ("report", "start_ns"),
+        ("verdict", "window_start_ns"),
+        ("batch", "received_at_ns"),
+    ] {
+        let sql = format!(
+            "DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE {column} < ?1 LIMIT ?2)"
+        );
         removed += transaction.execute(&sql, params![before.0, ROWS_A_RETENTION])?;
     }
-    removed += transaction.execute("DELETE FROM dirty WHERE window_start_ns < ?1", params![before.0])?;
+    removed += transaction.execute(
+        "DELETE FROM dirty WHERE window_start_ns < ?1",
+        params![before.0],
+    )?;
     // The epoch that a probe last called with may go on after any silence.
     removed += transaction.execute(
         "DELETE FROM ack WHERE received_at_ns < ?1
@@ -331,4 +472,3 @@ fn retain(transaction: &Transaction<'_>, before: Timestamp) -> rusqlite::Result<
     )?;
     Ok(removed as u64)
 }
-

@@ -12,7 +12,9 @@ use owl_measure::summary::{PeerClockSummary, StampCounts, Summary};
 use owl_measure::time::Nanos;
 use owl_measure::variation::pdv;
 use owl_measure::verdict::window::Claims;
-use owl_measure::verdict::{Claim, Evidence, Profile, Quantile, SessionWindow, State, Verdict, judge};
+use owl_measure::verdict::{
+    Claim, Evidence, Profile, Quantile, SessionWindow, State, Verdict, judge,
+};
 
 /// The quantiles that are shown.
 pub(super) const SHOWN: [Quantile; 3] = [Quantile::P50, Quantile::P95, Quantile::P99];
@@ -83,7 +85,9 @@ impl Counts {
         add_stamps(&mut self.transmit_stamps, summary.transmit_stamps);
         add_stamps(&mut self.receive_stamps, summary.receive_stamps);
         self.ttl = match (self.ttl, summary.ttl) {
-            (Some((low, high)), Some((low_too, high_too))) => Some((low.min(low_too), high.max(high_too))),
+            (Some((low, high)), Some((low_too, high_too))) => {
+                Some((low.min(low_too), high.max(high_too)))
+            }
             (known, new) => known.or(new),
         };
         self.peer_clock.claims += summary.peer_clock.claims;
@@ -124,18 +128,35 @@ impl Findings {
             counts.add(&report.summary);
             own_clock = Some(own_clock.map_or(report.clock, |clock| clock.worse(report.clock)));
         }
-        let claims = if window.contradicts_clocks(floors) { Claims::Withdrawn } else { Claims::Stand };
+        let claims = if window.contradicts_clocks(floors) {
+            Claims::Withdrawn
+        } else {
+            Claims::Stand
+        };
         let wanted = i64::try_from(counts.sent.saturating_add(counts.skipped)).unwrap_or(i64::MAX);
         let length = reports.first()?.packet_interval.times(wanted);
         let evidence = |direction| window.evidence(direction, length, floors, claims);
         let ways = DIRECTIONS.map(|direction| way(reports, direction, &evidence(direction)));
-        let round_trip = Spread::of(window.round_trip(), population(&evidence(Direction::Forward)));
-        Some(Self { counts, ways, round_trip, own_clock: own_clock?, floors, claims, window, length })
+        let round_trip = Spread::of(
+            window.round_trip(),
+            population(&evidence(Direction::Forward)),
+        );
+        Some(Self {
+            counts,
+            ways,
+            round_trip,
+            own_clock: own_clock?,
+            floors,
+            claims,
+            window,
+            length,
+        })
     }
 
     /// The evidence on one direction.
     pub(super) fn evidence(&self, direction: Direction) -> Evidence<'_> {
-        self.window.evidence(direction, self.length, self.floors, self.claims)
+        self.window
+            .evidence(direction, self.length, self.floors, self.claims)
     }
 
     /// The verdicts, forward and backward.
@@ -185,11 +206,17 @@ pub(super) fn together(verdicts: &[Verdict; 2]) -> State {
 }
 
 fn population(evidence: &Evidence<'_>) -> u64 {
-    evidence.sent.max(evidence.raw.count().saturating_add(evidence.lost))
+    evidence
+        .sent
+        .max(evidence.raw.count().saturating_add(evidence.lost))
 }
 
 fn way(reports: &[Report], direction: Direction, evidence: &Evidence<'_>) -> Way {
-    let summaries = || reports.iter().map(|report| report.summary.direction(direction));
+    let summaries = || {
+        reports
+            .iter()
+            .map(|report| report.summary.direction(direction))
+    };
     let ipdv = Distribution::of(summaries().map(|summary| &summary.ipdv));
     let one_way = |quantile| {
         let proved = evidence.proved(quantile);
@@ -232,7 +259,10 @@ pub(super) mod tests {
 
     impl Path {
         pub(in crate::command::delay) fn findings(&self) -> Findings {
-            let kernel = |at| Stamp { at, source: StampSource::Kernel };
+            let kernel = |at| Stamp {
+                at,
+                source: StampSource::Kernel,
+            };
             let mut recorder = Recorder::new(Nanos::from_secs(10), Timestamp(0), vec![]);
             for sequence in 0..100 {
                 let origin = Timestamp(0) + Nanos::from_millis(i64::from(sequence) * 100);
@@ -246,7 +276,9 @@ pub(super) mod tests {
                     reflector_sent_at: there,
                     received_at: kernel(origin + US(self.forward + self.backward)),
                     ttl: 250,
-                    peer_clock: self.bound.map_or(PeerClock::NoClaim, |us| PeerClock::Within(US(us))),
+                    peer_clock: self
+                        .bound
+                        .map_or(PeerClock::NoClaim, |us| PeerClock::Within(US(us))),
                 };
                 recorder.received(&sample, Reordered::default());
             }
@@ -266,12 +298,24 @@ pub(super) mod tests {
                     kernel: KernelClock::default(),
                 },
             };
-            Findings::of(&[report], Floors { forward: US(self.floor), backward: US(self.floor) }).unwrap()
+            Findings::of(
+                &[report],
+                Floors {
+                    forward: US(self.floor),
+                    backward: US(self.floor),
+                },
+            )
+            .unwrap()
         }
     }
 
-    pub(in crate::command::delay) const HONEST: Path =
-        Path { forward: 600, backward: 900, theta: 0, bound: None, floor: 100 };
+    pub(in crate::command::delay) const HONEST: Path = Path {
+        forward: 600,
+        backward: 900,
+        theta: 0,
+        bound: None,
+        floor: 100,
+    };
 
     #[test]
     fn without_claims_light_and_the_round_trip_bound_each_way() {
@@ -279,19 +323,43 @@ pub(super) mod tests {
         assert_eq!((found.counts.sent, found.counts.received), (100, 100));
         for way in &found.ways {
             assert_eq!(way.one_way[0].lo, US(100));
-            assert!(way.one_way[0].hi >= US(1_400) && way.one_way[0].hi <= US(1_415), "{way:?}");
+            assert!(
+                way.one_way[0].hi >= US(1_400) && way.one_way[0].hi <= US(1_415),
+                "{way:?}"
+            );
         }
-        assert_eq!(together(&found.judged(Nanos::from_millis(2), Quantile::P95)), State::Met);
-        assert_eq!(together(&found.judged(US(50), Quantile::P95)), State::Missed);
-        assert_eq!(together(&found.judged(US(800), Quantile::P95)), State::Undecided);
+        assert_eq!(
+            together(&found.judged(Nanos::from_millis(2), Quantile::P95)),
+            State::Met
+        );
+        assert_eq!(
+            together(&found.judged(US(50), Quantile::P95)),
+            State::Missed
+        );
+        assert_eq!(
+            together(&found.judged(US(800), Quantile::P95)),
+            State::Undecided
+        );
     }
 
     #[test]
     fn claims_of_both_clocks_narrow_and_a_contradiction_withdraws_them() {
-        let claimed = Path { bound: Some(10), ..HONEST }.findings();
+        let claimed = Path {
+            bound: Some(10),
+            ..HONEST
+        }
+        .findings();
         let forward = claimed.ways[0].one_way[0];
-        assert!(forward.lo <= US(600) && US(600) <= forward.hi && forward.hi - forward.lo <= US(90), "{forward:?}");
-        let lying = Path { bound: Some(10), theta: 3_000, ..HONEST }.findings();
+        assert!(
+            forward.lo <= US(600) && US(600) <= forward.hi && forward.hi - forward.lo <= US(90),
+            "{forward:?}"
+        );
+        let lying = Path {
+            bound: Some(10),
+            theta: 3_000,
+            ..HONEST
+        }
+        .findings();
         assert_eq!(lying.claims, Claims::Withdrawn);
         assert_eq!(lying.ways[0].one_way[0].lo, US(100));
     }
@@ -306,6 +374,9 @@ pub(super) mod tests {
 
     #[test]
     fn the_95th_percentile_wants_72_packets() {
-        assert_eq!([Quantile::P50, Quantile::P95, Quantile::P99].map(min_samples), [6, 72, 368]);
+        assert_eq!(
+            [Quantile::P50, Quantile::P95, Quantile::P99].map(min_samples),
+            [6, 72, 368]
+        );
     }
 }

@@ -1,12 +1,12 @@
 //! What limits the certainty of a one-way delay: one sentence, the weightiest reason.
 
+use owl_measure::sample::Direction;
 use owl_measure::time::Nanos;
-use owl_measure::verdict::window::Claims;
 use owl_measure::verdict::Claim;
+use owl_measure::verdict::window::Claims;
 use owl_measure::words::Lang;
 
 use super::findings::Findings;
-use owl_measure::sample::Direction;
 
 /// The weightiest reason why a one-way delay is not known better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,8 +116,28 @@ mod tests {
     fn the_weightiest_reason_is_named() {
         let limit = |path: Path| Limit::of(&path.findings());
         assert_eq!(limit(HONEST), Limit::BothSilent);
-        assert_eq!(limit(Path { bound: Some(10), ..HONEST }).code(), "clock-bounds");
-        assert_eq!(limit(Path { bound: Some(10), theta: 3_000, ..HONEST }), Limit::Contradiction);
-        assert_eq!(limit(Path { floor: 2_000, ..HONEST }), Limit::Distance);
+        assert_eq!(
+            limit(Path {
+                bound: Some(10),
+                ..HONEST
+            })
+            .code(),
+            "clock-bounds"
+        );
+        assert_eq!(
+            limit(Path {
+                bound: Some(10),
+                theta: 3_000,
+                ..HONEST
+            }),
+            Limit::Contradiction
+        );
+        assert_eq!(
+            limit(Path {
+                floor: 2_000,
+                ..HONEST
+            }),
+            Limit::Distance
+        );
     }
 }

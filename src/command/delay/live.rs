@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use owl_measure::delay::Floors;
+use owl_measure::distribution::Bounds;
 use owl_measure::sample::Sample;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::words::Lang;
@@ -41,7 +42,12 @@ pub(super) struct Second {
 }
 
 impl Live {
-    pub(super) fn new(own_clock: OwnClock, interval: Nanos, timeout: Nanos, floors: Floors) -> Self {
+    pub(super) fn new(
+        own_clock: OwnClock,
+        interval: Nanos,
+        timeout: Nanos,
+        floors: Floors,
+    ) -> Self {
         Self {
             own_clock,
             interval,
@@ -76,7 +82,8 @@ impl Live {
         if let Some(last) = samples.last() {
             self.next = self.next.max(last.sequence.saturating_add(1));
         }
-        let reports = summary.map(|summary| [report(summary, self.own_clock.state(), self.interval)]);
+        let reports =
+            summary.map(|summary| [report(summary, self.own_clock.state(), self.interval)]);
         let (answered, settled) = self.settled;
         Second {
             elapsed_s,
@@ -93,12 +100,18 @@ impl Second {
     pub(super) fn text(&self, lang: Lang) -> String {
         let Some(found) = &self.found else {
             return lang.pick(
-                format!("{} s: no reply in the last second; {} received so far", self.elapsed_s, self.received),
-                format!("{} 秒：最近一秒无应答；累计收到 {}", self.elapsed_s, self.received),
+                format!(
+                    "{} s: no reply in the last second; {} received so far",
+                    self.elapsed_s, self.received
+                ),
+                format!(
+                    "{} 秒：最近一秒无应答；累计收到 {}",
+                    self.elapsed_s, self.received
+                ),
             );
         };
         let p50 = |quantiles: &[Option<_>; 3]| -> Nanos {
-            quantiles[0].map_or(Nanos::MAX, |bounds: owl_measure::distribution::Bounds| bounds.at_most)
+            quantiles[0].map_or(Nanos::MAX, |bounds: Bounds| bounds.at_most)
         };
         let [forward, backward] = found.ways.each_ref().map(|way| p50(&way.raw.quantiles));
         let round_trip = p50(&found.round_trip.quantiles);
@@ -119,7 +132,7 @@ impl Second {
 
     /// The same for a program.
     pub(super) fn json(&self) -> Value {
-        let p50 = |quantiles: [Option<owl_measure::distribution::Bounds>; 3]| quantiles[0].map(|bounds| bounds.at_most);
+        let p50 = |quantiles: [Option<Bounds>; 3]| quantiles[0].map(|bounds| bounds.at_most);
         let found = self.found.as_ref();
         let raw = |k: usize| found.and_then(|found| p50(found.ways[k].raw.quantiles));
         json!({

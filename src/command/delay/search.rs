@@ -22,19 +22,37 @@ const LOOK: Duration = Duration::from_micros(500);
 /// The first candidate that answers a test packet; `None` when none does within a second.
 ///
 /// # Errors
-/// When not one packet could be sent.
+/// When the system gives no socket, or takes not one packet.
 pub(super) fn first_to_answer(candidates: &[SocketAddr]) -> io::Result<Option<SocketAddr>> {
-    let sockets = [
-        socket(candidates, SocketAddr::is_ipv4, (Ipv4Addr::UNSPECIFIED, 0).into())?,
-        socket(candidates, SocketAddr::is_ipv6, (Ipv6Addr::UNSPECIFIED, 0).into())?,
+    let any: [SocketAddr; 2] = [
+        (Ipv4Addr::UNSPECIFIED, 0).into(),
+        (Ipv6Addr::UNSPECIFIED, 0).into(),
     ];
+    let mut refused = None;
+    let sockets = any.map(|any| {
+        let wanted = candidates
+            .iter()
+            .any(|candidate| candidate.is_ipv6() == any.is_ipv6());
+        let opened = wanted.then(|| open(any)).transpose();
+        // A host without one family still has the other.
+        opened.unwrap_or_else(|error| {
+            refused = Some(error);
+            None
+        })
+    });
+    if let (Some(error), [None, None]) = (refused, &sockets) {
+        return Err(error);
+    }
     let began = Instant::now();
     let mut asked = Vec::new();
     while began.elapsed() < PATIENCE {
         if began.elapsed() >= AGAIN * asked.len() as u32 {
             asked.push(ask(candidates, &sockets, asked.len() as u32)?);
         }
-        let answered = sockets.iter().flatten().find_map(|socket| answer(socket, candidates, &asked));
+        let answered = sockets
+            .iter()
+            .flatten()
+            .find_map(|socket| answer(socket, candidates, &asked));
         if answered.is_some() {
             return Ok(answered);
         }
@@ -43,27 +61,32 @@ pub(super) fn first_to_answer(candidates: &[SocketAddr]) -> io::Result<Option<So
     Ok(None)
 }
 
-fn socket(
-    candidates: &[SocketAddr],
-    family: fn(&SocketAddr) -> bool,
-    any: SocketAddr,
-) -> io::Result<Option<UdpSocket>> {
-    if !candidates.iter().any(family) {
-        return Ok(None);
-    }
+fn open(any: SocketAddr) -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind(any)?;
     socket.set_nonblocking(true)?;
-    Ok(Some(socket))
+    Ok(socket)
 }
 
 /// Sends one test packet to each candidate; T1 of them all.
-fn ask(candidates: &[SocketAddr], sockets: &[Option<UdpSocket>; 2], sequence: u32) -> io::Result<NtpTimestamp> {
+fn ask(
+    candidates: &[SocketAddr],
+    sockets: &[Option<UdpSocket>; 2],
+    sequence: u32,
+) -> io::Result<NtpTimestamp> {
     let sent_at = NtpTimestamp::from_timestamp(Clock::honest().now());
-    let packet = SenderPacket { sequence, sent_at, error_estimate: ErrorEstimate::NO_CLAIM, ssid: 0 }.encode();
+    let packet = SenderPacket {
+        sequence,
+        sent_at,
+        error_estimate: ErrorEstimate::NO_CLAIM,
+        ssid: 0,
+    }
+    .encode();
     let mut refused = None;
     let mut taken = false;
     for candidate in candidates {
-        let Some(socket) = &sockets[usize::from(candidate.is_ipv6())] else { continue };
+        let Some(socket) = &sockets[usize::from(candidate.is_ipv6())] else {
+            continue;
+        };
         match socket.send_to(&packet, candidate) {
             Ok(_) => taken = true,
             Err(error) => refused = Some(error),
@@ -75,7 +98,11 @@ fn ask(candidates: &[SocketAddr], sockets: &[Option<UdpSocket>; 2], sequence: u3
     }
 }
 
-fn answer(socket: &UdpSocket, candidates: &[SocketAddr], asked: &[NtpTimestamp]) -> Option<SocketAddr> {
+fn answer(
+    socket: &UdpSocket,
+    candidates: &[SocketAddr],
+    asked: &[NtpTimestamp],
+) -> Option<SocketAddr> {
     let mut buffer = [0; 128];
     // An ICMP message of an earlier packet is reported once and is no answer; a full queue is emptied in later rounds.
     let (octets, source) = socket.recv_from(&mut buffer).ok()?;

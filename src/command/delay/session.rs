@@ -43,6 +43,8 @@ pub(super) struct Ended {
     pub(super) strangers: u64,
     /// Samples that were not shown one by one.
     pub(super) unshown: u64,
+    /// It was stopped: of the last seconds only what came back is known.
+    pub(super) stopped: bool,
 }
 
 /// Starts a session; it ends by itself, or when `stop` is set.
@@ -56,26 +58,35 @@ pub(super) fn start(
     stop: Arc<AtomicBool>,
 ) -> io::Result<Running> {
     let (sender, samples) = sync_channel(SAMPLES_MAX);
-    let thread = thread::Builder::new().name("sender".to_owned()).spawn(move || {
-        let mut recording = Recording {
-            samples: sender,
-            unshown: 0,
-            reports: Vec::new(),
-            open: Vec::new(),
-            own_clock,
-            clock: own_clock.state(),
-            interval,
-        };
-        let mut sessions = [session];
-        run(&mut sessions, Clock::honest(), &stop, || own_clock.claim(), &mut recording)?;
-        recording.close();
-        Ok(Ended {
-            reports: recording.reports,
-            unsent: sessions[0].unsent(),
-            strangers: sessions[0].strangers(),
-            unshown: recording.unshown,
-        })
-    })?;
+    let thread = thread::Builder::new()
+        .name("sender".to_owned())
+        .spawn(move || {
+            let mut recording = Recording {
+                samples: sender,
+                unshown: 0,
+                reports: Vec::new(),
+                open: Vec::new(),
+                own_clock,
+                clock: own_clock.state(),
+                interval,
+            };
+            let mut sessions = [session];
+            run(
+                &mut sessions,
+                Clock::honest(),
+                &stop,
+                || own_clock.claim(),
+                &mut recording,
+            )?;
+            let stopped = recording.close();
+            Ok(Ended {
+                reports: recording.reports,
+                unsent: sessions[0].unsent(),
+                strangers: sessions[0].strangers(),
+                unshown: recording.unshown,
+                stopped,
+            })
+        })?;
     Ok(Running { samples, thread })
 }
 
@@ -86,13 +97,21 @@ impl Running {
     /// When the kernel refused to wait for packets.
     pub(super) fn join(self) -> io::Result<Ended> {
         drop(self.samples);
-        self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        self.thread
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }
 
 /// One report of the session; who measured and by what plan is no question here.
 pub(super) fn report(summary: Summary, clock: ClockState, packet_interval: Nanos) -> Report {
-    Report { path: String::new(), generation: String::new(), packet_interval, summary, clock }
+    Report {
+        path: String::new(),
+        generation: String::new(),
+        packet_interval,
+        summary,
+        clock,
+    }
 }
 
 /// The summary of packets that came back, when no interval of them is complete; `None` without any.
@@ -133,14 +152,17 @@ impl Recording {
         std::mem::replace(&mut self.clock, now).worse(now)
     }
 
-    /// Reports what is left when the session was stopped: reordering and duplicates of the last seconds are not in it.
-    fn close(&mut self) {
+    /// Reports what is left when the session was stopped, and whether anything was: lateness, reordering and duplicates
+    /// of the last seconds are not in it.
+    fn close(&mut self) -> bool {
         let reported: u64 = self.reports.iter().map(|report| report.summary.sent).sum();
         let first = u32::try_from(reported).unwrap_or(u32::MAX);
-        if let Some(summary) = gathered(&mut self.open, first) {
-            let clock = self.worst_clock();
-            self.reports.push(report(summary, clock, self.interval));
-        }
+        let Some(summary) = gathered(&mut self.open, first) else {
+            return false;
+        };
+        let clock = self.worst_clock();
+        self.reports.push(report(summary, clock, self.interval));
+        true
     }
 }
 
@@ -173,10 +195,16 @@ mod tests {
                 Sample {
                     sequence,
                     origin: at,
-                    sent_at: Stamp { at, source: StampSource::Kernel },
+                    sent_at: Stamp {
+                        at,
+                        source: StampSource::Kernel,
+                    },
                     reflector_received_at: at,
                     reflector_sent_at: at,
-                    received_at: Stamp { at: at + Nanos(10), source: StampSource::Kernel },
+                    received_at: Stamp {
+                        at: at + Nanos(10),
+                        source: StampSource::Kernel,
+                    },
                     ttl: 255,
                     peer_clock: PeerClock::NoClaim,
                 }

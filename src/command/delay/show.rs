@@ -7,11 +7,11 @@ use owl_measure::distribution::Bounds;
 use owl_measure::sample::{PeerClock, Sample, StampSource};
 use owl_measure::summary::StampCounts;
 use owl_measure::time::Nanos;
-use owl_measure::verdict::{Quantile, Verdict};
+use owl_measure::verdict::{Quantile, Reason, Verdict};
 use owl_measure::words::Lang;
 use serde_json::{Value, json};
 
-use super::findings::{Findings, SHOWN, Spread, Way};
+use super::findings::{Findings, SHOWN, Spread, Way, min_samples};
 use super::limit::Limit;
 use super::session::Ended;
 use crate::command::own_clock;
@@ -43,7 +43,11 @@ fn basis(basis: Basis, lang: Lang) -> &'static str {
 
 /// [`Nanos::MAX`] stands for a packet that did not come back.
 fn span(span: Nanos, lang: Lang) -> String {
-    if span == Nanos::MAX { lang.pick("lost", "丢失").to_owned() } else { span.to_string() }
+    if span == Nanos::MAX {
+        lang.pick("lost", "丢失").to_owned()
+    } else {
+        span.to_string()
+    }
 }
 
 fn at_most(bounds: Option<Bounds>, lang: Lang) -> String {
@@ -57,7 +61,12 @@ fn or_dash(span: Option<Nanos>) -> String {
 impl Result<'_> {
     /// The whole of it for a person.
     pub(super) fn text(&self, lang: Lang) -> String {
-        let lines = [self.packets(lang), self.sender(lang), self.clocks(lang), self.limit(lang)];
+        let lines = [
+            self.packets(lang),
+            self.sender(lang),
+            self.clocks(lang),
+            self.limit(lang),
+        ];
         let mut text = format!("{}\n{}", self.table(lang), lines.join("\n"));
         for line in self.verdicts(lang) {
             text.push('\n');
@@ -90,7 +99,8 @@ impl Result<'_> {
             let name = lang.pick(name.0, name.1);
             let raw = lang.pick("clock difference included", "含时钟差");
             let [min, p50, p95, p99, max] = spread(&way.raw);
-            let variation = [way.pdv_p95, way.ipdv_p95].map(|bounds| or_dash(bounds.map(|bounds| bounds.at_most)));
+            let variation = [way.pdv_p95, way.ipdv_p95]
+                .map(|bounds| or_dash(bounds.map(|bounds| bounds.at_most)));
             let [pdv, ipdv] = variation;
             let counts = [way.lost, way.duplicated, way.reordered].map(|count| count.to_string());
             let [lost, duplicated, reordered] = counts;
@@ -108,15 +118,21 @@ impl Result<'_> {
                 reordered,
             ]);
             let rests_on = basis(way.one_way[1].basis, lang);
-            let ends: [(&str, fn(&OneWayDelay) -> Nanos); 2] =
-                [(lang.pick("one-way at least", "单向不小于"), |delay| delay.lo), (lang.pick("one-way at most", "单向不大于"), |delay| delay.hi)];
-            for (label, end) in ends {
-                let [p50, p95, p99] = way.one_way.each_ref().map(|delay| span(end(delay), lang));
+            let mut end = |label: &str, ends: [Nanos; 3]| {
                 let mut row = <[String; 11]>::default();
                 row[0] = format!("  {label} ({rests_on})");
-                [row[2], row[3], row[4]] = [p50, p95, p99];
+                [row[2], row[3], row[4]] = ends.map(|end| span(end, lang));
                 table.row(row);
-            }
+            };
+            let one_way = way.one_way.each_ref();
+            end(
+                lang.pick("one-way at least", "单向不小于"),
+                one_way.map(|delay| delay.lo),
+            );
+            end(
+                lang.pick("one-way at most", "单向不大于"),
+                one_way.map(|delay| delay.hi),
+            );
         }
         let mut row = <[String; 11]>::default();
         row[0] = lang.pick("round trip", "往返").to_owned();
@@ -130,7 +146,9 @@ impl Result<'_> {
     fn packets(&self, lang: Lang) -> String {
         let counts = &self.found.counts;
         let share = 100.0 * counts.lost as f64 / counts.sent.max(1) as f64;
-        let open = counts.sent.saturating_sub(counts.received + counts.late + counts.lost);
+        let open = counts
+            .sent
+            .saturating_sub(counts.received + counts.late + counts.lost);
         let mut line = lang.pick(
             format!(
                 "packets: {} sent, {} received, {} late, {} lost ({share:.2} %: {} forward, {} backward, {} unknown which way)",
@@ -143,10 +161,22 @@ impl Result<'_> {
         );
         let rest = [
             (open, lang.pick("unanswered when stopped", "停止时尚未应答")),
-            (counts.skipped, lang.pick("send times skipped", "错过的发送时刻")),
-            (self.ended.unsent, lang.pick("refused by the kernel", "内核拒绝发送")),
-            (self.ended.strangers, lang.pick("datagrams of strangers", "无关报文")),
-            (self.ended.unshown, lang.pick("samples not shown", "未显示的样本")),
+            (
+                counts.skipped,
+                lang.pick("send times skipped", "错过的发送时刻"),
+            ),
+            (
+                self.ended.unsent,
+                lang.pick("refused by the kernel", "内核拒绝发送"),
+            ),
+            (
+                self.ended.strangers,
+                lang.pick("datagrams of strangers", "无关报文"),
+            ),
+            (
+                self.ended.unshown,
+                lang.pick("samples not shown", "未显示的样本"),
+            ),
         ];
         for (count, name) in rest.into_iter().filter(|(count, _)| *count > 0) {
             line.push_str(&lang.pick(format!(", {count} {name}"), format!("，{name} {count}")));
@@ -158,7 +188,10 @@ impl Result<'_> {
         let counts = &self.found.counts;
         let stamps = |counts: StampCounts| {
             let all = counts.hardware + counts.kernel + counts.user;
-            lang.pick(format!("kernel {}/{all}", counts.kernel), format!("内核 {}/{all}", counts.kernel))
+            lang.pick(
+                format!("kernel {}/{all}", counts.kernel),
+                format!("内核 {}/{all}", counts.kernel),
+            )
         };
         let hops = match counts.ttl {
             // Some reflectors do not tell it, which reads as zero.
@@ -166,7 +199,7 @@ impl Result<'_> {
             Some((low, high)) if low == high => (255 - low).to_string(),
             Some((low, high)) => format!("{} … {}", 255 - high, 255 - low),
         };
-        lang.pick(
+        let mut line = lang.pick(
             format!(
                 "stamps: T1 {}, T4 {}; forward hops: {hops}; sent late by {} at most",
                 stamps(counts.transmit_stamps),
@@ -179,20 +212,36 @@ impl Result<'_> {
                 stamps(counts.receive_stamps),
                 counts.lateness_max
             ),
-        )
+        );
+        if self.ended.stopped {
+            line.push_str(lang.pick(", not known of the last seconds", "（最后几秒未知）"));
+        }
+        line
     }
 
     fn clocks(&self, lang: Lang) -> String {
         let own = own_clock::sentence(&self.found.own_clock, lang);
         let far = match self.found.counts.peer_clock.bound() {
-            Some(bound) => lang.pick(format!("within {bound} of UTC, it says"), format!("自称与 UTC 相差不超过 {bound}")),
+            Some(bound) => lang.pick(
+                format!("within {bound} of UTC, it says"),
+                format!("自称与 UTC 相差不超过 {bound}"),
+            ),
             None => lang.pick("no claim", "不作声明").to_owned(),
         };
-        let mut line = lang.pick(format!("clocks: here {own}; there {far}"), format!("时钟：本端{own}；远端{far}"));
+        let mut line = lang.pick(
+            format!("clocks: here {own}; there {far}"),
+            format!("时钟：本端{own}；远端{far}"),
+        );
         if let Some(apart) = self.found.clocks_apart() {
             line.push_str(&lang.pick(
-                format!("; they differ by {apart} at least, so one of them is off by {} or more", Nanos(apart.0 / 2)),
-                format!("；两者至少相差 {apart}，因此其中之一至少偏差 {}", Nanos(apart.0 / 2)),
+                format!(
+                    "; they differ by {apart} at least, so one of them is off by {} or more",
+                    Nanos(apart.0 / 2)
+                ),
+                format!(
+                    "；两者至少相差 {apart}，因此其中之一至少偏差 {}",
+                    Nanos(apart.0 / 2)
+                ),
             ));
         }
         line
@@ -200,11 +249,16 @@ impl Result<'_> {
 
     fn limit(&self, lang: Lang) -> String {
         let sentence = Limit::of(self.found).sentence(lang);
-        lang.pick(format!("what limits the certainty: {sentence}"), format!("确定性受限于：{sentence}"))
+        lang.pick(
+            format!("what limits the certainty: {sentence}"),
+            format!("确定性受限于：{sentence}"),
+        )
     }
 
     fn verdicts(&self, lang: Lang) -> Vec<String> {
-        let Some(judged) = &self.judged else { return Vec::new() };
+        let Some(judged) = &self.judged else {
+            return Vec::new();
+        };
         let line = |(verdict, name): (&Verdict, (&str, &str))| {
             let (state, name) = (verdict.state, lang.pick(name.0, name.1));
             let mut line = format!(
@@ -219,10 +273,20 @@ impl Result<'_> {
                 line.push_str(&format!(" [{lo}, {hi}] {}", basis(delay.basis, lang)));
             }
             if let Some(class) = verdict.class {
-                line.push_str(&lang.pick(format!(", class {}", class.code()), format!("，{} 类证据", class.code())));
+                line.push_str(&lang.pick(
+                    format!(", class {}", class.code()),
+                    format!("，{} 类证据", class.code()),
+                ));
             }
             if let Some(reason) = verdict.reason {
                 line.push_str(&format!(": {}", reason.sentence(lang)));
+                if reason == Reason::Samples {
+                    let needed = min_samples(judged.quantile);
+                    line.push_str(&lang.pick(
+                        format!(" ({needed} are needed)"),
+                        format!("（至少需要 {needed} 个）"),
+                    ));
+                }
             }
             line
         };
@@ -249,6 +313,7 @@ impl Result<'_> {
                 "not_shown": self.ended.unshown,
             },
             "lateness_max_ns": counts.lateness_max,
+            "stopped": self.ended.stopped,
             "stamps": { "t1": stamps_json(counts.transmit_stamps), "t4": stamps_json(counts.receive_stamps) },
             "ttl": counts.ttl.map(|(min, max)| json!({ "min": min, "max": max })),
             "forward": way_json(&found.ways[0]),
@@ -272,11 +337,18 @@ impl Result<'_> {
 
 /// A span without end is `null`.
 fn ns(span: Nanos) -> Value {
-    if span == Nanos::MAX { Value::Null } else { json!(span) }
+    if span == Nanos::MAX {
+        Value::Null
+    } else {
+        json!(span)
+    }
 }
 
 fn bounds_json(bounds: Option<Bounds>) -> Value {
-    json!(bounds.map(|bounds| json!({ "at_least_ns": bounds.at_least, "at_most_ns": bounds.at_most })))
+    json!(
+        bounds
+            .map(|bounds| json!({ "at_least_ns": bounds.at_least, "at_most_ns": bounds.at_most }))
+    )
 }
 
 fn spread_json(spread: &Spread) -> Value {
@@ -319,6 +391,15 @@ fn verdict_json(verdict: &Verdict) -> Value {
     value
 }
 
+/// Where a stamp was taken, for a person.
+pub(super) fn stamp_source(source: StampSource, lang: Lang) -> &'static str {
+    match source {
+        StampSource::Hardware => lang.pick("by the interface", "由网卡"),
+        StampSource::Kernel => lang.pick("by the kernel", "由内核"),
+        StampSource::User => lang.pick("by this process", "由本进程"),
+    }
+}
+
 /// One packet that came back, for a program.
 pub(super) fn sample_json(sample: &Sample) -> Value {
     let source = |source| match source {
@@ -352,14 +433,23 @@ mod tests {
 
     fn shown(path: &Path, show: impl Fn(&Result<'_>) -> String) -> String {
         let found = path.findings();
-        let ended = Ended { reports: Vec::new(), unsent: 0, strangers: 0, unshown: 0 };
+        let ended = Ended {
+            reports: Vec::new(),
+            unsent: 0,
+            strangers: 0,
+            unshown: 0,
+            stopped: false,
+        };
         let verdicts = found.judged(Nanos::from_millis(2), Quantile::P95);
         show(&Result {
             reflector: "192.0.2.1:862".parse().unwrap(),
             interval: Nanos::from_millis(100),
             found: &found,
             ended: &ended,
-            judged: Some(Judged { quantile: Quantile::P95, verdicts }),
+            judged: Some(Judged {
+                quantile: Quantile::P95,
+                verdicts,
+            }),
         })
     }
 
@@ -367,13 +457,23 @@ mod tests {
     fn both_languages_say_the_same_in_as_many_lines() {
         let lines = |lang| shown(&HONEST, |result| result.text(lang)).lines().count();
         assert_eq!(lines(Lang::En), lines(Lang::Zh));
-        assert_eq!(lines(Lang::En), 8 + 4 + 2);
+        let (heading_and_rows, gap, sentences, verdicts) = (8, 1, 4, 2);
+        assert_eq!(
+            lines(Lang::En),
+            heading_and_rows + gap + sentences + verdicts
+        );
     }
 
     #[test]
     fn no_line_of_the_table_is_wider_than_a_wide_terminal() {
         for lang in [Lang::En, Lang::Zh] {
-            let table = shown(&Path { theta: -3_000_000, ..HONEST }, |result| result.table(lang));
+            let table = shown(
+                &Path {
+                    theta: -3_000_000,
+                    ..HONEST
+                },
+                |result| result.table(lang),
+            );
             for line in table.lines() {
                 assert!(line.width() <= 150, "{} columns: {line}", line.width());
             }
@@ -382,8 +482,17 @@ mod tests {
 
     #[test]
     fn clocks_that_cannot_agree_are_said_to_be_off() {
-        let text = shown(&Path { theta: -3_000, ..HONEST }, |result| result.text(Lang::En));
-        assert!(text.contains("differ by 2.500 ms at least, so one of them is off by 1.250 ms or more"), "{text}");
+        let text = shown(
+            &Path {
+                theta: -3_000,
+                ..HONEST
+            },
+            |result| result.text(Lang::En),
+        );
+        assert!(
+            text.contains("differ by 2.500 ms at least, so one of them is off by 1.250 ms or more"),
+            "{text}"
+        );
     }
 
     #[test]

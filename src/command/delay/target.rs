@@ -48,11 +48,14 @@ impl Target {
                 addresses.push(address);
             }
         }
-        let high = addresses.iter().filter(|_| self.port.is_none()).map(|&address| {
-            let mut high = address;
-            high.set_port(HIGH_PORT);
-            high
-        });
+        let high = addresses
+            .iter()
+            .filter(|_| self.port.is_none())
+            .map(|&address| {
+                let mut high = address;
+                high.set_port(HIGH_PORT);
+                high
+            });
         Ok(addresses.iter().copied().chain(high).collect())
     }
 }
@@ -83,13 +86,23 @@ impl FromStr for Target {
             Some(None) => return Err(error()),
             // A bare IPv6 address has colons of its own.
             None if text.matches(':').count() > 1 => (text, None),
-            None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+            None => text
+                .split_once(':')
+                .map_or((text, None), |(host, port)| (host, Some(port))),
         };
-        let port = port.map(|port| port.parse().ok().filter(|&port: &u16| port > 0).ok_or_else(error));
+        let port = port.map(|port| {
+            port.parse()
+                .ok()
+                .filter(|&port: &u16| port > 0)
+                .ok_or_else(error)
+        });
         if host.is_empty() {
             return Err(error());
         }
-        Ok(Self { host: host.to_owned(), port: port.transpose()? })
+        Ok(Self {
+            host: host.to_owned(),
+            port: port.transpose()?,
+        })
     }
 }
 
@@ -99,7 +112,14 @@ mod tests {
 
     #[track_caller]
     fn reads(text: &str, host: &str, port: Option<u16>) {
-        assert_eq!(text.parse(), Ok(Target { host: host.to_owned(), port }), "{text}");
+        assert_eq!(
+            text.parse(),
+            Ok(Target {
+                host: host.to_owned(),
+                port
+            }),
+            "{text}"
+        );
     }
 
     #[test]
@@ -109,15 +129,30 @@ mod tests {
         reads("2001:db8::1", "2001:db8::1", None);
         reads("[2001:db8::1]", "2001:db8::1", None);
         reads("[2001:db8::1]:18862", "2001:db8::1", Some(18_862));
-        for bad in ["", ":862", "host:", "host:0", "host:70000", "[::1", "[::1]862", "[]:862"] {
+        for bad in [
+            "",
+            ":862",
+            "host:",
+            "host:0",
+            "host:70000",
+            "[::1",
+            "[::1]862",
+            "[]:862",
+        ] {
             assert!(bad.parse::<Target>().is_err(), "{bad}");
         }
     }
 
     #[test]
     fn without_a_port_both_are_tried_and_862_first() {
-        let candidates = |text: &str, family| text.parse::<Target>().unwrap().candidates(family).unwrap();
-        let ports = |text| candidates(text, Family::Any).iter().map(SocketAddr::port).collect::<Vec<_>>();
+        let candidates =
+            |text: &str, family| text.parse::<Target>().unwrap().candidates(family).unwrap();
+        let ports = |text| {
+            candidates(text, Family::Any)
+                .iter()
+                .map(SocketAddr::port)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(ports("192.0.2.1"), [862, 18_862]);
         assert_eq!(ports("[2001:db8::1]:5000"), [5_000]);
         assert!(candidates("192.0.2.1", Family::V6).is_empty());

@@ -1,0 +1,421 @@
+//! `owl doctor`: what this host has for measuring, what it lacks, and how to mend that.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use owl_measure::clock::{ClockSource, KernelClock};
+use owl_measure::sample::StampSource;
+use owl_measure::time::Nanos;
+use owl_measure::words::Lang;
+use owl_probe::clock::{self, Clock, Declared};
+use owl_probe::interface::{Interface, interfaces};
+use owl_probe::net::{SocketError, StampedSocket, set_timer_slack, wait};
+use owl_probe::reflector::{HIGH_PORT, STAMP_PORT};
+use serde_json::{Value, json};
+
+use crate::failure::{Failure, Outcome};
+use crate::terminal::print;
+
+/// Check what this host has for measuring, and say how to mend what it lacks
+///
+/// Exit code 0 when nothing stands in the way of measuring, 3 otherwise.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a check came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Good,
+    /// Measuring goes on, and is worth less.
+    Lacking,
+    /// Nothing can be measured.
+    Blocking,
+}
+
+/// One thing that was looked at.
+#[derive(Debug)]
+struct Check {
+    code: &'static str,
+    name: &'static str,
+    state: State,
+    found: String,
+    /// How to mend it, when it is not good.
+    mend: Option<&'static str>,
+}
+
+impl Check {
+    fn good(code: &'static str, name: &'static str, found: String) -> Self {
+        Self {
+            code,
+            name,
+            state: State::Good,
+            found,
+            mend: None,
+        }
+    }
+
+    fn lacking(self, mend: &'static str) -> Self {
+        Self {
+            state: State::Lacking,
+            mend: Some(mend),
+            ..self
+        }
+    }
+}
+
+pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
+    let mut checks = Vec::from(stamps(lang));
+    checks.push(port(lang));
+    checks.push(kernel_clock(lang));
+    checks.extend(
+        interfaces()
+            .iter()
+            .filter(|interface| !interface.loopback)
+            .map(|it| interface(it, lang)),
+    );
+    checks.push(timers(lang));
+    checks.push(governor(lang));
+    print(&if args.json {
+        format!("{}\n", as_json(&checks))
+    } else {
+        text(&checks, lang)
+    })?;
+    let blocked = checks.iter().any(|check| check.state == State::Blocking);
+    Ok(if blocked {
+        Outcome::Undecided
+    } else {
+        Outcome::Ok
+    })
+}
+
+fn text(checks: &[Check], lang: Lang) -> String {
+    let mut text = String::new();
+    for check in checks {
+        let sign = match check.state {
+            State::Good => "✓",
+            State::Lacking => "!",
+            State::Blocking => "✗",
+        };
+        let colon = lang.pick(": ", "：");
+        text.push_str(&format!("{sign} {}{colon}{}\n", check.name, check.found));
+        if let Some(mend) = check.mend {
+            text.push_str(&format!("  → {mend}\n"));
+        }
+    }
+    text
+}
+
+fn as_json(checks: &[Check]) -> Value {
+    let state = |state| match state {
+        State::Good => "good",
+        State::Lacking => "lacking",
+        State::Blocking => "blocking",
+    };
+    let checks: Vec<_> = checks
+        .iter()
+        .map(|check| {
+            json!({ "check": check.code, "name": check.name, "state": state(check.state), "found": check.found, "mend": check.mend })
+        })
+        .collect();
+    json!({ "checks": checks })
+}
+
+/// Kernel stamps of both families, by a real send; without any of them nothing can be measured well.
+fn stamps(lang: Lang) -> [Check; 2] {
+    let proved = [
+        IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(Ipv6Addr::LOCALHOST),
+    ]
+    .map(|ip| {
+        let stamping = StampedSocket::bind(SocketAddr::new(ip, 0), Clock::honest())
+            .map_err(|error| why(&error))
+            .and_then(|mut socket| socket.prove().map_err(|error| error.to_string()));
+        match stamping {
+            Ok(it) if it.transmit < StampSource::User && it.receive < StampSource::User => Ok(()),
+            Ok(_) => Err(lang
+                .pick("the kernel delivers none", "内核未提供")
+                .to_owned()),
+            Err(error) => Err(error),
+        }
+    });
+    let none = proved.iter().all(Result::is_err);
+    let names = [
+        (
+            "stamps-ipv4",
+            lang.pick("kernel stamps, IPv4", "内核时间戳（IPv4）"),
+        ),
+        (
+            "stamps-ipv6",
+            lang.pick("kernel stamps, IPv6", "内核时间戳（IPv6）"),
+        ),
+    ];
+    let mut of_families = proved.into_iter().zip(names).map(|(proved, (code, name))| {
+        let good = lang.pick("proved by a real packet, both ways", "已用真实报文双向证实");
+        let found = Check::good(code, name, good.to_owned());
+        match proved {
+            Ok(()) => found,
+            Err(error) => Check {
+                state: if none { State::Blocking } else { State::Lacking },
+                found: error,
+                ..found.lacking(lang.pick(
+                    "the kernel needs SO_TIMESTAMPING (Linux 4.19 or later) and this family switched on (sysctl net.ipv6.conf.all.disable_ipv6=0 for IPv6)",
+                    "需要内核支持 SO_TIMESTAMPING（Linux 4.19 及以上）并启用该地址族（IPv6：sysctl net.ipv6.conf.all.disable_ipv6=0）",
+                ))
+            },
+        }
+    });
+    [(); 2].map(|()| of_families.next().expect("there are two families"))
+}
+
+/// An error with its cause.
+fn why(error: &SocketError) -> String {
+    let cause = std::error::Error::source(error);
+    cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
+}
+
+/// Whether `owl reflect` may have the port of STAMP.
+fn port(lang: Lang) -> Check {
+    let bind =
+        |port| StampedSocket::bind((Ipv4Addr::UNSPECIFIED, port).into(), Clock::honest()).map(drop);
+    let name = lang.pick(
+        "UDP port 862 for `owl reflect`",
+        "`owl reflect` 使用的 UDP 862 端口",
+    );
+    let check = |found: String| Check::good("port-862", name, found);
+    match bind(STAMP_PORT) {
+        Ok(()) => check(lang.pick("free, and allowed", "空闲且可用").to_owned()),
+        Err(SocketError::Bind { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => check(lang.pick(
+            format!("not allowed; {HIGH_PORT} is used instead"),
+            format!("无权限；改用 {HIGH_PORT}"),
+        ))
+        .lacking(lang.pick(
+            "sudo setcap cap_net_bind_service=+ep \"$(command -v owl)\", or sysctl net.ipv4.ip_unprivileged_port_start=862",
+            "sudo setcap cap_net_bind_service=+ep \"$(command -v owl)\"，或 sysctl net.ipv4.ip_unprivileged_port_start=862",
+        )),
+        Err(SocketError::Bind { source, .. }) if source.kind() == io::ErrorKind::AddrInUse => check(lang.pick(
+            format!("taken; {HIGH_PORT} is used instead"),
+            format!("已被占用；改用 {HIGH_PORT}"),
+        ))
+        .lacking(lang.pick(
+            "`ss -lunp 'sport = :862'` names who has it; fine when that is `owl reflect`",
+            "`ss -lunp 'sport = :862'` 可查占用者；若为 `owl reflect` 则无妨",
+        )),
+        Err(error) => check(why(&error)).lacking(lang.pick(
+            "`owl reflect --listen ADDR:PORT` takes another port",
+            "可用 `owl reflect --listen ADDR:PORT` 换一个端口",
+        )),
+    }
+}
+
+/// Programs that discipline clocks, by the names that the kernel keeps (at most 15 octets).
+const DISCIPLINES: [&str; 5] = ["chronyd", "ptp4l", "phc2sys", "ntpd", "systemd-timesyn"];
+
+fn kernel_clock(lang: Lang) -> Check {
+    let KernelClock {
+        synchronised,
+        max_error,
+        estimated_error,
+        ..
+    } = clock::state(
+        Clock::honest(),
+        Declared {
+            source: ClockSource::Unknown,
+            bound: None,
+        },
+    )
+    .kernel;
+    let running = running(&DISCIPLINES);
+    let by = if running.is_empty() {
+        lang.pick("none found", "未发现").to_owned()
+    } else {
+        running.join(", ")
+    };
+    let name = lang.pick("clock", "时钟");
+    if synchronised {
+        return Check::good(
+            "clock",
+            name,
+            lang.pick(
+                format!("synchronised; the kernel says {estimated_error} off, {max_error} at most; disciplined by: {by}"),
+                format!("已同步；内核估计偏差 {estimated_error}，最大 {max_error}；同步程序：{by}"),
+            ),
+        );
+    }
+    let found = lang.pick(
+        format!("not synchronised, so nothing is claimed of it; disciplined by: {by}"),
+        format!("未同步，因此不作声明；同步程序：{by}"),
+    );
+    Check::good("clock", name, found).lacking(lang.pick(
+        "install chrony (NTP: tens of µs to ms), or linuxptp with ptp4l and phc2sys (PTP: below 1 µs with hardware), then declare --clock-bound; round trips need none of it",
+        "请安装 chrony（NTP：数十 µs 至 ms），或 linuxptp 的 ptp4l 与 phc2sys（PTP：有硬件时低于 1 µs），再给出 --clock-bound；往返时延不需要",
+    ))
+}
+
+/// Which of these programs run, as far as /proc shows them.
+fn running(names: &[&'static str]) -> Vec<&'static str> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let there: BTreeSet<String> = processes
+        .filter(|entry| {
+            entry
+                .file_name()
+                .to_string_lossy()
+                .bytes()
+                .all(|octet| octet.is_ascii_digit())
+        })
+        .filter_map(|entry| fs::read_to_string(entry.path().join("comm")).ok())
+        .map(|name| name.trim_end().to_owned())
+        .collect();
+    names
+        .iter()
+        .copied()
+        .filter(|name| there.contains(*name))
+        .collect()
+}
+
+fn interface(interface: &Interface, lang: Lang) -> Check {
+    let addresses: Vec<_> = interface
+        .addresses
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let addresses = if addresses.is_empty() {
+        lang.pick("no address", "无地址").to_owned()
+    } else {
+        addresses.join(" ")
+    };
+    let up = if interface.up {
+        lang.pick("up", "启用")
+    } else {
+        lang.pick("down", "未启用")
+    };
+    let stamps = match interface.stamping {
+        None => lang.pick("does not tell about stamps", "未告知时间戳能力"),
+        Some(can) if can.hardware() => lang.pick(
+            "could stamp in hardware, on its own clock: not used, kernel stamps are",
+            "支持硬件时间戳（在其自身时钟上）：暂不使用，使用内核时间戳",
+        ),
+        Some(can) if can.kernel_transmit() && can.kernel_receive() => {
+            lang.pick("stamped by the kernel", "由内核打时间戳")
+        }
+        Some(_) => lang.pick(
+            "its driver takes no transmit stamps",
+            "驱动不支持发送时间戳",
+        ),
+    };
+    let found = lang.pick(
+        format!("{} {up}, {addresses}, {stamps}", interface.name),
+        format!("{} {up}，{addresses}，{stamps}", interface.name),
+    );
+    let check = Check::good("interface", lang.pick("interface", "网卡"), found);
+    match interface.stamping {
+        Some(can) if interface.up && !can.kernel_transmit() => check.lacking(lang.pick(
+            "T1 is taken by the process here, which bounds nothing from below; another driver or interface stamps it",
+            "此处 T1 由进程读取，单向时延没有下界；请换用支持发送时间戳的驱动或网卡",
+        )),
+        _ => check,
+    }
+}
+
+/// How long and how often a sleep is watched: 200 ms in all.
+const SLEEP: Nanos = Nanos::from_millis(1);
+const SLEEPS: usize = 200;
+/// A sender that wakes later than this spoils a stream of 1 ms.
+const LATE: Nanos = Nanos::from_millis(1);
+
+fn timers(lang: Lang) -> Check {
+    set_timer_slack();
+    let clock = Clock::honest();
+    let mut late: Vec<Nanos> = (0..SLEEPS)
+        .map_while(|_| {
+            let due = clock.monotonic() + SLEEP;
+            wait(&[], &mut Vec::new(), SLEEP).ok()?;
+            Some(clock.monotonic() - due)
+        })
+        .collect();
+    late.sort_unstable();
+    let at = |share: usize| {
+        late.get((late.len() * share / 100).min(late.len().saturating_sub(1)))
+            .copied()
+    };
+    let name = lang.pick("waking up", "唤醒");
+    let (Some(p50), Some(p99), Some(&max)) = (at(50), at(99), late.last()) else {
+        return Check::good(
+            "timers",
+            name,
+            lang.pick("cannot be measured", "无法测量").to_owned(),
+        )
+        .lacking(lang.pick("allow ppoll (seccomp)", "请放行 ppoll（seccomp）"));
+    };
+    let check = Check::good(
+        "timers",
+        name,
+        lang.pick(
+            format!("late by {p50} (p50), {p99} (p99), {max} at most"),
+            format!("晚 {p50}（p50）、{p99}（p99），最多 {max}"),
+        ),
+    );
+    if p99 <= LATE {
+        return check;
+    }
+    check.lacking(lang.pick(
+        "the host is busy or its timers are coarse: packets go out late (that is counted, and harms no delay); give owl a core of its own",
+        "主机繁忙或定时器粗糙：报文会晚发（有计数，不影响时延）；请为 owl 独占一个核",
+    ))
+}
+
+fn governor(lang: Lang) -> Check {
+    let cpus = fs::read_dir("/sys/devices/system/cpu")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let governors: BTreeSet<String> = cpus
+        .filter_map(|cpu| fs::read_to_string(cpu.path().join("cpufreq/scaling_governor")).ok())
+        .map(|governor| governor.trim().to_owned())
+        .collect();
+    let name = lang.pick("CPU governor", "CPU 调频");
+    if governors.is_empty() {
+        return Check::good(
+            "governor",
+            name,
+            lang.pick("not told (a virtual machine)", "未告知（虚拟机）")
+                .to_owned(),
+        );
+    }
+    let found = governors
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(", ");
+    let check = Check::good("governor", name, found);
+    if governors.contains("powersave") {
+        return check.lacking(lang.pick(
+            "`cpupower frequency-set -g performance` shortens what stamps miss",
+            "`cpupower frequency-set -g performance` 可减小时间戳误差",
+        ));
+    }
+    check
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lacking_is_said_with_its_mend() {
+        let checks = [
+            Check::good("a", "stamps", "there".into()),
+            Check::good("b", "clock", "free".into()).lacking("install chrony"),
+        ];
+        assert_eq!(
+            text(&checks, Lang::En),
+            "✓ stamps: there\n! clock: free\n  → install chrony\n"
+        );
+        assert_eq!(as_json(&checks)["checks"][1]["mend"], "install chrony");
+    }
+}
