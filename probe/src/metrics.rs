@@ -138,3 +138,57 @@ impl Metrics {
         families
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, Declared, state};
+    use crate::spool::Spool;
+    use owl_measure::clock::ClockSource;
+    use owl_measure::time::Nanos;
+    use prometheus::proto::MetricType;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn docs_probe_metrics_lists_each_metric_and_no_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let shared = Shared {
+            spool: std::sync::Mutex::new(Spool::open(directory.path()).unwrap()),
+            spooled: tokio::sync::Notify::new(),
+            connected: false.into(),
+        };
+        let vitals = Vitals::default();
+        let declared = Declared {
+            source: ClockSource::Simulated,
+            bound: Some(Nanos(1_000)),
+        };
+        vitals.clock().push(state(Clock::honest(), declared));
+        let metrics = Metrics {
+            vitals: Arc::new(vitals),
+            shared: Arc::new(shared),
+        };
+        let served: BTreeSet<String> = metrics
+            .families()
+            .iter()
+            .map(|family| {
+                let kind = match family.get_field_type() {
+                    MetricType::COUNTER => "counter",
+                    _ => "gauge",
+                };
+                format!("{} {kind}", family.name())
+            })
+            .collect();
+        let told: BTreeSet<String> = include_str!("../../docs/probe-metrics.md")
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `"))
+            .map(|line| {
+                line.split('|')
+                    .take(2)
+                    .map(|cell| cell.trim().trim_end_matches('`'))
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            })
+            .collect();
+        assert_eq!(served, told);
+    }
+}

@@ -258,6 +258,12 @@ pub fn run(
             session.settle(k, now, wall, watcher);
         }
     }
+    // Stopped early, an interval is told as far as it went: what is still on its way was sent, and has no fate yet.
+    for (k, session) in sessions.iter_mut().enumerate() {
+        while let Some(summary) = session.recorder.close(Timestamp(i64::MAX)) {
+            watcher.summary(k, summary);
+        }
+    }
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 mod collector;
 mod delay;
 mod doctor;
+mod lab;
 mod own_clock;
 mod probe;
 mod reflect;
@@ -26,11 +27,12 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Lab(lab::Args),
     Delay(Box<delay::Args>),
-    Doctor(doctor::Args),
     Reflect(reflect::Args),
-    Collector(collector::Args),
     Probe(probe::Args),
+    Collector(collector::Args),
+    Doctor(doctor::Args),
     Topology(topology::Args),
 }
 
@@ -38,6 +40,7 @@ impl Cli {
     pub(crate) fn run(self) -> Result<Outcome, Failure> {
         let lang = self.lang.unwrap_or_else(locale);
         match self.command {
+            Command::Lab(args) => lab::run(args, lang),
             Command::Delay(args) => delay::run(*args, lang),
             Command::Doctor(args) => doctor::run(args, lang),
             Command::Reflect(args) => reflect::run(args, lang),

@@ -106,7 +106,7 @@ impl Reason {
         match self {
             Self::Clock => lang.pick(
                 "the clocks are not known well enough to decide this target",
-                "时钟误差界过大,无法判定该目标",
+                "时钟误差界过大，无法判定该目标",
             ),
             Self::Samples => lang.pick("too few packets came back", "返回的报文太少"),
             Self::Coverage => lang.pick(
@@ -115,7 +115,7 @@ impl Reason {
             ),
             Self::Contradiction => lang.pick(
                 "a clock's claim (or the coordinates) contradicts the measurement",
-                "时钟声明(或坐标)与测量结果矛盾",
+                "时钟声明（或坐标）与测量结果矛盾",
             ),
             Self::NoData => lang.pick("not measured", "未测量"),
         }

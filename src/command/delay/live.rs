@@ -4,13 +4,15 @@ use std::collections::VecDeque;
 
 use owl_measure::delay::Floors;
 use owl_measure::distribution::Bounds;
+use owl_measure::reordering::Reordered;
 use owl_measure::sample::Sample;
+use owl_measure::summary::{Recorder, Summary};
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::words::Lang;
 use serde_json::{Value, json};
 
 use super::findings::Findings;
-use super::session::{gathered, report};
+use super::session::report;
 use crate::command::own_clock::OwnClock;
 
 /// Follows a session second by second.
@@ -95,6 +97,25 @@ impl Live {
     }
 }
 
+/// The summary of packets that came back, when no interval of them is complete; `None` without any.
+///
+/// Packets from `first` on that did not come back before the last that did were sent, and their fate is open.
+fn gathered(samples: &mut [Sample], first: u32) -> Option<Summary> {
+    // The sequence number counts on a circle, but not within the 24 hours that a session may last.
+    samples.sort_by_key(|sample| sample.sequence);
+    let earliest = samples.iter().map(|sample| sample.origin).min()?;
+    let mut recorder = Recorder::new(Nanos::MAX, earliest, Vec::new());
+    let mut next = first;
+    for sample in samples {
+        for _ in next..=sample.sequence {
+            recorder.sent(sample.origin, Nanos::ZERO);
+        }
+        next = next.max(sample.sequence.saturating_add(1));
+        recorder.received(sample, Reordered::default());
+    }
+    recorder.close(Timestamp(i64::MAX))
+}
+
 impl Second {
     /// One line for a person.
     pub(super) fn text(&self, lang: Lang) -> String {
@@ -147,5 +168,110 @@ impl Second {
             "forward_one_way_p50": found.map(|found| json!(found.ways[0].one_way[0])),
             "backward_one_way_p50": found.map(|found| json!(found.ways[1].one_way[0])),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
+    use owl_measure::sample::{PeerClock, Stamp, StampSource};
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        own_clock: OwnClock,
+    }
+
+    fn sample(sequence: u32) -> Sample {
+        let at = Timestamp(i64::from(sequence) * 100_000_000);
+        Sample {
+            sequence,
+            origin: at,
+            sent_at: Stamp {
+                at,
+                source: StampSource::Kernel,
+            },
+            reflector_received_at: at + Nanos(400),
+            reflector_sent_at: at + Nanos(400),
+            received_at: Stamp {
+                at: at + Nanos(1_000),
+                source: StampSource::Kernel,
+            },
+            ttl: 255,
+            peer_clock: PeerClock::NoClaim,
+        }
+    }
+
+    #[test]
+    fn a_packet_counts_as_lost_only_when_its_time_is_over() {
+        let own_clock = Line::parse_from(["test"]).own_clock;
+        let ms = Nanos::from_millis;
+        let mut live = Live::new(own_clock, ms(100), ms(1_000), Floors::default());
+        let seen = |live: &mut Live, sequences: std::ops::Range<u32>| {
+            sequences
+                .filter(|&sequence| sequence != 5)
+                .for_each(|sequence| live.push(sample(sequence)));
+            let json = live.second(1).json();
+            ["received", "unanswered", "settled"].map(|name| json[name].as_u64().unwrap())
+        };
+        assert_eq!(seen(&mut live, 0..10), [9, 0, 0], "all are young");
+        assert_eq!(seen(&mut live, 10..20), [19, 1, 9]);
+        assert_eq!(
+            seen(&mut live, 20..20),
+            [19, 1, 9],
+            "nothing came, nothing more is certain"
+        );
+        assert!(
+            live.second(4)
+                .text(Lang::En)
+                .contains("no reply in the last second")
+        );
+    }
+
+    #[test]
+    fn a_second_is_shown_with_what_it_is_worth() {
+        let own_clock = Line::parse_from(["test"]).own_clock;
+        let mut live = Live::new(
+            own_clock,
+            Nanos::from_millis(100),
+            Nanos::from_millis(1_000),
+            Floors::default(),
+        );
+        (0..10).for_each(|sequence| live.push(sample(sequence)));
+        let second = live.second(1);
+        assert_eq!(
+            second.text(Lang::En),
+            "1 s p50: raw → 400 ns ← 600 ns, round trip 1.000 µs, one-way ± 500 ns, lost 0/0"
+        );
+        assert_eq!(second.json()["forward_one_way_p50"]["basis"], "proved");
+    }
+
+    #[test]
+    fn packets_that_are_still_on_the_way_count_as_sent_and_as_nothing_else() {
+        let mut samples: Vec<Sample> = [7, 5, 9]
+            .map(|sequence| {
+                let at = Timestamp(i64::from(sequence) * 1_000);
+                Sample {
+                    sequence,
+                    origin: at,
+                    sent_at: Stamp {
+                        at,
+                        source: StampSource::Kernel,
+                    },
+                    reflector_received_at: at,
+                    reflector_sent_at: at,
+                    received_at: Stamp {
+                        at: at + Nanos(10),
+                        source: StampSource::Kernel,
+                    },
+                    ttl: 255,
+                    peer_clock: PeerClock::NoClaim,
+                }
+            })
+            .to_vec();
+        let summary = gathered(&mut samples, 4).unwrap();
+        assert_eq!((summary.sent, summary.received, summary.lost), (6, 3, 0));
+        assert_eq!(gathered(&mut [], 4), None);
     }
 }

@@ -199,7 +199,7 @@ impl Result<'_> {
             Some((low, high)) if low == high => (255 - low).to_string(),
             Some((low, high)) => format!("{} … {}", 255 - high, 255 - low),
         };
-        let mut line = lang.pick(
+        lang.pick(
             format!(
                 "stamps: T1 {}, T4 {}; forward hops: {hops}; sent late by {} at most",
                 stamps(counts.transmit_stamps),
@@ -212,11 +212,7 @@ impl Result<'_> {
                 stamps(counts.receive_stamps),
                 counts.lateness_max
             ),
-        );
-        if self.ended.stopped {
-            line.push_str(lang.pick(", not known of the last seconds", "（最后几秒未知）"));
-        }
-        line
+        )
     }
 
     fn clocks(&self, lang: Lang) -> String {
@@ -313,7 +309,6 @@ impl Result<'_> {
                 "not_shown": self.ended.unshown,
             },
             "lateness_max_ns": counts.lateness_max,
-            "stopped": self.ended.stopped,
             "stamps": { "t1": stamps_json(counts.transmit_stamps), "t4": stamps_json(counts.receive_stamps) },
             "ttl": counts.ttl.map(|(min, max)| json!({ "min": min, "max": max })),
             "forward": way_json(&found.ways[0]),
@@ -438,7 +433,6 @@ mod tests {
             unsent: 0,
             strangers: 0,
             unshown: 0,
-            stopped: false,
         };
         let verdicts = found.judged(Nanos::from_millis(2), Quantile::P95);
         show(&Result {

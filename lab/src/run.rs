@@ -1,0 +1,863 @@
+//! A run of the lab, from the first file to the summary.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::io::{IsTerminal as _, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use owl_measure::time::{Nanos, Timestamp};
+use owl_measure::verdict::Profile;
+use owl_measure::words::Lang;
+use owl_probe::spool::Spool;
+use serde::Serialize;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::api::{Collector, StoredOf};
+use crate::cast::{self, Cast, Places, RATE_PPS, REPORT_EVERY, Script};
+use crate::child::{Change, Child, last_words};
+use crate::comparison::{Comparison, Counts, Findings, Told};
+use crate::delay_box::{DelayBox, Session};
+use crate::error::LabError;
+use crate::inside::{Lanes, Shared, open};
+use crate::netns::{self, Bridge, Joined, Namespaces};
+use crate::record::Record;
+use crate::sys;
+use crate::table::{Paint, Room, Row, View, draw};
+use crate::truth::Truth;
+
+/// How long the collector may take to serve its first page.
+const COLLECTOR_START: Duration = Duration::from_secs(15);
+/// From now until windows are counted; the probes are up by then.
+const LEAD: Nanos = Nanos::from_millis(2_500);
+/// Between two looks at the children and the clock.
+const TICK: Duration = Duration::from_millis(100);
+/// Between two questions to the collector, and two pictures on a terminal.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// Verdicts on windows that began longer ago are not asked for again while the lab runs.
+const ASK_BACK: Nanos = Nanos::from_secs(60);
+/// How long probes may take to hand over their last reports, and the collector to end.
+const PROBES_END: Duration = Duration::from_secs(8);
+const COLLECTOR_END: Duration = Duration::from_secs(6);
+/// Without a terminal the table is printed this often at least, and once for each window.
+const PRINT_FIRST: Duration = Duration::from_secs(4);
+/// Events that stay on the screen.
+const EVENTS_SHOWN: usize = 3;
+
+/// What lies between the probes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// Addresses of the loopback interface.
+    Loopback,
+    /// A network namespace for every probe, with the delay box as a bridge in the middle.
+    Namespaces,
+}
+
+/// How it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A table for people.
+    Text,
+    /// A line of JSON for each event.
+    Json,
+}
+
+/// What a lab is asked to do.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// When to end by itself.
+    pub duration: Option<Duration>,
+    /// What everything random is drawn from.
+    pub seed: u64,
+    /// Port of the page on 127.0.0.1; 0 takes a free one.
+    pub http: u16,
+    /// What lies between the probes.
+    pub network: Network,
+    /// Where to keep all files of the lab; nowhere when it is `None`.
+    pub keep: Option<PathBuf>,
+    /// How it is told.
+    pub form: Form,
+    /// In which language.
+    pub lang: Lang,
+}
+
+/// What a run has shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Paths.
+    pub paths: usize,
+    /// All verdicts against the truth.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Reports that the probes made, by their own spools.
+    pub reports_made: u64,
+    /// Reports in the store.
+    pub reports_stored: u64,
+    /// Reports' worth of packets that the store holds beyond what the delay box saw.
+    pub reports_doubled: u64,
+    /// Reports that were made and are neither stored nor still waiting on their probe's disk.
+    pub reports_missing: u64,
+    /// Reports that wait on their probe's disk.
+    pub reports_waiting: u64,
+    /// Children that died and were started again.
+    pub restarts: u64,
+    /// What became of the planted troubles.
+    #[serde(flatten)]
+    pub findings: Findings,
+    /// How long it ran.
+    pub seconds: u64,
+    /// Delays and clocks were injected.
+    pub simulated: bool,
+}
+
+impl Summary {
+    /// Whether no verdict was false and every trouble was judged rightly.
+    pub fn is_right(&self) -> bool {
+        let found = self.findings;
+        self.counts.false_verdicts == 0
+            && found.detour_missed
+            && found.near_undecided
+            && found.lie_never_believed
+    }
+
+    /// Whether any verdict could be held against the truth.
+    pub fn compared_anything(&self) -> bool {
+        self.counts.met + self.counts.missed > self.counts.not_compared
+    }
+}
+
+/// Runs a lab until its time is over or somebody ends it, and tells of it on `out`.
+///
+/// # Errors
+/// When the lab cannot be set up; what goes wrong later is shown and counted.
+pub fn run(options: &Options, out: &mut dyn Write) -> Result<Summary, LabError> {
+    let stop = told_to_end()?;
+    let mut lab = Lab::open(options)?;
+    let mut teller = Teller::new(options);
+    teller.begin(&lab, out);
+    while !stop.load(Relaxed)
+        && options
+            .duration
+            .is_none_or(|duration| lab.began.elapsed() < duration)
+    {
+        thread::sleep(TICK);
+        lab.step(&mut teller, out);
+    }
+    Ok(lab.close(&mut teller, out))
+}
+
+/// Becomes true on SIGINT and SIGTERM.
+fn told_to_end() -> Result<Arc<AtomicBool>, LabError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&stop)).map_err(|source| {
+            LabError::System {
+                what: "listen to signals".into(),
+                source,
+            }
+        })?;
+    }
+    Ok(stop)
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+}
+
+/// Everything that runs.
+struct Lab {
+    options: Options,
+    truth: Truth,
+    record: Shared,
+    comparison: Comparison,
+    collector: Child,
+    probes: BTreeMap<String, Child>,
+    spools: BTreeMap<String, PathBuf>,
+    api: Collector,
+    places: Places,
+    aligned_to: Timestamp,
+    began: Instant,
+    asked: Instant,
+    restarts: u64,
+    /// Reports in the store, asked for until the first verdict.
+    reports_so_far: u64,
+    /// The latest things that happened to children, for the screen.
+    events: Vec<String>,
+    // Dropped last, in this order: the box when nobody sends any more, the files when nobody reads them.
+    _between: Between,
+    _directory: Option<TempDir>,
+}
+
+/// What lies between the probes; dropped in this order.
+enum Between {
+    Loopback(#[expect(dead_code, reason = "held until the lab ends")] DelayBox),
+    Namespaces((Bridge, Namespaces)),
+}
+
+impl Lab {
+    fn open(options: &Options) -> Result<Self, LabError> {
+        let began = Instant::now();
+        let binary = env::current_exe().map_err(|source| LabError::System {
+            what: "find its own binary".into(),
+            source,
+        })?;
+        let (_, plain) = cast::topology(&BTreeMap::new(), None)?;
+        let truth = Truth::draw(plain, options.seed)?;
+        let places = match options.network {
+            Network::Loopback => loopback_places(&truth, options.http)?,
+            Network::Namespaces => namespace_places(&truth, options.http)?,
+        };
+        let (text, _) = cast::topology(&places.reflectors, Some(&truth))?;
+        let step = REPORT_EVERY.0;
+        let aligned_to = Timestamp(
+            (now() + LEAD)
+                .0
+                .div_euclid(step)
+                .saturating_add(1)
+                .saturating_mul(step),
+        );
+        let profile = Profile::lab();
+        let record = Arc::new(Mutex::new(Record::new(
+            aligned_to,
+            profile.interval,
+            profile.quantile,
+        )));
+        let sessions = sessions(&truth, &places);
+        let (between, entrances) = match options.network {
+            Network::Loopback => {
+                let delay_box = DelayBox::start(&sessions, Arc::clone(&record))?;
+                let ids = truth.ways.iter().map(|way| way.path.id.clone());
+                let entrances = ids.zip(delay_box.entrances().iter().copied()).collect();
+                (Between::Loopback(delay_box), entrances)
+            }
+            Network::Namespaces => (
+                joined(&truth, &places, &sessions, &record)?,
+                BTreeMap::new(),
+            ),
+        };
+        let (kept, temporary) = directory(options.keep.as_deref())?;
+        let cast = Cast::write(
+            &truth,
+            &Script {
+                directory: &kept,
+                places: &places,
+                entrances: &entrances,
+                aligned_to,
+                topology: &text,
+                binary: &binary,
+            },
+        )?;
+        let api = Collector {
+            http: places.http,
+            lang: options.lang,
+        };
+        let mut collector = Child::start(cast.collector)?;
+        wait_for(&mut collector, api)?;
+        let probes = cast
+            .probes
+            .into_iter()
+            .zip(1_u8..)
+            .map(|((id, mut part), number)| {
+                if let Between::Namespaces((_, namespaces)) = &between {
+                    part.line.splice(0..0, namespaces.inside(number));
+                }
+                Ok((id, Child::start(part)?))
+            })
+            .collect::<Result<_, LabError>>()?;
+        Ok(Self {
+            options: options.clone(),
+            truth,
+            record,
+            comparison: Comparison::default(),
+            collector,
+            probes,
+            spools: cast.spools,
+            api,
+            places,
+            aligned_to,
+            began,
+            asked: began,
+            restarts: 0,
+            reports_so_far: 0,
+            events: Vec::new(),
+            _between: between,
+            _directory: temporary,
+        })
+    }
+
+    fn step(&mut self, teller: &mut Teller, out: &mut dyn Write) {
+        let at = Instant::now();
+        let children = [("collector", &mut self.collector)];
+        let probes = self
+            .probes
+            .iter_mut()
+            .map(|(id, child)| (id.as_str(), child));
+        let mut changes = Vec::new();
+        for (name, child) in children.into_iter().chain(probes) {
+            if let Some(change) = child.look_after(at) {
+                changes.push((name.to_owned(), change, child.pid()));
+            }
+        }
+        for (name, change, pid) in changes {
+            self.restarts += u64::from(change == Change::Restarted);
+            self.events.push(teller.change(&name, change, pid, out));
+            let excess = self.events.len().saturating_sub(EVENTS_SHOWN);
+            self.events.drain(..excess);
+        }
+        if at - self.asked >= ASK_EVERY {
+            self.asked = at;
+            let since = (now() - ASK_BACK).max(self.aligned_to);
+            // A collector that is down is asked again in a second.
+            let told = self.api.verdicts(since).unwrap_or_default();
+            self.judge(told, teller, out);
+            if self.comparison.counts().verdicts == 0 {
+                let stored = self.api.stored().unwrap_or_default();
+                self.reports_so_far = stored.iter().map(|probe| probe.rows).sum();
+            }
+            teller.show(self, out);
+        }
+    }
+
+    fn judge(&mut self, told: Vec<Told>, teller: &mut Teller, out: &mut dyn Write) {
+        let record = open(&self.record);
+        // Newest first is how they come; in the order of time is how they are told.
+        for told in told.into_iter().rev() {
+            if let Some(compared) = self.comparison.take(told, &self.truth, &record) {
+                teller.verdict(compared, out);
+            }
+        }
+    }
+
+    fn close(mut self, teller: &mut Teller, out: &mut dyn Write) -> Summary {
+        let seconds = self.began.elapsed().as_secs();
+        self.wait_for_collector();
+        self.probes.values().for_each(Child::ask_to_end);
+        let deadline = Instant::now() + PROBES_END;
+        self.probes
+            .values_mut()
+            .for_each(|probe| probe.farewell(deadline));
+        // While the probes said farewell a last window may have been judged.
+        let told = self.api.verdicts(self.aligned_to).unwrap_or_default();
+        self.judge(told, teller, out);
+        let stored = self.api.stored().unwrap_or_default();
+        self.collector.ask_to_end();
+        self.collector.farewell(Instant::now() + COLLECTOR_END);
+        let reports = Reports::count(&self.spools, &stored);
+        let counts = self.comparison.counts();
+        let packets_a_report = (RATE_PPS * REPORT_EVERY.0 / 1_000_000_000).max(1) as u64;
+        let summary = Summary {
+            paths: self.truth.ways.len(),
+            reports_doubled: counts.packets_doubled / packets_a_report,
+            counts,
+            reports_made: reports.made,
+            reports_stored: reports.stored,
+            reports_missing: reports.missing,
+            reports_waiting: reports.waiting,
+            restarts: self.restarts,
+            findings: self.comparison.findings(),
+            seconds,
+            simulated: true,
+        };
+        teller.end(&self, &summary, out);
+        summary
+    }
+
+    /// A collector that died at the very end is started once more, since the probes want to hand over their last reports.
+    fn wait_for_collector(&mut self) {
+        let deadline = Instant::now() + COLLECTOR_START;
+        while !self.api.is_up() && Instant::now() < deadline {
+            let change = self.collector.look_after(Instant::now());
+            self.restarts += u64::from(change == Some(Change::Restarted));
+            thread::sleep(TICK);
+        }
+    }
+
+    /// The table of now.
+    fn view(&self, lang: Lang) -> View<'_> {
+        let record = open(&self.record);
+        let rows = self
+            .truth
+            .ways
+            .iter()
+            .enumerate()
+            .map(|(index, way)| Row {
+                from: way.path.from.as_str(),
+                to: way.path.to.as_str(),
+                target: way.path.target,
+                troubles: self.truth.troubles_of(&way.path).collect(),
+                lately: record.lately(index, owl_measure::sample::Direction::Forward),
+                latest: self.comparison.latest(&way.path.id),
+            })
+            .collect();
+        View {
+            head: self.head(lang),
+            rows,
+            foot: self.events.clone(),
+        }
+    }
+
+    fn head(&self, lang: Lang) -> Vec<String> {
+        let counts = self.comparison.counts();
+        let http = self.places.http;
+        let left = self
+            .options
+            .duration
+            .map(|duration| duration.saturating_sub(self.began.elapsed()).as_secs());
+        let until = left.map_or_else(
+            || lang.pick("Ctrl-C ends it".to_owned(), "按 Ctrl-C 结束".to_owned()),
+            |left| lang.pick(format!("{left} s left"), format!("剩余 {left} 秒")),
+        );
+        vec![
+            lang.pick(
+                "owl lab  SIMULATED: delays and clocks are injected; nothing here tells of a real network".to_owned(),
+                "owl lab  【模拟】时延与时钟均为人为注入，与任何真实网络无关".to_owned(),
+            ),
+            lang.pick(
+                format!(
+                    "page http://{http}/  seed {}  {} probes  {}  {until}",
+                    self.truth.seed,
+                    self.probes.len(),
+                    self.progress(lang)
+                ),
+                format!(
+                    "网页 http://{http}/  种子 {}  探针 {} 个  {}  {until}",
+                    self.truth.seed,
+                    self.probes.len(),
+                    self.progress(lang)
+                ),
+            ),
+            lang.pick(
+                format!(
+                    "verdicts {}: met {}, missed {}, undecided {}; FALSE {}",
+                    counts.verdicts, counts.met, counts.missed, counts.undecided, counts.false_verdicts
+                ),
+                format!(
+                    "判定 {} 次：达标 {}，未达标 {}，无法判定 {}；误判 {}",
+                    counts.verdicts, counts.met, counts.missed, counts.undecided, counts.false_verdicts
+                ),
+            ),
+        ]
+    }
+
+    fn progress(&self, lang: Lang) -> String {
+        let window = Profile::lab().interval;
+        let since = now() - self.aligned_to;
+        if since < Nanos::ZERO {
+            let s = -since.0.div_euclid(1_000_000_000);
+            return lang.pick(
+                format!("first window begins in {s} s"),
+                format!("首个窗口 {s} 秒后开始"),
+            );
+        }
+        let number = since.0 / window.0 + 1;
+        let s = (window.0 - since.0 % window.0) / 1_000_000_000 + 1;
+        let closes = lang.pick(
+            format!("window {number} closes in {s} s"),
+            format!("第 {number} 个窗口 {s} 秒后结束"),
+        );
+        if self.comparison.counts().verdicts > 0 {
+            return closes;
+        }
+        let reports = self.reports_so_far;
+        lang.pick(
+            format!("{closes}, {reports} reports so far"),
+            format!("{closes}，已收报告 {reports} 份"),
+        )
+    }
+}
+
+/// Addresses and ports on the loopback interface that are free now.
+fn loopback_places(truth: &Truth, http: u16) -> Result<Places, LabError> {
+    let udp = |ip: IpAddr| {
+        let address = SocketAddr::new(ip, 0);
+        let bound = UdpSocket::bind(address).and_then(|socket| socket.local_addr());
+        bound.map_err(|source| LabError::Port { address, source })
+    };
+    let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let tcp = SocketAddr::new(localhost, http);
+    let http = TcpListener::bind(tcp)
+        .and_then(|listener| listener.local_addr())
+        .map_err(|source| LabError::Port {
+            address: tcp,
+            source,
+        })?;
+    let reflectors = truth
+        .clocks
+        .keys()
+        .zip(2_u8..=254)
+        .map(|(id, last)| Ok((id.clone(), udp(IpAddr::V4(Ipv4Addr::new(127, 0, 0, last)))?)))
+        .collect::<Result<_, LabError>>()?;
+    let intake = udp(localhost)?;
+    Ok(Places {
+        reflectors,
+        intake,
+        intake_seen: intake,
+        http,
+    })
+}
+
+/// The probes inside their namespaces, numbered from 1 in the order of their names; the collector outside.
+fn namespace_places(truth: &Truth, http: u16) -> Result<Places, LabError> {
+    let outside = loopback_places(truth, http)?;
+    let reflectors = truth
+        .clocks
+        .keys()
+        .zip(1_u8..)
+        .map(|(id, number)| (id.clone(), netns::reflector(number).into()));
+    let intake_seen = netns::intake(outside.intake.port()).into();
+    Ok(Places {
+        reflectors: reflectors.collect(),
+        intake_seen,
+        ..outside
+    })
+}
+
+/// The namespaces and the bridge that joins them.
+fn joined(
+    truth: &Truth,
+    places: &Places,
+    sessions: &[Session],
+    record: &Shared,
+) -> Result<Between, LabError> {
+    let numbers: Vec<u8> = truth
+        .clocks
+        .keys()
+        .zip(1_u8..)
+        .map(|(_, number)| number)
+        .collect();
+    let namespaces = Namespaces::make(numbers.iter().copied())?;
+    let senders =
+        truth
+            .ways
+            .iter()
+            .map(|way| match places.reflectors.get(way.path.from.as_str()) {
+                Some(SocketAddr::V4(place)) => *place.ip(),
+                _ => Ipv4Addr::UNSPECIFIED,
+            });
+    let sessions: Vec<(Session, Ipv4Addr)> = sessions.iter().copied().zip(senders).collect();
+    let bridge = Bridge::start(
+        &Joined {
+            numbers: &numbers,
+            sessions: &sessions,
+            intake: places.intake,
+        },
+        Arc::clone(record),
+    )?;
+    Ok(Between::Namespaces((bridge, namespaces)))
+}
+
+fn sessions(truth: &Truth, places: &Places) -> Vec<Session> {
+    let session = |way: &crate::truth::Way| {
+        let back = truth.back(way);
+        let reflector = *places
+            .reflectors
+            .get(way.path.to.as_str())
+            .expect("every probe of the truth has a place");
+        let held_at = way.held_at.map(|at| (at, Profile::lab().quantile));
+        let lanes = Lanes {
+            forward: (way.link, way.seed),
+            backward: (back.link, back.seed),
+            held_at,
+        };
+        Session { reflector, lanes }
+    };
+    truth.ways.iter().map(session).collect()
+}
+
+/// Where the files go, and the guard that removes them when nobody wants to keep them.
+fn directory(keep: Option<&Path>) -> Result<(PathBuf, Option<TempDir>), LabError> {
+    let write = |path: &Path| {
+        let path = path.to_owned();
+        move |source| LabError::Write { path, source }
+    };
+    if let Some(keep) = keep {
+        std::fs::create_dir_all(keep).map_err(write(keep))?;
+        // The spools and the store of a former lab would be counted as this one's.
+        if std::fs::read_dir(keep)
+            .map_err(write(keep))?
+            .next()
+            .is_some()
+        {
+            return Err(write(keep)(std::io::ErrorKind::DirectoryNotEmpty.into()));
+        }
+        return Ok((keep.canonicalize().map_err(write(keep))?, None));
+    }
+    let made = tempfile::Builder::new()
+        .prefix("owl-lab-")
+        .tempdir()
+        .map_err(write(&env::temp_dir()))?;
+    Ok((made.path().to_owned(), Some(made)))
+}
+
+fn wait_for(collector: &mut Child, api: Collector) -> Result<(), LabError> {
+    let deadline = Instant::now() + COLLECTOR_START;
+    while !api.is_up() {
+        let died = collector.look_after(Instant::now()) == Some(Change::Died);
+        if died || Instant::now() >= deadline {
+            let said = last_words(&collector.part.log);
+            return Err(LabError::Collector {
+                address: api.http,
+                seconds: COLLECTOR_START.as_secs(),
+                said,
+            });
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// Reports, counted on both sides.
+#[derive(Debug, Default)]
+struct Reports {
+    made: u64,
+    stored: u64,
+    missing: u64,
+    waiting: u64,
+}
+
+impl Reports {
+    /// Every probe numbers its reports from 1 without a gap, so both sides can be held against each other.
+    fn count(spools: &BTreeMap<String, PathBuf>, stored: &[StoredOf]) -> Self {
+        let mut all = Self::default();
+        for (probe, directory) in spools {
+            // A probe that never came as far as to make its directory made no report either.
+            let spool = directory
+                .is_dir()
+                .then(|| Spool::open(directory).ok())
+                .flatten();
+            let counts = spool
+                .as_ref()
+                .and_then(|spool| spool.counts().ok())
+                .unwrap_or_default();
+            let epoch = spool.as_ref().map(Spool::epoch);
+            let rows: u64 = stored
+                .iter()
+                .filter(|row| row.probe == *probe)
+                .map(|row| row.rows)
+                .sum();
+            let stored_to = stored
+                .iter()
+                .find(|row| row.probe == *probe && Some(row.epoch) == epoch)
+                .map_or(0, |row| row.stored_sequence);
+            // Up to the acknowledged number all must be in the store, beyond it all must be on the probe's disk.
+            let beyond = counts.made.saturating_sub(stored_to);
+            all.made += counts.made;
+            all.stored += rows;
+            all.waiting += beyond.min(counts.waiting);
+            all.missing += stored_to.saturating_sub(rows) + beyond.saturating_sub(counts.waiting);
+        }
+        all
+    }
+}
+
+/// Tells of the lab in the form that was asked for.
+struct Teller {
+    form: Form,
+    lang: Lang,
+    on_terminal: bool,
+    paint: Paint,
+    printed_verdicts: u64,
+    printed_first: bool,
+}
+
+impl Teller {
+    fn new(options: &Options) -> Self {
+        let on_terminal = options.form == Form::Text && std::io::stdout().is_terminal();
+        let no_colour = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self {
+            form: options.form,
+            lang: options.lang,
+            on_terminal,
+            paint: if on_terminal && !no_colour {
+                Paint::Colour
+            } else {
+                Paint::Plain
+            },
+            printed_verdicts: 0,
+            printed_first: false,
+        }
+    }
+
+    /// Nobody reading standard output is no reason to stop a lab.
+    fn write(out: &mut dyn Write, text: &str) {
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+
+    fn json(&self, out: &mut dyn Write, value: &serde_json::Value) {
+        if self.form == Form::Json {
+            Self::write(out, &format!("{value}\n"));
+        }
+    }
+
+    fn begin(&self, lab: &Lab, out: &mut dyn Write) {
+        let probes: BTreeMap<&str, Option<u32>> = lab
+            .probes
+            .iter()
+            .map(|(id, child)| (id.as_str(), child.pid()))
+            .collect();
+        self.json(
+            out,
+            &json!({ "lab": {
+                "http": format!("http://{}", lab.places.http),
+                "intake": lab.places.intake,
+                "pid": std::process::id(),
+                "collector_pid": lab.collector.pid(),
+                "probes": probes,
+                "seed": lab.truth.seed,
+                "troubles": lab.truth.troubles,
+                "clocks": lab.truth.clocks,
+                "windows_from_ns": lab.aligned_to,
+                "simulated": true,
+            }}),
+        );
+    }
+
+    fn change(&self, name: &str, change: Change, pid: Option<u32>, out: &mut dyn Write) -> String {
+        let key = match change {
+            Change::Died => "died",
+            Change::Restarted => "restarted",
+        };
+        self.json(out, &json!({ key: { "name": name, "pid": pid } }));
+        let line = match change {
+            Change::Died => self
+                .lang
+                .pick(format!("{name} died"), format!("{name} 已退出")),
+            Change::Restarted => self.lang.pick(
+                format!("{name} was started again"),
+                format!("{name} 已重新启动"),
+            ),
+        };
+        if self.form == Form::Text && !self.on_terminal {
+            Self::write(out, &format!("{line}\n"));
+        }
+        line
+    }
+
+    fn verdict(&self, compared: &crate::comparison::Compared, out: &mut dyn Write) {
+        let told = &compared.told;
+        self.json(
+            out,
+            &json!({ "verdict": {
+                "path": told.path,
+                "window_start_ns": told.window_start,
+                "target_ns": told.target,
+                "state": told.state,
+                "reason": told.reason,
+                "detail": told.detail,
+                "evidence": told.evidence,
+                "delay": told.delay,
+                "sent": told.sent,
+                "received": told.received,
+                "truth_ns": compared.truth.map(|truth| truth.quantile),
+                "truth_sent": compared.truth.map(|truth| truth.sent),
+                "truth_lost": compared.truth.map(|truth| truth.lost),
+                "against": compared.against,
+            }}),
+        );
+    }
+
+    /// On a terminal the picture is drawn anew; elsewhere it is printed once early and then once for each window.
+    fn show(&mut self, lab: &Lab, out: &mut dyn Write) {
+        if self.form == Form::Json {
+            return;
+        }
+        if self.on_terminal {
+            let (columns, rows) = sys::terminal_size().unwrap_or((120, 40));
+            let room = Room {
+                columns,
+                rows: Some(rows),
+            };
+            let text = draw(&lab.view(self.lang), room, self.paint, self.lang);
+            let lines: String = text.lines().map(|line| format!("{line}\x1b[K\n")).collect();
+            // Home, the lines, and nothing of the former picture below.
+            Self::write(out, &format!("\x1b[H{}\x1b[J", lines.trim_end()));
+            return;
+        }
+        let verdicts = lab.comparison.counts().verdicts;
+        let paths = lab.truth.ways.len() as u64;
+        let early = !self.printed_first && lab.began.elapsed() >= PRINT_FIRST;
+        if early || verdicts >= self.printed_verdicts + paths {
+            self.printed_first = true;
+            self.printed_verdicts = verdicts;
+            self.print(lab, out);
+        }
+    }
+
+    fn print(&self, lab: &Lab, out: &mut dyn Write) {
+        let room = Room {
+            columns: usize::MAX,
+            rows: None,
+        };
+        Self::write(
+            out,
+            &format!(
+                "{}\n",
+                draw(&lab.view(self.lang), room, self.paint, self.lang)
+            ),
+        );
+    }
+
+    fn end(&self, lab: &Lab, summary: &Summary, out: &mut dyn Write) {
+        self.json(out, &json!({ "summary": summary }));
+        if self.form == Form::Text {
+            if self.on_terminal {
+                Self::write(out, "\x1b[H\x1b[J");
+            }
+            self.print(lab, out);
+            Self::write(out, &said(summary, self.lang));
+        }
+    }
+}
+
+/// The summary for a person.
+fn said(summary: &Summary, lang: Lang) -> String {
+    let counts = &summary.counts;
+    let sign = |right: bool| if right { "✓" } else { "✗" };
+    let found = summary.findings;
+    let reasons: Vec<String> = counts
+        .undecided_by_reason
+        .iter()
+        .map(|(reason, n)| format!("{reason} {n}"))
+        .collect();
+    let reasons = reasons.join(", ");
+    lang.pick(
+        format!(
+            "{} paths, {} verdicts in {} s (SIMULATED): met {}, missed {}, undecided {} ({reasons})\n\
+             decided by proof {}, by claimed clocks {}; not compared {}\n\
+             {} false verdicts: {}\n\
+             {} the detour missed its target\n\
+             {} the path near its target was left undecided\n\
+             {} the lying clock was noticed and never believed\n\
+             reports: {} made, {} stored, {} doubled, {} missing, {} waiting on probes\n",
+            summary.paths, counts.verdicts, summary.seconds, counts.met, counts.missed, counts.undecided,
+            counts.proved, counts.claimed, counts.not_compared,
+            sign(counts.false_verdicts == 0), counts.false_verdicts,
+            sign(found.detour_missed), sign(found.near_undecided), sign(found.lie_never_believed),
+            summary.reports_made, summary.reports_stored, summary.reports_doubled, summary.reports_missing,
+            summary.reports_waiting,
+        ),
+        format!(
+            "{} 条路径，{} 秒内 {} 次判定（模拟）：达标 {}，未达标 {}，无法判定 {}（{reasons}）\n\
+             无需时钟即可证明 {}，依据时钟声明 {}；未对照 {}\n\
+             {} 误判：{}\n\
+             {} 绕行路径判为未达标\n\
+             {} 紧贴目标的路径未作判定\n\
+             {} 谎报的时钟被发现，且从未被采信\n\
+             报告：生成 {}，入库 {}，重复 {}，缺失 {}，探针待传 {}\n",
+            summary.paths, summary.seconds, counts.verdicts, counts.met, counts.missed, counts.undecided,
+            counts.proved, counts.claimed, counts.not_compared,
+            sign(counts.false_verdicts == 0), counts.false_verdicts,
+            sign(found.detour_missed), sign(found.near_undecided), sign(found.lie_never_believed),
+            summary.reports_made, summary.reports_stored, summary.reports_doubled, summary.reports_missing,
+            summary.reports_waiting,
+        ),
+    )
+}
