@@ -266,8 +266,9 @@ impl Window<'_> {
             (None, Some(opposite)) => Some((opposite, Direction::Backward, Seat::Opposite)),
             (None, None) => None,
         };
+        // The probe of the path answers for it; that the opposite session stood in and heard nothing explains less.
         let why = (verdict.reason == Some(Reason::NoData))
-            .then(|| self.why(path, own.or(opposite).map(SessionWindow::sent)));
+            .then(|| self.why(path, own.map(SessionWindow::sent)));
         Judgement {
             path: path.id.clone(),
             profile: path.profile.id.clone(),

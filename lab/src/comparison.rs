@@ -55,6 +55,17 @@ pub struct Compared {
     pub truth: Option<WindowTruth>,
     /// How it stands against that.
     pub against: Against,
+    /// Whose packets were judged.
+    pub seat: Seat,
+}
+
+/// The session that a verdict on a path rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seat {
+    /// The path's own, forward.
+    Own,
+    /// That of the opposite path, backward.
+    Opposite,
 }
 
 /// Counts of verdicts.
@@ -102,7 +113,9 @@ impl Counts {
             Some(Basis::Claimed) if told.state != State::Undecided => self.claimed += 1,
             _ => {}
         }
-        if let Some(truth) = compared.truth {
+        // Of the opposite session, what was lost on its way there never came to the way back.
+        let own = compared.seat == Seat::Own;
+        if let Some(truth) = compared.truth.filter(|_| own) {
             self.packets_doubled += told.sent.saturating_sub(truth.sent);
             self.packets_unreported += truth.sent.saturating_sub(told.sent);
         }
@@ -157,12 +170,13 @@ impl Comparison {
         {
             return None;
         }
-        let happened = happened(&told, truth, way, record);
+        let (seat, happened) = happened(&told, truth, way, record);
         let against = Against::of(told.state, told.target, happened);
         let compared = Compared {
             told,
             truth: happened,
             against,
+            seat,
         };
         self.false_verdicts += u64::from(against == Against::False);
         for trouble in truth.troubles_of(&way.path) {
@@ -256,19 +270,20 @@ impl Seen {
     }
 }
 
-/// What happened to the packets that a verdict judged.
-fn happened(told: &Told, truth: &Truth, way: &Way, record: &Record) -> Option<WindowTruth> {
-    let own = || {
-        let session = truth.position(&way.path.id)?;
-        record.window(session, Direction::Forward, told.window_start)
+/// What happened to the packets that a verdict judged, and by which session.
+fn happened(told: &Told, truth: &Truth, way: &Way, record: &Record) -> (Seat, Option<WindowTruth>) {
+    let window =
+        |path: &str, direction| record.window(truth.position(path)?, direction, told.window_start);
+    let back = &truth.back(way).path.id;
+    let own = window(&way.path.id, Direction::Forward);
+    // Without packets there was no session to judge; the path's own is what the verdict is about.
+    let seat = match told.seat.as_deref() {
+        Some("opposite") => Seat::Opposite,
+        _ => Seat::Own,
     };
-    let opposite = || {
-        let session = truth.position(&truth.back(way).path.id)?;
-        record.window(session, Direction::Backward, told.window_start)
-    };
-    match told.seat.as_deref() {
-        Some("opposite") => opposite(),
-        _ => own(),
+    match seat {
+        Seat::Own => (seat, own),
+        Seat::Opposite => (seat, window(back, Direction::Backward)),
     }
 }
 
@@ -413,6 +428,30 @@ mod tests {
             ),
             (1, 20, 0)
         );
+    }
+
+    #[test]
+    fn a_session_that_was_cut_short_is_not_taken_for_the_one_that_was_judged() {
+        let mut play = Play::new();
+        let path = play.truth.ways[0].path.id.clone();
+        let back = play.truth.back(&play.truth.ways[0]).path.id.clone();
+        play.happens(&back, MS(2));
+        let (own, opposite) = (0, play.truth.position(&back).unwrap());
+        let fate = Fate::Crossed(MS(2));
+        (0..60).for_each(|k| {
+            play.record
+                .note(own, Direction::Forward, Timestamp(k), fate)
+        });
+        let fate = Fate::Crossed(Nanos(1));
+        (0..99).for_each(|k| {
+            play.record
+                .note(opposite, Direction::Backward, Timestamp(k), fate)
+        });
+        // Met by the opposite session's way back, which was fast; the packets of the own session are another count.
+        let met = told(&path, 0, State::Met, None, Basis::Proved);
+        assert_eq!(play.take(met), Some(Against::Right));
+        let counts = play.comparison.counts();
+        assert_eq!((counts.packets_doubled, counts.packets_unreported), (0, 0));
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! A run of the lab, from the first file to the summary.
 
+mod reports;
+mod teller;
+
 use std::collections::BTreeMap;
 use std::env;
-use std::io::{IsTerminal as _, Write};
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -13,12 +16,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::Profile;
 use owl_measure::words::Lang;
-use owl_probe::spool::Spool;
 use serde::Serialize;
-use serde_json::json;
 use tempfile::TempDir;
 
-use crate::api::{Collector, StoredOf};
+use crate::api::Collector;
 use crate::cast::{self, Cast, Places, RATE_PPS, REPORT_EVERY, Script};
 use crate::child::{Change, Child, last_words};
 use crate::comparison::{Comparison, Counts, Findings, Told};
@@ -27,9 +28,11 @@ use crate::error::LabError;
 use crate::inside::{Lanes, Shared, open};
 use crate::netns::{self, Bridge, Joined, Namespaces};
 use crate::record::Record;
-use crate::sys;
-use crate::table::{Paint, Room, Row, View, draw};
+use crate::table::{Row, View};
+
 use crate::truth::Truth;
+use reports::Reports;
+use teller::Teller;
 
 /// How long the collector may take to serve its first page.
 const COLLECTOR_START: Duration = Duration::from_secs(15);
@@ -612,252 +615,4 @@ fn wait_for(collector: &mut Child, api: Collector) -> Result<(), LabError> {
         thread::sleep(Duration::from_millis(20));
     }
     Ok(())
-}
-
-/// Reports, counted on both sides.
-#[derive(Debug, Default)]
-struct Reports {
-    made: u64,
-    stored: u64,
-    missing: u64,
-    waiting: u64,
-}
-
-impl Reports {
-    /// Every probe numbers its reports from 1 without a gap, so both sides can be held against each other.
-    fn count(spools: &BTreeMap<String, PathBuf>, stored: &[StoredOf]) -> Self {
-        let mut all = Self::default();
-        for (probe, directory) in spools {
-            // A probe that never came as far as to make its directory made no report either.
-            let spool = directory
-                .is_dir()
-                .then(|| Spool::open(directory).ok())
-                .flatten();
-            let counts = spool
-                .as_ref()
-                .and_then(|spool| spool.counts().ok())
-                .unwrap_or_default();
-            let epoch = spool.as_ref().map(Spool::epoch);
-            let rows: u64 = stored
-                .iter()
-                .filter(|row| row.probe == *probe)
-                .map(|row| row.rows)
-                .sum();
-            let stored_to = stored
-                .iter()
-                .find(|row| row.probe == *probe && Some(row.epoch) == epoch)
-                .map_or(0, |row| row.stored_sequence);
-            // Up to the acknowledged number all must be in the store, beyond it all must be on the probe's disk.
-            let beyond = counts.made.saturating_sub(stored_to);
-            all.made += counts.made;
-            all.stored += rows;
-            all.waiting += beyond.min(counts.waiting);
-            all.missing += stored_to.saturating_sub(rows) + beyond.saturating_sub(counts.waiting);
-        }
-        all
-    }
-}
-
-/// Tells of the lab in the form that was asked for.
-struct Teller {
-    form: Form,
-    lang: Lang,
-    on_terminal: bool,
-    paint: Paint,
-    printed_verdicts: u64,
-    printed_first: bool,
-}
-
-impl Teller {
-    fn new(options: &Options) -> Self {
-        let on_terminal = options.form == Form::Text && std::io::stdout().is_terminal();
-        let no_colour = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self {
-            form: options.form,
-            lang: options.lang,
-            on_terminal,
-            paint: if on_terminal && !no_colour {
-                Paint::Colour
-            } else {
-                Paint::Plain
-            },
-            printed_verdicts: 0,
-            printed_first: false,
-        }
-    }
-
-    /// Nobody reading standard output is no reason to stop a lab.
-    fn write(out: &mut dyn Write, text: &str) {
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    }
-
-    fn json(&self, out: &mut dyn Write, value: &serde_json::Value) {
-        if self.form == Form::Json {
-            Self::write(out, &format!("{value}\n"));
-        }
-    }
-
-    fn begin(&self, lab: &Lab, out: &mut dyn Write) {
-        let probes: BTreeMap<&str, Option<u32>> = lab
-            .probes
-            .iter()
-            .map(|(id, child)| (id.as_str(), child.pid()))
-            .collect();
-        self.json(
-            out,
-            &json!({ "lab": {
-                "http": format!("http://{}", lab.places.http),
-                "intake": lab.places.intake,
-                "pid": std::process::id(),
-                "collector_pid": lab.collector.pid(),
-                "probes": probes,
-                "seed": lab.truth.seed,
-                "troubles": lab.truth.troubles,
-                "clocks": lab.truth.clocks,
-                "windows_from_ns": lab.aligned_to,
-                "simulated": true,
-            }}),
-        );
-    }
-
-    fn change(&self, name: &str, change: Change, pid: Option<u32>, out: &mut dyn Write) -> String {
-        let key = match change {
-            Change::Died => "died",
-            Change::Restarted => "restarted",
-        };
-        self.json(out, &json!({ key: { "name": name, "pid": pid } }));
-        let line = match change {
-            Change::Died => self
-                .lang
-                .pick(format!("{name} died"), format!("{name} 已退出")),
-            Change::Restarted => self.lang.pick(
-                format!("{name} was started again"),
-                format!("{name} 已重新启动"),
-            ),
-        };
-        if self.form == Form::Text && !self.on_terminal {
-            Self::write(out, &format!("{line}\n"));
-        }
-        line
-    }
-
-    fn verdict(&self, compared: &crate::comparison::Compared, out: &mut dyn Write) {
-        let told = &compared.told;
-        self.json(
-            out,
-            &json!({ "verdict": {
-                "path": told.path,
-                "window_start_ns": told.window_start,
-                "target_ns": told.target,
-                "state": told.state,
-                "reason": told.reason,
-                "detail": told.detail,
-                "evidence": told.evidence,
-                "delay": told.delay,
-                "sent": told.sent,
-                "received": told.received,
-                "truth_ns": compared.truth.map(|truth| truth.quantile),
-                "truth_sent": compared.truth.map(|truth| truth.sent),
-                "truth_lost": compared.truth.map(|truth| truth.lost),
-                "against": compared.against,
-            }}),
-        );
-    }
-
-    /// On a terminal the picture is drawn anew; elsewhere it is printed once early and then once for each window.
-    fn show(&mut self, lab: &Lab, out: &mut dyn Write) {
-        if self.form == Form::Json {
-            return;
-        }
-        if self.on_terminal {
-            let (columns, rows) = sys::terminal_size().unwrap_or((120, 40));
-            let room = Room {
-                columns,
-                rows: Some(rows),
-            };
-            let text = draw(&lab.view(self.lang), room, self.paint, self.lang);
-            let lines: String = text.lines().map(|line| format!("{line}\x1b[K\n")).collect();
-            // Home, the lines, and nothing of the former picture below.
-            Self::write(out, &format!("\x1b[H{}\x1b[J", lines.trim_end()));
-            return;
-        }
-        let verdicts = lab.comparison.counts().verdicts;
-        let paths = lab.truth.ways.len() as u64;
-        let early = !self.printed_first && lab.began.elapsed() >= PRINT_FIRST;
-        if early || verdicts >= self.printed_verdicts + paths {
-            self.printed_first = true;
-            self.printed_verdicts = verdicts;
-            self.print(lab, out);
-        }
-    }
-
-    fn print(&self, lab: &Lab, out: &mut dyn Write) {
-        let room = Room {
-            columns: usize::MAX,
-            rows: None,
-        };
-        Self::write(
-            out,
-            &format!(
-                "{}\n",
-                draw(&lab.view(self.lang), room, self.paint, self.lang)
-            ),
-        );
-    }
-
-    fn end(&self, lab: &Lab, summary: &Summary, out: &mut dyn Write) {
-        self.json(out, &json!({ "summary": summary }));
-        if self.form == Form::Text {
-            if self.on_terminal {
-                Self::write(out, "\x1b[H\x1b[J");
-            }
-            self.print(lab, out);
-            Self::write(out, &said(summary, self.lang));
-        }
-    }
-}
-
-/// The summary for a person.
-fn said(summary: &Summary, lang: Lang) -> String {
-    let counts = &summary.counts;
-    let sign = |right: bool| if right { "✓" } else { "✗" };
-    let found = summary.findings;
-    let reasons: Vec<String> = counts
-        .undecided_by_reason
-        .iter()
-        .map(|(reason, n)| format!("{reason} {n}"))
-        .collect();
-    let reasons = reasons.join(", ");
-    lang.pick(
-        format!(
-            "{} paths, {} verdicts in {} s (SIMULATED): met {}, missed {}, undecided {} ({reasons})\n\
-             decided by proof {}, by claimed clocks {}; not compared {}\n\
-             {} false verdicts: {}\n\
-             {} the detour missed its target\n\
-             {} the path near its target was left undecided\n\
-             {} the lying clock was noticed and never believed\n\
-             reports: {} made, {} stored, {} doubled, {} missing, {} waiting on probes\n",
-            summary.paths, counts.verdicts, summary.seconds, counts.met, counts.missed, counts.undecided,
-            counts.proved, counts.claimed, counts.not_compared,
-            sign(counts.false_verdicts == 0), counts.false_verdicts,
-            sign(found.detour_missed), sign(found.near_undecided), sign(found.lie_never_believed),
-            summary.reports_made, summary.reports_stored, summary.reports_doubled, summary.reports_missing,
-            summary.reports_waiting,
-        ),
-        format!(
-            "{} 条路径，{} 秒内 {} 次判定（模拟）：达标 {}，未达标 {}，无法判定 {}（{reasons}）\n\
-             无需时钟即可证明 {}，依据时钟声明 {}；未对照 {}\n\
-             {} 误判：{}\n\
-             {} 绕行路径判为未达标\n\
-             {} 紧贴目标的路径未作判定\n\
-             {} 谎报的时钟被发现，且从未被采信\n\
-             报告：生成 {}，入库 {}，重复 {}，缺失 {}，探针待传 {}\n",
-            summary.paths, summary.seconds, counts.verdicts, counts.met, counts.missed, counts.undecided,
-            counts.proved, counts.claimed, counts.not_compared,
-            sign(counts.false_verdicts == 0), counts.false_verdicts,
-            sign(found.detour_missed), sign(found.near_undecided), sign(found.lie_never_believed),
-            summary.reports_made, summary.reports_stored, summary.reports_doubled, summary.reports_missing,
-            summary.reports_waiting,
-        ),
-    )
 }

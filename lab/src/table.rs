@@ -252,7 +252,7 @@ mod tests {
     use owl_measure::time::Timestamp;
     use owl_measure::verdict::{EvidenceClass, Reason};
 
-    use crate::comparison::Told;
+    use crate::comparison::{Seat, Told};
 
     fn compared(state: State, reason: Option<Reason>) -> Compared {
         let (lo, hi) = (Nanos::from_micros(900), Nanos::from_micros(955));
@@ -282,6 +282,7 @@ mod tests {
                 quantile: Nanos::from_micros(925),
             }),
             against: Against::Right,
+            seat: Seat::Own,
         }
     }
 

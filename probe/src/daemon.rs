@@ -207,12 +207,14 @@ impl Probe {
             }
             senders.stop();
             drop(senders);
-            // The last reports are on disk now; a short while is given to send them, and they keep if that fails.
+            // Nothing comes any more, so the last reports are on disk soon; a short while is given to send them, and they
+            // keep if that fails.
             let empty = async {
-                while shared
-                    .spool()
-                    .counts()
-                    .is_ok_and(|counts| counts.waiting > 0)
+                while !spooling.is_finished()
+                    || shared
+                        .spool()
+                        .counts()
+                        .is_ok_and(|counts| counts.waiting > 0)
                 {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }

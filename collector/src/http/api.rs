@@ -17,7 +17,7 @@ use owl_measure::words::Lang;
 use serde::{Deserialize, Serialize};
 
 use super::{Failed, PageQuery, Web, json, language};
-use crate::judgement::{Judgement, NoDataWhy, Percentile};
+use crate::judgement::{Judgement, NoDataWhy, Percentile, Seat};
 use crate::live::{LivePath, Table};
 use crate::now::now;
 use crate::page::Zone;
@@ -89,6 +89,9 @@ struct VerdictView<'a> {
     received: u64,
     lost: u64,
     late: u64,
+    /// Whose packets were judged: the session's of the path itself, or the opposite one's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seat: Option<Seat>,
     #[serde(skip_serializing_if = "Option::is_none")]
     clock_error_bound_ns: Option<Nanos>,
     percentiles: &'a [Percentile],
@@ -158,6 +161,7 @@ impl Teller<'_> {
             received: verdict.received,
             lost: judgement.lost,
             late: judgement.late,
+            seat: judgement.seat,
             clock_error_bound_ns: judgement.clock_error_bound,
             percentiles: &judgement.percentiles,
         }
