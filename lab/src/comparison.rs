@@ -448,7 +448,10 @@ mod tests {
                 .note(opposite, Direction::Backward, Timestamp(k), fate)
         });
         // Met by the opposite session's way back, which was fast; the packets of the own session are another count.
-        let met = told(&path, 0, State::Met, None, Basis::Proved);
+        let met = Told {
+            seat: Some("opposite".into()),
+            ..told(&path, 0, State::Met, None, Basis::Proved)
+        };
         assert_eq!(play.take(met), Some(Against::Right));
         let counts = play.comparison.counts();
         assert_eq!((counts.packets_doubled, counts.packets_unreported), (0, 0));
