@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::distribution::Bounds;
 use crate::time::Nanos;
 
 /// What a one-way delay or a verdict rests on.
@@ -74,22 +75,41 @@ pub struct Floors {
 }
 
 impl OneWayDelay {
-    /// What follows from a round trip and light alone: `[F_ij, RTT − F_ji]`.
+    /// What follows from a round trip and light alone: `[F_ij, RTT − F_ji]`. [`Nanos::MAX`] is a round trip without bound.
     pub fn proved(round_trip: Nanos, floors: Floors) -> Self {
+        let hi = if round_trip == Nanos::MAX {
+            Nanos::MAX
+        } else {
+            round_trip - floors.backward
+        };
         Self {
             lo: floors.forward,
-            hi: round_trip - floors.backward,
+            hi,
             basis: Basis::Proved,
         }
     }
 
-    /// Narrows a proved interval with a raw one-way difference and the clocks' claims.
+    /// Narrows a proved interval with a raw one-way difference and the clocks' claims; `None` when they contradict it.
     ///
-    /// `stamp_error` is how far the raw difference may exceed the true delay because software stamps are early on
-    /// transmit and late on receipt; it only lowers `lo`. `None` when the claims contradict the proof.
-    pub fn narrowed(self, raw: Nanos, clocks: ClockDifference, stamp_error: Nanos) -> Option<Self> {
-        let lo = self.lo.max(raw - clocks.at_most - stamp_error);
-        let hi = self.hi.min(raw - clocks.at_least);
+    /// The difference may itself be known between bounds only: at least [`Nanos::MIN`] is not known at all, and
+    /// [`Nanos::MAX`] is lost. `stamp_error` is how far it may exceed the true delay because software stamps are early on
+    /// transmit and late on receipt; it only lowers `lo`, and without a bound on it nothing is said from below.
+    pub fn narrowed(
+        self,
+        raw: Bounds,
+        clocks: ClockDifference,
+        stamp_error: Option<Nanos>,
+    ) -> Option<Self> {
+        let lo = match (raw.at_least, stamp_error) {
+            (Nanos::MAX, _) => Nanos::MAX,
+            (Nanos::MIN, _) | (_, None) => self.lo,
+            (raw, Some(stamp_error)) => self.lo.max(raw - clocks.at_most - stamp_error),
+        };
+        let hi = if raw.at_most == Nanos::MAX {
+            self.hi
+        } else {
+            self.hi.min(raw.at_most - clocks.at_least)
+        };
         (lo <= hi).then_some(Self {
             lo,
             hi,
@@ -104,23 +124,28 @@ mod tests {
 
     const US: fn(i64) -> Nanos = Nanos::from_micros;
 
+    fn exactly(raw: Nanos) -> Bounds {
+        Bounds {
+            at_least: raw,
+            at_most: raw,
+        }
+    }
+
     #[test]
     fn the_true_delay_lies_inside_for_every_clock_error_within_the_claim() {
+        // The way back is longer, and its floor is the one that the round trip is relieved of.
         let floors = Floors {
-            forward: US(400),
-            backward: US(400),
+            forward: US(300),
+            backward: US(800),
         };
         for theta in (-50..=50).map(US) {
-            let (forward, backward) = (US(600), US(900));
+            let (forward, backward) = (US(350), US(900));
             let proved = OneWayDelay::proved(forward + backward, floors);
-            assert!(proved.lo <= forward && forward <= proved.hi);
+            assert_eq!((proved.lo, proved.hi), (US(300), US(450)));
+            let clocks = ClockDifference::within(US(20), US(30));
             let claimed = proved
-                .narrowed(
-                    forward + theta,
-                    ClockDifference::within(US(20), US(30)),
-                    US(0),
-                )
-                .unwrap();
+                .narrowed(exactly(forward + theta), clocks, Some(US(0)))
+                .expect("honest clocks");
             assert!(
                 claimed.lo <= forward && forward <= claimed.hi,
                 "theta {theta}: {claimed:?}"
@@ -138,21 +163,52 @@ mod tests {
                 backward: US(400),
             },
         );
-        assert_eq!(
-            proved.narrowed(US(3_500), ClockDifference::within(US(20), US(20)), US(0)),
-            None
-        );
-        assert_eq!(
-            proved.narrowed(US(-2_500), ClockDifference::within(US(20), US(20)), US(0)),
-            None
-        );
+        for raw in [US(3_500), US(-2_500)] {
+            assert_eq!(
+                proved.narrowed(
+                    exactly(raw),
+                    ClockDifference::within(US(20), US(20)),
+                    Some(US(0))
+                ),
+                None
+            );
+        }
     }
 
     #[test]
-    fn stamp_error_widens_only_downwards() {
+    fn stamp_error_widens_only_downwards_and_without_a_bound_on_it_nothing_is_said_from_below() {
         let proved = OneWayDelay::proved(US(2_000), Floors::default());
         let clocks = ClockDifference::within(US(10), US(10));
-        let narrowed = proved.narrowed(US(500), clocks, US(25)).unwrap();
-        assert_eq!((narrowed.lo, narrowed.hi), (US(455), US(520)));
+        for (stamp_error, lo) in [(Some(US(25)), US(455)), (None, US(0))] {
+            let narrowed = proved
+                .narrowed(exactly(US(500)), clocks, stamp_error)
+                .expect("no contradiction");
+            assert_eq!((narrowed.lo, narrowed.hi), (lo, US(520)));
+        }
+    }
+
+    #[test]
+    fn a_lost_packet_is_infinitely_late_and_an_unknown_one_may_be_anything() {
+        let proved = OneWayDelay::proved(
+            Nanos::MAX,
+            Floors {
+                forward: US(400),
+                backward: US(400),
+            },
+        );
+        assert_eq!((proved.lo, proved.hi), (US(400), Nanos::MAX));
+        let clocks = ClockDifference::within(US(10), US(10));
+        let lost = proved
+            .narrowed(exactly(Nanos::MAX), clocks, Some(US(0)))
+            .expect("no contradiction");
+        assert_eq!((lost.lo, lost.hi), (Nanos::MAX, Nanos::MAX));
+        let unknown = Bounds {
+            at_least: Nanos::MIN,
+            at_most: Nanos::MAX,
+        };
+        let unknown = proved
+            .narrowed(unknown, clocks, Some(US(0)))
+            .expect("no contradiction");
+        assert_eq!((unknown.lo, unknown.hi), (US(400), Nanos::MAX));
     }
 }

@@ -359,12 +359,16 @@ mod tests {
                         && sample.ttl == 255),
                 "{ip}"
             );
-            assert!(
-                kept.samples
-                    .iter()
-                    .all(|sample| sample.forward() >= Nanos::ZERO),
-                "{ip}: one clock, so no negative delay"
-            );
+            for sample in &kept.samples {
+                let residence = sample.reflector_sent_at - sample.reflector_received_at;
+                let parts = [sample.forward(), residence, sample.backward()];
+                assert!(
+                    parts
+                        .iter()
+                        .all(|&part| part >= Nanos::ZERO && part < Nanos::from_secs(1)),
+                    "{ip}: one clock, so T1 ≤ T2 ≤ T3 ≤ T4: {sample:?}"
+                );
+            }
             let reading = stats.read();
             assert_eq!(
                 (reading.counts.reflected, reading.unsent),

@@ -271,14 +271,21 @@ mod tests {
         drop(spool);
         let mut spool = Spool::open(directory.path()).unwrap();
         assert_eq!((spool.epoch(), sequences(&spool, 0)), (epoch, vec![]));
-        spool.append(&[report("a~d")]).unwrap();
-        assert_eq!(sequences(&spool, 0), [3]);
-        assert_eq!(spool.after(0, 9, 1).unwrap()[0].report.path, "a~d");
+        spool
+            .append(&[report("a~d"), report("a~e"), report("a~f")])
+            .unwrap();
+        assert_eq!(sequences(&spool, 0), [3, 4, 5]);
+        spool.acknowledge(3).unwrap();
+        assert_eq!(
+            (sequences(&spool, 0), sequences(&spool, 4)),
+            (vec![4, 5], vec![5])
+        );
+        assert_eq!(spool.after(0, 9, 1).unwrap()[0].report.path, "a~e");
         assert_eq!(
             spool.counts().unwrap(),
             SpoolCounts {
-                waiting: 1,
-                made: 3,
+                waiting: 2,
+                made: 5,
                 dropped: 0
             }
         );

@@ -1,7 +1,7 @@
 //! What a verdict is made from: one direction of one window.
 
-use crate::delay::{Basis, ClockDifference, Floors, OneWayDelay};
-use crate::distribution::Distribution;
+use crate::delay::{ClockDifference, Floors, OneWayDelay};
+use crate::distribution::{Bounds, Distribution};
 use crate::time::Nanos;
 use crate::verdict::Quantile;
 
@@ -58,33 +58,20 @@ impl Evidence<'_> {
                 .min(self.population())
     }
 
-    /// The smallest that the delay of a rank can be, when the unknown packets were the fastest of all.
-    fn lower(&self, rank: u64, observed: &Distribution, floor: Nanos) -> Nanos {
-        match rank.checked_sub(self.unknown()) {
-            None | Some(0) => floor,
-            Some(rank) => observed
-                .at_rank(rank)
-                .map_or(Nanos::MAX, |bounds| bounds.at_least),
-        }
-    }
-
     /// The interval of a quantile that needs no clock: light below, round trip above, infinite when lost.
     pub fn proved(&self, quantile: Quantile) -> OneWayDelay {
         let rank = quantile.rank(self.population());
-        // Of the observed packets only "no faster than light" is proved, hence a floor for each of them.
-        let lo = if rank.saturating_sub(self.unknown()) > self.raw.count() {
-            Nanos::MAX
-        } else {
-            self.floors.forward
-        };
-        let hi = self
-            .round_trip
-            .at_rank(rank)
-            .map_or(Nanos::MAX, |bounds| bounds.at_most - self.floors.backward);
+        let round_trip = self.round_trip.at_rank(rank);
+        let proved = OneWayDelay::proved(
+            round_trip.map_or(Nanos::MAX, |bounds| bounds.at_most),
+            self.floors,
+        );
+        // Of the observed packets only "no faster than light" is proved, hence the floor for each of them; beyond them, were
+        // the unknown ones the fastest of all, the rank is a lost packet's.
+        let lost = rank.saturating_sub(self.unknown()) > self.raw.count();
         OneWayDelay {
-            lo,
-            hi,
-            basis: Basis::Proved,
+            lo: if lost { Nanos::MAX } else { proved.lo },
+            ..proved
         }
     }
 
@@ -96,26 +83,21 @@ impl Evidence<'_> {
         clocks: ClockDifference,
     ) -> Option<OneWayDelay> {
         let rank = quantile.rank(self.population());
-        let raw_lo = self.lower(rank, self.raw, Nanos::MIN);
-        let raw_hi = self
-            .raw
-            .at_rank(rank)
-            .map_or(Nanos::MAX, |bounds| bounds.at_most);
-        let lo = match (raw_lo, self.stamp_error) {
-            (Nanos::MAX, _) => Nanos::MAX,
-            (Nanos::MIN, _) | (_, None) => proved.lo,
-            (raw, Some(stamp_error)) => proved.lo.max(raw - clocks.at_most - stamp_error),
+        let raw = Bounds {
+            // From below, the unknown packets may have been the fastest of all; from above, the slowest.
+            at_least: match rank.checked_sub(self.unknown()) {
+                None | Some(0) => Nanos::MIN,
+                Some(rank) => self
+                    .raw
+                    .at_rank(rank)
+                    .map_or(Nanos::MAX, |bounds| bounds.at_least),
+            },
+            at_most: self
+                .raw
+                .at_rank(rank)
+                .map_or(Nanos::MAX, |bounds| bounds.at_most),
         };
-        let hi = if raw_hi == Nanos::MAX {
-            proved.hi
-        } else {
-            proved.hi.min(raw_hi - clocks.at_least)
-        };
-        (lo <= hi).then_some(OneWayDelay {
-            lo,
-            hi,
-            basis: Basis::Claimed,
-        })
+        proved.narrowed(raw, clocks, self.stamp_error)
     }
 
     /// Whether a packet, in either direction, was faster than light if the clocks were right.
@@ -127,5 +109,95 @@ impl Evidence<'_> {
         };
         faster(self.raw.min(), self.floors.forward, clocks)
             || faster(self.opposite_min, self.floors.backward, clocks.reversed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::histogram::HistogramRecorder;
+
+    /// A packet at the light floor of 400 each way, seen by clocks whose difference is `theta`; both claim ±50.
+    #[track_caller]
+    fn check(theta: i64, contradiction: bool) {
+        let one = |value: i64| {
+            let mut recorder = HistogramRecorder::default();
+            recorder.record(Nanos(value));
+            Distribution::of(&[recorder.finish()])
+        };
+        let (raw, round_trip) = (one(400 + theta), one(800));
+        let evidence = Evidence {
+            planned: 1,
+            sent: 1,
+            lost: 0,
+            raw: &raw,
+            opposite_min: Some(Nanos(400 - theta)),
+            round_trip: &round_trip,
+            floors: Floors {
+                forward: Nanos(400),
+                backward: Nanos(400),
+            },
+            claim: Claim::None,
+            stamp_error: None,
+            hardware_stamps: false,
+        };
+        let clocks = ClockDifference::within(Nanos(50), Nanos(50));
+        assert_eq!(evidence.contradicts(clocks), contradiction, "theta {theta}");
+    }
+
+    #[test]
+    fn honest_clocks_are_never_contradicted_and_a_lie_shows_by_the_nanosecond_at_the_floor() {
+        for theta in [-100, -99, 0, 99, 100] {
+            check(theta, false);
+        }
+        for theta in [-101, 101, 3_000] {
+            check(theta, true);
+        }
+    }
+
+    #[test]
+    fn the_true_quantile_lies_between_the_bounds_also_where_cells_are_wide_and_packets_unknown() {
+        let delays: Vec<i64> = (0..200).map(|k| 1_000_000 + k * k * 731).collect();
+        let recorded = |values: &mut dyn Iterator<Item = i64>| {
+            let mut recorder = HistogramRecorder::default();
+            values.for_each(|value| recorder.record(Nanos(value)));
+            Distribution::of(&[recorder.finish()])
+        };
+        let back = 2_000_000;
+        for unknown in [0, 5, 9] {
+            // Whichever packets are the unknown ones: the slowest here, so that the truth is at the upper end.
+            let seen = delays.len() - unknown;
+            let raw = recorded(&mut delays[..seen].iter().copied());
+            let round_trip = recorded(&mut delays[..seen].iter().map(|delay| delay + back));
+            let evidence = Evidence {
+                planned: 200,
+                sent: 200,
+                lost: 0,
+                raw: &raw,
+                opposite_min: None,
+                round_trip: &round_trip,
+                floors: Floors {
+                    forward: Nanos(900_000),
+                    backward: Nanos(back),
+                },
+                claim: Claim::None,
+                stamp_error: Some(Nanos::ZERO),
+                hardware_stamps: false,
+            };
+            let truth = Nanos(delays[189]);
+            let proved = evidence.proved(Quantile::P95);
+            assert!(
+                proved.lo <= truth && truth <= proved.hi,
+                "{unknown} unknown: {proved:?}"
+            );
+            let clocks = ClockDifference::within(Nanos::ZERO, Nanos::ZERO);
+            let claimed = evidence
+                .claimed(Quantile::P95, proved, clocks)
+                .expect("honest clocks");
+            assert!(
+                claimed.lo <= truth && truth <= claimed.hi,
+                "{unknown} unknown: {claimed:?}"
+            );
+        }
     }
 }
