@@ -1,8 +1,10 @@
 //! Packets, octet by octet, big-endian.
 
 mod error_estimate;
+pub mod owamp;
 pub mod stamp;
 mod timestamp;
+pub mod twamp;
 
 pub use error_estimate::{ErrorEstimate, TimestampFormat};
 pub use timestamp::NtpTimestamp;
