@@ -219,7 +219,7 @@ impl Reflector {
             let from = local.ip().is_unspecified().then_some(destination.ip());
             let octets = received.octets.max(PACKET_OCTETS);
             let t3 = self.clock.now();
-            ReflectorPacket::set_sent_at(&mut reply.head, NtpTimestamp::from_timestamp(t3));
+            ReflectorPacket::set_sent_at(&mut reply.head, NtpTimestamp::from_timestamp(t3).into());
             buffer[..PACKET_OCTETS].copy_from_slice(&reply.head);
             match self.sockets[k].send(&buffer[..octets], received.source, usable(from)) {
                 Ok(id) => awaited.sent(id, t3),

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use owl_measure::time::{Monotonic, Nanos, Timestamp};
 
 use crate::wire::stamp::{PACKET_OCTETS, ReflectorPacket, SHORT_REQUEST_OCTETS, SenderPacket};
-use crate::wire::{ErrorEstimate, NtpTimestamp};
+use crate::wire::{ErrorEstimate, NtpTimestamp, WireTimestamp};
 
 /// Places that a session may take; when all are taken, one that has been quiet long enough makes room.
 const WAYS: usize = 8;
@@ -162,10 +162,10 @@ impl SessionReflector {
         let sequence = self.count(now, key).ok_or(Unanswered::TableFull)?;
         let head = ReflectorPacket {
             sequence,
-            sent_at: NtpTimestamp::default(),
+            sent_at: WireTimestamp::default(),
             error_estimate,
             ssid: packet.ssid,
-            received_at: NtpTimestamp::from_timestamp(request.received_at),
+            received_at: NtpTimestamp::from_timestamp(request.received_at).into(),
             sender_sequence: packet.sequence,
             sender_sent_at: packet.sent_at,
             sender_error_estimate: packet.error_estimate,
@@ -229,7 +229,7 @@ mod tests {
     fn packet(sequence: u32, ssid: u16) -> [u8; PACKET_OCTETS] {
         SenderPacket {
             sequence,
-            sent_at: NtpTimestamp(77),
+            sent_at: WireTimestamp(77),
             error_estimate: ErrorEstimate(0x8A01),
             ssid,
         }
@@ -261,15 +261,14 @@ mod tests {
             );
             assert_eq!(
                 (reply.sender_sent_at, reply.sender_error_estimate.0),
-                (NtpTimestamp(77), 0x8A01)
+                (WireTimestamp(77), 0x8A01)
             );
             assert_eq!(
                 (reply.sender_ttl, reply.error_estimate),
                 (251, ErrorEstimate::NO_CLAIM)
             );
             assert_eq!(
-                reply
-                    .received_at
+                NtpTimestamp(reply.received_at.0)
                     .to_timestamp(Timestamp(1_795_441_000_000_000_000)),
                 Timestamp(1_795_441_000_000_000_123)
             );

@@ -15,7 +15,7 @@ use owl_measure::time::{Monotonic, Nanos, Timestamp};
 
 use super::schedule::{Due, Schedule};
 use crate::wire::stamp::{ReflectorPacket, SenderPacket};
-use crate::wire::{ErrorEstimate, NtpTimestamp, TimestampFormat};
+use crate::wire::{ErrorEstimate, NtpTimestamp, TimestampFormat, WireTimestamp};
 
 /// Packets remembered at once. At the bound the oldest is given up early: lost when no reply has come.
 const REMEMBERED_MAX: usize = 1 << 16;
@@ -104,7 +104,7 @@ enum Fate {
 
 #[derive(Debug, Clone, Copy)]
 struct Sent {
-    wire_sent_at: NtpTimestamp,
+    wire_sent_at: WireTimestamp,
     origin: Timestamp,
     sent_at: Stamp,
     at: Monotonic,
@@ -195,7 +195,7 @@ impl SessionSender {
         }
         // Sequence numbers wrap (RFC 8762, section 4.2); the circle is far larger than what is remembered.
         let sequence = self.sent as u32;
-        let wire_sent_at = NtpTimestamp::from_timestamp(wall);
+        let wire_sent_at = NtpTimestamp::from_timestamp(wall).into();
         let sent_at = Stamp {
             at: wall,
             source: StampSource::User,
@@ -282,8 +282,8 @@ impl SessionSender {
             sequence: reply.sender_sequence,
             origin,
             sent_at,
-            reflector_received_at: reply.received_at.to_timestamp(received_at.at),
-            reflector_sent_at: reply.sent_at.to_timestamp(received_at.at),
+            reflector_received_at: NtpTimestamp(reply.received_at.0).to_timestamp(received_at.at),
+            reflector_sent_at: NtpTimestamp(reply.sent_at.0).to_timestamp(received_at.at),
             received_at,
             ttl: reply.sender_ttl,
             peer_clock,

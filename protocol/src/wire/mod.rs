@@ -4,10 +4,11 @@ mod error_estimate;
 pub mod owamp;
 pub mod stamp;
 mod timestamp;
+pub mod tlv;
 pub mod twamp;
 
 pub use error_estimate::{ErrorEstimate, TimestampFormat};
-pub use timestamp::NtpTimestamp;
+pub use timestamp::{NtpTimestamp, PtpTimestamp, TaiOffset, WireTimestamp};
 
 /// A datagram that is not what it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

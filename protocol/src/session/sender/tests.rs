@@ -83,7 +83,7 @@ fn simulate(world: &World, packets: u64) -> (Summary, Truth, SessionSender) {
                     .head;
                 let leaves = now + 30_000;
                 let t3 = NtpTimestamp::from_timestamp(Timestamp(world.far_clock.read(leaves)));
-                ReflectorPacket::set_sent_at(&mut reply, t3);
+                ReflectorPacket::set_sent_at(&mut reply, t3.into());
                 match back.cross(leaves) {
                     Crossing::Lost => truth.lost_backward += 1,
                     Crossing::Arrives { at_ns } => flying.push((at_ns, false, reply)),
@@ -357,7 +357,7 @@ fn what_did_not_see_the_packet_is_a_stranger() {
             ..good
         },
         ReflectorPacket {
-            sender_sent_at: NtpTimestamp(1),
+            sender_sent_at: WireTimestamp(1),
             ..good
         },
         ReflectorPacket { ssid: 8, ..good },
