@@ -1,5 +1,6 @@
 //! Packets, octet by octet, big-endian.
 
+pub mod authentication;
 mod error_estimate;
 pub mod owamp;
 pub mod stamp;
