@@ -46,7 +46,7 @@ pub struct Sealer {
 }
 
 impl Sealer {
-    /// At the initial vector.
+    /// From this initial vector on.
     pub fn new(keys: &SessionKeys, initial_vector: &[u8; 16]) -> Self {
         Self {
             cipher: cbc::Encryptor::new(&keys.aes.into(), initial_vector.into()),
@@ -77,7 +77,7 @@ pub struct Opener {
 }
 
 impl Opener {
-    /// At the initial vector.
+    /// From this initial vector on.
     pub fn new(keys: &SessionKeys, initial_vector: &[u8; 16]) -> Self {
         Self {
             cipher: cbc::Decryptor::new(&keys.aes.into(), initial_vector.into()),
