@@ -1,13 +1,26 @@
 //! The session-sender in seeded worlds, where the truth is known.
 
 use super::*;
-use crate::session::reflector::{Request, SessionReflector};
+use crate::session::reflector::{ReflectorClock, ReflectorConfig, Request, SessionReflector};
+use crate::wire::TaiOffset;
 use crate::wire::stamp::PACKET_OCTETS;
+use crate::wire::tlv::{SyncSource, TimestampInformation, TimestampMethod};
 use owl_measure::summary::{Recorder, Summary};
 use owl_sim::{Clock, Crossing, Link};
 use std::net::SocketAddr;
 
 const MS: i64 = 1_000_000;
+
+const FAR: ReflectorClock = ReflectorClock {
+    error_estimate: ErrorEstimate::NO_CLAIM,
+    tai_offset: TaiOffset::SINCE_2017,
+    information: TimestampInformation {
+        source_in: SyncSource::UNKNOWN,
+        method_in: TimestampMethod::UNKNOWN,
+        source_out: SyncSource::UNKNOWN,
+        method_out: TimestampMethod::UNKNOWN,
+    },
+};
 
 fn sender(packets: u64, reflector: Reflector) -> SessionSender {
     SessionSender::new(SenderConfig {
@@ -37,7 +50,7 @@ struct Truth {
 /// Runs a session through a seeded world, event by event; the near clock is the truth.
 fn simulate(world: &World, packets: u64) -> (Summary, Truth, SessionSender) {
     let mut sender = sender(packets, Reflector::Own);
-    let mut reflector = SessionReflector::new(64, 7);
+    let mut reflector = SessionReflector::new(ReflectorConfig::open(64, 7));
     let (mut there, mut back) = (
         world.forward.seeded(world.seed),
         world.backward.seeded(world.seed + 1),
@@ -71,19 +84,21 @@ fn simulate(world: &World, packets: u64) -> (Summary, Truth, SessionSender) {
             if to_reflector {
                 let received_at = Timestamp(world.far_clock.read(now));
                 let request = Request {
-                    datagram: &octets,
+                    octets: octets.len(),
                     source: near,
                     destination: far,
                     ttl: 250,
+                    traffic_class: 0,
                     received_at,
+                    interface: None,
+                    member_link: None,
                 };
-                let mut reply = reflector
-                    .handle(Monotonic(now), &request, ErrorEstimate::NO_CLAIM)
-                    .unwrap()
-                    .head;
+                let mut reply = octets;
+                let sealed = reflector
+                    .handle(Monotonic(now), &request, &FAR, &mut reply)
+                    .unwrap();
                 let leaves = now + 30_000;
-                let t3 = NtpTimestamp::from_timestamp(Timestamp(world.far_clock.read(leaves)));
-                ReflectorPacket::set_sent_at(&mut reply, t3.into());
+                sealed.seal(&mut reply, Timestamp(world.far_clock.read(leaves)));
                 match back.cross(leaves) {
                     Crossing::Lost => truth.lost_backward += 1,
                     Crossing::Arrives { at_ns } => flying.push((at_ns, false, reply)),
