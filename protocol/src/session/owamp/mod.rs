@@ -8,14 +8,22 @@
 //! `handle_timeout` at `next_deadline`. After an error, send what is left to
 //! transmit and close the connection.
 
+mod control_client;
+mod control_server;
 mod error;
+mod fetch;
 mod receiver;
+mod request;
 mod schedule;
 mod sender;
 mod set_up;
+mod stop;
 mod stream;
 
+pub use control_client::{ClientConfig, ClientEvent, ControlClient};
+pub use control_server::{ControlServer, Placed, Policy, Role, ServerEvent};
 pub use error::{ControlError, OutOfTurn};
+pub use fetch::FetchAnswer;
 pub use receiver::{Arrival, Ignored, Results, SessionReceiver};
 pub use schedule::SendSchedule;
 pub use sender::SessionSender;

@@ -9,7 +9,7 @@ use super::ControlError;
 use crate::wire::owamp::{BLOCK_OCTETS, Opener, Sealer, SessionKeys};
 
 /// The longest message that is taken in one piece.
-pub(crate) const INPUT_MAX: usize = 1 << 16;
+pub(crate) const INPUT_MAX: usize = 1 << 15;
 /// Octets that wait for being transmitted.
 pub(crate) const OUTPUT_MAX: usize = 1 << 16;
 

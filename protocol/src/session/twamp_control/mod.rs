@@ -10,8 +10,9 @@
 mod client;
 mod server;
 
+pub use super::owamp::Placed;
 pub use client::{ClientConfig, ClientEvent, ClientState, ControlClient};
-pub use server::{ControlServer, Placed, Policy, ServerEvent, SessionEnd};
+pub use server::{ControlServer, Policy, ServerEvent, SessionEnd};
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use owl_measure::time::{Monotonic, Nanos};
 
 use crate::session::owamp::{
-    Connected, ControlError, ControlStream, Offer, ServerRandom, ServerSetUp,
+    Connected, ControlError, ControlStream, Offer, Placed, ServerRandom, ServerSetUp,
 };
 use crate::wire::owamp::{Accept, AcceptSession, KeyId, Sid, StartAck, StartSessions, command};
 use crate::wire::twamp::{REFLECTOR_PACKET_OCTETS, RequestTwSession, StopTwSessions};
@@ -40,15 +40,6 @@ impl Default for Policy {
             refwait: Nanos::from_secs(900),
         }
     }
-}
-
-/// Where a session is reflected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Placed {
-    /// The UDP port, bound by now: the one asked for if that could be.
-    pub port: u16,
-    /// A new identifier.
-    pub sid: Sid,
 }
 
 /// Why a session has ended.
