@@ -37,6 +37,7 @@ pub(crate) fn samples(start: Timestamp, packets: u32) -> impl Iterator<Item = Sa
             sent_at: kernel(origin),
             reflector_received_at: origin + forward,
             reflector_sent_at: origin + forward,
+            t3: StampSource::Kernel,
             received_at: kernel(origin + forward + backward),
             ttl: 251,
             peer_clock: PeerClock::Within(Nanos::from_micros(50)),

@@ -201,6 +201,7 @@ mod tests {
                     },
                     reflector_received_at: at,
                     reflector_sent_at: at,
+                    t3: StampSource::Kernel,
                     received_at: Stamp {
                         at: at + Nanos(10),
                         source: StampSource::Kernel,
