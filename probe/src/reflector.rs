@@ -237,7 +237,7 @@ impl Reflector {
                 source: received.source,
                 destination,
                 ttl: received.ttl,
-                traffic_class: 0,
+                traffic_class: received.traffic_class.unwrap_or(0),
                 received_at: received.stamp.at,
                 interface: None,
                 member_link: None,
@@ -249,9 +249,12 @@ impl Reflector {
             let from = reply
                 .from
                 .or(local.ip().is_unspecified().then_some(destination.ip()));
+            let from = usable(from);
+            let mark = Some(reply.traffic_class).filter(|&class| class != 0);
+            let socket = &mut self.sockets[k];
             let t3 = self.clock.now();
             reply.seal(buffer, t3);
-            match self.sockets[k].send(&buffer[..reply.octets], reply.to, usable(from)) {
+            match socket.send_marked(&buffer[..reply.octets], reply.to, from, mark) {
                 Ok(id) => awaited.sent(id, t3, reply.token),
                 Err(_) => {
                     stats.unsent.fetch_add(1, Relaxed);

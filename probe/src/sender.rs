@@ -175,7 +175,7 @@ impl SenderSession {
             let how = Received {
                 stamp: received.stamp,
                 ttl: received.ttl,
-                traffic_class: None,
+                traffic_class: received.traffic_class,
             };
             let datagram = &buffer[..received.octets];
             match self.sender.handle_reply(clock.monotonic(), datagram, how) {
@@ -284,6 +284,7 @@ mod tests {
 
     #[derive(Default)]
     struct Kept {
+        observed: Observations,
         samples: Vec<Sample>,
         summaries: Vec<Summary>,
     }
@@ -319,6 +320,7 @@ mod tests {
                 dscp: 46,
                 question: Question {
                     follow_up: true,
+                    class_of_service: true,
                     ..Question::default()
                 },
                 ..SenderConfig::new(
@@ -344,6 +346,7 @@ mod tests {
         .unwrap();
         stop.store(true, Relaxed);
         thread.join().unwrap().unwrap();
+        kept.observed = *sessions[0].observations();
         (kept, stats)
     }
 
@@ -377,12 +380,13 @@ mod tests {
                     .all(|sample| sample.forward() >= Nanos::ZERO),
                 "{ip}: one clock, so no negative delay"
             );
-            let corrected = kept
-                .samples
-                .iter()
-                .filter(|sample| sample.t3 == StampSource::Kernel)
-                .count();
-            assert!(corrected >= 250, "{ip}: T3 of {corrected} was corrected");
+            let observed = kept.observed;
+            assert!(observed.t3_corrected >= 250, "{ip}: {observed:?}");
+            assert_eq!(
+                (observed.remarked_forward, observed.remarked_backward),
+                (0, 0),
+                "{ip}: both ways with DSCP 46"
+            );
             let reading = stats.read();
             assert_eq!(
                 (reading.counts.reflected, reading.unsent),
