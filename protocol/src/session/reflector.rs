@@ -139,8 +139,9 @@ pub struct Reply {
     pub copies: (u16, Nanos),
     /// What the request said of an access network (RFC 8972, section 4.6).
     pub access_report: Option<AccessReport>,
-    /// For [`SessionReflector::handle_transmitted`]; `None` from a stateless reflector.
+    /// For [`SessionReflector::handle_transmitted`], anew with each copy; `None` from a stateless reflector.
     pub token: Option<ReplyToken>,
+    place: Option<Place>,
     format: TimestampFormat,
     tai_offset: TaiOffset,
     /// The key of the base packet, in authenticated mode.
@@ -388,11 +389,11 @@ impl SessionReflector {
                 }
             }
         }
-        let (number, token) = match session {
+        let (number, place) = match session {
             Some((place, session)) => {
                 let sequence = session.sent;
                 session.sent = sequence.wrapping_add(1);
-                (sequence, Some(ReplyToken { place, sequence }))
+                (sequence, Some(place))
             }
             None => (packet.sequence, None),
         };
@@ -406,7 +407,11 @@ impl SessionReflector {
                 (control.count, Nanos(i64::from(control.interval_ns)))
             }),
             access_report: wishes.access_report,
-            token,
+            token: place.map(|place| ReplyToken {
+                place,
+                sequence: number,
+            }),
+            place,
             format: clock.error_estimate.format(),
             tai_offset: clock.tai_offset,
             base_key: opened.base_key,
@@ -470,15 +475,15 @@ impl SessionReflector {
     /// known.
     pub fn repeat(&mut self, reply: &mut Reply, buffer: &mut [u8]) -> Option<()> {
         let (left, interval) = reply.copies;
-        let token = reply.token.as_mut()?;
-        let session = self.table.as_mut()?.at(token.place)?;
-        if left <= 1 {
-            return None;
-        }
+        let place = reply.place.filter(|_| left > 1)?;
+        let session = self.table.as_mut()?.at(place)?;
+        let number = session.sent;
+        session.sent = number.wrapping_add(1);
         reply.copies = (left - 1, interval);
-        token.sequence = session.sent;
-        session.sent = session.sent.wrapping_add(1);
-        let number = token.sequence;
+        reply.token = Some(ReplyToken {
+            place,
+            sequence: number,
+        });
         number_and_sign(reply, buffer, number);
         Some(())
     }

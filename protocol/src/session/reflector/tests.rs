@@ -149,6 +149,26 @@ fn a_reply_repeats_the_request_and_counts_its_session() {
 }
 
 #[test]
+fn what_must_be_zero_is_ignored_on_receipt_and_zero_in_the_reply() {
+    let mut datagram = packet(5, 3);
+    datagram[16..].fill(0xEE);
+    let answered = ask(&mut open(), 0, &datagram, request(0, NEAR)).unwrap();
+    assert_eq!(answered.packet().sender_sequence, 5);
+    assert_eq!(answered.octets[38..44], [0, 0, 251, 0, 0, 0]);
+
+    let mut datagram = sender_packet(5, 3).encode_authenticated(&key());
+    datagram[28..96].fill(0xEE);
+    datagram[4..16].fill(0xEE);
+    let hmac = key().sign([&datagram[..96], &[]]);
+    datagram[96..].copy_from_slice(&hmac);
+    let mut reflector = keyed(Authentication::Required);
+    let answered = ask(&mut reflector, 0, &datagram, request(0, NEAR)).unwrap();
+    for zero in [4..16, 28..32, 40..48, 52..64, 74..80, 81..96] {
+        assert!(answered.octets[zero].iter().all(|&octet| octet == 0));
+    }
+}
+
+#[test]
 fn a_stateless_reflector_copies_the_number_and_knows_nobody() {
     let mut reflector = SessionReflector::new(ReflectorConfig {
         state: State::Stateless,

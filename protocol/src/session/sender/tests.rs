@@ -479,3 +479,24 @@ fn a_buffer_that_is_too_short_costs_no_send_time() {
     );
     assert_eq!(transmit(&mut sender, 0).1.due.skipped, 0);
 }
+
+#[test]
+fn numbers_begin_at_zero_and_what_must_be_zero_is() {
+    let mut sender = SessionSender::new(SenderConfig {
+        packet_octets: 60,
+        ..config(3, Reflector::Own)
+    });
+    for sequence in 0..3 {
+        let mut buffer = [0xEE; 100];
+        let at = 10 * MS * i64::from(sequence);
+        let estimate = ErrorEstimate::NO_CLAIM;
+        let transmit = sender
+            .poll_transmit(Monotonic(at), Timestamp(at), estimate, &mut buffer)
+            .unwrap();
+        let packet = SenderPacket::decode(&buffer).unwrap();
+        assert_eq!((packet.sequence, packet.ssid), (sequence, 9));
+        assert_eq!(buffer[16..44], [0; 28]);
+        assert_eq!(buffer[44..48], [0x80, 1, 0, 12], "Extra Padding");
+        assert_eq!((transmit.octets, buffer[60]), (60, 0xEE));
+    }
+}

@@ -240,6 +240,19 @@ fn the_next_reply_carries_the_kernels_t3_of_the_one_before() {
 }
 
 #[test]
+fn a_stateless_reflector_follows_nothing_up() {
+    let mut stateless = SessionReflector::new(ReflectorConfig {
+        state: State::Stateless,
+        ..ReflectorConfig::open(0, 1)
+    });
+    for _ in 0..2 {
+        let how = request(0, NEAR);
+        let (_, flags, value) = answer(&mut stateless, kind::FOLLOW_UP, &[9; 16], how);
+        assert_eq!((flags, &value[..]), (0, &[0; 16][..]));
+    }
+}
+
+#[test]
 fn a_stamp_for_a_session_that_is_gone_is_dropped() {
     let mut reflector = SessionReflector::new(ReflectorConfig::open(1, 1));
     let token = |reflector: &mut SessionReflector, now, source: &str| {

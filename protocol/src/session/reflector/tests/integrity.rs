@@ -185,6 +185,11 @@ fn each_copy_of_a_reply_has_its_own_number_and_hmac() {
         reply.seal(&mut buffer, T3);
         let packet = ReflectorPacket::decode(&buffer[..reply.octets]).unwrap();
         numbers.push(packet.sequence);
+        let stamp = Stamp {
+            at: T3,
+            source: StampSource::Kernel,
+        };
+        reflector.handle_transmitted(reply.token.take().unwrap(), stamp);
         let area = &buffer[44..reply.octets];
         let hmac = Tlvs::new(area).flatten().find(|tlv| tlv.kind == kind::HMAC);
         let tlv = hmac.unwrap();

@@ -88,6 +88,34 @@ fn all_that_is_asked_is_told_in_every_mode_and_mixture_of_formats() {
 }
 
 #[test]
+fn a_question_fills_in_nothing_that_is_the_reflectors() {
+    let mut sender = SessionSender::new(SenderConfig {
+        dscp: 46,
+        question: everything(),
+        ..config(2, Reflector::Own)
+    });
+    for sent in 1..3_u32 {
+        let mut buffer = [0xEE; 200];
+        let at = 10 * MS * i64::from(sent - 1);
+        let estimate = ErrorEstimate::NO_CLAIM;
+        let transmit = sender
+            .poll_transmit(Monotonic(at), Timestamp(at), estimate, &mut buffer)
+            .unwrap();
+        let mut asked = Vec::new();
+        asked.extend([&[0x80, 7, 0, 16][..], &[0; 16]].concat());
+        asked.extend([0x80, 3, 0, 4, 0, 0, 0, 0]);
+        asked.extend([0x80, 4, 0, 4, 46 << 2, 0, 0, 0]);
+        asked.extend([0x80, 5, 0, 12, 0, 0, 0, sent as u8, 0, 0, 0, 0, 0, 0, 0, 0]);
+        asked.extend([0x80, 2, 0, 44, 0, 0, 0, 0]);
+        for sub_tlv in [4, 7] {
+            asked.extend([&[0x80, sub_tlv, 0, 16][..], &[0; 16]].concat());
+        }
+        asked.extend([0x80, 11, 0, 4, 0, 3, 0, 0]);
+        assert_eq!(buffer[44..transmit.octets], asked);
+    }
+}
+
+#[test]
 fn a_packet_is_as_long_as_asked_or_as_its_tlvs_need() {
     let octets = |packet_octets, protection: Protection, question| {
         let sender = SessionSender::new(SenderConfig {
