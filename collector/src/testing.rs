@@ -49,6 +49,7 @@ pub(crate) fn report_of(path: &str, start_s: i64, link: Link) -> Report {
             sent_at: kernel(origin),
             reflector_received_at: Timestamp(reached),
             reflector_sent_at: Timestamp(reached),
+            t3: StampSource::Kernel,
             received_at: kernel(back),
             ttl: 255,
             peer_clock: PeerClock::Within(Nanos(10_000)),

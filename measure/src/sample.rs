@@ -57,6 +57,8 @@ pub struct Sample {
     pub reflector_received_at: Timestamp,
     /// T3, as told by the session-reflector.
     pub reflector_sent_at: Timestamp,
+    /// Where T3 was taken, as far as it is known: by the process, unless the reflector told better.
+    pub t3: StampSource,
     /// T4.
     pub received_at: Stamp,
     /// TTL or hop limit with which the packet reached the session-reflector.
@@ -110,6 +112,7 @@ mod tests {
             sent_at: at(0),
             reflector_received_at: Timestamp(300 - 1000),
             reflector_sent_at: Timestamp(350 - 1000),
+            t3: StampSource::Kernel,
             received_at: at(550),
             ttl: 255,
             peer_clock: PeerClock::NoClaim,

@@ -393,6 +393,7 @@ pub(crate) mod tests {
             sent_at: kernel(origin),
             reflector_received_at: Timestamp(origin + forward),
             reflector_sent_at: Timestamp(origin + forward),
+            t3: StampSource::Kernel,
             received_at: kernel(origin + forward + backward),
             ttl: 255,
             peer_clock: PeerClock::Within(Nanos(1_000)),

@@ -17,7 +17,7 @@ use owl_measure::sample::Sample;
 use owl_measure::summary::Summary;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_protocol::session::Schedule;
-use owl_protocol::session::sender::{Reflector as PeerKind, SenderConfig};
+use owl_protocol::session::sender::{Question, Reflector as PeerKind, SenderConfig};
 use owl_topology::{Plan, PlannedSession};
 use prost::Message as _;
 use tokio::sync::{Notify, watch};
@@ -402,14 +402,14 @@ impl Senders {
                 .config
                 .source
                 .filter(|source| source.is_ipv4() == peer.is_ipv4()),
-            packet_octets: (session.packet_octets as usize).min(usize::from(u16::MAX) - 100),
-            dscp: u8::try_from(session.dscp).unwrap_or(0),
             sender: SenderConfig {
-                ssid,
-                schedule,
-                timeout: ns(session.timeout_ns),
-                packets: None,
-                reflector: PeerKind::Own,
+                packet_octets: session.packet_octets as usize,
+                dscp: u8::try_from(session.dscp).unwrap_or(0),
+                question: Question {
+                    follow_up: true,
+                    ..Question::default()
+                },
+                ..SenderConfig::new(ssid, schedule, ns(session.timeout_ns), PeerKind::Own)
             },
             report_interval: ns(session.report_interval_ns),
             aligned_to: Timestamp(0),

@@ -75,7 +75,7 @@ impl Metrics {
         );
         counter(
             "owl_probe_reflector_rationed_total",
-            "Short requests beyond the ration of base replies.",
+            "Test packets beyond the ration of their source, of short requests, or of all.",
             reflector.counts.rationed,
         );
         counter(

@@ -2,7 +2,8 @@
 //!
 //! T2 is the kernel's receive stamp. T3 is read in user space right before the
 //! send call, so the packet leaves a little later than it says; the kernel's
-//! transmit stamp then tells how much later, and that is kept.
+//! transmit stamp then tells how much later, and the next reply of the session
+//! carries it to whoever asks (Follow-Up Telemetry, RFC 8972, section 4.7).
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -12,9 +13,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use owl_measure::sample::StampSource;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_protocol::session::SessionReflector;
-use owl_protocol::session::reflector::{ReflectorCounts, Request};
-use owl_protocol::wire::stamp::{PACKET_OCTETS, ReflectorPacket};
-use owl_protocol::wire::{ErrorEstimate, NtpTimestamp};
+use owl_protocol::session::reflector::{
+    ReflectorClock, ReflectorConfig, ReflectorCounts, ReplyToken, Request,
+};
+use owl_protocol::wire::tlv::{SyncSource, TimestampInformation, TimestampMethod};
+use owl_protocol::wire::{ErrorEstimate, TaiOffset};
 
 use crate::clock::Clock;
 use crate::net::{Readiness, SocketError, StampedSocket, Stamping, set_timer_slack, wait};
@@ -37,8 +40,12 @@ const LOOK_AROUND: Nanos = Nanos::from_millis(200);
 pub struct ReflectorStats {
     reflected: AtomicU64,
     malformed: AtomicU64,
+    unauthentic: AtomicU64,
+    replayed: AtomicU64,
     rationed: AtomicU64,
     table_full: AtomicU64,
+    unwanted: AtomicU64,
+    wrong_member_link: AtomicU64,
     unsent: AtomicU64,
     t3_stamped: AtomicU64,
     t3_early_ns_total: AtomicU64,
@@ -68,8 +75,12 @@ impl ReflectorStats {
             counts: ReflectorCounts {
                 reflected: self.reflected.load(Relaxed),
                 malformed: self.malformed.load(Relaxed),
+                unauthentic: self.unauthentic.load(Relaxed),
+                replayed: self.replayed.load(Relaxed),
                 rationed: self.rationed.load(Relaxed),
                 table_full: self.table_full.load(Relaxed),
+                unwanted: self.unwanted.load(Relaxed),
+                wrong_member_link: self.wrong_member_link.load(Relaxed),
             },
             unsent: self.unsent.load(Relaxed),
             t3_stamped: self.t3_stamped.load(Relaxed),
@@ -116,7 +127,7 @@ impl Reflector {
             sockets,
             clock,
             stamping,
-            table: SessionReflector::new(SESSIONS, seed),
+            table: SessionReflector::new(ReflectorConfig::open(SESSIONS, seed)),
         })
     }
 
@@ -163,7 +174,7 @@ impl Reflector {
         let mut awaited: Vec<Awaited> = self.sockets.iter().map(|_| Awaited::default()).collect();
         let mut buffer = vec![0; 1 << 16];
         let mut look_around = self.clock.monotonic();
-        let mut estimate = ErrorEstimate::NO_CLAIM;
+        let mut told = self.clock_told(None);
         while !stop.load(Relaxed) {
             if self.clock.monotonic() >= look_around {
                 // A receive stamp taken in user space has no bound, and so neither has anything made from it.
@@ -172,26 +183,44 @@ impl Reflector {
                 } else {
                     claim()
                 };
-                estimate = ErrorEstimate::claim(claim);
+                told = self.clock_told(claim);
                 look_around = self.clock.monotonic() + LOOK_AROUND;
             }
             wait(&descriptors, &mut ready, LOOK_AROUND)?;
             for (k, readiness) in ready.iter().enumerate() {
                 if readiness.data {
-                    self.serve(k, &mut buffer, estimate, &mut awaited[k], stats);
+                    self.serve(k, &mut buffer, &told, &mut awaited[k], stats);
                 }
-                awaited[k].collect(&self.sockets[k], stats);
+                awaited[k].collect(&self.sockets[k], &mut self.table, stats);
             }
             publish(self.table.counts(), stats);
         }
         Ok(())
     }
 
+    /// What replies tell of the clock: the claim, and how T2 and T3 are taken. T3 as it stands in a reply is software's.
+    fn clock_told(&self, claim: Option<Nanos>) -> ReflectorClock {
+        let method_in = match self.stamping.receive {
+            StampSource::Hardware => TimestampMethod::HARDWARE,
+            StampSource::Kernel | StampSource::User => TimestampMethod::SOFTWARE,
+        };
+        ReflectorClock {
+            error_estimate: ErrorEstimate::claim(claim),
+            tai_offset: TaiOffset::SINCE_2017,
+            information: TimestampInformation {
+                source_in: SyncSource::UNKNOWN,
+                method_in,
+                source_out: SyncSource::UNKNOWN,
+                method_out: TimestampMethod::SOFTWARE,
+            },
+        }
+    }
+
     fn serve(
         &mut self,
         k: usize,
         buffer: &mut [u8],
-        estimate: ErrorEstimate,
+        told: &ReflectorClock,
         awaited: &mut Awaited,
         stats: &ReflectorStats,
     ) {
@@ -204,25 +233,29 @@ impl Reflector {
             let destination =
                 SocketAddr::new(received.destination.unwrap_or(local.ip()), local.port());
             let request = Request {
-                datagram: &buffer[..received.octets],
+                octets: received.octets,
                 source: received.source,
                 destination,
                 ttl: received.ttl,
+                traffic_class: received.traffic_class.unwrap_or(0),
                 received_at: received.stamp.at,
+                interface: None,
+                member_link: None,
             };
-            let Ok(mut reply) = self
-                .table
-                .handle(self.clock.monotonic(), &request, estimate)
-            else {
+            let now = self.clock.monotonic();
+            let Ok(reply) = self.table.handle(now, &request, told, buffer) else {
                 continue;
             };
-            let from = local.ip().is_unspecified().then_some(destination.ip());
-            let octets = received.octets.max(PACKET_OCTETS);
+            let from = reply
+                .from
+                .or(local.ip().is_unspecified().then_some(destination.ip()));
+            let from = usable(from);
+            let mark = Some(reply.traffic_class).filter(|&class| class != 0);
+            let socket = &mut self.sockets[k];
             let t3 = self.clock.now();
-            ReflectorPacket::set_sent_at(&mut reply.head, NtpTimestamp::from_timestamp(t3));
-            buffer[..PACKET_OCTETS].copy_from_slice(&reply.head);
-            match self.sockets[k].send(&buffer[..octets], received.source, usable(from)) {
-                Ok(id) => awaited.sent(id, t3),
+            reply.seal(buffer, t3);
+            match socket.send_marked(&buffer[..reply.octets], reply.to, from, mark) {
+                Ok(id) => awaited.sent(id, t3, reply.token),
                 Err(_) => {
                     stats.unsent.fetch_add(1, Relaxed);
                 }
@@ -239,31 +272,44 @@ fn usable(from: Option<IpAddr>) -> Option<IpAddr> {
 fn publish(counts: ReflectorCounts, stats: &ReflectorStats) {
     stats.reflected.store(counts.reflected, Relaxed);
     stats.malformed.store(counts.malformed, Relaxed);
+    stats.unauthentic.store(counts.unauthentic, Relaxed);
+    stats.replayed.store(counts.replayed, Relaxed);
     stats.rationed.store(counts.rationed, Relaxed);
     stats.table_full.store(counts.table_full, Relaxed);
+    stats.unwanted.store(counts.unwanted, Relaxed);
+    stats
+        .wrong_member_link
+        .store(counts.wrong_member_link, Relaxed);
 }
 
 /// Sends whose kernel stamp has not come yet, with the T3 that they carry.
 #[derive(Debug, Default)]
-struct Awaited(std::collections::VecDeque<(u32, Timestamp)>);
+struct Awaited(std::collections::VecDeque<(u32, Timestamp, Option<ReplyToken>)>);
 
 impl Awaited {
-    fn sent(&mut self, id: u32, t3: Timestamp) {
+    fn sent(&mut self, id: u32, t3: Timestamp, token: Option<ReplyToken>) {
         if self.0.len() >= AWAITED_MAX {
             self.0.pop_front();
         }
-        self.0.push_back((id, t3));
+        self.0.push_back((id, t3, token));
     }
 
-    fn collect(&mut self, socket: &StampedSocket, stats: &ReflectorStats) {
+    fn collect(
+        &mut self,
+        socket: &StampedSocket,
+        table: &mut SessionReflector,
+        stats: &ReflectorStats,
+    ) {
         while let Ok(Some(stamp)) = socket.transmit_stamp() {
-            while let Some(&(id, t3)) = self.0.front() {
-                // Numbers wrap; one that is ahead of the stamp waits for its own.
-                if id.wrapping_sub(stamp.id).cast_signed() > 0 {
-                    break;
-                }
-                self.0.pop_front();
+            // Numbers wrap; one that is ahead of the stamp waits for its own.
+            while let Some((id, t3, token)) = self
+                .0
+                .pop_front_if(|(id, ..)| id.wrapping_sub(stamp.id).cast_signed() <= 0)
+            {
                 if id == stamp.id {
+                    if let Some(token) = token {
+                        table.handle_transmitted(token, stamp.stamp);
+                    }
                     let early = u64::try_from((stamp.stamp.at - t3).0).unwrap_or(0);
                     stats.t3_stamped.fetch_add(1, Relaxed);
                     stats.t3_early_ns_total.fetch_add(early, Relaxed);

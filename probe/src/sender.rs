@@ -14,9 +14,8 @@ use owl_measure::sample::Sample;
 use owl_measure::summary::{Recorder, Summary};
 use owl_measure::time::{Monotonic, Nanos, Timestamp};
 use owl_protocol::session::SessionSender;
-use owl_protocol::session::sender::{Arrival, SenderConfig, TransmitToken};
+use owl_protocol::session::sender::{Arrival, Observations, Received, SenderConfig, TransmitToken};
 use owl_protocol::wire::ErrorEstimate;
-use owl_protocol::wire::stamp::{PACKET_OCTETS, ReflectorPacket};
 
 use crate::clock::Clock;
 use crate::net::{Readiness, SocketError, StampedSocket, Stamping, set_timer_slack, wait};
@@ -35,10 +34,6 @@ pub struct SessionSettings {
     pub peer: SocketAddr,
     /// Local address to send from; `None` lets the kernel choose.
     pub local: Option<IpAddr>,
-    /// UDP payload of a test packet, 44 octets at least; what exceeds 44 is zero padding.
-    pub packet_octets: usize,
-    /// DSCP of the test packets (RFC 2474).
-    pub dscp: u8,
     /// The session itself.
     pub sender: SenderConfig,
     /// Length of the intervals that are summarised.
@@ -85,23 +80,25 @@ impl SenderSession {
         let mut socket =
             StampedSocket::bind(SocketAddr::new(settings.local.unwrap_or(any), 0), clock)?;
         let stamping = socket.prove().ok();
-        if settings.dscp != 0 {
-            socket.set_dscp(settings.dscp)?;
+        if settings.sender.dscp != 0 {
+            socket.set_dscp(settings.sender.dscp)?;
         }
+        let linger = settings.sender.timeout.times(3) + CLOSING_MARGIN;
+        let sender = SessionSender::new(settings.sender);
         Ok(Self {
             socket,
             stamping,
             peer: settings.peer,
             // A loss is certain after twice the threshold, its direction after once more.
-            linger: settings.sender.timeout.times(3) + CLOSING_MARGIN,
-            sender: SessionSender::new(settings.sender),
+            linger,
+            packet: vec![0; sender.packet_octets()],
+            sender,
             recorder: Recorder::new(
                 settings.report_interval,
                 settings.aligned_to,
                 settings.targets,
             ),
             awaited: VecDeque::with_capacity(AWAITED_MAX),
-            packet: vec![0; settings.packet_octets.max(PACKET_OCTETS)],
             unsent: 0,
         })
     }
@@ -109,6 +106,11 @@ impl SenderSession {
     /// Which stamps were proved; `None` when the proof itself could not be sent.
     pub fn stamping(&self) -> Option<Stamping> {
         self.stamping
+    }
+
+    /// UDP payload of a test packet: what was asked for, or what its TLVs need.
+    pub fn packet_octets(&self) -> usize {
+        self.packet.len()
     }
 
     /// Packets that the kernel did not take; they are lost, and their direction is not told.
@@ -124,14 +126,16 @@ impl SenderSession {
     fn transmit(&mut self, clock: Clock, estimate: ErrorEstimate) {
         while let Some(transmit) =
             self.sender
-                .poll_transmit(clock.monotonic(), clock.now(), estimate)
+                .poll_transmit(clock.monotonic(), clock.now(), estimate, &mut self.packet)
         {
-            self.packet[..PACKET_OCTETS].copy_from_slice(&transmit.packet.encode());
             self.recorder.sent(transmit.origin, transmit.due.lateness);
             if transmit.due.skipped > 0 {
                 self.recorder.skipped(transmit.origin, transmit.due.skipped);
             }
-            match self.socket.send(&self.packet, self.peer, None) {
+            match self
+                .socket
+                .send(&self.packet[..transmit.octets], self.peer, None)
+            {
                 Ok(id) => {
                     if self.awaited.len() >= AWAITED_MAX {
                         self.awaited.pop_front();
@@ -162,30 +166,34 @@ impl SenderSession {
         }
     }
 
-    fn collect_replies(&mut self, session: usize, watcher: &mut impl Watcher, buffer: &mut [u8]) {
+    fn collect_replies(&mut self, clock: Clock, buffer: &mut [u8]) {
         while let Ok(Some(received)) = self.socket.receive(buffer) {
-            // Too short for a reply, or from elsewhere: nobody we asked.
-            let Ok(reply) = ReflectorPacket::decode(&buffer[..received.octets]) else {
-                continue;
-            };
+            // From elsewhere: nobody we asked.
             if received.source != self.peer {
                 continue;
             }
-            match self.sender.handle_reply(&reply, received.stamp) {
-                Arrival::OnTime(sample, reordered) => {
-                    self.recorder.received(&sample, reordered);
-                    watcher.sample(session, &sample);
-                }
+            let how = Received {
+                stamp: received.stamp,
+                ttl: received.ttl,
+                traffic_class: received.traffic_class,
+            };
+            let datagram = &buffer[..received.octets];
+            match self.sender.handle_reply(clock.monotonic(), datagram, how) {
+                Arrival::OnTime | Arrival::Stranger => {}
                 Arrival::Late { origin } => self.recorder.late(origin),
                 Arrival::Duplicate { origin, direction } => {
                     self.recorder.duplicated(origin, direction)
                 }
-                Arrival::Stranger => {}
             }
         }
     }
 
-    /// Losses that are certain by now, and intervals that are complete.
+    /// What the reflector and the path have shown beside delay and loss.
+    pub fn observations(&self) -> &Observations {
+        self.sender.observations()
+    }
+
+    /// Losses that are certain by now, samples that are ready, and intervals that are complete.
     fn settle(
         &mut self,
         session: usize,
@@ -195,6 +203,10 @@ impl SenderSession {
     ) {
         while let Some(loss) = self.sender.poll_loss(now) {
             self.recorder.lost(loss.origin, loss.direction);
+        }
+        while let Some((sample, reordered)) = self.sender.poll_sample(now) {
+            self.recorder.received(&sample, reordered);
+            watcher.sample(session, &sample);
         }
         let end = if self.sender.is_over() {
             Timestamp(i64::MAX)
@@ -244,13 +256,13 @@ pub fn run(
             (deadline - clock.monotonic()).min(LOOK_AROUND)
         });
         wait(&descriptors, &mut ready, rest)?;
-        for (k, (session, readiness)) in sessions.iter_mut().zip(&ready).enumerate() {
+        for (session, readiness) in sessions.iter_mut().zip(&ready) {
             // Stamps before replies: a reply wants the kernel's T1 of its packet.
             if readiness.errors || readiness.data {
                 session.collect_stamps();
             }
             if readiness.data {
-                session.collect_replies(k, watcher, &mut buffer);
+                session.collect_replies(clock, &mut buffer);
             }
         }
         let (now, wall) = (clock.monotonic(), clock.now());
@@ -273,11 +285,12 @@ mod tests {
     use crate::reflector::{Reflector, ReflectorStats};
     use owl_measure::sample::StampSource;
     use owl_protocol::session::Schedule;
-    use owl_protocol::session::sender::Reflector as PeerKind;
+    use owl_protocol::session::sender::{Question, Reflector as PeerKind};
     use std::sync::Arc;
 
     #[derive(Default)]
     struct Kept {
+        observed: Observations,
         samples: Vec<Sample>,
         summaries: Vec<Summary>,
     }
@@ -307,14 +320,21 @@ mod tests {
         let settings = SessionSettings {
             peer,
             local: None,
-            packet_octets: 128,
-            dscp: 46,
             sender: SenderConfig {
-                ssid: 7,
-                schedule: Schedule::periodic(Nanos::from_millis(2), clock.monotonic()),
-                timeout: Nanos::from_millis(200),
                 packets: Some(300),
-                reflector: PeerKind::Own,
+                packet_octets: 128,
+                dscp: 46,
+                question: Question {
+                    follow_up: true,
+                    class_of_service: true,
+                    ..Question::default()
+                },
+                ..SenderConfig::new(
+                    7,
+                    Schedule::periodic(Nanos::from_millis(2), clock.monotonic()),
+                    Nanos::from_millis(200),
+                    PeerKind::Own,
+                )
             },
             report_interval: Nanos::from_secs(3_600),
             aligned_to: Timestamp(0),
@@ -332,6 +352,7 @@ mod tests {
         .unwrap();
         stop.store(true, Relaxed);
         thread.join().unwrap().unwrap();
+        kept.observed = *sessions[0].observations();
         (kept, stats)
     }
 
@@ -369,6 +390,13 @@ mod tests {
                     "{ip}: one clock, so T1 ≤ T2 ≤ T3 ≤ T4: {sample:?}"
                 );
             }
+            let observed = kept.observed;
+            assert!(observed.t3_corrected >= 250, "{ip}: {observed:?}");
+            assert_eq!(
+                (observed.remarked_forward, observed.remarked_backward),
+                (0, 0),
+                "{ip}: both ways with DSCP 46"
+            );
             let reading = stats.read();
             assert_eq!(
                 (reading.counts.reflected, reading.unsent),

@@ -1,8 +1,9 @@
 //! Bytes to values and back, and the state machines that speak them.
 //!
-//! [`wire`] reads and writes the packets of STAMP (RFC 8762) in the RFC's
-//! order; [`session`] holds the session-sender and the session-reflector, which
-//! are told bytes and times and own neither a socket nor a clock.
+//! [`wire`] reads and writes the packets of STAMP (RFC 8762), TWAMP (RFC 5357)
+//! and OWAMP (RFC 4656) in the RFCs' order; [`session`] holds the
+//! session-senders, session-reflectors and control connections, which are told
+//! bytes and times and own neither a socket nor a clock.
 #![forbid(unsafe_code)]
 
 pub mod session;

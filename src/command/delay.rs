@@ -23,7 +23,7 @@ use owl_probe::clock::Clock;
 use owl_probe::net::Stamping;
 use owl_probe::sender::{SenderSession, SessionSettings};
 use owl_protocol::session::Schedule;
-use owl_protocol::session::sender::{Reflector, SenderConfig};
+use owl_protocol::session::sender::{Question, Reflector, SenderConfig};
 use owl_topology::geodesy::{EARTH_RADIUS_KM, Point, proof_floor};
 use serde_json::json;
 
@@ -79,7 +79,7 @@ pub(crate) struct Args {
     /// DSCP of the test packets
     #[arg(long, value_name = "DSCP", default_value = "0", value_parser = clap::value_parser!(u8).range(0..64))]
     dscp: u8,
-    /// UDP payload of a test packet
+    /// UDP payload of a test packet at least; what is asked of an own reflector needs 64
     #[arg(long, value_name = "OCTETS", default_value = "44", value_parser = clap::value_parser!(u16).range(44..=65_507))]
     octets: u16,
     /// A reply that takes longer is late, one that takes twice as long is lost
@@ -155,7 +155,7 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     let clock = Clock::honest();
     let session = SenderSession::open(args.settings(reflector, clock), clock)
         .map_err(|error| Failure::unable(lang.pick("cannot measure", "无法测量")).because(error))?;
-    args.begin(reflector, session.stamping(), lang)?;
+    args.begin(reflector, &session, lang)?;
     let running = session::start(session, args.interval, args.own_clock, Arc::clone(&stop))
         .map_err(|error| {
             Failure::unable(lang.pick("cannot start a thread", "无法启动线程")).because(error)
@@ -239,21 +239,23 @@ impl Args {
         } else {
             Schedule::periodic(self.interval, start)
         };
+        let kind = if self.own {
+            Reflector::Own
+        } else {
+            Reflector::Stranger
+        };
         SessionSettings {
             peer: reflector,
             local: None,
-            packet_octets: self.octets.into(),
-            dscp: self.dscp,
             sender: SenderConfig {
-                ssid: (seed as u16).max(1),
-                schedule,
-                timeout: self.timeout,
                 packets: Some(self.packets()),
-                reflector: if self.own {
-                    Reflector::Own
-                } else {
-                    Reflector::Stranger
+                packet_octets: self.octets.into(),
+                dscp: self.dscp,
+                question: Question {
+                    follow_up: self.own,
+                    ..Question::default()
                 },
+                ..SenderConfig::new((seed as u16).max(1), schedule, self.timeout, kind)
             },
             report_interval: REPORT_INTERVAL,
             aligned_to: clock.now(),
@@ -264,14 +266,15 @@ impl Args {
     fn begin(
         &self,
         reflector: SocketAddr,
-        stamping: Option<Stamping>,
+        session: &SenderSession,
         lang: Lang,
     ) -> Result<Outcome, Failure> {
         if self.json {
             let line = json!({ "kind": "begin", "reflector": reflector.to_string(), "interval_ns": self.interval, "packets": self.packets() });
             return print(&format!("{line}\n"));
         }
-        let stamps = match stamping {
+        let octets = session.packet_octets();
+        let stamps = match session.stamping() {
             Some(Stamping { transmit, receive }) => format!(
                 "T1 {}, T4 {}",
                 stamp_source(transmit, lang),
@@ -281,12 +284,12 @@ impl Args {
         };
         print(&lang.pick(
             format!(
-                "{reflector}: a packet of {} octets every {}; stamps {stamps}\n",
-                self.octets, self.interval
+                "{reflector}: a packet of {octets} octets every {}; stamps {stamps}\n",
+                self.interval
             ),
             format!(
-                "{reflector}：每 {} 发送一个 {} 字节的报文；时间戳 {stamps}\n",
-                self.interval, self.octets
+                "{reflector}：每 {} 发送一个 {octets} 字节的报文；时间戳 {stamps}\n",
+                self.interval
             ),
         ))
     }

@@ -37,6 +37,7 @@ pub(crate) fn samples(start: Timestamp, packets: u32) -> impl Iterator<Item = Sa
             sent_at: kernel(origin),
             reflector_received_at: origin + forward,
             reflector_sent_at: origin + forward,
+            t3: StampSource::Kernel,
             received_at: kernel(origin + forward + backward),
             ttl: 251,
             peer_clock: PeerClock::Within(Nanos::from_micros(50)),
@@ -95,7 +96,7 @@ fn clock(as_of: Timestamp) -> ClockState {
 pub(crate) fn sender_packet() -> SenderPacket {
     SenderPacket {
         sequence: 7,
-        sent_at: NtpTimestamp::from_timestamp(Timestamp(1_800_000_000_000_000_000)),
+        sent_at: NtpTimestamp::from_timestamp(Timestamp(1_800_000_000_000_000_000)).into(),
         error_estimate: ErrorEstimate::claim(Some(Nanos::from_micros(50))),
         ssid: 258,
     }
@@ -107,10 +108,10 @@ pub(crate) fn reflector_packet() -> ReflectorPacket {
     let received_at = Timestamp(1_800_000_000_000_700_000);
     ReflectorPacket {
         sequence: 5,
-        sent_at: NtpTimestamp::from_timestamp(received_at + Nanos::from_micros(20)),
+        sent_at: NtpTimestamp::from_timestamp(received_at + Nanos::from_micros(20)).into(),
         error_estimate: sender.error_estimate,
         ssid: sender.ssid,
-        received_at: NtpTimestamp::from_timestamp(received_at),
+        received_at: NtpTimestamp::from_timestamp(received_at).into(),
         sender_sequence: sender.sequence,
         sender_sent_at: sender.sent_at,
         sender_error_estimate: sender.error_estimate,

@@ -58,6 +58,8 @@ pub struct Received {
     pub destination: Option<IpAddr>,
     /// TTL or hop limit on arrival.
     pub ttl: u8,
+    /// DSCP and ECN on arrival as they stand in the IP header, when the kernel tells.
+    pub traffic_class: Option<u8>,
     /// When it arrived, by the best stamp there is.
     pub stamp: Stamp,
 }
@@ -123,6 +125,9 @@ impl StampedSocket {
             socket
                 .set_recv_hoplimit_v6(true)
                 .map_err(option("IPV6_RECVHOPLIMIT"))?;
+            socket
+                .set_recv_tclass_v6(true)
+                .map_err(option("IPV6_RECVTCLASS"))?;
             sys::set_option(
                 socket.as_fd(),
                 libc::IPPROTO_IPV6,
@@ -132,6 +137,7 @@ impl StampedSocket {
             .map_err(option("IPV6_RECVPKTINFO"))?;
         } else {
             socket.set_ttl_v4(TTL).map_err(option("IP_TTL"))?;
+            socket.set_recv_tos_v4(true).map_err(option("IP_RECVTOS"))?;
             sys::set_option(socket.as_fd(), libc::IPPROTO_IP, libc::IP_RECVTTL, 1)
                 .map_err(option("IP_RECVTTL"))?;
             sys::set_option(socket.as_fd(), libc::IPPROTO_IP, libc::IP_PKTINFO, 1)
@@ -211,7 +217,21 @@ impl StampedSocket {
         to: SocketAddr,
         from: Option<IpAddr>,
     ) -> io::Result<u32> {
-        match sys::send(self.socket.as_fd(), datagram, to, from) {
+        self.send_marked(datagram, to, from, None)
+    }
+
+    /// The same with a DSCP and ECN of its own, as they stand in the IP header.
+    ///
+    /// # Errors
+    /// As [`StampedSocket::send`].
+    pub fn send_marked(
+        &mut self,
+        datagram: &[u8],
+        to: SocketAddr,
+        from: Option<IpAddr>,
+        traffic_class: Option<u8>,
+    ) -> io::Result<u32> {
+        match sys::send(self.socket.as_fd(), datagram, to, from, traffic_class) {
             Ok(()) => {
                 let id = self.sends;
                 self.sends = self.sends.wrapping_add(1);
@@ -252,6 +272,7 @@ impl StampedSocket {
             source,
             destination: message.control.destination,
             ttl: message.control.ttl.unwrap_or(0),
+            traffic_class: message.control.traffic_class,
             stamp,
         }))
     }
@@ -378,6 +399,30 @@ mod tests {
                     "{sent:?} {received:?}"
                 );
                 last = sent.stamp.at;
+            }
+        }
+    }
+
+    #[test]
+    fn a_datagram_carries_its_own_mark_and_source_and_the_next_one_the_sockets() {
+        for ip in [
+            IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ] {
+            let (mut near, far) = pair(ip);
+            near.set_dscp(10).unwrap();
+            let mut buffer = [0; 64];
+            for (own, seen) in [
+                (None, 10 << 2),
+                (Some(46 << 2 | 2), 46 << 2 | 2),
+                (None, 40),
+            ] {
+                for from in [None, Some(ip)] {
+                    near.send_marked(&[7; 44], far.local(), from, own).unwrap();
+                    let received = far.receive(&mut buffer).unwrap().unwrap();
+                    assert_eq!(received.traffic_class, Some(seen), "{ip}");
+                    assert_eq!(received.source, near.local());
+                }
             }
         }
     }

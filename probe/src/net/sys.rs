@@ -32,6 +32,8 @@ pub(super) struct Control {
     /// Stamped by the interface on its own clock.
     pub(super) hardware: Option<Timestamp>,
     pub(super) ttl: Option<u8>,
+    /// DSCP and ECN as they stand in the IP header.
+    pub(super) traffic_class: Option<u8>,
     /// The local address that the packet was sent to.
     pub(super) destination: Option<IpAddr>,
     /// On the error queue: which send of this socket the stamps belong to, counted from 0.
@@ -156,6 +158,11 @@ fn read_one(
             control.ttl =
                 copy_out::<libc::c_int>(data, octets).and_then(|ttl| u8::try_from(ttl).ok());
         }
+        (libc::IPPROTO_IP, libc::IP_TOS) => control.traffic_class = copy_out(data, octets),
+        (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
+            control.traffic_class =
+                copy_out::<libc::c_int>(data, octets).and_then(|class| u8::try_from(class).ok());
+        }
         (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
             control.destination = copy_out::<libc::in_pktinfo>(data, octets)
                 .map(|info| IpAddr::V4(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes())));
@@ -195,12 +202,13 @@ fn timestamp(at: libc::timespec) -> Option<Timestamp> {
     })
 }
 
-/// Sends one datagram, from a given local address when there is one.
+/// Sends one datagram, from a given local address and with a given DSCP and ECN when there are such.
 pub(super) fn send(
     socket: BorrowedFd<'_>,
     datagram: &[u8],
     to: SocketAddr,
     from: Option<IpAddr>,
+    traffic_class: Option<u8>,
 ) -> io::Result<()> {
     let name = SockAddr::from(to);
     let mut control = ControlBuffer([0; CONTROL_OCTETS]);
@@ -214,7 +222,7 @@ pub(super) fn send(
     header.msg_namelen = name.len();
     header.msg_iov = &raw mut slice;
     header.msg_iovlen = 1;
-    match from {
+    let used = match from {
         Some(IpAddr::V4(address)) => {
             let info = libc::in_pktinfo {
                 ipi_ifindex: 0,
@@ -226,10 +234,11 @@ pub(super) fn send(
             put_control(
                 &mut header,
                 &mut control,
+                0,
                 libc::IPPROTO_IP,
                 libc::IP_PKTINFO,
                 info,
-            );
+            )
         }
         Some(IpAddr::V6(address)) => {
             let info = libc::in6_pktinfo {
@@ -241,12 +250,22 @@ pub(super) fn send(
             put_control(
                 &mut header,
                 &mut control,
+                0,
                 libc::IPPROTO_IPV6,
                 libc::IPV6_PKTINFO,
                 info,
-            );
+            )
         }
-        None => {}
+        None => 0,
+    };
+    if let Some(class) = traffic_class {
+        let (level, kind) = if to.is_ipv6() {
+            (libc::IPPROTO_IPV6, libc::IPV6_TCLASS)
+        } else {
+            (libc::IPPROTO_IP, libc::IP_TOS)
+        };
+        let class = libc::c_int::from(class);
+        put_control(&mut header, &mut control, used, level, kind, class);
     }
     // SAFETY: every pointer in the header points to a live local or to the borrowed datagram, which sendmsg only reads.
     let sent = unsafe {
@@ -263,30 +282,38 @@ pub(super) fn send(
     }
 }
 
+/// Appends one message to the control data of a header, behind the first `at` octets; where the next one goes.
 fn put_control<T: Copy>(
     header: &mut libc::msghdr,
     buffer: &mut ControlBuffer,
+    at: usize,
     level: libc::c_int,
     kind: libc::c_int,
     value: T,
-) {
-    // SAFETY: CMSG_SPACE and CMSG_LEN only compute; the buffer is larger than any address structure.
+) -> usize {
+    // SAFETY: CMSG_SPACE and CMSG_LEN only compute.
     let (space, length) = unsafe {
         (
-            libc::CMSG_SPACE(size_of::<T>() as u32),
+            libc::CMSG_SPACE(size_of::<T>() as u32) as usize,
             libc::CMSG_LEN(size_of::<T>() as u32),
         )
     };
-    header.msg_control = buffer.0.as_mut_ptr().cast();
-    header.msg_controllen = space as _;
-    // SAFETY: the buffer is aligned, alive, and has room for one message of `space` octets, so the first header is not null.
+    // Two messages of an address structure and a number fit several times over.
+    let Some(room) = buffer.0.get_mut(at..at + space) else {
+        return at;
+    };
+    let message = room.as_mut_ptr().cast::<libc::cmsghdr>();
+    // SAFETY: the buffer is aligned as cmsghdr is and every CMSG_SPACE before this is a multiple of that alignment; the
+    // room is `space` octets, which hold the header and the value.
     unsafe {
-        let message = libc::CMSG_FIRSTHDR(header);
         (*message).cmsg_level = level;
         (*message).cmsg_type = kind;
         (*message).cmsg_len = length as _;
         libc::CMSG_DATA(message).cast::<T>().write_unaligned(value);
     }
+    header.msg_control = buffer.0.as_mut_ptr().cast();
+    header.msg_controllen = (at + space) as _;
+    at + space
 }
 
 /// What a socket has to offer.

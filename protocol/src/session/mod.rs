@@ -1,8 +1,10 @@
 //! Session-sender and session-reflector: told bytes and times, owning neither.
 
+pub mod owamp;
 pub mod reflector;
 pub mod schedule;
 pub mod sender;
+pub mod twamp_control;
 
 pub use reflector::SessionReflector;
 pub use schedule::Schedule;

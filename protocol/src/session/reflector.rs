@@ -1,58 +1,200 @@
-//! The session-reflector of STAMP (RFC 8762, section 4.3), stateful: it counts
-//! its replies, so that loss has a direction.
+//! The session-reflector of STAMP (RFC 8762, section 4.3), with its extensions
+//! (RFC 8972, RFC 9503, RFC 9534, RFC 10052), in both modes; it also answers
+//! TWAMP-Light senders (RFC 8762, section 4.6).
 //!
-//! Nothing that a stranger sends makes it allocate, and no reply is longer than
-//! its request except the 44-octet base reply to a shorter TWAMP-Light request,
-//! which is rationed. The table of sessions is of fixed size.
+//! Nothing that a stranger sends makes it allocate. No reply is longer than its
+//! request except the 44-octet base reply to a shorter request, which is
+//! rationed, and what RFC 10052 asks for, which is off unless limits are given.
+//! Replies are rationed by source and in total. The table of sessions is of
+//! fixed size.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::SocketAddr;
+mod extensions;
+mod policy;
+mod ration;
+mod replay;
+mod table;
 
+pub use policy::{ControlLimits, Dscps, Policy};
+pub use ration::{Rate, Rations};
+
+use std::net::{IpAddr, SocketAddr};
+
+use owl_measure::sample::Stamp;
 use owl_measure::time::{Monotonic, Nanos, Timestamp};
 
+use self::extensions::{Integrity, Knowledge, Wishes};
+use self::ration::Buckets;
+use self::table::{Place, Table};
+use crate::wire::authentication::{AUTHENTICATED_OCTETS, Key, KeyStore, seal};
 use crate::wire::stamp::{PACKET_OCTETS, ReflectorPacket, SHORT_REQUEST_OCTETS, SenderPacket};
-use crate::wire::{ErrorEstimate, NtpTimestamp};
+use crate::wire::tlv::{AccessReport, TimestampInformation};
+use crate::wire::{ErrorEstimate, TaiOffset, TimestampFormat, WireTimestamp};
 
-/// Places that a session may take; when all are taken, one that has been quiet long enough makes room.
-const WAYS: usize = 8;
-/// A session of more than one packet keeps its place for so long after its last one.
-const IDLE: Nanos = Nanos::from_secs(60);
-/// A session of one packet keeps it only so long: what a flood of forged sources leaves behind.
-const IDLE_SINGLE: Nanos = Nanos::from_secs(1);
-/// Base replies a second to requests shorter than themselves, all sources together.
-const SHORT_REPLIES_PER_SECOND: i64 = 1_000;
+/// Whether a reflector counts its replies by session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It does, so that loss has a direction, for so many sessions at least. A further one is not answered.
+    Stateful {
+        /// Room in the table, up to 2²³.
+        sessions: usize,
+    },
+    /// It copies the sender's number. Replayed packets are then not noticed.
+    Stateless,
+}
 
-/// A datagram that arrived.
+/// Which requests are answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authentication {
+    /// Unauthenticated ones, and authenticated ones whose session identifier has a key.
+    Accepted,
+    /// Only authenticated ones.
+    Required,
+}
+
+/// What a session-reflector is.
+#[derive(Debug, Clone)]
+pub struct ReflectorConfig {
+    /// Whether it counts.
+    pub state: State,
+    /// Keeps strangers from choosing each other's places and buckets.
+    pub seed: u64,
+    /// Which requests are answered.
+    pub authentication: Authentication,
+    /// The keys by session identifier. One that has a key must also protect its TLVs in the unauthenticated mode.
+    pub keys: KeyStore,
+    /// How many replies it gives.
+    pub rations: Rations,
+    /// Which wishes of senders it fulfils.
+    pub policy: Policy,
+}
+
+impl ReflectorConfig {
+    /// Stateful, with room for so many sessions, without keys, and with the default rations and policy.
+    pub fn open(sessions: usize, seed: u64) -> Self {
+        Self {
+            state: State::Stateful { sessions },
+            seed,
+            authentication: Authentication::Accepted,
+            keys: KeyStore::default(),
+            rations: Rations::default(),
+            policy: Policy::default(),
+        }
+    }
+}
+
+/// How a datagram arrived.
 #[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
-    /// Its octets.
-    pub datagram: &'a [u8],
-    /// Where it came from, and where the reply goes.
+pub struct Request {
+    /// Its length.
+    pub octets: usize,
+    /// Where it came from.
     pub source: SocketAddr,
-    /// Where it was sent to, and where the reply comes from.
+    /// Where it was sent to.
     pub destination: SocketAddr,
     /// TTL or hop limit on arrival.
     pub ttl: u8,
+    /// DSCP and ECN on arrival, as they stand in the IP header; 0 when the host does not tell.
+    pub traffic_class: u8,
     /// T2
     pub received_at: Timestamp,
+    /// The interface over which it came, if the reply can be sent over the same.
+    pub interface: Option<u32>,
+    /// The member link of a link aggregation group over which it came (RFC 9534), if the host knows.
+    pub member_link: Option<u16>,
 }
 
-/// A reply, all but T3: write that with [`ReflectorPacket::set_sent_at`] as late as can be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What the reflector tells of its clock, at the moment.
+#[derive(Debug, Clone, Copy)]
+pub struct ReflectorClock {
+    /// Its claim; its Z bit decides the format of T2 and T3.
+    pub error_estimate: ErrorEstimate,
+    /// TAI less UTC, for the PTP format.
+    pub tai_offset: TaiOffset,
+    /// How T2 and T3 come about.
+    pub information: TimestampInformation,
+}
+
+/// Entitles its holder to tell one reply's transmit timestamp, once.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ReplyToken {
+    place: Place,
+    sequence: u32,
+}
+
+/// A reply. It stands in the buffer in which its request stood; [`Reply::seal`] is the last thing that it lacks.
+#[derive(Debug)]
 pub struct Reply {
-    /// The first 44 octets. What followed in the request follows unchanged in the reply.
-    pub head: [u8; PACKET_OCTETS],
+    /// Its length.
+    pub octets: usize,
+    /// Where it goes.
+    pub to: SocketAddr,
+    /// The local address it comes from; `None` leaves the one that the request was sent to.
+    pub from: Option<IpAddr>,
+    /// The interface over which it must go.
+    pub interface: Option<u32>,
+    /// DSCP and ECN that it wants, as they stand in the IP header.
+    pub traffic_class: u8,
+    /// How often it is to be sent, and at which distance: more than once only where RFC 10052 is allowed. Each further
+    /// one is made by [`SessionReflector::repeat`].
+    pub copies: (u16, Nanos),
+    /// What the request said of an access network (RFC 8972, section 4.6).
+    pub access_report: Option<AccessReport>,
+    /// For [`SessionReflector::handle_transmitted`], anew with each copy; `None` from a stateless reflector.
+    pub token: Option<ReplyToken>,
+    place: Option<Place>,
+    format: TimestampFormat,
+    tai_offset: TaiOffset,
+    /// The key of the base packet, in authenticated mode.
+    base_key: Option<Key>,
+    /// Where the HMAC TLV begins, and its key.
+    extensions_key: Option<(usize, Key)>,
+}
+
+impl Reply {
+    /// Writes T3, and the HMAC where there is one, into the buffer that `handle` was given: as late as can be, right
+    /// before sending.
+    pub fn seal(&self, buffer: &mut [u8], sent_at: Timestamp) {
+        let t3 = WireTimestamp::write(sent_at, self.format, self.tai_offset);
+        match &self.base_key {
+            Some(key) => {
+                if let Some(packet) = buffer.first_chunk_mut() {
+                    seal(packet, t3, key);
+                }
+            }
+            None => {
+                if let Some(packet) = buffer.first_chunk_mut() {
+                    ReflectorPacket::set_sent_at(packet, t3);
+                }
+            }
+        }
+    }
+
+    fn base_octets(&self) -> usize {
+        if self.base_key.is_some() {
+            AUTHENTICATED_OCTETS
+        } else {
+            PACKET_OCTETS
+        }
+    }
 }
 
 /// Why a datagram is not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unanswered {
-    /// Too short to be a test packet.
+    /// Too short to be a test packet, or too long for the buffer.
     Malformed,
-    /// A short request beyond the ration.
+    /// Not authenticated where it must be, or its HMAC is wrong.
+    Unauthentic,
+    /// An authenticated packet that was seen before.
+    Replayed,
+    /// Beyond the ration of its source, of short requests, or of all.
     Rationed,
     /// A new session, and no place for it.
     TableFull,
+    /// Its sender wants no reply (RFC 9503, section 4.1.1; RFC 10052, section 3).
+    Unwanted,
+    /// It came over another member link than its sender believes (RFC 9534, section 3.2).
+    WrongMemberLink,
 }
 
 /// How many datagrams had which fate.
@@ -62,57 +204,52 @@ pub struct ReflectorCounts {
     pub reflected: u64,
     /// [`Unanswered::Malformed`]
     pub malformed: u64,
+    /// [`Unanswered::Unauthentic`]
+    pub unauthentic: u64,
+    /// [`Unanswered::Replayed`]
+    pub replayed: u64,
     /// [`Unanswered::Rationed`]
     pub rationed: u64,
     /// [`Unanswered::TableFull`]
     pub table_full: u64,
+    /// [`Unanswered::Unwanted`]
+    pub unwanted: u64,
+    /// [`Unanswered::WrongMemberLink`]
+    pub wrong_member_link: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Key {
-    source: SocketAddr,
-    destination: SocketAddr,
-    ssid: u16,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Session {
-    key: Key,
-    last: Monotonic,
-    replies: u32,
-}
-
-impl Session {
-    fn may_go(&self, now: Monotonic) -> bool {
-        now - self.last > if self.replies > 1 { IDLE } else { IDLE_SINGLE }
-    }
-}
-
-/// A stateful STAMP session-reflector.
+/// A STAMP session-reflector.
 #[derive(Debug)]
 pub struct SessionReflector {
-    sets: Box<[[Option<Session>; WAYS]]>,
-    seed: u64,
+    authentication: Authentication,
+    keys: KeyStore,
+    policy: Policy,
+    table: Option<Table>,
+    buckets: Buckets,
     counts: ReflectorCounts,
-    /// Short replies still allowed, in units of nanoseconds' worth, and when that was so.
-    ration: (Nanos, Monotonic),
 }
 
-const RATION_MAX: Nanos = Nanos::from_secs(1);
-const RATION_COST: Nanos = Nanos(RATION_MAX.0 / SHORT_REPLIES_PER_SECOND);
+/// A test packet that may be answered, and the key that made it when it is authenticated.
+struct Opened {
+    packet: SenderPacket,
+    base_key: Option<Key>,
+    base_octets: usize,
+}
 
 impl SessionReflector {
-    /// With room for at least so many sessions; the seed keeps strangers from choosing each other's places.
-    pub fn new(sessions: usize, seed: u64) -> Self {
-        let sets = sessions
-            .div_ceil(WAYS)
-            .clamp(1, 1 << 20)
-            .next_power_of_two();
+    /// One that has seen nothing.
+    pub fn new(config: ReflectorConfig) -> Self {
+        let table = match config.state {
+            State::Stateful { sessions } => Some(Table::new(sessions, config.seed)),
+            State::Stateless => None,
+        };
         Self {
-            sets: vec![[None; WAYS]; sets].into_boxed_slice(),
-            seed,
+            authentication: config.authentication,
+            keys: config.keys,
+            policy: config.policy,
+            table,
+            buckets: Buckets::new(config.rations, config.seed),
             counts: ReflectorCounts::default(),
-            ration: (RATION_MAX, Monotonic(0)),
         }
     }
 
@@ -121,286 +258,245 @@ impl SessionReflector {
         self.counts
     }
 
-    /// Answers a request, or says why not.
+    /// From now on these are the keys; sessions go on.
+    pub fn handle_new_keys(&mut self, keys: KeyStore) {
+        self.keys = keys;
+    }
+
+    /// Answers the request in the first octets of `buffer` by a reply in the same place, or says why not; the buffer
+    /// then holds nothing of use. It must have room for a base packet, 112 octets where there are keys.
     ///
     /// # Errors
     /// When the datagram is not to be answered; it has been counted.
     pub fn handle(
         &mut self,
         now: Monotonic,
-        request: &Request<'_>,
-        error_estimate: ErrorEstimate,
+        request: &Request,
+        clock: &ReflectorClock,
+        buffer: &mut [u8],
     ) -> Result<Reply, Unanswered> {
-        let result = self.answer(now, request, error_estimate);
-        match result {
-            Ok(_) => self.counts.reflected += 1,
-            Err(Unanswered::Malformed) => self.counts.malformed += 1,
-            Err(Unanswered::Rationed) => self.counts.rationed += 1,
-            Err(Unanswered::TableFull) => self.counts.table_full += 1,
-        }
+        let result = self.answer(now, request, clock, buffer);
+        let counts = &mut self.counts;
+        let count = match result {
+            Ok(_) => &mut counts.reflected,
+            Err(Unanswered::Malformed) => &mut counts.malformed,
+            Err(Unanswered::Unauthentic) => &mut counts.unauthentic,
+            Err(Unanswered::Replayed) => &mut counts.replayed,
+            Err(Unanswered::Rationed) => &mut counts.rationed,
+            Err(Unanswered::TableFull) => &mut counts.table_full,
+            Err(Unanswered::Unwanted) => &mut counts.unwanted,
+            Err(Unanswered::WrongMemberLink) => &mut counts.wrong_member_link,
+        };
+        *count += 1;
         result
     }
 
     fn answer(
         &mut self,
         now: Monotonic,
-        request: &Request<'_>,
-        error_estimate: ErrorEstimate,
+        request: &Request,
+        clock: &ReflectorClock,
+        buffer: &mut [u8],
     ) -> Result<Reply, Unanswered> {
-        if request.datagram.len() < SHORT_REQUEST_OCTETS {
+        let datagram = buffer.get(..request.octets).ok_or(Unanswered::Malformed)?;
+        if request.octets < SHORT_REQUEST_OCTETS || buffer.len() < PACKET_OCTETS {
             return Err(Unanswered::Malformed);
         }
-        let packet = SenderPacket::decode(request.datagram).map_err(|_| Unanswered::Malformed)?;
-        if request.datagram.len() < PACKET_OCTETS && !self.take_ration(now) {
+        let short = request.octets < PACKET_OCTETS;
+        // The source's own ration first, so that one who has none left takes nothing from the others'.
+        if !self.buckets.take_source(now, request.source.ip(), 1)
+            || (short && !self.buckets.take_short(now))
+            || !self.buckets.take_total(now, 1)
+        {
             return Err(Unanswered::Rationed);
         }
-        let key = Key {
+        let opened = self.open(datagram)?;
+        let (packet, base_octets) = (opened.packet, opened.base_octets);
+        let area = buffer
+            .get_mut(base_octets..request.octets)
+            .unwrap_or_default();
+        let inspection = extensions::inspect(area);
+        let sequence = packet.sequence.to_be_bytes();
+        let keys = self.keys.of(packet.ssid);
+        let integrity = inspection.check(sequence, area, opened.base_key.as_ref(), keys);
+
+        let key = table::Key {
             source: request.source,
             destination: request.destination,
             ssid: packet.ssid,
+            member_link: match integrity {
+                Integrity::Failed => 0,
+                Integrity::Unprotected | Integrity::Verified(..) => inspection.member_link,
+            },
         };
-        let sequence = self.count(now, key).ok_or(Unanswered::TableFull)?;
-        let head = ReflectorPacket {
-            sequence,
-            sent_at: NtpTimestamp::default(),
-            error_estimate,
+        let mut session = match &mut self.table {
+            Some(table) => Some(table.enter(now, key).ok_or(Unanswered::TableFull)?),
+            None => None,
+        };
+        let proved = opened.base_key.is_some() || matches!(integrity, Integrity::Verified(..));
+        let mut proved_fresh = false;
+        if let Some((_, session)) = &mut session
+            && proved
+        {
+            let format = packet.error_estimate.format();
+            let sent_at = packet
+                .sent_at
+                .read(format, clock.tai_offset, request.received_at);
+            proved_fresh = session.window.admit(packet.sequence, sent_at);
+            if !proved_fresh && opened.base_key.is_some() {
+                return Err(Unanswered::Replayed);
+            }
+        }
+        if let Some((_, session)) = &mut session {
+            session.received = session.received.wrapping_add(1);
+        }
+        let known = Knowledge {
+            request,
+            policy: &self.policy,
+            clock,
+            counts: session
+                .as_ref()
+                .map(|(_, session)| (session.received, session.sent.wrapping_add(1))),
+            follow_up: session.as_ref().and_then(|(_, session)| session.follow_up),
+            proved_fresh,
+        };
+        let mut wishes = match integrity {
+            Integrity::Failed => {
+                extensions::mark_failed(area);
+                Wishes::none(request)
+            }
+            Integrity::Unprotected | Integrity::Verified(..) => {
+                extensions::answer(area, &inspection, &known)
+            }
+        };
+        if wishes.wrong_member_link {
+            return Err(Unanswered::WrongMemberLink);
+        }
+        if wishes.no_reply {
+            return Err(Unanswered::Unwanted);
+        }
+        let mut octets = request.octets.max(base_octets);
+        if let Some(control) = wishes.control {
+            let room = buffer.get_mut(base_octets..).unwrap_or_default();
+            let further = u32::from(control.count) - 1;
+            let rationed = self.buckets.take_source(now, request.source.ip(), further)
+                && self.buckets.take_total(now, further);
+            match extensions::resize(room, base_octets, &inspection, control.octets) {
+                Some(area_octets) if rationed => octets = base_octets + area_octets,
+                _ => {
+                    extensions::refuse_control(room);
+                    wishes.control = None;
+                }
+            }
+        }
+        let (number, place) = match session {
+            Some((place, session)) => {
+                let sequence = session.sent;
+                session.sent = sequence.wrapping_add(1);
+                (sequence, Some(place))
+            }
+            None => (packet.sequence, None),
+        };
+        let reply = Reply {
+            octets,
+            to: wishes.to,
+            from: wishes.from,
+            interface: wishes.interface,
+            traffic_class: wishes.traffic_class,
+            copies: wishes.control.map_or((1, Nanos::ZERO), |control| {
+                (control.count, Nanos(i64::from(control.interval_ns)))
+            }),
+            access_report: wishes.access_report,
+            token: place.map(|place| ReplyToken {
+                place,
+                sequence: number,
+            }),
+            place,
+            format: clock.error_estimate.format(),
+            tai_offset: clock.tai_offset,
+            base_key: opened.base_key,
+            extensions_key: match integrity {
+                Integrity::Verified(at, key) => Some((at, key)),
+                Integrity::Unprotected | Integrity::Failed => None,
+            },
+        };
+        let received_at = WireTimestamp::write(request.received_at, reply.format, reply.tai_offset);
+        let base = ReflectorPacket {
+            sequence: number,
+            sent_at: WireTimestamp::default(),
+            error_estimate: clock.error_estimate,
             ssid: packet.ssid,
-            received_at: NtpTimestamp::from_timestamp(request.received_at),
+            received_at,
             sender_sequence: packet.sequence,
             sender_sent_at: packet.sent_at,
             sender_error_estimate: packet.error_estimate,
             sender_ttl: request.ttl,
+        };
+        if reply.base_key.is_some() {
+            buffer[..AUTHENTICATED_OCTETS].copy_from_slice(&base.encode_unsealed());
+        } else {
+            buffer[..PACKET_OCTETS].copy_from_slice(&base.encode());
         }
-        .encode();
-        Ok(Reply { head })
+        number_and_sign(&reply, buffer, number);
+        Ok(reply)
     }
 
-    fn take_ration(&mut self, now: Monotonic) -> bool {
-        let (left, since) = self.ration;
-        let left = (left + (now - since)).min(RATION_MAX);
-        let enough = left >= RATION_COST;
-        self.ration = (if enough { left - RATION_COST } else { left }, now);
-        enough
+    /// Which mode a packet is of is nowhere written. Where an authenticated one has zeros, an unauthenticated one has
+    /// T1 and an Error Estimate, which are never all zero; and its session identifier must have a key.
+    fn open(&self, datagram: &[u8]) -> Result<Opened, Unanswered> {
+        let looks_authenticated = datagram.len() >= AUTHENTICATED_OCTETS
+            && datagram[4..16] == [0; 12]
+            && SenderPacket::claimed_ssid(datagram)
+                .is_ok_and(|ssid| self.keys.of(ssid).next().is_some());
+        if self.authentication == Authentication::Required || looks_authenticated {
+            let (packet, key) = SenderPacket::decode_authenticated(datagram, &self.keys)
+                .map_err(|_| Unanswered::Unauthentic)?;
+            return Ok(Opened {
+                packet,
+                base_key: Some(key.clone()),
+                base_octets: AUTHENTICATED_OCTETS,
+            });
+        }
+        Ok(Opened {
+            packet: SenderPacket::decode(datagram).map_err(|_| Unanswered::Malformed)?,
+            base_key: None,
+            base_octets: PACKET_OCTETS,
+        })
     }
 
-    /// The number of this reply within its session, from 0; `None` when there is no place for a new session.
-    fn count(&mut self, now: Monotonic, key: Key) -> Option<u32> {
-        let mut hasher = DefaultHasher::new();
-        (self.seed, key).hash(&mut hasher);
-        let index = hasher.finish() as usize & (self.sets.len() - 1);
-        let set = &mut self.sets[index];
-        if let Some(session) = set.iter_mut().flatten().find(|session| session.key == key) {
-            if session.may_go(now) {
-                session.replies = 0;
-            }
-            let number = session.replies;
-            session.replies = number.wrapping_add(1);
-            session.last = now;
-            return Some(number);
+    /// Tells when a reply really left. The next reply of its session carries it, if asked by a Follow-Up Telemetry TLV.
+    pub fn handle_transmitted(&mut self, token: ReplyToken, sent_at: Stamp) {
+        if let Some(table) = &mut self.table {
+            table.transmitted(token.place, token.sequence, sent_at);
         }
-        let place = set
-            .iter_mut()
-            .find(|place| place.is_none_or(|session| session.may_go(now)))?;
-        *place = Some(Session {
-            key,
-            last: now,
-            replies: 1,
+    }
+
+    /// The next copy of a reply, numbered anew in the same buffer, when it is to be sent again and its session is still
+    /// known.
+    pub fn repeat(&mut self, reply: &mut Reply, buffer: &mut [u8]) -> Option<()> {
+        let (left, interval) = reply.copies;
+        let place = reply.place.filter(|_| left > 1)?;
+        let session = self.table.as_mut()?.at(place)?;
+        let number = session.sent;
+        session.sent = number.wrapping_add(1);
+        reply.copies = (left - 1, interval);
+        reply.token = Some(ReplyToken {
+            place,
+            sequence: number,
         });
-        Some(0)
+        number_and_sign(reply, buffer, number);
+        Some(())
+    }
+}
+
+/// Writes the number of a reply, and the HMAC over its TLVs, which covers the number.
+fn number_and_sign(reply: &Reply, buffer: &mut [u8], number: u32) {
+    let sequence = number.to_be_bytes();
+    buffer[..4].copy_from_slice(&sequence);
+    if let Some((at, key)) = &reply.extensions_key {
+        extensions::sign(&mut buffer[reply.base_octets()..], *at, sequence, key);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NEAR: &str = "198.51.100.7:4000";
-
-    fn request<'a>(datagram: &'a [u8], source: &str) -> Request<'a> {
-        Request {
-            datagram,
-            source: source.parse().unwrap(),
-            destination: "192.0.2.2:862".parse().unwrap(),
-            ttl: 251,
-            received_at: Timestamp(1_795_441_000_000_000_123),
-        }
-    }
-
-    fn packet(sequence: u32, ssid: u16) -> [u8; PACKET_OCTETS] {
-        SenderPacket {
-            sequence,
-            sent_at: NtpTimestamp(77),
-            error_estimate: ErrorEstimate(0x8A01),
-            ssid,
-        }
-        .encode()
-    }
-
-    fn reflect(
-        reflector: &mut SessionReflector,
-        now: i64,
-        datagram: &[u8],
-        source: &str,
-    ) -> Result<ReflectorPacket, Unanswered> {
-        let reply = reflector.handle(
-            Monotonic(now),
-            &request(datagram, source),
-            ErrorEstimate::NO_CLAIM,
-        )?;
-        Ok(ReflectorPacket::decode(&reply.head).unwrap())
-    }
-
-    #[test]
-    fn a_reply_repeats_the_request_and_counts_its_session() {
-        let mut reflector = SessionReflector::new(16, 1);
-        for (k, sequence) in [5, 9, 9].into_iter().enumerate() {
-            let reply = reflect(&mut reflector, 0, &packet(sequence, 3), NEAR).unwrap();
-            assert_eq!(
-                (reply.sequence, reply.sender_sequence, reply.ssid),
-                (k as u32, sequence, 3)
-            );
-            assert_eq!(
-                (reply.sender_sent_at, reply.sender_error_estimate.0),
-                (NtpTimestamp(77), 0x8A01)
-            );
-            assert_eq!(
-                (reply.sender_ttl, reply.error_estimate),
-                (251, ErrorEstimate::NO_CLAIM)
-            );
-            assert_eq!(
-                reply
-                    .received_at
-                    .to_timestamp(Timestamp(1_795_441_000_000_000_000)),
-                Timestamp(1_795_441_000_000_000_123)
-            );
-        }
-        for (datagram, source) in [(packet(0, 4), NEAR), (packet(0, 3), "198.51.100.7:4001")] {
-            assert_eq!(
-                reflect(&mut reflector, 0, &datagram, source)
-                    .unwrap()
-                    .sequence,
-                0,
-                "another session has its own count"
-            );
-        }
-    }
-
-    #[test]
-    fn short_requests_are_answered_with_the_base_reply_but_rationed() {
-        let mut reflector = SessionReflector::new(16, 1);
-        assert_eq!(
-            reflect(&mut reflector, 0, &packet(0, 0)[..13], NEAR),
-            Err(Unanswered::Malformed)
-        );
-        let answered = (0..5_000)
-            .filter(|_| reflect(&mut reflector, 0, &packet(0, 0)[..14], NEAR).is_ok())
-            .count();
-        assert_eq!(answered, 1_000);
-        let answered = (0..5_000)
-            .filter(|_| reflect(&mut reflector, 500_000_000, &packet(0, 0)[..14], NEAR).is_ok())
-            .count();
-        assert_eq!(answered, 500);
-        assert!(
-            reflect(&mut reflector, 500_000_000, &packet(0, 0), NEAR).is_ok(),
-            "whole requests are not rationed"
-        );
-        assert_eq!(
-            reflector.counts(),
-            ReflectorCounts {
-                reflected: 1_501,
-                malformed: 1,
-                rationed: 8_500,
-                table_full: 0
-            }
-        );
-    }
-
-    #[test]
-    fn a_flood_of_forged_sources_finds_a_table_of_fixed_size_and_leaves_it_again() {
-        let mut reflector = SessionReflector::new(64, 1);
-        assert!(reflect(&mut reflector, 0, &packet(0, 1), NEAR).is_ok());
-        assert!(reflect(&mut reflector, 1, &packet(1, 1), NEAR).is_ok());
-        let refused = (0..2_000)
-            .filter(|k| {
-                reflect(
-                    &mut reflector,
-                    2,
-                    &packet(0, 0),
-                    &format!("203.0.113.{}:{}", k % 250, 1_024 + k),
-                )
-                .is_err()
-            })
-            .count();
-        assert!(refused >= 2_000 - 64, "{refused}");
-        assert_eq!(
-            reflect(&mut reflector, 3, &packet(2, 1), NEAR)
-                .unwrap()
-                .sequence,
-            2,
-            "who was there before goes on counting"
-        );
-        let second = 2_000_000_000;
-        assert_eq!(
-            reflect(&mut reflector, second, &packet(0, 0), "198.51.100.9:1")
-                .unwrap()
-                .sequence,
-            0,
-            "and a newcomer finds room"
-        );
-    }
-
-    #[test]
-    fn a_session_that_was_idle_for_long_begins_anew() {
-        let mut reflector = SessionReflector::new(16, 1);
-        for sequence in 0..3 {
-            reflect(&mut reflector, 0, &packet(sequence, 1), NEAR).unwrap();
-        }
-        assert_eq!(
-            reflect(&mut reflector, IDLE.0, &packet(3, 1), NEAR)
-                .unwrap()
-                .sequence,
-            3
-        );
-        assert_eq!(
-            reflect(&mut reflector, IDLE.0 * 2 + 1, &packet(4, 1), NEAR)
-                .unwrap()
-                .sequence,
-            0
-        );
-    }
-
-    #[test]
-    fn a_million_random_datagrams_are_survived() {
-        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-        let mut random = move || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state
-        };
-        let mut reflector = SessionReflector::new(1 << 16, 1);
-        let mut datagram = [0_u8; 200];
-        for k in 0..1_000_000_i64 {
-            for chunk in datagram.chunks_mut(8) {
-                chunk.copy_from_slice(&random().to_be_bytes()[..chunk.len()]);
-            }
-            let length = random() as usize % 200;
-            let source = SocketAddr::from(([203, 0, 113, random() as u8], random() as u16));
-            let request = Request {
-                datagram: &datagram[..length],
-                source,
-                ..request(&[], NEAR)
-            };
-            let _ = reflector.handle(Monotonic(k * 10_000), &request, ErrorEstimate::NO_CLAIM);
-        }
-        let counts = reflector.counts();
-        assert_eq!(
-            counts.reflected + counts.malformed + counts.rationed + counts.table_full,
-            1_000_000
-        );
-        assert!(
-            counts.malformed > 50_000 && counts.reflected > 1_000,
-            "{counts:?}"
-        );
-    }
-}
+mod tests;

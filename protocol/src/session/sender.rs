@@ -5,47 +5,42 @@
 //! its reply came after it, *lost* when none came within twice the threshold.
 //! Its timestamps decide, not the moment at which a busy process read them; so
 //! whoever drives this drains its socket before it asks for losses.
+//!
+//! Replies need no TLV, and may have 38, 40, 41 or 44 octets as TWAMP-Light
+//! reflectors send them (RFC 8762, section 4.6); T2 and T3 are read in the
+//! format that their own Error Estimate tells.
+
+mod config;
+mod held;
+mod losses;
+mod observations;
+mod question;
+
+pub use config::{Reflector, SenderConfig};
+pub use losses::Loss;
+pub use observations::Observations;
+pub use question::{Padding, Protection, Question};
 
 use std::collections::VecDeque;
 
-use owl_measure::loss::{LossSplit, split};
 use owl_measure::reordering::{Reordered, ReorderingWatch};
 use owl_measure::sample::{Direction, PeerClock, Sample, Stamp, StampSource};
 use owl_measure::time::{Monotonic, Nanos, Timestamp};
 
-use super::schedule::{Due, Schedule};
+use self::held::{Correction, HeldSamples};
+use self::losses::Losses;
+use self::question::{Layout, NotBelieved, Told, followed_up};
+use super::schedule::Due;
+use crate::wire::authentication::{Key, KeyStore};
 use crate::wire::stamp::{ReflectorPacket, SenderPacket};
-use crate::wire::{ErrorEstimate, NtpTimestamp, TimestampFormat};
+use crate::wire::tlv::{MicroSession, TimestampMethod};
+use crate::wire::{ErrorEstimate, WireTimestamp};
 
 /// Packets remembered at once. At the bound the oldest is given up early: lost when no reply has come.
 const REMEMBERED_MAX: usize = 1 << 16;
 
 /// A stranger's claim to be nearer to UTC than this is not believed: reflectors exist that always say so.
 const STRANGER_CLAIM_MIN: Nanos = Nanos(100);
-
-/// What is known of the session-reflector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reflector {
-    /// One of ours: it counts its replies, and its clock claim is honest.
-    Own,
-    /// Any other: it counts its replies only if it shows so, and a clock claim below 100 ns is no claim.
-    Stranger,
-}
-
-/// What a session is.
-#[derive(Debug, Clone)]
-pub struct SenderConfig {
-    /// STAMP session identifier.
-    pub ssid: u16,
-    /// Send times.
-    pub schedule: Schedule,
-    /// Loss threshold Tmax.
-    pub timeout: Nanos,
-    /// Stop after this many packets; `None` goes on for ever.
-    pub packets: Option<u64>,
-    /// What is known of the reflector.
-    pub reflector: Reflector,
-}
 
 /// Entitles its holder to tell one packet's transmit timestamp, once.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,8 +51,8 @@ pub struct TransmitToken {
 /// A packet that is to be sent now.
 #[derive(Debug)]
 pub struct Transmit {
-    /// The packet.
-    pub packet: SenderPacket,
+    /// Its length; it stands in the buffer that was given.
+    pub octets: usize,
     /// T1 as it stands in the packet.
     pub origin: Timestamp,
     /// How long ago its time was, and what was skipped before it.
@@ -66,11 +61,22 @@ pub struct Transmit {
     pub token: TransmitToken,
 }
 
+/// How a reply arrived.
+#[derive(Debug, Clone, Copy)]
+pub struct Received {
+    /// T4
+    pub stamp: Stamp,
+    /// Its TTL or hop limit; 0 when the host does not tell.
+    pub ttl: u8,
+    /// Its DSCP and ECN as they stand in the IP header, when the host tells.
+    pub traffic_class: Option<u8>,
+}
+
 /// What an arriving reply turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrival {
-    /// The first reply to its packet, within the loss threshold.
-    OnTime(Sample, Reordered),
+    /// The first reply to its packet, within the loss threshold: [`SessionSender::poll_sample`] gives the sample out.
+    OnTime,
     /// The first reply to its packet, after the loss threshold.
     Late {
         /// T1 of its packet.
@@ -83,17 +89,8 @@ pub enum Arrival {
         /// Where the copy was made.
         direction: Direction,
     },
-    /// No reply to any packet that is remembered.
+    /// No reply to any packet that is remembered, or not authentic.
     Stranger,
-}
-
-/// A packet that did not come back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Loss {
-    /// T1 of the packet.
-    pub origin: Timestamp,
-    /// Where it was lost, when the reflector's numbers tell.
-    pub direction: Option<Direction>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -104,60 +101,82 @@ enum Fate {
 
 #[derive(Debug, Clone, Copy)]
 struct Sent {
-    wire_sent_at: NtpTimestamp,
+    wire_sent_at: WireTimestamp,
     origin: Timestamp,
     sent_at: Stamp,
     at: Monotonic,
     fate: Fate,
 }
 
-/// Losses behind the last answered packet, whose direction the next answered one will tell.
-#[derive(Debug, Default)]
-struct PendingLosses {
-    origins: Vec<Timestamp>,
-    since: Monotonic,
-}
-
 /// A STAMP session-sender.
 #[derive(Debug)]
 pub struct SessionSender {
     config: SenderConfig,
+    layout: Layout,
+    /// The key, and during a change the one before it.
+    keys: Vec<Key>,
+    key_store: KeyStore,
     sent: u64,
     /// Sequence of the oldest remembered packet.
     first: u32,
     remembered: VecDeque<Sent>,
     /// How many of the remembered have had their loss decided.
     decided: usize,
-    last_answered: Option<u32>,
-    pending: PendingLosses,
-    losses: VecDeque<Loss>,
+    losses: Losses,
+    held: HeldSamples,
+    /// Replies in a row that follow nothing up, though they could.
+    nothing_followed_up: u32,
+    /// The reflector's member link, once known.
+    far_link: Option<u16>,
     reordering: ReorderingWatch,
-    reflector_counts: bool,
+    observations: Observations,
     strangers: u64,
 }
 
 impl SessionSender {
     /// A session that has sent nothing.
     pub fn new(config: SenderConfig) -> Self {
-        let reflector_counts = config.reflector == Reflector::Own;
+        let layout = Layout::new(
+            &config.question,
+            config.dscp,
+            &config.protection,
+            config.packet_octets,
+            config.padding,
+        );
+        let far_link = config.question.member_links.map(|links| links.reflector);
+        let keys: Vec<_> = config.protection.key().cloned().into_iter().collect();
         Self {
-            config,
+            layout,
+            key_store: store(config.ssid, &keys),
+            keys,
             sent: 0,
             first: 0,
             remembered: VecDeque::new(),
             decided: 0,
-            last_answered: None,
-            pending: PendingLosses::default(),
-            losses: VecDeque::new(),
+            losses: Losses::new(config.reflector == Reflector::Own),
+            held: HeldSamples::default(),
+            nothing_followed_up: 0,
+            far_link: far_link.filter(|&link| link != 0),
             reordering: ReorderingWatch::default(),
-            reflector_counts,
+            observations: Observations::default(),
             strangers: 0,
+            config,
         }
     }
 
-    /// Datagrams that were no reply to a remembered packet, or spoke a timestamp format that was not asked for.
+    /// UDP payload of each test packet: what the buffer given to [`SessionSender::poll_transmit`] must hold.
+    pub fn packet_octets(&self) -> usize {
+        self.layout.octets()
+    }
+
+    /// Datagrams that were no authentic reply to a remembered packet.
     pub fn strangers(&self) -> u64 {
         self.strangers
+    }
+
+    /// What replies showed of the path beside delay and loss.
+    pub fn observations(&self) -> &Observations {
+        &self.observations
     }
 
     /// Packets sent so far.
@@ -165,12 +184,9 @@ impl SessionSender {
         self.sent
     }
 
-    /// Whether everything has been sent and every fate decided.
+    /// Whether everything has been sent, every fate decided, and every sample given out.
     pub fn is_over(&self) -> bool {
-        self.all_sent()
-            && self.decided == self.remembered.len()
-            && self.pending.origins.is_empty()
-            && self.losses.is_empty()
+        self.all_decided() && self.losses.is_empty() && self.held.is_empty()
     }
 
     fn all_sent(&self) -> bool {
@@ -179,13 +195,33 @@ impl SessionSender {
             .is_some_and(|packets| self.sent >= packets)
     }
 
-    /// The next test packet, if its send time has come. `wall` is the sender's clock right now, and becomes T1.
+    fn all_decided(&self) -> bool {
+        self.all_sent() && self.decided == self.remembered.len()
+    }
+
+    /// From now on packets are protected with this key; replies made with the one before are still believed. Without
+    /// effect in a session that is not protected.
+    pub fn handle_new_key(&mut self, key: Key) {
+        let key = match &mut self.config.protection {
+            Protection::None => return,
+            Protection::Tlvs(old) | Protection::Authenticated(old) => std::mem::replace(old, key),
+        };
+        self.keys = self.config.protection.key().cloned().into_iter().collect();
+        self.keys.push(key);
+        self.key_store = store(self.config.ssid, &self.keys);
+    }
+
+    /// Writes the next test packet into the first octets of `buffer`, if its send time has come. `wall` is the sender's
+    /// clock right now, and becomes T1. `None` also when the buffer is too short.
     pub fn poll_transmit(
         &mut self,
         now: Monotonic,
         wall: Timestamp,
         error_estimate: ErrorEstimate,
+        buffer: &mut [u8],
     ) -> Option<Transmit> {
+        let octets = self.layout.octets();
+        let packet = buffer.get_mut(..octets)?;
         if self.all_sent() {
             return None;
         }
@@ -195,7 +231,7 @@ impl SessionSender {
         }
         // Sequence numbers wrap (RFC 8762, section 4.2); the circle is far larger than what is remembered.
         let sequence = self.sent as u32;
-        let wire_sent_at = NtpTimestamp::from_timestamp(wall);
+        let wire_sent_at = WireTimestamp::write(wall, self.config.format, self.config.tai_offset);
         let sent_at = Stamp {
             at: wall,
             source: StampSource::User,
@@ -208,14 +244,24 @@ impl SessionSender {
             fate: Fate::Waiting,
         });
         self.sent += 1;
-        let packet = SenderPacket {
+        let base = SenderPacket {
             sequence,
             sent_at: wire_sent_at,
-            error_estimate,
+            error_estimate: error_estimate.with_format(self.config.format),
             ssid: self.config.ssid,
         };
+        let (count, key) = (self.sent as u32, self.config.protection.key());
+        match &self.config.protection {
+            Protection::None | Protection::Tlvs(_) => {
+                self.layout.write(&base.encode(), count, key, packet);
+            }
+            Protection::Authenticated(key) => {
+                let base = base.encode_authenticated(key);
+                self.layout.write(&base, count, Some(key), packet);
+            }
+        }
         Some(Transmit {
-            packet,
+            octets,
             origin: wall,
             due,
             token: TransmitToken { sequence },
@@ -234,21 +280,35 @@ impl SessionSender {
             .get_mut(sequence.wrapping_sub(self.first) as usize)
     }
 
-    /// Pairs a reply with its packet.
-    pub fn handle_reply(&mut self, reply: &ReflectorPacket, received_at: Stamp) -> Arrival {
-        let (timeout, reflector, ssid) =
-            (self.config.timeout, self.config.reflector, self.config.ssid);
-        let expected_ssid = reply.ssid == ssid || reply.ssid == 0;
-        let Some(sent) = self.remembered_mut(reply.sender_sequence) else {
-            self.strangers += 1;
+    fn read(&self, datagram: &[u8]) -> Option<ReflectorPacket> {
+        let reply = match self.config.protection {
+            Protection::None | Protection::Tlvs(_) => ReflectorPacket::decode(datagram).ok()?,
+            Protection::Authenticated(_) => {
+                ReflectorPacket::decode_authenticated(datagram, &self.key_store).ok()?
+            }
+        };
+        (reply.ssid == self.config.ssid || reply.ssid == 0).then_some(reply)
+    }
+
+    /// Pairs a datagram from the reflector with its packet. Ask for samples afterwards.
+    pub fn handle_reply(&mut self, now: Monotonic, datagram: &[u8], received: Received) -> Arrival {
+        let arrival = self.pair(now, datagram, received);
+        self.strangers += u64::from(arrival == Arrival::Stranger);
+        arrival
+    }
+
+    fn pair(&mut self, now: Monotonic, datagram: &[u8], received: Received) -> Arrival {
+        let Some(reply) = self.read(datagram) else {
             return Arrival::Stranger;
         };
-        // Only who saw the packet knows its T1; a reply in the PTP format is not what an NTP packet asks for.
-        if sent.wire_sent_at != reply.sender_sent_at
-            || !expected_ssid
-            || reply.error_estimate.format() != TimestampFormat::Ntp
-        {
-            self.strangers += 1;
+        let Some(&sent) = self
+            .remembered_mut(reply.sender_sequence)
+            .map(|sent| &*sent)
+        else {
+            return Arrival::Stranger;
+        };
+        // Only who saw the packet knows its T1.
+        if sent.wire_sent_at != reply.sender_sent_at {
             return Arrival::Stranger;
         }
         let origin = sent.origin;
@@ -261,34 +321,110 @@ impl SessionSender {
             };
             return Arrival::Duplicate { origin, direction };
         }
-        sent.fate = Fate::Answered {
-            reflector_sequence: reply.sequence,
-        };
-        let sent_at = sent.sent_at;
-        self.reflector_counts |= reply.sequence != reply.sender_sequence;
+        let told = self.layout.read(datagram, &self.keys);
+        let believed = told.unwrap_or_default();
+        if !self.over_right_links(believed.member_links) {
+            return Arrival::Stranger;
+        }
+        if let Some(sent) = self.remembered_mut(reply.sender_sequence) {
+            sent.fate = Fate::Answered {
+                reflector_sequence: reply.sequence,
+            };
+        }
+        if reply.sequence != reply.sender_sequence {
+            self.losses.reflector_counts();
+        }
         let reordered = self.reordering.next(reply.sender_sequence, reply.sequence);
-        if received_at.at - sent_at.at > timeout {
+        self.observations.tlvs_not_believed += u64::from(told == Err(NotBelieved));
+        self.observations
+            .told(&believed, self.config.dscp, received.traffic_class);
+        self.observations.ttls(reply.sender_ttl, received.ttl);
+        let waits = self.follow_up(&believed, &reply, received.stamp.at);
+        if received.stamp.at - sent.sent_at.at > self.config.timeout {
             return Arrival::Late { origin };
         }
+        let sample = self.sample(&reply, &sent, received.stamp, &believed);
+        self.held.push(now, sample, reordered, reply.sequence);
+        if !waits {
+            self.held.settle();
+        }
+        Arrival::OnTime
+    }
+
+    /// Whether a reply came over the member links that it should have (RFC 9534, section 3.2).
+    fn over_right_links(&mut self, told: Option<MicroSession>) -> bool {
+        let (Some(told), Some(asked)) = (told, self.config.question.member_links) else {
+            return true;
+        };
+        let far_link = *self.far_link.get_or_insert(told.reflector);
+        told.sender == asked.sender && told.reflector == far_link
+    }
+
+    /// Corrects earlier samples by what this reply follows up; whether its own sample is worth waiting with.
+    fn follow_up(&mut self, told: &Told, reply: &ReflectorPacket, near: Timestamp) -> bool {
+        let Some(follow_up) = &told.follow_up else {
+            return false;
+        };
+        let Some(source) = followed_up(follow_up) else {
+            // The first reply of a session has nothing to follow up; a second one without is from a stateless reflector.
+            self.nothing_followed_up = self.nothing_followed_up.saturating_add(1);
+            return self.nothing_followed_up <= 1;
+        };
+        self.nothing_followed_up = 0;
+        let format = reply.error_estimate.format();
+        let correction = Correction {
+            reflector_sequence: follow_up.sequence,
+            sent_at: follow_up.sent_at.read(format, self.config.tai_offset, near),
+            source,
+        };
+        self.held.correct(&correction, self.config.timeout);
+        true
+    }
+
+    fn sample(&self, reply: &ReflectorPacket, sent: &Sent, t4: Stamp, told: &Told) -> Sample {
         let peer_clock = match reply.error_estimate.clock() {
             PeerClock::Within(bound)
-                if reflector == Reflector::Stranger && bound < STRANGER_CLAIM_MIN =>
+                if self.config.reflector == Reflector::Stranger && bound < STRANGER_CLAIM_MIN =>
             {
                 PeerClock::NoClaim
             }
             clock => clock,
         };
-        let sample = Sample {
+        let by_hardware = told
+            .information
+            .is_some_and(|told| told.method_out == TimestampMethod::HARDWARE);
+        let format = reply.error_estimate.format();
+        let read = |at: WireTimestamp| at.read(format, self.config.tai_offset, t4.at);
+        Sample {
             sequence: reply.sender_sequence,
-            origin,
-            sent_at,
-            reflector_received_at: reply.received_at.to_timestamp(received_at.at),
-            reflector_sent_at: reply.sent_at.to_timestamp(received_at.at),
-            received_at,
+            origin: sent.origin,
+            sent_at: sent.sent_at,
+            reflector_received_at: read(reply.received_at),
+            reflector_sent_at: read(reply.sent_at),
+            t3: if by_hardware {
+                StampSource::Hardware
+            } else {
+                StampSource::User
+            },
+            received_at: t4,
             ttl: reply.sender_ttl,
             peer_clock,
-        };
-        Arrival::OnTime(sample, reordered)
+        }
+    }
+
+    /// The next sample. It is held back only while a better T3 may still come, for the loss threshold at most. Ask
+    /// after each reply, and again after the losses.
+    pub fn poll_sample(&mut self, now: Monotonic) -> Option<(Sample, Reordered)> {
+        if self.all_decided() {
+            self.held.settle();
+        }
+        let (sample, reordered) = self.held.poll(now, self.config.timeout)?;
+        if sample.t3 == StampSource::User {
+            self.observations.t3_uncorrected += 1;
+        } else {
+            self.observations.t3_corrected += 1;
+        }
+        Some((sample, reordered))
     }
 
     /// The next loss that is certain by now. Call it after the socket has been drained.
@@ -297,15 +433,8 @@ impl SessionSender {
         while let Some(sent) = self.remembered.get(self.decided).copied() {
             match sent.fate {
                 Fate::Waiting if now - sent.at <= linger => break,
-                Fate::Waiting => {
-                    if self.pending.origins.is_empty() {
-                        self.pending.since = now;
-                    }
-                    self.pending.origins.push(sent.origin);
-                }
-                Fate::Answered { reflector_sequence } => {
-                    self.tell_direction(Some(reflector_sequence))
-                }
+                Fate::Waiting => self.losses.lost(now, sent.origin),
+                Fate::Answered { reflector_sequence } => self.losses.answered(reflector_sequence),
             }
             self.decided += 1;
         }
@@ -320,44 +449,13 @@ impl SessionSender {
             self.first = self.first.wrapping_add(1);
             self.decided -= 1;
         }
-        if !self.pending.origins.is_empty()
-            && (now - self.pending.since > self.config.timeout || self.all_sent())
-        {
-            self.tell_direction(None);
-        }
-        self.losses.pop_front()
-    }
-
-    /// Settles the pending losses by the reflector number of the answered packet behind them, or without one.
-    fn tell_direction(&mut self, answered: Option<u32>) {
-        let origins = std::mem::take(&mut self.pending.origins);
-        let counts = self.reflector_counts;
-        let lost = u32::try_from(origins.len()).unwrap_or(u32::MAX);
-        let split = match (self.last_answered, answered) {
-            (Some(before), Some(after)) if counts => split(lost, before, after),
-            // Nothing was answered before: an own reflector counts a new session from 0.
-            (None, Some(after)) if counts => split(lost, u32::MAX, after),
-            _ => LossSplit::Unknown,
+        let patience = if self.all_sent() {
+            Nanos(-1)
+        } else {
+            self.config.timeout
         };
-        let mut forward_left = match split {
-            LossSplit::Known { forward, .. } => forward,
-            LossSplit::Unknown => 0,
-        };
-        // When some went missing each way, which of them did is anybody's guess: the counts are right, the order is not told.
-        for origin in origins {
-            let direction = match split {
-                LossSplit::Unknown => None,
-                LossSplit::Known { .. } if forward_left > 0 => {
-                    forward_left -= 1;
-                    Some(Direction::Forward)
-                }
-                LossSplit::Known { .. } => Some(Direction::Backward),
-            };
-            self.losses.push_back(Loss { origin, direction });
-        }
-        if answered.is_some() {
-            self.last_answered = answered;
-        }
+        self.losses.give_up(now, patience);
+        self.losses.poll()
     }
 
     fn forget_oldest(&mut self, now: Monotonic) {
@@ -370,13 +468,8 @@ impl SessionSender {
             return;
         }
         match oldest.fate {
-            Fate::Answered { reflector_sequence } => self.tell_direction(Some(reflector_sequence)),
-            Fate::Waiting => {
-                if self.pending.origins.is_empty() {
-                    self.pending.since = now;
-                }
-                self.pending.origins.push(oldest.origin);
-            }
+            Fate::Answered { reflector_sequence } => self.losses.answered(reflector_sequence),
+            Fate::Waiting => self.losses.lost(now, oldest.origin),
         }
     }
 
@@ -388,10 +481,17 @@ impl SessionSender {
             .remembered
             .get(self.decided)
             .map(|sent| sent.at + linger);
-        let pending = (!self.pending.origins.is_empty())
-            .then(|| self.pending.since + self.config.timeout + Nanos(1));
-        [transmit, loss, pending].into_iter().flatten().min()
+        let pending = self.losses.deadline(self.config.timeout);
+        let sample = self.held.deadline(self.config.timeout);
+        [transmit, loss, pending, sample]
+            .into_iter()
+            .flatten()
+            .min()
     }
+}
+
+fn store(ssid: u16, keys: &[Key]) -> KeyStore {
+    KeyStore::new(keys.iter().map(|key| (ssid, key.clone())))
 }
 
 #[cfg(test)]

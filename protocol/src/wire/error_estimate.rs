@@ -53,6 +53,14 @@ impl ErrorEstimate {
         PeerClock::Within(Nanos(i64::try_from(ns).unwrap_or(i64::MAX)))
     }
 
+    /// The same claim beside timestamps of another format.
+    pub fn with_format(self, format: TimestampFormat) -> Self {
+        match format {
+            TimestampFormat::Ntp => Self(self.0 & !PTP_FORMAT),
+            TimestampFormat::Ptp => Self(self.0 | PTP_FORMAT),
+        }
+    }
+
     /// How the timestamps beside it are written.
     pub fn format(self) -> TimestampFormat {
         if self.0 & PTP_FORMAT == 0 {
@@ -103,6 +111,9 @@ mod tests {
             );
         }
         assert_eq!(ErrorEstimate(0xC001).format(), TimestampFormat::Ptp);
+        let ptp = ErrorEstimate(0x8A01).with_format(TimestampFormat::Ptp);
+        assert_eq!((ptp.0, ptp.format()), (0xCA01, TimestampFormat::Ptp));
+        assert_eq!(ptp.with_format(TimestampFormat::Ntp).0, 0x8A01);
         assert!(matches!(
             ErrorEstimate(u16::MAX).clock(),
             PeerClock::Within(Nanos(i64::MAX))

@@ -1,11 +1,15 @@
 //! Packets, octet by octet, big-endian.
 
+pub mod authentication;
 mod error_estimate;
+pub mod owamp;
 pub mod stamp;
 mod timestamp;
+pub mod tlv;
+pub mod twamp;
 
 pub use error_estimate::{ErrorEstimate, TimestampFormat};
-pub use timestamp::NtpTimestamp;
+pub use timestamp::{NtpTimestamp, PtpTimestamp, TaiOffset, WireTimestamp};
 
 /// A datagram that is not what it should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

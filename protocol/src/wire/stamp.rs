@@ -3,7 +3,7 @@
 //! 44 octets each way; whatever follows is TLVs (RFC 8972) or padding, which a
 //! reflector that knows none of them sends back as it came.
 
-use super::{ErrorEstimate, NtpTimestamp, Reader, TooShort};
+use super::{ErrorEstimate, Reader, TooShort, WireTimestamp};
 
 /// Length of a test packet without TLVs.
 pub const PACKET_OCTETS: usize = 44;
@@ -17,7 +17,7 @@ pub struct SenderPacket {
     /// Of this session, from 0.
     pub sequence: u32,
     /// T1
-    pub sent_at: NtpTimestamp,
+    pub sent_at: WireTimestamp,
     /// Of the sender's clock.
     pub error_estimate: ErrorEstimate,
     /// STAMP session identifier (RFC 8972, section 3); 0 from senders that know none.
@@ -33,7 +33,7 @@ impl SenderPacket {
         let mut fields = Reader::new(datagram);
         Ok(Self {
             sequence: fields.u32()?,
-            sent_at: NtpTimestamp(fields.u64()?),
+            sent_at: WireTimestamp(fields.u64()?),
             error_estimate: ErrorEstimate(fields.u16()?),
             ssid: fields.u16().unwrap_or(0),
         }) // the 28 octets that follow are zero, and ignored on receipt
@@ -56,17 +56,17 @@ pub struct ReflectorPacket {
     /// The reflector's own count of this session when it keeps state, else the sender's number.
     pub sequence: u32,
     /// T3
-    pub sent_at: NtpTimestamp,
+    pub sent_at: WireTimestamp,
     /// Of the reflector's clock.
     pub error_estimate: ErrorEstimate,
     /// As the sender sent it.
     pub ssid: u16,
     /// T2
-    pub received_at: NtpTimestamp,
+    pub received_at: WireTimestamp,
     /// As the sender sent it.
     pub sender_sequence: u32,
     /// T1, as the sender sent it.
-    pub sender_sent_at: NtpTimestamp,
+    pub sender_sent_at: WireTimestamp,
     /// As the sender sent it.
     pub sender_error_estimate: ErrorEstimate,
     /// TTL or hop limit with which the sender's packet arrived; 0 from reflectors whose reply ends before it.
@@ -91,12 +91,12 @@ impl ReflectorPacket {
         let mut fields = Reader::new(datagram);
         Ok(Self {
             sequence: fields.u32()?,
-            sent_at: NtpTimestamp(fields.u64()?),
+            sent_at: WireTimestamp(fields.u64()?),
             error_estimate: ErrorEstimate(fields.u16()?),
             ssid: fields.u16()?,
-            received_at: NtpTimestamp(fields.u64()?),
+            received_at: WireTimestamp(fields.u64()?),
             sender_sequence: fields.u32()?,
-            sender_sent_at: NtpTimestamp(fields.u64()?),
+            sender_sent_at: WireTimestamp(fields.u64()?),
             sender_error_estimate: ErrorEstimate(fields.u16()?),
             sender_ttl: fields.u16().and_then(|_zero| fields.u8()).unwrap_or(0),
         }) // three more octets are zero, and ignored on receipt
@@ -118,7 +118,7 @@ impl ReflectorPacket {
     }
 
     /// Writes T3 into an encoded reply: the last thing before it is sent.
-    pub fn set_sent_at(packet: &mut [u8; PACKET_OCTETS], sent_at: NtpTimestamp) {
+    pub fn set_sent_at(packet: &mut [u8; PACKET_OCTETS], sent_at: WireTimestamp) {
         packet[4..12].copy_from_slice(&sent_at.0.to_be_bytes());
     }
 }
@@ -206,10 +206,10 @@ mod tests {
     #[test]
     fn t3_is_written_where_it_belongs() {
         let mut packet = REFLECTOR;
-        ReflectorPacket::set_sent_at(&mut packet, NtpTimestamp(42));
+        ReflectorPacket::set_sent_at(&mut packet, WireTimestamp(42));
         assert_eq!(
             ReflectorPacket::decode(&packet).unwrap().sent_at,
-            NtpTimestamp(42)
+            WireTimestamp(42)
         );
         assert_eq!(packet[12..], REFLECTOR[12..]);
     }

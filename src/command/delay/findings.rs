@@ -274,6 +274,7 @@ pub(super) mod tests {
                     sent_at: kernel(origin),
                     reflector_received_at: there,
                     reflector_sent_at: there,
+                    t3: StampSource::Kernel,
                     received_at: kernel(origin + US(self.forward + self.backward)),
                     ttl: 250,
                     peer_clock: self

@@ -194,6 +194,7 @@ mod tests {
             },
             reflector_received_at: at + Nanos(400),
             reflector_sent_at: at + Nanos(400),
+            t3: StampSource::Kernel,
             received_at: Stamp {
                 at: at + Nanos(1_000),
                 source: StampSource::Kernel,
@@ -261,6 +262,7 @@ mod tests {
                     },
                     reflector_received_at: at,
                     reflector_sent_at: at,
+                    t3: StampSource::Kernel,
                     received_at: Stamp {
                         at: at + Nanos(10),
                         source: StampSource::Kernel,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use owl_probe::clock::Clock;
 use owl_protocol::wire::stamp::{ReflectorPacket, SenderPacket};
-use owl_protocol::wire::{ErrorEstimate, NtpTimestamp};
+use owl_protocol::wire::{ErrorEstimate, NtpTimestamp, WireTimestamp};
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -72,8 +72,8 @@ fn ask(
     candidates: &[SocketAddr],
     sockets: &[Option<UdpSocket>; 2],
     sequence: u32,
-) -> io::Result<NtpTimestamp> {
-    let sent_at = NtpTimestamp::from_timestamp(Clock::honest().now());
+) -> io::Result<WireTimestamp> {
+    let sent_at = NtpTimestamp::from_timestamp(Clock::honest().now()).into();
     let packet = SenderPacket {
         sequence,
         sent_at,
@@ -101,7 +101,7 @@ fn ask(
 fn answer(
     socket: &UdpSocket,
     candidates: &[SocketAddr],
-    asked: &[NtpTimestamp],
+    asked: &[WireTimestamp],
 ) -> Option<SocketAddr> {
     let mut buffer = [0; 128];
     // An ICMP message of an earlier packet is reported once and is no answer; a full queue is emptied in later rounds.

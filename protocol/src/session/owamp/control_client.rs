@@ -1,0 +1,375 @@
+//! The Control-Client and Fetch-Client of OWAMP: asks for its sessions one
+//! after the other, starts those that were accepted, stops them, and fetches
+//! what the server has received.
+
+use std::collections::VecDeque;
+
+use owl_measure::time::{Monotonic, Nanos};
+
+use super::fetch::{FetchReader, Piece};
+use super::stop::{self, Expected};
+use super::{ClientSetUp, Connected, ControlError, ControlStream, OutOfTurn, Protection, request};
+use crate::wire::owamp::{
+    Accept, AcceptSession, Agent, FetchAck, FetchSession, PacketRecord, RequestSession,
+    SentSession, Sid, SkipRange, StartAck, StartSessions, command,
+};
+
+/// What a Control-Client is to do.
+#[derive(Debug, Clone)]
+pub struct ClientConfig {
+    /// How the connection is protected.
+    pub protection: Protection,
+    /// The sessions to ask for, in this order; none for who only fetches.
+    pub sessions: Vec<RequestSession>,
+    /// How long the server may take for each answer.
+    pub answer_timeout: Nanos,
+}
+
+/// What has happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientEvent {
+    /// The connection is set up; its sessions are being asked for.
+    Connected(Connected),
+    /// The server takes part in a session.
+    SessionAccepted {
+        /// Which of those asked for, counted from 0.
+        session: usize,
+        /// The server's UDP port.
+        port: u16,
+        /// The identifier of the session, whoever made it.
+        sid: Sid,
+    },
+    /// It does not.
+    SessionRefused {
+        /// Which of those asked for, counted from 0.
+        session: usize,
+        /// Why.
+        accept: Accept,
+    },
+    /// All sessions have been answered; [`ControlClient::start`] may be called if any was accepted.
+    Negotiated {
+        /// How many were accepted.
+        accepted: usize,
+    },
+    /// Test packets go.
+    Started,
+    /// The server does not start after all; the sessions can be started again.
+    StartRefused {
+        /// Why.
+        accept: Accept,
+    },
+    /// The server has stopped; [`ControlClient::stop`] answers it, if that was not called before.
+    Stopped {
+        /// Anything but `Ok` says that the results are worth nothing.
+        accept: Accept,
+        /// What it has sent.
+        sent: Vec<SentSession>,
+    },
+    /// The server does not give a session's records.
+    FetchRefused {
+        /// Why.
+        accept: Accept,
+    },
+    /// It does. Nothing of it is authentic before [`ClientEvent::FetchEnded`].
+    FetchBegun {
+        /// How far the session has come, and what follows.
+        ack: FetchAck,
+        /// What the session is.
+        request: RequestSession,
+        /// Packets that were never sent.
+        skipped: Vec<SkipRange>,
+    },
+    /// Records, in the server's order; never more than the octets of one call hold.
+    Records(Vec<PacketRecord>),
+    /// All records have come.
+    FetchEnded,
+}
+
+#[derive(Debug)]
+enum State {
+    SettingUp(ClientSetUp),
+    Requesting,
+    Ready,
+    Starting,
+    /// Whether we, and whether the server, have said Stop-Sessions.
+    Running {
+        told: bool,
+        heard: bool,
+    },
+    Fetching(FetchReader),
+    GivenUp,
+}
+
+/// An OWAMP Control-Client.
+#[derive(Debug)]
+pub struct ControlClient {
+    config: ClientConfig,
+    stream: ControlStream,
+    state: State,
+    answered: usize,
+    /// Accepted sessions of which we have to tell, and of which the server has to.
+    ours: Vec<Expected>,
+    theirs: Vec<Expected>,
+    deadline: Option<Monotonic>,
+    /// At most one for each message in the octets of one call.
+    events: VecDeque<ClientEvent>,
+}
+
+impl ControlClient {
+    /// Once TCP is connected. The server speaks first.
+    pub fn new(config: ClientConfig, now: Monotonic) -> Self {
+        Self {
+            stream: ControlStream::default(),
+            state: State::SettingUp(ClientSetUp::new(config.protection.clone())),
+            answered: 0,
+            ours: Vec::new(),
+            theirs: Vec::new(),
+            deadline: Some(now + config.answer_timeout),
+            events: VecDeque::new(),
+            config,
+        }
+    }
+
+    /// What TCP has delivered.
+    ///
+    /// # Errors
+    /// When the connection cannot go on.
+    pub fn handle_bytes(&mut self, now: Monotonic, mut octets: &[u8]) -> Result<(), ControlError> {
+        if self.deadline.is_some() {
+            self.await_answer(now);
+        }
+        loop {
+            let taken = self.stream.fill(octets);
+            octets = &octets[taken..];
+            while self.step(now).inspect_err(|_| self.give_up())? {}
+            if octets.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What is to be sent over TCP.
+    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.stream.poll_transmit()
+    }
+
+    /// What has happened, in order.
+    pub fn poll_event(&mut self) -> Option<ClientEvent> {
+        self.events.pop_front()
+    }
+
+    /// By when the server must have answered: call [`Self::handle_timeout`] then.
+    pub fn next_deadline(&self) -> Option<Monotonic> {
+        self.deadline
+    }
+
+    /// Gives up a server that does not answer.
+    ///
+    /// # Errors
+    /// When it is too late.
+    pub fn handle_timeout(&mut self, now: Monotonic) -> Result<(), ControlError> {
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            self.give_up();
+            return Err(ControlError::Silent);
+        }
+        Ok(())
+    }
+
+    /// Starts the sessions that were accepted (section 3.7).
+    ///
+    /// # Errors
+    /// When there are none, or not yet.
+    pub fn start(&mut self, now: Monotonic) -> Result<(), OutOfTurn> {
+        let none = self.ours.is_empty() && self.theirs.is_empty();
+        if none || !matches!(self.state, State::Ready) {
+            return Err(OutOfTurn);
+        }
+        self.stream
+            .write_message(&StartSessions.encode())
+            .map_err(|_| OutOfTurn)?;
+        self.state = State::Starting;
+        self.await_answer(now);
+        Ok(())
+    }
+
+    /// Stops them (section 3.8), and tells what was sent of the sessions that we send.
+    ///
+    /// # Errors
+    /// When none is running, or `sent` is not of exactly those.
+    pub fn stop(
+        &mut self,
+        now: Monotonic,
+        accept: Accept,
+        sent: &[SentSession],
+    ) -> Result<(), OutOfTurn> {
+        let State::Running { told: false, heard } = self.state else {
+            return Err(OutOfTurn);
+        };
+        if !stop::tells_all(sent, &self.ours) {
+            return Err(OutOfTurn);
+        }
+        stop::write(&mut self.stream, accept, sent).map_err(|_| OutOfTurn)?;
+        self.run(true, heard);
+        if !heard {
+            self.await_answer(now);
+        }
+        Ok(())
+    }
+
+    /// Asks for the records of a session (section 3.9).
+    ///
+    /// # Errors
+    /// When sessions are running, or not everything has been answered.
+    pub fn fetch(&mut self, now: Monotonic, fetch: FetchSession) -> Result<(), OutOfTurn> {
+        if !matches!(self.state, State::Ready) {
+            return Err(OutOfTurn);
+        }
+        self.stream
+            .write_message(&fetch.encode())
+            .map_err(|_| OutOfTurn)?;
+        self.state = State::Fetching(FetchReader::Ack);
+        self.await_answer(now);
+        Ok(())
+    }
+
+    /// Reads one message, or one piece of a long one, if it has come.
+    fn step(&mut self, now: Monotonic) -> Result<bool, ControlError> {
+        match &mut self.state {
+            State::SettingUp(set_up) => {
+                let Some(connected) = set_up.progress(&mut self.stream)? else {
+                    return Ok(false);
+                };
+                self.events.push_back(ClientEvent::Connected(connected));
+                self.request(now)?;
+            }
+            State::Requesting => {
+                let Some(message) = self.stream.read_message(AcceptSession::OCTETS)? else {
+                    return Ok(false);
+                };
+                self.answer(&AcceptSession::decode(&message)?);
+                self.request(now)?;
+            }
+            State::Starting => {
+                let Some(message) = self.stream.read_message(StartAck::OCTETS)? else {
+                    return Ok(false);
+                };
+                self.deadline = None;
+                let event = match StartAck::decode(&message)?.accept {
+                    Accept::Ok => {
+                        self.run(false, false);
+                        ClientEvent::Started
+                    }
+                    accept => {
+                        self.state = State::Ready;
+                        ClientEvent::StartRefused { accept }
+                    }
+                };
+                self.events.push_back(event);
+            }
+            State::Running { told, heard: false } => {
+                let told = *told;
+                match self.stream.peek(1)? {
+                    None => return Ok(false),
+                    Some([command::STOP_SESSIONS]) => {}
+                    Some(octets) => return Err(ControlError::Unexpected { command: octets[0] }),
+                }
+                let Some(stop) = stop::read(&mut self.stream, &self.theirs)? else {
+                    return Ok(false);
+                };
+                self.deadline = None;
+                self.run(told, true);
+                let (accept, sent) = (stop.accept, stop.sent);
+                self.events.push_back(ClientEvent::Stopped { accept, sent });
+            }
+            State::Fetching(reader) => {
+                let Some(piece) = reader.progress(&mut self.stream)? else {
+                    return Ok(false);
+                };
+                if matches!(piece, Piece::Refused(_) | Piece::Ended) {
+                    self.state = State::Ready;
+                    self.deadline = None;
+                }
+                self.events.push_back(match piece {
+                    Piece::Refused(accept) => ClientEvent::FetchRefused { accept },
+                    Piece::Begun {
+                        ack,
+                        request,
+                        skipped,
+                    } => ClientEvent::FetchBegun {
+                        ack,
+                        request,
+                        skipped,
+                    },
+                    Piece::Records(records) => ClientEvent::Records(records),
+                    Piece::Ended => ClientEvent::FetchEnded,
+                });
+            }
+            // The server has nothing to say now.
+            State::Ready | State::Running { heard: true, .. } => {
+                return match self.stream.peek(1)? {
+                    None => Ok(false),
+                    Some(octets) => Err(ControlError::Unexpected { command: octets[0] }),
+                };
+            }
+            State::GivenUp => return Err(ControlError::GivenUp),
+        }
+        Ok(true)
+    }
+
+    fn answer(&mut self, answer: &AcceptSession) {
+        let session = self.answered;
+        self.answered += 1;
+        self.events.push_back(match answer.accept {
+            Accept::Ok => {
+                let preamble = &self.config.sessions[session].preamble;
+                let sid = match preamble.conf_receiver {
+                    Agent::Server => answer.sid,
+                    Agent::Requester => preamble.sid,
+                };
+                let packets = preamble.packets;
+                match preamble.conf_sender {
+                    Agent::Server => self.theirs.push(Expected { sid, packets }),
+                    Agent::Requester => self.ours.push(Expected { sid, packets }),
+                }
+                let port = answer.port;
+                ClientEvent::SessionAccepted { session, port, sid }
+            }
+            accept => ClientEvent::SessionRefused { session, accept },
+        });
+    }
+
+    /// Asks for the next session, or tells that all have been answered.
+    fn request(&mut self, now: Monotonic) -> Result<(), ControlError> {
+        if let Some(asked) = self.config.sessions.get(self.answered) {
+            request::write(&mut self.stream, asked)?;
+            self.state = State::Requesting;
+            self.await_answer(now);
+        } else {
+            let accepted = self.ours.len() + self.theirs.len();
+            self.state = State::Ready;
+            self.deadline = None;
+            self.events.push_back(ClientEvent::Negotiated { accepted });
+        }
+        Ok(())
+    }
+
+    /// Running goes on until both sides have stopped; then there are no sessions any more.
+    fn run(&mut self, told: bool, heard: bool) {
+        self.state = if told && heard {
+            self.ours.clear();
+            self.theirs.clear();
+            State::Ready
+        } else {
+            State::Running { told, heard }
+        };
+    }
+
+    fn await_answer(&mut self, now: Monotonic) {
+        self.deadline = Some(now + self.config.answer_timeout);
+    }
+
+    fn give_up(&mut self) {
+        self.state = State::GivenUp;
+        self.deadline = None;
+    }
+}

@@ -1,0 +1,206 @@
+//! The OWAMP session-sender (RFC 4656, section 4.1): sends when the schedule
+//! says so. A packet that is late by more than the loss threshold is left out,
+//! and told as skipped when the session ends.
+
+use owl_measure::time::{Nanos, Timestamp};
+
+use super::SendSchedule;
+use crate::wire::owamp::{Interval, RequestSession, SentSession, Sid, SkipRange, TestPacket};
+use crate::wire::{ErrorEstimate, NtpTimestamp};
+
+/// Gaps in what was sent that are remembered. One more ends the session: the host cannot keep the schedule.
+const SKIP_RANGES_MAX: usize = 1_000;
+
+/// The send times of a session, one after the other.
+#[derive(Debug)]
+pub(super) struct SendTimes {
+    start: Timestamp,
+    schedule: SendSchedule,
+    offset: u64,
+}
+
+impl SendTimes {
+    /// From the start that was asked for, or from now when that was none.
+    pub(super) fn new(request: &RequestSession, sid: Sid, now: Timestamp) -> Self {
+        let start = match request.preamble.start_at {
+            NtpTimestamp(0) => now,
+            start_at => start_at.to_timestamp(now),
+        };
+        Self {
+            start,
+            schedule: SendSchedule::new(sid, request.schedule.clone()),
+            offset: 0,
+        }
+    }
+
+    /// The next one. Added up in units of 2⁻³² s, so that nothing is lost on the way.
+    pub(super) fn next(&mut self) -> Timestamp {
+        self.offset = self.offset.saturating_add(self.schedule.next_gap().0);
+        self.start + Interval(self.offset).to_nanos()
+    }
+}
+
+/// An OWAMP session-sender.
+#[derive(Debug)]
+pub struct SessionSender {
+    sid: Sid,
+    times: SendTimes,
+    due: Timestamp,
+    packets: u32,
+    timeout: Nanos,
+    next: u32,
+    skipped: Vec<SkipRange>,
+}
+
+impl SessionSender {
+    /// Of a session that is started now. Its padding is added by whoever sends.
+    pub fn new(request: &RequestSession, sid: Sid, now: Timestamp) -> Self {
+        let mut times = SendTimes::new(request, sid, now);
+        Self {
+            sid,
+            due: times.next(),
+            times,
+            packets: request.preamble.packets,
+            timeout: request.preamble.timeout.to_nanos(),
+            next: 0,
+            skipped: Vec::new(),
+        }
+    }
+
+    /// The next test packet, if its time has come.
+    pub fn poll_transmit(
+        &mut self,
+        now: Timestamp,
+        error_estimate: ErrorEstimate,
+    ) -> Option<TestPacket> {
+        while self.next < self.packets && self.due <= now {
+            let (sequence, late) = (self.next, now - self.due > self.timeout);
+            if late && !self.skip(sequence) {
+                self.packets = sequence;
+                return None;
+            }
+            self.next += 1;
+            self.due = self.times.next();
+            if !late {
+                return Some(TestPacket {
+                    sequence,
+                    sent_at: NtpTimestamp::from_timestamp(now),
+                    error_estimate,
+                });
+            }
+        }
+        None
+    }
+
+    /// When to poll again; `None` once all packets have been sent.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        (self.next < self.packets).then_some(self.due)
+    }
+
+    /// What Stop-Sessions tells of the session, now or at its end.
+    pub fn sent(&self) -> SentSession {
+        SentSession {
+            sid: self.sid,
+            next_sequence: self.next,
+            skipped: self.skipped.clone(),
+        }
+    }
+
+    /// Whether there was room to remember it.
+    fn skip(&mut self, sequence: u32) -> bool {
+        if let Some(range) = self.skipped.last_mut()
+            && range.last + 1 == sequence
+        {
+            range.last = sequence;
+            return true;
+        }
+        if self.skipped.len() >= SKIP_RANGES_MAX {
+            return false;
+        }
+        self.skipped.push(SkipRange {
+            first: sequence,
+            last: sequence,
+        });
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::owamp::tests::request;
+    use crate::wire::owamp::Slot;
+
+    const SID: Sid = Sid([7; 16]);
+    const START: Timestamp = Timestamp(1_795_441_000_000_000_000);
+    /// A gap that a binary fraction holds exactly: 2⁻⁸ s.
+    const GAP: Nanos = Nanos(3_906_250);
+
+    fn sender(packets: u32) -> SessionSender {
+        let mut request = request();
+        request.schedule = vec![Slot::Fixed(Interval::from_nanos(GAP))];
+        request.preamble.packets = packets;
+        request.preamble.timeout = Interval::from_nanos(GAP.times(2));
+        SessionSender::new(&request, SID, START)
+    }
+
+    fn poll(sender: &mut SessionSender, after_gaps: i64) -> Option<u32> {
+        let now = START + GAP.times(after_gaps);
+        let packet = sender.poll_transmit(now, ErrorEstimate::NO_CLAIM)?;
+        assert_eq!(packet.sent_at, NtpTimestamp::from_timestamp(now));
+        Some(packet.sequence)
+    }
+
+    #[test]
+    fn the_first_packet_goes_one_gap_after_the_start() {
+        let mut sender = sender(2);
+        assert_eq!(sender.next_deadline(), Some(START + GAP));
+        assert_eq!(poll(&mut sender, 0), None);
+        assert_eq!(poll(&mut sender, 1), Some(0));
+        assert_eq!(poll(&mut sender, 1), None);
+        assert_eq!(poll(&mut sender, 2), Some(1));
+        assert_eq!(sender.next_deadline(), None);
+        assert_eq!(poll(&mut sender, 9), None);
+        assert_eq!(
+            (sender.sent().next_sequence, sender.sent().skipped),
+            (2, vec![])
+        );
+    }
+
+    #[test]
+    fn what_is_late_by_more_than_the_threshold_is_skipped_and_told() {
+        let mut sender = sender(100);
+        assert_eq!(poll(&mut sender, 1), Some(0));
+        // Due after 2 … 10 gaps; those after 8 and more are not too late yet.
+        assert_eq!(poll(&mut sender, 10), Some(7));
+        assert_eq!(poll(&mut sender, 10), Some(8));
+        assert_eq!(poll(&mut sender, 10), Some(9));
+        assert_eq!(poll(&mut sender, 10), None);
+        let skipped = vec![SkipRange { first: 1, last: 6 }];
+        assert_eq!(
+            (sender.sent().next_sequence, sender.sent().skipped),
+            (10, skipped)
+        );
+    }
+
+    #[test]
+    fn a_host_that_cannot_keep_the_schedule_gives_up() {
+        let mut sender = sender(u32::MAX);
+        let mut sent = 0;
+        for k in 0.. {
+            // Each time one is skipped and one is sent.
+            if poll(&mut sender, 4 * (k + 1)).is_some() {
+                sent += 1;
+            }
+            if sender.next_deadline().is_none() {
+                break;
+            }
+        }
+        let told = sender.sent();
+        assert!(
+            sent >= 1_000 && told.skipped.len() == SKIP_RANGES_MAX,
+            "{sent}"
+        );
+        assert!(SkipRange::are_sound(&told.skipped, told.next_sequence));
+    }
+}

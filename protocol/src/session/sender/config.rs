@@ -1,0 +1,65 @@
+//! What a session is: whom it asks, when, how, and for what.
+
+use owl_measure::time::Nanos;
+
+use super::{Padding, Protection, Question};
+use crate::session::schedule::Schedule;
+use crate::wire::{TaiOffset, TimestampFormat};
+
+/// What is known of the session-reflector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reflector {
+    /// One of ours: it counts its replies, and its clock claim is honest.
+    Own,
+    /// Any other: it counts its replies only if it shows so, and a clock claim below 100 ns is no claim.
+    Stranger,
+}
+
+/// What a session is. [`SenderConfig::new`] is one that asks for nothing and protects nothing.
+#[derive(Debug, Clone)]
+pub struct SenderConfig {
+    /// STAMP session identifier.
+    pub ssid: u16,
+    /// Send times.
+    pub schedule: Schedule,
+    /// Loss threshold Tmax.
+    pub timeout: Nanos,
+    /// Stop after this many packets; `None` goes on for ever.
+    pub packets: Option<u64>,
+    /// What is known of the reflector.
+    pub reflector: Reflector,
+    /// UDP payload of a test packet at least; it is longer where its base and its TLVs need more.
+    pub packet_octets: usize,
+    /// What fills it up.
+    pub padding: Padding,
+    /// DSCP with which packets are sent (RFC 2474), 0 to 63.
+    pub dscp: u8,
+    /// Format of T1.
+    pub format: TimestampFormat,
+    /// TAI less UTC, for the PTP format of either end.
+    pub tai_offset: TaiOffset,
+    /// How the session is protected.
+    pub protection: Protection,
+    /// What is asked of the reflector.
+    pub question: Question,
+}
+
+impl SenderConfig {
+    /// A session of base packets without end, in the NTP format.
+    pub fn new(ssid: u16, schedule: Schedule, timeout: Nanos, reflector: Reflector) -> Self {
+        Self {
+            ssid,
+            schedule,
+            timeout,
+            packets: None,
+            reflector,
+            packet_octets: 0,
+            padding: Padding::Zeros,
+            dscp: 0,
+            format: TimestampFormat::Ntp,
+            tai_offset: TaiOffset::SINCE_2017,
+            protection: Protection::None,
+            question: Question::default(),
+        }
+    }
+}

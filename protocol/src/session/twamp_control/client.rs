@@ -1,0 +1,270 @@
+//! The Control-Client: asks for its sessions one after the other, starts those
+//! that were accepted, and stops them.
+
+use std::collections::VecDeque;
+
+use owl_measure::time::{Monotonic, Nanos};
+
+use crate::session::owamp::{
+    ClientSetUp, Connected, ControlError, ControlStream, OutOfTurn, Protection,
+};
+use crate::wire::owamp::{Accept, AcceptSession, Sid, StartAck, StartSessions, StopSessions};
+use crate::wire::twamp::{RequestTwSession, StopTwSessions};
+
+/// What a Control-Client is to do.
+#[derive(Debug, Clone)]
+pub struct ClientConfig {
+    /// How the connection is protected.
+    pub protection: Protection,
+    /// The sessions to ask for, in this order.
+    pub sessions: Vec<RequestTwSession>,
+    /// How long the server may take for each answer.
+    pub answer_timeout: Nanos,
+}
+
+/// What has happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientEvent {
+    /// The connection is set up; its sessions are being asked for.
+    Connected(Connected),
+    /// The server will reflect a session.
+    SessionAccepted {
+        /// Which of those asked for, counted from 0.
+        session: usize,
+        /// The UDP port to send to; not always the one asked for.
+        port: u16,
+        /// What the server calls it.
+        sid: Sid,
+    },
+    /// It will not.
+    SessionRefused {
+        /// Which of those asked for, counted from 0.
+        session: usize,
+        /// Why.
+        accept: Accept,
+    },
+    /// All sessions have been answered; [`ControlClient::start`] may be called if any was accepted.
+    Negotiated {
+        /// How many were accepted.
+        accepted: u32,
+    },
+    /// Test packets may be sent.
+    Started,
+    /// The server does not start after all; the sessions can be started again.
+    StartRefused {
+        /// Why.
+        accept: Accept,
+    },
+}
+
+/// Where a Control-Client stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientState {
+    /// Before the server has let it in.
+    SettingUp,
+    /// A session is being asked for.
+    Requesting,
+    /// All have been answered.
+    Negotiated,
+    /// Start-Sessions is under way.
+    Starting,
+    /// Test packets may be sent.
+    Running,
+    /// Stop-Sessions has been sent; nothing more will come.
+    Stopped,
+    /// Something went wrong.
+    GivenUp,
+}
+
+/// A TWAMP Control-Client.
+#[derive(Debug)]
+pub struct ControlClient {
+    config: ClientConfig,
+    set_up: ClientSetUp,
+    stream: ControlStream,
+    state: ClientState,
+    answered: usize,
+    accepted: u32,
+    /// By when the server must have answered.
+    deadline: Option<Monotonic>,
+    /// At most one for each message in the octets of one call.
+    events: VecDeque<ClientEvent>,
+}
+
+impl ControlClient {
+    /// Once TCP is connected. The server speaks first.
+    pub fn new(config: ClientConfig, now: Monotonic) -> Self {
+        Self {
+            set_up: ClientSetUp::new(config.protection.clone()),
+            stream: ControlStream::default(),
+            state: ClientState::SettingUp,
+            answered: 0,
+            accepted: 0,
+            deadline: Some(now + config.answer_timeout),
+            events: VecDeque::new(),
+            config,
+        }
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> ClientState {
+        self.state
+    }
+
+    /// What TCP has delivered.
+    ///
+    /// # Errors
+    /// When the connection cannot go on.
+    pub fn handle_bytes(&mut self, now: Monotonic, mut octets: &[u8]) -> Result<(), ControlError> {
+        loop {
+            let taken = self.stream.fill(octets);
+            octets = &octets[taken..];
+            while self.step(now).inspect_err(|_| self.give_up())? {}
+            if octets.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What is to be sent over TCP.
+    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.stream.poll_transmit()
+    }
+
+    /// What has happened, in order.
+    pub fn poll_event(&mut self) -> Option<ClientEvent> {
+        self.events.pop_front()
+    }
+
+    /// By when the server must have answered: call [`Self::handle_timeout`] then.
+    pub fn next_deadline(&self) -> Option<Monotonic> {
+        self.deadline
+    }
+
+    /// Gives up a server that does not answer.
+    ///
+    /// # Errors
+    /// When it is too late.
+    pub fn handle_timeout(&mut self, now: Monotonic) -> Result<(), ControlError> {
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            self.give_up();
+            return Err(ControlError::Silent);
+        }
+        Ok(())
+    }
+
+    /// Starts the sessions that were accepted (section 3.7).
+    ///
+    /// # Errors
+    /// When there are none, or not yet.
+    pub fn start(&mut self, now: Monotonic) -> Result<(), OutOfTurn> {
+        if self.state != ClientState::Negotiated || self.accepted == 0 {
+            return Err(OutOfTurn);
+        }
+        self.stream
+            .write_message(&StartSessions.encode())
+            .map_err(|_| OutOfTurn)?;
+        self.state = ClientState::Starting;
+        self.deadline = Some(now + self.config.answer_timeout);
+        Ok(())
+    }
+
+    /// Stops them (section 3.8); anything but `Ok` says that the results are worth nothing. There is no answer.
+    ///
+    /// # Errors
+    /// When none is running.
+    pub fn stop(&mut self, accept: Accept) -> Result<(), OutOfTurn> {
+        if self.state != ClientState::Running {
+            return Err(OutOfTurn);
+        }
+        let stop = StopTwSessions(StopSessions {
+            accept,
+            sessions: self.accepted,
+        });
+        self.stream
+            .write_message(&stop.encode())
+            .map_err(|_| OutOfTurn)?;
+        self.state = ClientState::Stopped;
+        Ok(())
+    }
+
+    /// Reads one message, if one has come.
+    fn step(&mut self, now: Monotonic) -> Result<bool, ControlError> {
+        match self.state {
+            ClientState::SettingUp => {
+                let Some(connected) = self.set_up.progress(&mut self.stream)? else {
+                    return Ok(false);
+                };
+                self.events.push_back(ClientEvent::Connected(connected));
+                self.request(now)?;
+            }
+            ClientState::Requesting => {
+                let Some(message) = self.stream.read_message(AcceptSession::OCTETS)? else {
+                    return Ok(false);
+                };
+                self.answer(&AcceptSession::decode(&message)?);
+                self.request(now)?;
+            }
+            ClientState::Starting => {
+                let Some(message) = self.stream.read_message(StartAck::OCTETS)? else {
+                    return Ok(false);
+                };
+                self.deadline = None;
+                let (state, event) = match StartAck::decode(&message)?.accept {
+                    Accept::Ok => (ClientState::Running, ClientEvent::Started),
+                    accept => (
+                        ClientState::Negotiated,
+                        ClientEvent::StartRefused { accept },
+                    ),
+                };
+                self.state = state;
+                self.events.push_back(event);
+            }
+            // The server has nothing to say now.
+            ClientState::Negotiated | ClientState::Running | ClientState::Stopped => {
+                return match self.stream.peek(1)? {
+                    None => Ok(false),
+                    Some(octets) => Err(ControlError::Unexpected { command: octets[0] }),
+                };
+            }
+            ClientState::GivenUp => return Err(ControlError::GivenUp),
+        }
+        Ok(true)
+    }
+
+    fn answer(&mut self, answer: &AcceptSession) {
+        let session = self.answered;
+        self.answered += 1;
+        self.events.push_back(match answer.accept {
+            Accept::Ok => {
+                self.accepted += 1;
+                ClientEvent::SessionAccepted {
+                    session,
+                    port: answer.port,
+                    sid: answer.sid,
+                }
+            }
+            accept => ClientEvent::SessionRefused { session, accept },
+        });
+    }
+
+    /// Asks for the next session, or tells that all have been answered.
+    fn request(&mut self, now: Monotonic) -> Result<(), ControlError> {
+        if let Some(request) = self.config.sessions.get(self.answered) {
+            self.stream.write_message(&request.encode())?;
+            self.state = ClientState::Requesting;
+            self.deadline = Some(now + self.config.answer_timeout);
+        } else {
+            let accepted = self.accepted;
+            self.state = ClientState::Negotiated;
+            self.deadline = None;
+            self.events.push_back(ClientEvent::Negotiated { accepted });
+        }
+        Ok(())
+    }
+
+    fn give_up(&mut self) {
+        self.state = ClientState::GivenUp;
+        self.deadline = None;
+    }
+}
