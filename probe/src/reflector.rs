@@ -5,7 +5,7 @@
 //! transmit stamp then tells how much later, and that is kept.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
@@ -17,7 +17,10 @@ use owl_protocol::wire::stamp::{PACKET_OCTETS, ReflectorPacket};
 use owl_protocol::wire::{ErrorEstimate, NtpTimestamp};
 
 use crate::clock::Clock;
-use crate::net::{Readiness, SocketError, StampedSocket, Stamping, set_timer_slack, wait};
+use crate::net::{
+    Answer, Exchange, Readiness, Received, SocketError, StampedSocket, Stamping, TransmitStamp,
+    set_timer_slack, wait,
+};
 
 /// UDP port of STAMP session-reflectors (RFC 8762, section 4.1; RFC 8545).
 pub const STAMP_PORT: u16 = 862;
@@ -25,8 +28,8 @@ pub const STAMP_PORT: u16 = 862;
 pub const HIGH_PORT: u16 = 18_862;
 /// Sessions that a reflector remembers.
 const SESSIONS: usize = 4_096;
-/// Datagrams taken from one socket before the next one has its turn.
-const TURN: usize = 64;
+/// Batches taken from one socket before the next one has its turn.
+const TURN: usize = 4;
 /// Sends whose transmit stamp is awaited; the oldest is given up at the bound.
 const AWAITED_MAX: usize = 256;
 /// How often the thread looks whether it should stop and what its clock claims.
@@ -161,7 +164,7 @@ impl Reflector {
             .collect();
         let mut ready = Vec::<Readiness>::new();
         let mut awaited: Vec<Awaited> = self.sockets.iter().map(|_| Awaited::default()).collect();
-        let mut buffer = vec![0; 1 << 16];
+        let mut room = Exchange::new();
         let mut look_around = self.clock.monotonic();
         let mut estimate = ErrorEstimate::NO_CLAIM;
         while !stop.load(Relaxed) {
@@ -178,9 +181,9 @@ impl Reflector {
             wait(&descriptors, &mut ready, LOOK_AROUND)?;
             for (k, readiness) in ready.iter().enumerate() {
                 if readiness.data {
-                    self.serve(k, &mut buffer, estimate, &mut awaited[k], stats);
+                    self.serve(k, &mut room, estimate, &mut awaited[k], stats);
                 }
-                awaited[k].collect(&self.sockets[k], stats);
+                awaited[k].collect(&self.sockets[k], &mut room, stats);
             }
             publish(self.table.counts(), stats);
         }
@@ -190,50 +193,45 @@ impl Reflector {
     fn serve(
         &mut self,
         k: usize,
-        buffer: &mut [u8],
+        room: &mut Exchange<Timestamp>,
         estimate: ErrorEstimate,
         awaited: &mut Awaited,
         stats: &ReflectorStats,
     ) {
+        let (clock, table) = (self.clock, &mut self.table);
+        let socket = &mut self.sockets[k];
+        let local = socket.local();
         for _ in 0..TURN {
+            let now = clock.monotonic();
+            let answer = |received: &Received, room: &mut [u8]| {
+                let destination =
+                    SocketAddr::new(received.destination.unwrap_or(local.ip()), local.port());
+                let request = Request {
+                    datagram: &room[..received.octets],
+                    source: received.source,
+                    destination,
+                    ttl: received.ttl,
+                    received_at: received.stamp.at,
+                };
+                let mut reply = table.handle(now, &request, estimate).ok()?;
+                let t3 = clock.now();
+                ReflectorPacket::set_sent_at(&mut reply.head, NtpTimestamp::from_timestamp(t3));
+                room[..PACKET_OCTETS].copy_from_slice(&reply.head);
+                Some(Answer {
+                    octets: received.octets.max(PACKET_OCTETS),
+                    note: t3,
+                })
+            };
             // An error here is one the network made (an ICMP message); the next datagram is not its fault.
-            let Ok(Some(received)) = self.sockets[k].receive(buffer) else {
+            let exchanged = socket.exchange(room, answer, |id, t3| awaited.sent(id, t3));
+            let Ok(exchanged) = exchanged else { return };
+            stats.unsent.fetch_add(exchanged.refused as u64, Relaxed);
+            awaited.collect(socket, room, stats);
+            if !exchanged.full {
                 return;
-            };
-            let local = self.sockets[k].local();
-            let destination =
-                SocketAddr::new(received.destination.unwrap_or(local.ip()), local.port());
-            let request = Request {
-                datagram: &buffer[..received.octets],
-                source: received.source,
-                destination,
-                ttl: received.ttl,
-                received_at: received.stamp.at,
-            };
-            let Ok(mut reply) = self
-                .table
-                .handle(self.clock.monotonic(), &request, estimate)
-            else {
-                continue;
-            };
-            let from = local.ip().is_unspecified().then_some(destination.ip());
-            let octets = received.octets.max(PACKET_OCTETS);
-            let t3 = self.clock.now();
-            ReflectorPacket::set_sent_at(&mut reply.head, NtpTimestamp::from_timestamp(t3));
-            buffer[..PACKET_OCTETS].copy_from_slice(&reply.head);
-            match self.sockets[k].send(&buffer[..octets], received.source, usable(from)) {
-                Ok(id) => awaited.sent(id, t3),
-                Err(_) => {
-                    stats.unsent.fetch_add(1, Relaxed);
-                }
             }
         }
     }
-}
-
-/// A broadcast or multicast destination cannot be a source.
-fn usable(from: Option<IpAddr>) -> Option<IpAddr> {
-    from.filter(|ip| !ip.is_multicast() && *ip != IpAddr::from([255, 255, 255, 255]))
 }
 
 fn publish(counts: ReflectorCounts, stats: &ReflectorStats) {
@@ -255,20 +253,28 @@ impl Awaited {
         self.0.push_back((id, t3));
     }
 
-    fn collect(&mut self, socket: &StampedSocket, stats: &ReflectorStats) {
-        while let Ok(Some(stamp)) = socket.transmit_stamp() {
-            while let Some(&(id, t3)) = self.0.front() {
-                // Numbers wrap; one that is ahead of the stamp waits for its own.
-                if id.wrapping_sub(stamp.id).cast_signed() > 0 {
-                    break;
-                }
-                self.0.pop_front();
-                if id == stamp.id {
-                    let early = u64::try_from((stamp.stamp.at - t3).0).unwrap_or(0);
-                    stats.t3_stamped.fetch_add(1, Relaxed);
-                    stats.t3_early_ns_total.fetch_add(early, Relaxed);
-                    stats.t3_early_ns_max.fetch_max(early, Relaxed);
-                }
+    fn collect(
+        &mut self,
+        socket: &StampedSocket,
+        room: &mut Exchange<Timestamp>,
+        stats: &ReflectorStats,
+    ) {
+        // An error here is the network's, as above; stamps that are lost with it are missing in the count.
+        let _ = socket.transmit_stamps(room, |stamp| self.stamped(stamp, stats));
+    }
+
+    fn stamped(&mut self, stamp: TransmitStamp, stats: &ReflectorStats) {
+        while let Some(&(id, t3)) = self.0.front() {
+            // Numbers wrap; one that is ahead of the stamp waits for its own.
+            if id.wrapping_sub(stamp.id).cast_signed() > 0 {
+                break;
+            }
+            self.0.pop_front();
+            if id == stamp.id {
+                let early = u64::try_from((stamp.stamp.at - t3).0).unwrap_or(0);
+                stats.t3_stamped.fetch_add(1, Relaxed);
+                stats.t3_early_ns_total.fetch_add(early, Relaxed);
+                stats.t3_early_ns_max.fetch_max(early, Relaxed);
             }
         }
     }

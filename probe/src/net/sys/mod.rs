@@ -8,6 +8,8 @@
     reason = "recvmsg, sendmsg, ppoll, adjtimex and prctl have no safe wrapper with nanosecond stamps"
 )]
 
+mod batch;
+
 use std::io;
 use std::mem::{MaybeUninit, size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -17,12 +19,20 @@ use owl_measure::clock::KernelClock;
 use owl_measure::time::{Nanos, Timestamp};
 use socket2::SockAddr;
 
+pub(super) use batch::{BATCH, Batch};
+
 /// Room for the control messages of one packet; the kernel says when it was too little.
 const CONTROL_OCTETS: usize = 512;
 
 /// Control data must be aligned as `cmsghdr` is.
 #[repr(align(8))]
 struct ControlBuffer([u8; CONTROL_OCTETS]);
+
+impl ControlBuffer {
+    fn empty() -> Self {
+        Self([0; CONTROL_OCTETS])
+    }
+}
 
 /// What the kernel says of a message beside its octets.
 #[derive(Debug, Clone, Copy, Default)]
@@ -53,13 +63,22 @@ pub(super) enum Queue {
     Error,
 }
 
+impl Queue {
+    fn flag(self) -> libc::c_int {
+        match self {
+            Self::Data => 0,
+            Self::Error => libc::MSG_ERRQUEUE,
+        }
+    }
+}
+
 /// Reads one message without waiting; `None` when there is none.
 pub(super) fn receive(
     socket: BorrowedFd<'_>,
     queue: Queue,
     buffer: &mut [u8],
 ) -> io::Result<Option<Message>> {
-    let mut control = ControlBuffer([0; CONTROL_OCTETS]);
+    let mut control = ControlBuffer::empty();
     let mut slice = libc::iovec {
         iov_base: buffer.as_mut_ptr().cast(),
         iov_len: buffer.len(),
@@ -73,12 +92,7 @@ pub(super) fn receive(
     header.msg_iovlen = 1;
     header.msg_control = control.0.as_mut_ptr().cast();
     header.msg_controllen = CONTROL_OCTETS as _;
-    let flags = libc::MSG_DONTWAIT
-        | if queue == Queue::Error {
-            libc::MSG_ERRQUEUE
-        } else {
-            0
-        };
+    let flags = libc::MSG_DONTWAIT | queue.flag();
     // SAFETY: every pointer in the header points to a live local of the stated length, and the descriptor is borrowed.
     let octets = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) };
     if octets < 0 {
@@ -203,7 +217,7 @@ pub(super) fn send(
     from: Option<IpAddr>,
 ) -> io::Result<()> {
     let name = SockAddr::from(to);
-    let mut control = ControlBuffer([0; CONTROL_OCTETS]);
+    let mut control = ControlBuffer::empty();
     let mut slice = libc::iovec {
         iov_base: datagram.as_ptr().cast_mut().cast(),
         iov_len: datagram.len(),
@@ -214,39 +228,8 @@ pub(super) fn send(
     header.msg_namelen = name.len();
     header.msg_iov = &raw mut slice;
     header.msg_iovlen = 1;
-    match from {
-        Some(IpAddr::V4(address)) => {
-            let info = libc::in_pktinfo {
-                ipi_ifindex: 0,
-                ipi_spec_dst: libc::in_addr {
-                    s_addr: u32::from_ne_bytes(address.octets()),
-                },
-                ipi_addr: libc::in_addr { s_addr: 0 },
-            };
-            put_control(
-                &mut header,
-                &mut control,
-                libc::IPPROTO_IP,
-                libc::IP_PKTINFO,
-                info,
-            );
-        }
-        Some(IpAddr::V6(address)) => {
-            let info = libc::in6_pktinfo {
-                ipi6_addr: libc::in6_addr {
-                    s6_addr: address.octets(),
-                },
-                ipi6_ifindex: 0,
-            };
-            put_control(
-                &mut header,
-                &mut control,
-                libc::IPPROTO_IPV6,
-                libc::IPV6_PKTINFO,
-                info,
-            );
-        }
-        None => {}
+    if let Some(from) = from {
+        local_address(&mut header, &mut control, from);
     }
     // SAFETY: every pointer in the header points to a live local or to the borrowed datagram, which sendmsg only reads.
     let sent = unsafe {
@@ -260,6 +243,37 @@ pub(super) fn send(
         Err(io::Error::last_os_error())
     } else {
         Ok(())
+    }
+}
+
+/// Asks for a local address to send from.
+fn local_address(header: &mut libc::msghdr, control: &mut ControlBuffer, from: IpAddr) {
+    match from {
+        IpAddr::V4(address) => {
+            let info = libc::in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: libc::in_addr {
+                    s_addr: u32::from_ne_bytes(address.octets()),
+                },
+                ipi_addr: libc::in_addr { s_addr: 0 },
+            };
+            put_control(header, control, libc::IPPROTO_IP, libc::IP_PKTINFO, info);
+        }
+        IpAddr::V6(address) => {
+            let info = libc::in6_pktinfo {
+                ipi6_addr: libc::in6_addr {
+                    s6_addr: address.octets(),
+                },
+                ipi6_ifindex: 0,
+            };
+            put_control(
+                header,
+                control,
+                libc::IPPROTO_IPV6,
+                libc::IPV6_PKTINFO,
+                info,
+            );
+        }
     }
 }
 
