@@ -39,14 +39,19 @@ const SILENCE: Duration = Duration::from_millis(50);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse();
-    let any: SocketAddr = if args.reflector.is_ipv6() { "[::]:0".parse()? } else { "0.0.0.0:0".parse()? };
+    let any: SocketAddr = if args.reflector.is_ipv6() {
+        "[::]:0".parse()?
+    } else {
+        "0.0.0.0:0".parse()?
+    };
     let socket = UdpSocket::bind(any)?;
     socket.connect(args.reflector)?;
     socket.set_read_timeout(Some(SILENCE))?;
     setsockopt(&socket, UdpGsoSegment, &(PACKET_OCTETS as i32))?;
     let burst = args.burst.clamp(1, 64).min(args.window);
     let mut out = vec![0; PACKET_OCTETS * burst as usize];
-    let (mut sent, mut replies, mut bad, mut silences, mut flying) = (0_u32, 0_u64, 0_u64, 0_u64, 0_u32);
+    let (mut sent, mut replies, mut bad, mut silences, mut flying) =
+        (0_u32, 0_u64, 0_u64, 0_u64, 0_u32);
     let mut reply = [0; 2_048];
     let began = Instant::now();
     let used = processor_time()?;
@@ -70,13 +75,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for _ in 0..burst {
             match socket.recv(&mut reply) {
                 Ok(octets) => match ReflectorPacket::decode(&reply[..octets]) {
-                    Ok(packet) if packet.sender_sent_at.0 == u64::from(packet.sender_sequence) << 8 => {
+                    Ok(packet)
+                        if packet.sender_sent_at.0 == u64::from(packet.sender_sequence) << 8 =>
+                    {
                         replies += 1;
                         flying = flying.saturating_sub(1);
                     }
                     _ => bad += 1,
                 },
-                Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+                    ) =>
+                {
                     silences += 1;
                     flying = 0;
                     break;
@@ -97,5 +109,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// Seconds of processor time that this process has used.
 fn processor_time() -> nix::Result<f64> {
     let usage = getrusage(UsageWho::RUSAGE_SELF)?;
-    Ok((usage.user_time().num_microseconds() + usage.system_time().num_microseconds()) as f64 / 1e6)
+    Ok(
+        (usage.user_time().num_microseconds() + usage.system_time().num_microseconds()) as f64
+            / 1e6,
+    )
 }
