@@ -20,7 +20,10 @@ use owl_protocol::wire::tlv::{SyncSource, TimestampInformation, TimestampMethod}
 use owl_protocol::wire::{ErrorEstimate, TaiOffset};
 
 use crate::clock::Clock;
-use crate::net::{Readiness, SocketError, StampedSocket, Stamping, set_timer_slack, wait};
+use crate::net::{
+    Answer, Exchange, Readiness, Received, SocketError, StampedSocket, Stamping, TransmitStamp,
+    set_timer_slack, wait,
+};
 
 /// UDP port of STAMP session-reflectors (RFC 8762, section 4.1; RFC 8545).
 pub const STAMP_PORT: u16 = 862;
@@ -28,8 +31,8 @@ pub const STAMP_PORT: u16 = 862;
 pub const HIGH_PORT: u16 = 18_862;
 /// Sessions that a reflector remembers.
 const SESSIONS: usize = 4_096;
-/// Datagrams taken from one socket before the next one has its turn.
-const TURN: usize = 64;
+/// Batches taken from one socket before the next one has its turn.
+const TURN: usize = 4;
 /// Sends whose transmit stamp is awaited; the oldest is given up at the bound.
 const AWAITED_MAX: usize = 256;
 /// How often the thread looks whether it should stop and what its clock claims.
@@ -172,7 +175,7 @@ impl Reflector {
             .collect();
         let mut ready = Vec::<Readiness>::new();
         let mut awaited: Vec<Awaited> = self.sockets.iter().map(|_| Awaited::default()).collect();
-        let mut buffer = vec![0; 1 << 16];
+        let mut room = Exchange::new();
         let mut look_around = self.clock.monotonic();
         let mut told = self.clock_told(None);
         while !stop.load(Relaxed) {
@@ -189,9 +192,9 @@ impl Reflector {
             wait(&descriptors, &mut ready, LOOK_AROUND)?;
             for (k, readiness) in ready.iter().enumerate() {
                 if readiness.data {
-                    self.serve(k, &mut buffer, &told, &mut awaited[k], stats);
+                    self.serve(k, &mut room, &told, &mut awaited[k], stats);
                 }
-                awaited[k].collect(&self.sockets[k], &mut self.table, stats);
+                awaited[k].collect(&self.sockets[k], &mut room, &mut self.table, stats);
             }
             publish(self.table.counts(), stats);
         }
@@ -219,46 +222,52 @@ impl Reflector {
     fn serve(
         &mut self,
         k: usize,
-        buffer: &mut [u8],
+        room: &mut Exchange<Note>,
         told: &ReflectorClock,
         awaited: &mut Awaited,
         stats: &ReflectorStats,
     ) {
+        let (clock, table) = (self.clock, &mut self.table);
+        let socket = &mut self.sockets[k];
+        let local = socket.local();
         for _ in 0..TURN {
+            let now = clock.monotonic();
+            let answer = |received: &Received, room: &mut [u8]| {
+                let destination =
+                    SocketAddr::new(received.destination.unwrap_or(local.ip()), local.port());
+                let request = Request {
+                    octets: received.octets,
+                    source: received.source,
+                    destination,
+                    ttl: received.ttl,
+                    traffic_class: received.traffic_class.unwrap_or(0),
+                    received_at: received.stamp.at,
+                    interface: None,
+                    member_link: None,
+                };
+                let reply = table.handle(now, &request, told, room).ok()?;
+                let from = reply
+                    .from
+                    .or(local.ip().is_unspecified().then_some(destination.ip()));
+                let (octets, to, from) = (reply.octets, reply.to, usable(from));
+                let mark = Some(reply.traffic_class).filter(|&class| class != 0);
+                let t3 = clock.now();
+                reply.seal(room, t3);
+                Some(Answer {
+                    octets,
+                    to,
+                    from,
+                    mark,
+                    note: (t3, reply.token),
+                })
+            };
             // An error here is one the network made (an ICMP message); the next datagram is not its fault.
-            let Ok(Some(received)) = self.sockets[k].receive(buffer) else {
+            let exchanged = socket.exchange(room, answer, |id, note| awaited.sent(id, note));
+            let Ok(exchanged) = exchanged else { return };
+            stats.unsent.fetch_add(exchanged.refused as u64, Relaxed);
+            awaited.collect(socket, room, table, stats);
+            if !exchanged.full {
                 return;
-            };
-            let local = self.sockets[k].local();
-            let destination =
-                SocketAddr::new(received.destination.unwrap_or(local.ip()), local.port());
-            let request = Request {
-                octets: received.octets,
-                source: received.source,
-                destination,
-                ttl: received.ttl,
-                traffic_class: received.traffic_class.unwrap_or(0),
-                received_at: received.stamp.at,
-                interface: None,
-                member_link: None,
-            };
-            let now = self.clock.monotonic();
-            let Ok(reply) = self.table.handle(now, &request, told, buffer) else {
-                continue;
-            };
-            let from = reply
-                .from
-                .or(local.ip().is_unspecified().then_some(destination.ip()));
-            let from = usable(from);
-            let mark = Some(reply.traffic_class).filter(|&class| class != 0);
-            let socket = &mut self.sockets[k];
-            let t3 = self.clock.now();
-            reply.seal(buffer, t3);
-            match socket.send_marked(&buffer[..reply.octets], reply.to, from, mark) {
-                Ok(id) => awaited.sent(id, t3, reply.token),
-                Err(_) => {
-                    stats.unsent.fetch_add(1, Relaxed);
-                }
             }
         }
     }
@@ -284,37 +293,49 @@ fn publish(counts: ReflectorCounts, stats: &ReflectorStats) {
 
 /// Sends whose kernel stamp has not come yet, with the T3 that they carry.
 #[derive(Debug, Default)]
-struct Awaited(std::collections::VecDeque<(u32, Timestamp, Option<ReplyToken>)>);
+struct Awaited(std::collections::VecDeque<(u32, Note)>);
+
+/// T3 as a reply carries it, and what entitles to tell the kernel's.
+type Note = (Timestamp, Option<ReplyToken>);
 
 impl Awaited {
-    fn sent(&mut self, id: u32, t3: Timestamp, token: Option<ReplyToken>) {
+    fn sent(&mut self, id: u32, note: Note) {
         if self.0.len() >= AWAITED_MAX {
             self.0.pop_front();
         }
-        self.0.push_back((id, t3, token));
+        self.0.push_back((id, note));
     }
 
     fn collect(
         &mut self,
         socket: &StampedSocket,
+        room: &mut Exchange<Note>,
         table: &mut SessionReflector,
         stats: &ReflectorStats,
     ) {
-        while let Ok(Some(stamp)) = socket.transmit_stamp() {
-            // Numbers wrap; one that is ahead of the stamp waits for its own.
-            while let Some((id, t3, token)) = self
-                .0
-                .pop_front_if(|(id, ..)| id.wrapping_sub(stamp.id).cast_signed() <= 0)
-            {
-                if id == stamp.id {
-                    if let Some(token) = token {
-                        table.handle_transmitted(token, stamp.stamp);
-                    }
-                    let early = u64::try_from((stamp.stamp.at - t3).0).unwrap_or(0);
-                    stats.t3_stamped.fetch_add(1, Relaxed);
-                    stats.t3_early_ns_total.fetch_add(early, Relaxed);
-                    stats.t3_early_ns_max.fetch_max(early, Relaxed);
+        // An error here is the network's, as above; stamps that are lost with it are missing in the count.
+        let _ = socket.transmit_stamps(room, |stamp| self.stamped(stamp, table, stats));
+    }
+
+    fn stamped(
+        &mut self,
+        stamp: TransmitStamp,
+        table: &mut SessionReflector,
+        stats: &ReflectorStats,
+    ) {
+        // Numbers wrap; one that is ahead of the stamp waits for its own.
+        while let Some((id, (t3, token))) = self
+            .0
+            .pop_front_if(|(id, ..)| id.wrapping_sub(stamp.id).cast_signed() <= 0)
+        {
+            if id == stamp.id {
+                if let Some(token) = token {
+                    table.handle_transmitted(token, stamp.stamp);
                 }
+                let early = u64::try_from((stamp.stamp.at - t3).0).unwrap_or(0);
+                stats.t3_stamped.fetch_add(1, Relaxed);
+                stats.t3_early_ns_total.fetch_add(early, Relaxed);
+                stats.t3_early_ns_max.fetch_max(early, Relaxed);
             }
         }
     }

@@ -11,7 +11,7 @@ use owl_measure::sample::{Stamp, StampSource};
 use owl_measure::time::{Nanos, Timestamp};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::sys::{self, Queue, Readiness};
+use super::sys::{self, Batch, Queue, Readiness};
 use crate::clock::Clock;
 
 /// Octets of receive buffer asked for; the kernel gives what its limits allow.
@@ -80,6 +80,45 @@ pub struct Stamping {
     pub transmit: StampSource,
     /// On receipt.
     pub receive: StampSource,
+}
+
+/// A reply that was written over its request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answer<T> {
+    /// How long it is.
+    pub(crate) octets: usize,
+    /// Where it goes.
+    pub(crate) to: SocketAddr,
+    /// The local address it comes from; `None` lets the kernel choose.
+    pub(crate) from: Option<IpAddr>,
+    /// Its traffic class; `None` is the socket's.
+    pub(crate) mark: Option<u8>,
+    /// What is to be told when the kernel has taken it.
+    pub(crate) note: T,
+}
+
+/// How an exchange went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Exchanged {
+    /// The room was filled, so there may be more to read.
+    pub(crate) full: bool,
+    /// Replies that it refused; the numbering of sends has begun anew then.
+    pub(crate) refused: usize,
+}
+
+/// Room for the datagrams of one exchange, made once.
+pub(crate) struct Exchange<T> {
+    batch: Batch,
+    notes: Box<[Option<T>]>,
+}
+
+impl<T> Exchange<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            batch: Batch::new(),
+            notes: (0..sys::BATCH).map(|_| None).collect(),
+        }
+    }
 }
 
 /// A UDP socket with transmit and receive stamps.
@@ -181,6 +220,13 @@ impl StampedSocket {
         })
     }
 
+    /// Drops the stamps that are still on their way, and numbers sends anew.
+    fn renumber(&mut self) -> io::Result<()> {
+        let mut nothing = [0; 0];
+        while let Ok(Some(_)) = sys::receive(self.socket.as_fd(), Queue::Error, &mut nothing) {}
+        self.number_sends_from_zero()
+    }
+
     fn number_sends_from_zero(&mut self) -> io::Result<()> {
         let wanted = libc::SOF_TIMESTAMPING_RX_SOFTWARE
             | libc::SOF_TIMESTAMPING_TX_SOFTWARE
@@ -238,11 +284,7 @@ impl StampedSocket {
                 Ok(id)
             }
             Err(error) => {
-                let mut nothing = [0; 0];
-                while let Ok(Some(_)) =
-                    sys::receive(self.socket.as_fd(), Queue::Error, &mut nothing)
-                {}
-                self.number_sends_from_zero()?;
+                self.renumber()?;
                 Err(error)
             }
         }
@@ -260,13 +302,7 @@ impl StampedSocket {
         let Some(source) = message.source else {
             return Ok(None);
         };
-        let stamp = message.control.kernel.map_or(
-            Stamp {
-                at: user,
-                source: StampSource::User,
-            },
-            |at| self.kernel(at),
-        );
+        let stamp = self.stamp(message.control.kernel, user);
         Ok(Some(Received {
             octets: message.octets,
             source,
@@ -292,6 +328,93 @@ impl StampedSocket {
             }
         }
         Ok(None)
+    }
+
+    /// Answers what has come, many datagrams in one system call, without waiting: `answer` is given each datagram and
+    /// writes the reply over it, or leaves it unanswered. `sent` is told each reply that the kernel took.
+    ///
+    /// # Errors
+    /// When the kernel reports one.
+    pub(crate) fn exchange<T>(
+        &mut self,
+        room: &mut Exchange<T>,
+        mut answer: impl FnMut(&Received, &mut [u8]) -> Option<Answer<T>>,
+        mut sent: impl FnMut(u32, T),
+    ) -> io::Result<Exchanged> {
+        let Exchange { batch, notes } = room;
+        let received = batch.receive(self.socket.as_fd(), Queue::Data)?;
+        let user = self.clock.now();
+        for (k, note) in notes.iter_mut().enumerate().take(received) {
+            let control = batch.control(k);
+            let Some(source) = batch.source(k) else {
+                continue;
+            };
+            let datagram = Received {
+                octets: batch.datagram(k).len(),
+                source,
+                destination: control.destination,
+                ttl: control.ttl.unwrap_or(0),
+                traffic_class: control.traffic_class,
+                stamp: self.stamp(control.kernel, user),
+            };
+            let Some(reply) = answer(&datagram, batch.room(k)) else {
+                continue;
+            };
+            *note = Some(reply.note);
+            let to = (reply.to != source).then_some(reply.to);
+            batch.reply(k, reply.octets, to, reply.from, reply.mark);
+        }
+        let mut id = self.sends;
+        let refused = batch.send(self.socket.as_fd(), |k| {
+            if let Some(note) = notes[k].take() {
+                sent(id, note);
+            }
+            id = id.wrapping_add(1);
+        });
+        self.sends = id;
+        if refused > 0 {
+            self.renumber()?;
+        }
+        Ok(Exchanged {
+            full: received == sys::BATCH,
+            refused,
+        })
+    }
+
+    /// Reads the transmit stamps that have come, many in one system call.
+    ///
+    /// # Errors
+    /// When the kernel reports one.
+    pub(crate) fn transmit_stamps<T>(
+        &self,
+        room: &mut Exchange<T>,
+        mut each: impl FnMut(TransmitStamp),
+    ) -> io::Result<()> {
+        loop {
+            let received = room.batch.receive(self.socket.as_fd(), Queue::Error)?;
+            for k in 0..received {
+                let control = room.batch.control(k);
+                if let (Some(id), Some(at)) = (control.transmit_id, control.kernel) {
+                    each(TransmitStamp {
+                        id,
+                        stamp: self.kernel(at),
+                    });
+                }
+            }
+            if received < sys::BATCH {
+                return Ok(());
+            }
+        }
+    }
+
+    fn stamp(&self, kernel: Option<Timestamp>, user: Timestamp) -> Stamp {
+        kernel.map_or(
+            Stamp {
+                at: user,
+                source: StampSource::User,
+            },
+            |at| self.kernel(at),
+        )
     }
 
     fn kernel(&self, at: Timestamp) -> Stamp {

@@ -8,6 +8,8 @@
     reason = "recvmsg, sendmsg, ppoll, adjtimex and prctl have no safe wrapper with nanosecond stamps"
 )]
 
+mod batch;
+
 use std::io;
 use std::mem::{MaybeUninit, size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -17,12 +19,20 @@ use owl_measure::clock::KernelClock;
 use owl_measure::time::{Nanos, Timestamp};
 use socket2::SockAddr;
 
+pub(super) use batch::{BATCH, Batch};
+
 /// Room for the control messages of one packet; the kernel says when it was too little.
 const CONTROL_OCTETS: usize = 512;
 
 /// Control data must be aligned as `cmsghdr` is.
 #[repr(align(8))]
 struct ControlBuffer([u8; CONTROL_OCTETS]);
+
+impl ControlBuffer {
+    fn empty() -> Self {
+        Self([0; CONTROL_OCTETS])
+    }
+}
 
 /// What the kernel says of a message beside its octets.
 #[derive(Debug, Clone, Copy, Default)]
@@ -55,13 +65,22 @@ pub(super) enum Queue {
     Error,
 }
 
+impl Queue {
+    fn flag(self) -> libc::c_int {
+        match self {
+            Self::Data => 0,
+            Self::Error => libc::MSG_ERRQUEUE,
+        }
+    }
+}
+
 /// Reads one message without waiting; `None` when there is none.
 pub(super) fn receive(
     socket: BorrowedFd<'_>,
     queue: Queue,
     buffer: &mut [u8],
 ) -> io::Result<Option<Message>> {
-    let mut control = ControlBuffer([0; CONTROL_OCTETS]);
+    let mut control = ControlBuffer::empty();
     let mut slice = libc::iovec {
         iov_base: buffer.as_mut_ptr().cast(),
         iov_len: buffer.len(),
@@ -75,12 +94,7 @@ pub(super) fn receive(
     header.msg_iovlen = 1;
     header.msg_control = control.0.as_mut_ptr().cast();
     header.msg_controllen = CONTROL_OCTETS as _;
-    let flags = libc::MSG_DONTWAIT
-        | if queue == Queue::Error {
-            libc::MSG_ERRQUEUE
-        } else {
-            0
-        };
+    let flags = libc::MSG_DONTWAIT | queue.flag();
     // SAFETY: every pointer in the header points to a live local of the stated length, and the descriptor is borrowed.
     let octets = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, flags) };
     if octets < 0 {
@@ -211,7 +225,7 @@ pub(super) fn send(
     traffic_class: Option<u8>,
 ) -> io::Result<()> {
     let name = SockAddr::from(to);
-    let mut control = ControlBuffer([0; CONTROL_OCTETS]);
+    let mut control = ControlBuffer::empty();
     let mut slice = libc::iovec {
         iov_base: datagram.as_ptr().cast_mut().cast(),
         iov_len: datagram.len(),
@@ -222,50 +236,12 @@ pub(super) fn send(
     header.msg_namelen = name.len();
     header.msg_iov = &raw mut slice;
     header.msg_iovlen = 1;
-    let used = match from {
-        Some(IpAddr::V4(address)) => {
-            let info = libc::in_pktinfo {
-                ipi_ifindex: 0,
-                ipi_spec_dst: libc::in_addr {
-                    s_addr: u32::from_ne_bytes(address.octets()),
-                },
-                ipi_addr: libc::in_addr { s_addr: 0 },
-            };
-            put_control(
-                &mut header,
-                &mut control,
-                0,
-                libc::IPPROTO_IP,
-                libc::IP_PKTINFO,
-                info,
-            )
-        }
-        Some(IpAddr::V6(address)) => {
-            let info = libc::in6_pktinfo {
-                ipi6_addr: libc::in6_addr {
-                    s6_addr: address.octets(),
-                },
-                ipi6_ifindex: 0,
-            };
-            put_control(
-                &mut header,
-                &mut control,
-                0,
-                libc::IPPROTO_IPV6,
-                libc::IPV6_PKTINFO,
-                info,
-            )
-        }
-        None => 0,
-    };
+    let mut used = 0;
+    if let Some(from) = from {
+        used = local_address(&mut header, &mut control, used, from);
+    }
     if let Some(class) = traffic_class {
-        let (level, kind) = if to.is_ipv6() {
-            (libc::IPPROTO_IPV6, libc::IPV6_TCLASS)
-        } else {
-            (libc::IPPROTO_IP, libc::IP_TOS)
-        };
-        let class = libc::c_int::from(class);
-        put_control(&mut header, &mut control, used, level, kind, class);
+        mark(&mut header, &mut control, used, to.is_ipv6(), class);
     }
     // SAFETY: every pointer in the header points to a live local or to the borrowed datagram, which sendmsg only reads.
     let sent = unsafe {
@@ -280,6 +256,66 @@ pub(super) fn send(
     } else {
         Ok(())
     }
+}
+
+/// Asks for a local address to send from; where the next control message goes.
+fn local_address(
+    header: &mut libc::msghdr,
+    control: &mut ControlBuffer,
+    used: usize,
+    from: IpAddr,
+) -> usize {
+    match from {
+        IpAddr::V4(address) => {
+            let info = libc::in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: libc::in_addr {
+                    s_addr: u32::from_ne_bytes(address.octets()),
+                },
+                ipi_addr: libc::in_addr { s_addr: 0 },
+            };
+            put_control(
+                header,
+                control,
+                used,
+                libc::IPPROTO_IP,
+                libc::IP_PKTINFO,
+                info,
+            )
+        }
+        IpAddr::V6(address) => {
+            let info = libc::in6_pktinfo {
+                ipi6_addr: libc::in6_addr {
+                    s6_addr: address.octets(),
+                },
+                ipi6_ifindex: 0,
+            };
+            put_control(
+                header,
+                control,
+                used,
+                libc::IPPROTO_IPV6,
+                libc::IPV6_PKTINFO,
+                info,
+            )
+        }
+    }
+}
+
+/// Marks what is sent with a traffic class (DSCP and ECN).
+fn mark(
+    header: &mut libc::msghdr,
+    control: &mut ControlBuffer,
+    used: usize,
+    ipv6: bool,
+    class: u8,
+) {
+    let (level, kind) = if ipv6 {
+        (libc::IPPROTO_IPV6, libc::IPV6_TCLASS)
+    } else {
+        (libc::IPPROTO_IP, libc::IP_TOS)
+    };
+    put_control(header, control, used, level, kind, libc::c_int::from(class));
 }
 
 /// Appends one message to the control data of a header, behind the first `at` octets; where the next one goes.

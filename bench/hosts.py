@@ -1,0 +1,55 @@
+"""Two hosts for the comparisons of this folder: network namespaces joined by a veth pair."""
+
+import json
+import os
+import subprocess
+
+NEAR, FAR = "192.0.2.1", "192.0.2.2"
+
+
+def run(*command, **options):
+    return subprocess.run([str(part) for part in command], check=True, text=True, **options)
+
+
+class Hosts:
+    """Two namespaces joined by a veth pair, for as long as the `with` lasts."""
+
+    def __init__(self):
+        self.near, self.far = (f"owl-b-{os.getpid()}-{end}" for end in "ab")
+
+    def __enter__(self):
+        try:
+            self.make()
+        except BaseException:
+            self.remove()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.remove()
+
+    def make(self):
+        for host in (self.near, self.far):
+            run("ip", "netns", "add", host)
+        run("ip", "-n", self.near, "link", "add", "veth0", "type", "veth", "peer", "name", "veth0", "netns", self.far)
+        for host, address in ((self.near, NEAR), (self.far, FAR)):
+            run("ip", "-n", host, "address", "add", f"{address}/24", "dev", "veth0")
+            for link in ("lo", "veth0"):
+                run("ip", "-n", host, "link", "set", link, "up")
+
+    def remove(self):
+        for host in (self.near, self.far):
+            subprocess.run(["ip", "netns", "delete", host], stderr=subprocess.DEVNULL, check=False)
+
+    def reflecting(self, *command):
+        command = ["ip", "netns", "exec", self.far, *map(str, command)]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def sending(self, *command):
+        answer = run("ip", "netns", "exec", self.near, *command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        return [json.loads(line) for line in answer.stdout.splitlines() if line.startswith("{")]
+
+
+def stopped(reflector):
+    reflector.terminate()
+    reflector.wait(timeout=10)

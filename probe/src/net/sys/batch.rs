@@ -1,0 +1,198 @@
+//! Many messages in one system call: `recvmmsg` and `sendmmsg`.
+//!
+//! A batch owns its buffers for good, so nothing is allocated for a packet. A
+//! reply is built where its request lies and goes back to the address that the
+//! kernel wrote there, which is never converted.
+
+use std::io;
+use std::mem::{size_of, zeroed};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+
+use socket2::SockAddr;
+
+use super::{Control, ControlBuffer, Queue, local_address, mark, read_control, socket_address};
+
+/// Messages in a batch. More gain nothing: the call is a small part of 32 packets' work already.
+pub(in crate::net) const BATCH: usize = 32;
+/// Room for one datagram: more than an Ethernet jumbo frame carries. What is longer is cut, as UDP does.
+const DATAGRAM_OCTETS: usize = 9_216;
+
+/// Room for [`BATCH`] messages, with what the kernel says of each.
+pub(in crate::net) struct Batch {
+    octets: Box<[u8]>,
+    names: Box<[libc::sockaddr_storage]>,
+    controls: Box<[ControlBuffer]>,
+    slices: Box<[libc::iovec]>,
+    headers: Box<[libc::mmsghdr]>,
+    received: usize,
+    /// Positions of the messages that are to go back, in the order of sending.
+    outgoing: Vec<usize>,
+}
+
+impl Batch {
+    pub(in crate::net) fn new() -> Self {
+        // SAFETY: all-zero is a valid sockaddr_storage, iovec and mmsghdr: plain integers and null pointers.
+        let (name, slice, header) = unsafe {
+            (
+                zeroed::<libc::sockaddr_storage>(),
+                zeroed::<libc::iovec>(),
+                zeroed::<libc::mmsghdr>(),
+            )
+        };
+        Self {
+            octets: vec![0; BATCH * DATAGRAM_OCTETS].into_boxed_slice(),
+            names: vec![name; BATCH].into_boxed_slice(),
+            controls: (0..BATCH).map(|_| ControlBuffer::empty()).collect(),
+            slices: vec![slice; BATCH].into_boxed_slice(),
+            headers: vec![header; BATCH].into_boxed_slice(),
+            received: 0,
+            outgoing: Vec::with_capacity(BATCH),
+        }
+    }
+
+    /// Reads as many messages as there are, up to the batch, without waiting.
+    pub(in crate::net) fn receive(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        queue: Queue,
+    ) -> io::Result<usize> {
+        self.outgoing.clear();
+        self.received = 0;
+        for k in 0..BATCH {
+            let octets = &mut self.octets[k * DATAGRAM_OCTETS..(k + 1) * DATAGRAM_OCTETS];
+            self.slices[k] = libc::iovec {
+                iov_base: octets.as_mut_ptr().cast(),
+                iov_len: octets.len(),
+            };
+            let header = &mut self.headers[k].msg_hdr;
+            header.msg_name = (&raw mut self.names[k]).cast();
+            header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+            header.msg_iov = &raw mut self.slices[k];
+            header.msg_iovlen = 1;
+            header.msg_control = self.controls[k].0.as_mut_ptr().cast();
+            header.msg_controllen = self.controls[k].0.len() as _;
+            header.msg_flags = 0;
+            self.headers[k].msg_len = 0;
+        }
+        let flags = libc::MSG_DONTWAIT | queue.flag();
+        // SAFETY: every pointer of the headers was set above to a part of this batch, of the stated length, and nothing of it
+        // moves: the parts are boxed. The descriptor is borrowed.
+        let count = unsafe {
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                self.headers.as_mut_ptr(),
+                BATCH as libc::c_uint,
+                flags,
+                std::ptr::null_mut(),
+            )
+        };
+        if count < 0 {
+            let error = io::Error::last_os_error();
+            return if error.kind() == io::ErrorKind::WouldBlock {
+                Ok(0)
+            } else {
+                Err(error)
+            };
+        }
+        self.received = count as usize;
+        Ok(self.received)
+    }
+
+    /// One received message.
+    pub(in crate::net) fn datagram(&self, k: usize) -> &[u8] {
+        let octets = (self.headers[..self.received][k].msg_len as usize).min(DATAGRAM_OCTETS);
+        &self.octets[k * DATAGRAM_OCTETS..][..octets]
+    }
+
+    /// The room in which one received message lies.
+    pub(in crate::net) fn room(&mut self, k: usize) -> &mut [u8] {
+        &mut self.octets[k * DATAGRAM_OCTETS..(k + 1) * DATAGRAM_OCTETS]
+    }
+
+    /// Where a received message came from.
+    pub(in crate::net) fn source(&self, k: usize) -> Option<SocketAddr> {
+        socket_address(
+            &self.names[k],
+            self.headers[..self.received][k].msg_hdr.msg_namelen,
+        )
+    }
+
+    /// What the kernel says of a received message.
+    pub(in crate::net) fn control(&self, k: usize) -> Control {
+        read_control(&self.headers[..self.received][k].msg_hdr)
+    }
+
+    /// Marks the room of a received message as a reply of so many octets: to where it came from unless `to` says
+    /// otherwise, from a given local address, with a traffic class.
+    pub(in crate::net) fn reply(
+        &mut self,
+        k: usize,
+        octets: usize,
+        to: Option<SocketAddr>,
+        from: Option<IpAddr>,
+        class: Option<u8>,
+    ) {
+        let header = &mut self.headers[..self.received][k].msg_hdr;
+        if let Some(to) = to {
+            let to = SockAddr::from(to);
+            // SAFETY: a sockaddr_storage is what SockAddr points to, whole and initialised.
+            self.names[k] = unsafe { *to.as_ptr().cast::<libc::sockaddr_storage>() };
+            header.msg_namelen = to.len();
+        }
+        self.slices[k].iov_len = octets.min(DATAGRAM_OCTETS);
+        header.msg_control = std::ptr::null_mut();
+        header.msg_controllen = 0;
+        header.msg_flags = 0;
+        let mut used = 0;
+        if let Some(from) = from {
+            used = local_address(header, &mut self.controls[k], used, from);
+        }
+        if let Some(class) = class {
+            let ipv6 = libc::c_int::from(self.names[k].ss_family) == libc::AF_INET6;
+            mark(header, &mut self.controls[k], used, ipv6, class);
+        }
+        self.outgoing.push(k);
+    }
+
+    /// Sends what was marked, in order. `each` is told the position of every message that the kernel took; how many it
+    /// refused is returned.
+    pub(in crate::net) fn send(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        mut each: impl FnMut(usize),
+    ) -> usize {
+        // The kernel wants the headers side by side; those that are not answered are passed over by moving the others up.
+        for (place, &k) in self.outgoing.iter().enumerate() {
+            self.headers.swap(place, k);
+        }
+        let mut refused = 0;
+        let mut next = 0;
+        while next < self.outgoing.len() {
+            let rest = &mut self.headers[next..self.outgoing.len()];
+            // SAFETY: these headers point to parts of this batch as `receive` and `reply` set them; sendmmsg only reads those
+            // and writes the lengths into the headers.
+            let count = unsafe {
+                libc::sendmmsg(
+                    socket.as_raw_fd(),
+                    rest.as_mut_ptr(),
+                    rest.len() as libc::c_uint,
+                    libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+                )
+            };
+            if count <= 0 {
+                // The first of the rest was refused; the others are not its fault.
+                refused += 1;
+                next += 1;
+                continue;
+            }
+            for &k in &self.outgoing[next..next + count as usize] {
+                each(k);
+            }
+            next += count as usize;
+        }
+        self.outgoing.clear();
+        self.received = 0;
+        refused
+    }
+}
