@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             for packet in out.chunks_exact_mut(PACKET_OCTETS) {
                 let packet_of = SenderPacket {
                     sequence: sent,
-                    sent_at: NtpTimestamp(u64::from(sent) << 8),
+                    sent_at: NtpTimestamp(u64::from(sent) << 8).into(),
                     error_estimate: ErrorEstimate::NO_CLAIM,
                     ssid: 1,
                 };
