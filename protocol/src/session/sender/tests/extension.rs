@@ -244,6 +244,11 @@ fn what_is_not_protected_right_is_not_believed() {
         told(tampered(authenticated(), |reply| reply[17] ^= 1)),
         (Arrival::Stranger, 0, false)
     );
+    assert_eq!(
+        told(tampered(Protection::None, |_| ())),
+        on_time(1, false),
+        "the reflector has a key for the session and wants its TLVs protected"
+    );
     // A changed value, a changed number, a set I flag, a cut area.
     for (at, bit) in [(44 + 40, 1), (3, 1), (44, 0x20)] {
         let change = |reply: &mut Vec<u8>| reply[at] ^= bit;
