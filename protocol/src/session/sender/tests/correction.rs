@@ -170,6 +170,17 @@ fn a_sample_whose_correction_was_passed_over_waits_no_longer() {
 }
 
 #[test]
+fn a_correction_of_a_reply_that_was_lost_frees_those_before_it() {
+    let other = Some((0, u32::MAX, ntp(1_000)));
+    let lost = Some((0, 5, ntp(1_000)));
+    let given: Vec<_> = answered([other, other, lost])
+        .iter()
+        .map(|given| (given.0, given.1, given.3))
+        .collect();
+    assert_eq!(given, [(0, 0, USER), (0, 1, USER), (101 * MS, 2, USER)]);
+}
+
+#[test]
 fn what_was_not_asked_there_is_not_read() {
     let mut sender = SessionSender::new(asking(2));
     let (packet, _) = transmit(&mut sender, 0);
