@@ -147,6 +147,17 @@ fn a_packet_is_as_long_as_asked_or_as_its_tlvs_need() {
 }
 
 #[test]
+fn the_hmac_stands_last_so_that_a_reflector_that_moves_padding_moves_nothing() {
+    let mut sender = SessionSender::new(asking(Protection::Tlvs(key()), TimestampFormat::Ntp));
+    let mut buffer = [0; 400];
+    let estimate = ErrorEstimate::NO_CLAIM;
+    sender.poll_transmit(Monotonic(0), Timestamp(0), estimate, &mut buffer);
+    assert_eq!(buffer[380..384], [0x80, 8, 0, 16]);
+    let hmac = key().sign([&buffer[..4], &buffer[44..380]]);
+    assert_eq!(buffer[384..], hmac);
+}
+
+#[test]
 fn marks_and_hops_that_change_on_the_way_are_counted() {
     let mut sender = SessionSender::new(SenderConfig {
         packets: None,
