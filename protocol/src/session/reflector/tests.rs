@@ -266,6 +266,7 @@ fn one_source_cannot_use_up_what_belongs_to_all_and_all_together_have_a_limit() 
     assert_eq!(answered(0, "[2001:db8::2]:9"), 0, "nor is the same /64");
     assert_eq!(answered(0, "203.0.113.1:9"), 50, "all together");
     assert_eq!(answered(20_000_000, NEAR), 20, "1 000 a second again");
+    assert_eq!(answered(60_000_000_000, NEAR), 100, "no more after a rest");
 }
 
 #[test]

@@ -134,13 +134,14 @@ impl Layout {
         if let Some(links) = question.member_links {
             tlv::append(&mut area, kind::MICRO_SESSION, &links.encode());
         }
-        let hmac = protection.key().filter(|_| !area.is_empty()).map(|_| {
-            let at = area.len();
-            tlv::append(&mut area, kind::HMAC, &[0; HMAC_OCTETS]);
-            at
-        });
+        let signed = protection.key().is_some() && !area.is_empty();
+        let hmac_octets = if signed {
+            HEADER_OCTETS + HMAC_OCTETS
+        } else {
+            0
+        };
         let wanted = packet_octets.min(PACKET_OCTETS_MAX);
-        let missing = wanted.saturating_sub(base_octets + area.len());
+        let missing = wanted.saturating_sub(base_octets + area.len() + hmac_octets);
         if missing < HEADER_OCTETS && area.is_empty() {
             // Too little for a header, and no TLV that it could be taken for a part of.
             area.resize(missing, 0);
@@ -148,6 +149,12 @@ impl Layout {
             let octets = missing.saturating_sub(HEADER_OCTETS);
             tlv::append(&mut area, kind::EXTRA_PADDING, &fill(padding, octets));
         }
+        // Padding may stand behind the HMAC too, but some reflectors send it back before.
+        let hmac = signed.then(|| {
+            let at = area.len();
+            tlv::append(&mut area, kind::HMAC, &[0; HMAC_OCTETS]);
+            at
+        });
         let mut template = vec![0; base_octets];
         template.append(&mut area);
         Self {

@@ -240,6 +240,26 @@ fn the_next_reply_carries_the_kernels_t3_of_the_one_before() {
 }
 
 #[test]
+fn of_stamps_that_come_in_the_wrong_order_the_later_replys_is_told() {
+    let mut reflector = open();
+    let datagram = with(0, &[(kind::FOLLOW_UP, &[0; 16])]);
+    let mut tokens = Vec::new();
+    for _ in 0..2 {
+        let answered = ask(&mut reflector, 0, &datagram, request(0, NEAR)).unwrap();
+        tokens.extend(answered.reply.token);
+    }
+    for token in tokens.into_iter().rev() {
+        let stamp = Stamp {
+            at: T3,
+            source: StampSource::Kernel,
+        };
+        reflector.handle_transmitted(token, stamp);
+    }
+    let (_, _, value) = answer(&mut reflector, kind::FOLLOW_UP, &[0; 16], request(0, NEAR));
+    assert_eq!(value[..4], [0, 0, 0, 1]);
+}
+
+#[test]
 fn a_stateless_reflector_follows_nothing_up() {
     let mut stateless = SessionReflector::new(ReflectorConfig {
         state: State::Stateless,

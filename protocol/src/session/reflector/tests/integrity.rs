@@ -225,3 +225,18 @@ fn no_reply_and_many_contradict_each_other() {
         (datagram.len(), 1)
     );
 }
+
+#[test]
+fn a_member_link_that_is_not_believed_makes_no_session() {
+    let mut reflector = keyed(Authentication::Accepted);
+    let numbers = [1, 2, 3].map(|link| {
+        let links = MicroSession {
+            sender: link,
+            reflector: 0,
+        };
+        let unsigned = with(0, &[(kind::MICRO_SESSION, &links.encode())]);
+        let answered = ask(&mut reflector, 0, &unsigned, request(0, NEAR)).unwrap();
+        answered.packet().sequence
+    });
+    assert_eq!(numbers, [0, 1, 2]);
+}

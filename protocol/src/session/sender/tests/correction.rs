@@ -156,6 +156,43 @@ fn a_sample_waits_for_its_correction_or_the_loss_threshold() {
 }
 
 #[test]
+fn a_sample_whose_correction_was_passed_over_waits_no_longer() {
+    let other = Some((0, u32::MAX, ntp(1_000)));
+    let second = Some((0, 1, ntp(10 * MS + 1_000)));
+    assert_eq!(
+        answered([other, other, second]),
+        [
+            (0, 0, Timestamp(0), USER),
+            (0, 1, Timestamp(10 * MS + 1_000), StampSource::Kernel),
+            (101 * MS, 2, Timestamp(20 * MS), USER),
+        ]
+    );
+}
+
+#[test]
+fn a_correction_of_a_reply_that_was_lost_frees_those_before_it() {
+    let other = Some((0, u32::MAX, ntp(1_000)));
+    let lost = Some((0, 5, ntp(1_000)));
+    let given: Vec<_> = answered([other, other, lost])
+        .iter()
+        .map(|given| (given.0, given.1, given.3))
+        .collect();
+    assert_eq!(given, [(0, 0, USER), (0, 1, USER), (101 * MS, 2, USER)]);
+}
+
+#[test]
+fn what_was_not_asked_there_is_not_read() {
+    let mut sender = SessionSender::new(asking(2));
+    let (packet, _) = transmit(&mut sender, 0);
+    let mut reply = reply_to(&packet, 0).encode().to_vec();
+    reply.extend([0, 5, 0, 12, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1]);
+    reply.extend([0, 7, 0, 16, 0, 0, 0, 9, 9, 9, 9, 9, 9, 9, 9, 9, 2, 0, 0, 0]);
+    sender.handle_reply(Monotonic(MS), &reply, kernel(MS));
+    assert_eq!(sender.observations().counts, None);
+    assert!(sender.poll_sample(Monotonic(MS)).is_some(), "not held");
+}
+
+#[test]
 fn a_t3_that_cannot_be_is_not_taken() {
     let nothing = Some((0, 0, 0));
     for t3 in [-1, 101 * MS] {

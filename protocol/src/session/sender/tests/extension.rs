@@ -147,6 +147,17 @@ fn a_packet_is_as_long_as_asked_or_as_its_tlvs_need() {
 }
 
 #[test]
+fn the_hmac_stands_last_so_that_a_reflector_that_moves_padding_moves_nothing() {
+    let mut sender = SessionSender::new(asking(Protection::Tlvs(key()), TimestampFormat::Ntp));
+    let mut buffer = [0; 400];
+    let estimate = ErrorEstimate::NO_CLAIM;
+    sender.poll_transmit(Monotonic(0), Timestamp(0), estimate, &mut buffer);
+    assert_eq!(buffer[380..384], [0x80, 8, 0, 16]);
+    let hmac = key().sign([&buffer[..4], &buffer[44..380]]);
+    assert_eq!(buffer[384..], hmac);
+}
+
+#[test]
 fn marks_and_hops_that_change_on_the_way_are_counted() {
     let mut sender = SessionSender::new(SenderConfig {
         packets: None,
@@ -243,6 +254,11 @@ fn what_is_not_protected_right_is_not_believed() {
     assert_eq!(
         told(tampered(authenticated(), |reply| reply[17] ^= 1)),
         (Arrival::Stranger, 0, false)
+    );
+    assert_eq!(
+        told(tampered(Protection::None, |_| ())),
+        on_time(1, false),
+        "the reflector has a key for the session and wants its TLVs protected"
     );
     // A changed value, a changed number, a set I flag, a cut area.
     for (at, bit) in [(44 + 40, 1), (3, 1), (44, 0x20)] {
