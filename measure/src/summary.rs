@@ -125,6 +125,8 @@ pub struct Summary {
     pub transmit_stamps: StampCounts,
     /// Where T4 was taken.
     pub receive_stamps: StampCounts,
+    /// Where T3 was taken, as far as the reflector's follow-ups tell; by its process where they do not.
+    pub reflector_stamps: StampCounts,
     /// Smallest and largest TTL with which packets reached the reflector; `None` without a packet.
     pub ttl: Option<(u8, u8)>,
     /// What the reflector claimed of its clock.
@@ -212,6 +214,7 @@ struct OpenInterval {
     round_trip_within: Vec<Within>,
     transmit_stamps: StampCounts,
     receive_stamps: StampCounts,
+    reflector_stamps: StampCounts,
     ttl: Option<(u8, u8)>,
     peer_clock: PeerClockSummary,
 }
@@ -263,6 +266,7 @@ impl Recorder {
                     round_trip_within: none_within(&self.targets),
                     transmit_stamps: StampCounts::default(),
                     receive_stamps: StampCounts::default(),
+                    reflector_stamps: StampCounts::default(),
                     ttl: None,
                     peer_clock: PeerClockSummary::default(),
                 });
@@ -315,6 +319,7 @@ impl Recorder {
         count_within(&mut interval.round_trip_within, sample.round_trip());
         interval.transmit_stamps.count(sample.sent_at.source);
         interval.receive_stamps.count(sample.received_at.source);
+        interval.reflector_stamps.count(sample.t3);
         let (low, high) = interval.ttl.unwrap_or((sample.ttl, sample.ttl));
         interval.ttl = Some((low.min(sample.ttl), high.max(sample.ttl)));
         match sample.peer_clock {
@@ -370,6 +375,7 @@ impl Recorder {
             round_trip_within: interval.round_trip_within,
             transmit_stamps: interval.transmit_stamps,
             receive_stamps: interval.receive_stamps,
+            reflector_stamps: interval.reflector_stamps,
             ttl: interval.ttl,
             peer_clock: interval.peer_clock,
         })

@@ -125,6 +125,7 @@ fn from_summary(summary: &Summary) -> wire::Summary {
         round_trip_within: from_within(&summary.round_trip_within),
         transmit_stamps: Some(from_stamps(summary.transmit_stamps)),
         receive_stamps: Some(from_stamps(summary.receive_stamps)),
+        reflector_stamps: Some(from_stamps(summary.reflector_stamps)),
         ttl_min: ttl_min.into(),
         ttl_max: ttl_max.into(),
         peer_claims: summary.peer_clock.claims,
@@ -170,6 +171,7 @@ fn to_summary(summary: wire::Summary) -> Result<Summary, ReportError> {
         round_trip_within: to_within(&summary.round_trip_within),
         transmit_stamps: to_stamps(summary.transmit_stamps.unwrap_or_default()),
         receive_stamps: to_stamps(summary.receive_stamps.unwrap_or_default()),
+        reflector_stamps: to_stamps(summary.reflector_stamps.unwrap_or_default()),
         ttl: (ttl != (0, 0)).then_some(ttl),
         peer_clock: PeerClockSummary {
             claims: summary.peer_claims,

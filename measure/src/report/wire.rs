@@ -111,6 +111,8 @@ pub(super) struct Summary {
     pub(super) peer_no_claims: u64,
     #[prost(uint64, tag = "19")]
     pub(super) peer_widest_ns: u64,
+    #[prost(message, optional, tag = "20")]
+    pub(super) reflector_stamps: Option<Stamps>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -25,7 +25,8 @@ pub struct SessionWindow {
     round_trip: Distribution,
     packet_interval: Nanos,
     clocks: Option<ClockDifference>,
-    transmit_stamp_error: Option<Nanos>,
+    /// Of our own stamps; the far end's are within the bound that it claims.
+    stamp_errors: [Option<Nanos>; 2],
     hardware_stamps: bool,
 }
 
@@ -42,6 +43,20 @@ impl SessionWindow {
             Distribution::of(summaries().map(|s| &pick(s).raw))
         };
         let user_transmit = total(|s| s.transmit_stamps.user) > 0;
+        let user_receive = total(|s| s.receive_stamps.user) > 0;
+        // Reports of older probes tell nothing of T3: then it was the reflector's process that took it.
+        let corrected = total(|s| {
+            s.reflector_stamps
+                .kernel
+                .saturating_add(s.reflector_stamps.hardware)
+        }) >= total(|s| s.received);
+        let worst = |error: fn(&Report) -> Nanos| {
+            reports
+                .iter()
+                .map(|&report| error(report))
+                .max()
+                .unwrap_or(Nanos::ZERO)
+        };
         let soft_stamps = total(|s| {
             s.transmit_stamps
                 .kernel
@@ -56,13 +71,11 @@ impl SessionWindow {
             round_trip: Distribution::of(summaries().map(|s| &s.round_trip)),
             packet_interval: first.packet_interval,
             clocks: widest_clocks(&reports),
-            transmit_stamp_error: (!user_transmit).then(|| {
-                reports
-                    .iter()
-                    .map(|report| report.clock.transmit_stamp_error)
-                    .max()
-                    .unwrap_or(Nanos::ZERO)
-            }),
+            stamp_errors: [
+                (!user_transmit).then(|| worst(|report| report.clock.transmit_stamp_error)),
+                (corrected && !user_receive)
+                    .then(|| worst(|report| report.clock.receive_stamp_error)),
+            ],
             hardware_stamps: !user_transmit && !soft_stamps,
         })
     }
@@ -129,12 +142,9 @@ impl SessionWindow {
                 (Claims::Stand, Some(clocks)) => Claim::Clocks(clocks),
                 (_, None) => Claim::None,
             },
-            // Backward, T1 is the reflector's T3, which is taken in user space before the send call: it has no hard bound.
-            stamp_error: if direction == Direction::Forward {
-                self.transmit_stamp_error
-            } else {
-                None
-            },
+            // Backward, the packet leaves with T3: taken in user space before the send call it has no hard bound, and only the
+            // kernel's stamp that the reflector sent after it has one.
+            stamp_error: self.stamp_errors[direction as usize],
             hardware_stamps: self.hardware_stamps && direction == Direction::Forward,
         }
     }
@@ -225,8 +235,8 @@ mod tests {
     use super::*;
     use crate::clock::{BoundBasis, ClockSource, ClockState, ClockStatus, KernelClock};
     use crate::reordering::Reordered;
-    use crate::summary::Recorder;
     use crate::summary::tests::sample;
+    use crate::summary::{Recorder, StampCounts};
     use crate::time::Timestamp;
     use crate::verdict::{Reason, State};
 
@@ -287,8 +297,17 @@ mod tests {
             )
         };
         assert_eq!(verdict(Some(&window), None).state, State::Met);
-        // The backward direction misses, but T3 has no hard bound from below: only a session of its own can tell.
-        assert_eq!(verdict(None, Some(&window)).reason, Some(Reason::Clock));
+        // The backward direction misses, and the kernel's T3 lets the opposite session tell; a T3 without a bound does not.
+        assert_eq!(verdict(None, Some(&window)).state, State::Missed);
+        let mut uncorrected = reports.clone();
+        for report in &mut uncorrected {
+            report.summary.reflector_stamps = StampCounts::default();
+        }
+        let uncorrected = SessionWindow::of(&uncorrected);
+        assert_eq!(
+            verdict(None, uncorrected.as_ref()).reason,
+            Some(Reason::Clock)
+        );
         assert_eq!(verdict(None, None).reason, Some(Reason::NoData));
         let half = SessionWindow::of(&reports[..2]).unwrap();
         assert_eq!(verdict(Some(&half), None).reason, Some(Reason::Coverage));
