@@ -14,6 +14,7 @@ use owl_measure::verdict::Profile;
 use owl_topology::{Diagnostics, Source, Topology};
 use serde::Deserialize;
 use toml::Spanned;
+use tracing::warn;
 
 /// How long after a window's end the judge waits for reports unless told otherwise.
 const GRACE: Nanos = Nanos::from_secs(3);
@@ -123,7 +124,12 @@ impl Config {
         let file: File = toml::from_str(text)
             .map_err(|error| at(name, text, error.span(), error.message().to_owned()))?;
         let topology = match &file.topology {
-            None => Topology::yancheng(),
+            None => {
+                warn!(
+                    "the built-in topology is an illustration; its probes have documentation addresses (RFC 5737): name your own with `topology`"
+                );
+                Topology::yancheng()
+            }
             Some(place) => read_topology(&base.join(place))?,
         };
         let profile = file

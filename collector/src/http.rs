@@ -23,7 +23,6 @@ use hyper_util::service::TowerToHyperService;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::words::Lang;
 use owl_topology::Topology;
-use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
@@ -158,7 +157,7 @@ fn router(web: Arc<Web>) -> Router {
     Router::new()
         .route("/", get(overview))
         .route("/paths/{id}", get(path))
-        .route(page::STYLE_ROUTE, get(style))
+        .route(page::style_address(), get(style))
         .route("/metrics", get(scrape))
         .route("/healthz", get(health))
         .route("/api/v1/verdicts", get(api::verdicts))
@@ -197,15 +196,15 @@ async fn bounded(request: Request, next: Next) -> Response {
     response
 }
 
-/// What a page's address may say; anything else in it is ignored.
-#[derive(Debug, Deserialize)]
-struct PageQuery {
-    lang: Option<String>,
-}
+/// What an address says after its `?`, in order: text that is not yet known to mean anything.
+type Pairs = Vec<(String, String)>;
 
 /// The language of a page: `?lang=`, then Accept-Language, then English.
-fn language(query: &PageQuery, headers: &HeaderMap) -> Lang {
-    let asked = query.lang.as_deref().and_then(|lang| lang.parse().ok());
+fn language(query: &[(String, String)], headers: &HeaderMap) -> Lang {
+    let asked = query
+        .iter()
+        .find(|(name, _)| name == "lang")
+        .and_then(|(_, lang)| lang.parse().ok());
     let accepted = || {
         let list = headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
         // In the order of the list: browsers write it by preference.
@@ -288,7 +287,7 @@ fn json(value: &impl serde::Serialize) -> Response {
 
 async fn overview(
     State(web): State<Arc<Web>>,
-    Query(query): Query<PageQuery>,
+    Query(query): Query<Pairs>,
     headers: HeaderMap,
 ) -> Html<String> {
     let frame = web.frame(language(&query, &headers));
@@ -299,7 +298,7 @@ async fn overview(
 async fn path(
     State(web): State<Arc<Web>>,
     Path(id): Path<String>,
-    Query(query): Query<PageQuery>,
+    Query(query): Query<Pairs>,
     headers: HeaderMap,
 ) -> Result<Html<String>, Failed> {
     if web.live.read().path(&id).is_none() {

@@ -16,6 +16,7 @@ use owl_measure::report::{FromCollector, FromProbe, Hello, Report, ReportBatch, 
 use owl_measure::time::{Nanos, Timestamp};
 use owl_topology::{ProbeId, Topology};
 use prost::Message as _;
+use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, TransportConfig, VarInt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -108,11 +109,12 @@ enum CallError {
 impl Intake {
     pub(crate) fn bind(
         config: &Config,
+        identity: QuicServerConfig,
         store: Store,
         live: Arc<Live>,
         own: Arc<Own>,
     ) -> Result<Self, IntakeError> {
-        let mut quic = quinn::ServerConfig::with_crypto(Arc::new(identity::server_config(config)?));
+        let mut quic = quinn::ServerConfig::with_crypto(Arc::new(identity));
         quic.transport_config(Arc::new(transport()));
         let topology = &config.topology;
         let room = topology.probes.len() * CONNECTIONS_A_PROBE + STRANGERS_MAX;
@@ -210,16 +212,29 @@ struct Presence<'a> {
 }
 
 impl<'a> Presence<'a> {
-    /// `None` when the probe holds as many connections as it may.
-    fn enter(live: &'a Live, probe: &'a str) -> Option<Self> {
+    /// Refused, with the reason, when the probe holds as many connections as it may, or holds one under another epoch.
+    ///
+    /// One spool has one epoch, whose numbers tell a report from its copy. Two epochs at once are two probes with one
+    /// name, and each packet of the pair would be counted as the one probe's.
+    fn enter(live: &'a Live, probe: &'a str, epoch: u64) -> Result<Self, String> {
         let mut table = live.write();
-        let entry = table.probes.get_mut(probe)?;
+        let Some(entry) = table.probes.get_mut(probe) else {
+            return Err(format!("the topology has no probe {probe}"));
+        };
+        if entry.connections > 0 && entry.connected_epoch != epoch {
+            return Err(format!(
+                "another probe calls itself {probe}; its connection must end first"
+            ));
+        }
         if entry.connections >= CONNECTIONS_A_PROBE {
-            return None;
+            return Err(format!(
+                "the probe {probe} holds {CONNECTIONS_A_PROBE} connections already"
+            ));
         }
         entry.connections += 1;
+        entry.connected_epoch = epoch;
         drop(table);
-        Some(Self { live, probe })
+        Ok(Self { live, probe })
     }
 }
 
@@ -286,10 +301,12 @@ impl Desk {
                 return farewell(&connection, &mut send, why).await;
             }
         };
-        let Some(_presence) = Presence::enter(&self.live, &probe) else {
-            let why = format!("the probe {probe} holds {CONNECTIONS_A_PROBE} connections already");
-            self.refuse(&why);
-            return farewell(&connection, &mut send, why).await;
+        let _presence = match Presence::enter(&self.live, &probe, hello.epoch) {
+            Ok(presence) => presence,
+            Err(why) => {
+                self.refuse(&why);
+                return farewell(&connection, &mut send, why).await;
+            }
         };
         info!(
             probe,

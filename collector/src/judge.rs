@@ -290,6 +290,7 @@ impl Window<'_> {
                 .and_then(|(session, ..)| Some(session.clocks()?.uncertainty())),
             seat: judged.map(|(_, _, seat)| seat),
             lost: judged.map_or(0, |(session, direction, _)| session.lost(direction)),
+            lost_unknown: judged.map_or(0, |(session, ..)| session.lost_somewhere()),
             late: judged.map_or(0, |(session, ..)| session.late()),
             verdict,
         }
@@ -325,8 +326,8 @@ fn percentiles(
     KEPT.into_iter()
         .map(|quantile| {
             let proved = evidence.proved(quantile);
-            let one_way = match evidence.claim {
-                Claim::Clocks(clocks) if !evidence.contradicts(clocks) => {
+            let claimed = match (proved, evidence.claim) {
+                (Some(proved), Claim::Clocks(clocks)) if !evidence.contradicts(clocks) => {
                     evidence.claimed(quantile, proved, clocks)
                 }
                 _ => None,
@@ -334,7 +335,7 @@ fn percentiles(
             let rank = quantile.rank(population);
             Percentile {
                 quantile,
-                one_way: one_way.unwrap_or(proved),
+                one_way: claimed.or(proved),
                 round_trip: Span::from(round_trip.at_rank(rank)),
                 raw: Span::from(raw.at_rank(rank)),
             }

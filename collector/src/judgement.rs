@@ -6,7 +6,7 @@
 use owl_measure::delay::OneWayDelay;
 use owl_measure::distribution::Bounds;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_measure::verdict::{Quantile, Verdict};
+use owl_measure::verdict::{Quantile, Reason, Verdict};
 use owl_measure::words::Lang;
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +50,9 @@ pub(crate) struct Judgement {
     pub(crate) seat: Option<Seat>,
     /// Packets known to be lost in the judged direction.
     pub(crate) lost: u64,
+    /// Packets that never came back, nobody knows which way they were lost; judgements of older stores do not say.
+    #[serde(default)]
+    pub(crate) lost_unknown: u64,
     /// Packets that came back after the loss threshold.
     pub(crate) late: u64,
 }
@@ -70,8 +73,10 @@ pub(crate) enum Seat {
 pub(crate) struct Percentile {
     /// Which one.
     pub(crate) quantile: Quantile,
-    /// The interval of its one-way delay, with the clocks' claims where they stand.
-    pub(crate) one_way: OneWayDelay,
+    /// The interval of its one-way delay, with the clocks' claims where they stand; `None` when the round trip was
+    /// faster than light, so that the coordinates are wrong and nothing follows from them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) one_way: Option<OneWayDelay>,
     /// Between which its round-trip delay lies.
     pub(crate) round_trip: Span,
     /// Between which its raw one-way difference lies: two uncorrected clocks, no delay.
@@ -87,6 +92,15 @@ pub(crate) struct Span {
     /// No larger than this.
     #[serde(rename = "hi_ns")]
     pub(crate) hi: Nanos,
+}
+
+impl From<OneWayDelay> for Span {
+    fn from(delay: OneWayDelay) -> Self {
+        Self {
+            lo: delay.lo,
+            hi: delay.hi,
+        }
+    }
 }
 
 impl From<Option<Bounds>> for Span {
@@ -192,10 +206,47 @@ impl Judgement {
         now - self.window_end() <= self.window.times(CURRENT_WINDOWS) + grace
     }
 
+    /// Whether the round trip was faster than light there and back: then no clock but a coordinate is wrong.
+    pub(crate) fn coordinates_are_wrong(&self) -> bool {
+        self.verdict.reason == Some(Reason::Contradiction) && self.verdict.delay.is_none()
+    }
+
+    /// Why it is undecided, as one sentence for a person; `time` writes an instant. `None` when it is decided.
+    pub(crate) fn detail(&self, lang: Lang, time: impl Fn(Timestamp) -> String) -> Option<String> {
+        if let Some(why) = &self.why {
+            return Some(why.sentence(lang, time));
+        }
+        if self.coordinates_are_wrong() {
+            let said = lang.pick(
+                "the round trip is faster than light allows, so the coordinates of a site are wrong",
+                "往返时延小于光速所允许的下限，站点坐标有误",
+            );
+            return Some(said.to_owned());
+        }
+        let reason = self.verdict.reason?;
+        Some(reason.sentence(lang).to_owned())
+    }
+
     /// One of its percentiles.
     pub(crate) fn percentile(&self, quantile: Quantile) -> Option<&Percentile> {
         self.percentiles
             .iter()
             .find(|percentile| percentile.quantile == quantile)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_judgement_of_an_older_store_is_read() {
+        let old = r#"{"path":"a~b","profile":"lab","quantile":0.95,"window_start_ns":0,"window_ns":10000000000,
+            "judged_at_ns":13000000000,"state":"met","class":"B","target_ns":1000000,"sent":100,"received":100,"percentiles":[
+            {"quantile":0.95,"one_way":{"lo_ns":1,"hi_ns":20,"basis":"proved"},"round_trip":{"lo_ns":20,"hi_ns":20},
+            "raw":{"lo_ns":10,"hi_ns":10}}],"lost":0,"late":0}"#;
+        let read: Judgement = serde_json::from_str(old).unwrap();
+        assert_eq!(read.lost_unknown, 0);
+        assert_eq!(read.percentiles[0].one_way.unwrap().hi, Nanos(20));
     }
 }

@@ -134,11 +134,19 @@ async fn collect(
     ready: impl FnOnce(Addresses),
     stop: impl Future<Output = ()>,
 ) -> Result<store::WriterThread, Error> {
+    // Before the store: who cannot be a collector leaves no state behind.
+    let identity = identity::server_config(&config).map_err(IntakeError::from)?;
     let live = Arc::new(Live::new(&config.topology, config.profile.as_ref()));
     let own = Arc::new(Own::new());
     let windowing = Windowing::of(&live, config.aligned_to);
     let (store, writer) = Store::open(&config.state, windowing.clone(), &live, &own)?;
-    let intake = Intake::bind(&config, store.clone(), Arc::clone(&live), Arc::clone(&own))?;
+    let intake = Intake::bind(
+        &config,
+        identity,
+        store.clone(),
+        Arc::clone(&live),
+        Arc::clone(&own),
+    )?;
     let http = Http::bind(
         config.http,
         config.topology.clone(),

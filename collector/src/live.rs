@@ -40,6 +40,8 @@ pub(crate) struct LiveProbe {
     pub(crate) site: String,
     pub(crate) carrier: String,
     pub(crate) connections: usize,
+    /// The epoch of those connections; of the last ones when there are none.
+    pub(crate) connected_epoch: u64,
     pub(crate) caller: Option<Caller>,
     pub(crate) stored: u64,
     pub(crate) reported_at: Option<Timestamp>,
@@ -126,6 +128,7 @@ impl Live {
                 site: probe.site.to_string(),
                 carrier: probe.carrier.to_string(),
                 connections: 0,
+                connected_epoch: 0,
                 caller: None,
                 stored: 0,
                 reported_at: None,

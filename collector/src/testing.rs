@@ -28,7 +28,24 @@ pub(crate) fn report(path: &str, start_s: i64) -> Report {
     report_of(path, start_s, QUIET)
 }
 
-/// The same over another link.
+/// The report on the second that begins at `start_s`, with ten packets of which nothing was heard again.
+pub(crate) fn unanswered(path: &str, start_s: i64) -> Report {
+    let mut recorder = Recorder::new(Nanos::from_secs(1), Timestamp(0), vec![]);
+    for k in 0..10 {
+        let origin = Timestamp(start_s * SECOND + k * SECOND / 10);
+        recorder.sent(origin, Nanos::ZERO);
+        recorder.lost(origin, None);
+    }
+    let summary = recorder
+        .close(Timestamp(i64::MAX))
+        .expect("one interval was recorded");
+    Report {
+        summary,
+        ..report(path, start_s)
+    }
+}
+
+/// The same as [`report`] over another link.
 pub(crate) fn report_of(path: &str, start_s: i64, link: Link) -> Report {
     let length = Nanos::from_secs(1);
     let mut recorder = Recorder::new(length, Timestamp(0), vec![Nanos::from_millis(1)]);

@@ -428,13 +428,12 @@ struct Keeper {
 }
 
 impl Watcher for Keeper {
-    fn sample(&mut self, _session: usize, _sample: &Sample) {
-        self.vitals.received.fetch_add(1, Relaxed);
-    }
+    fn sample(&mut self, _session: usize, _sample: &Sample) {}
 
     fn summary(&mut self, session: usize, summary: Summary) {
         let planned = &self.planned[session];
         self.vitals.sent.fetch_add(summary.sent, Relaxed);
+        self.vitals.received.fetch_add(summary.received, Relaxed);
         self.vitals
             .lateness_max_ns
             .fetch_max(u64::try_from(summary.lateness_max.0).unwrap_or(0), Relaxed);

@@ -60,7 +60,7 @@ impl Metrics {
         );
         counter(
             "owl_probe_packets_received_total",
-            "Replies received in time.",
+            "Replies received in time, in completed intervals.",
             value(&self.vitals.received),
         );
         counter(

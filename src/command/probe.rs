@@ -1,12 +1,14 @@
 //! `owl probe`: the daemon that measures.
 
 use std::error::Error as _;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 
 use owl_measure::words::Lang;
 use owl_probe::config::{Config, ConfigError};
 use owl_probe::daemon::{Probe, ProbeError};
+use owl_probe::net::SocketError;
+use owl_probe::uplink::UplinkError;
 
 use crate::failure::{Failure, Outcome};
 
@@ -26,7 +28,7 @@ pub(crate) fn run(args: Args, _lang: Lang) -> Result<Outcome, Failure> {
             args.config.display()
         ))
         .because(source)
-        .hint("`owl probe --config FILE` wants a file like packaging/probe.toml"),
+        .hint("`owl probe --config FILE` wants a file like packaging/probe.toml of the source"),
         ConfigError::Parse { .. } | ConfigError::Refused { .. } => {
             let failure = Failure::usage(&error);
             match error.source() {
@@ -50,17 +52,33 @@ pub(crate) fn run(args: Args, _lang: Lang) -> Result<Outcome, Failure> {
 }
 
 fn explain(id: &str, error: ProbeError) -> Failure {
-    let failure = Failure::unable(format!("cannot start the probe {id}: {error}"));
+    let what = format!("cannot start the probe {id}: {error}");
+    // Certificates are configuration; the rest is the host's.
+    let failure = match error {
+        ProbeError::Uplink(UplinkError::Pem { .. } | UplinkError::Tls(_)) => Failure::usage(what),
+        _ => Failure::unable(what),
+    };
     let failure = match error.source() {
         Some(cause) => failure.because(cause.to_string()),
         None => failure,
     };
     match error {
-        ProbeError::Socket(_) => {
-            failure.hint("ports below 1024 need CAP_NET_BIND_SERVICE; `owl doctor` lists what is missing")
+        ProbeError::Socket(SocketError::Bind { source, .. }) => match source.kind() {
+            ErrorKind::PermissionDenied => failure.hint(
+                "ports below 1024 need CAP_NET_BIND_SERVICE; `owl doctor` lists what is missing",
+            ),
+            ErrorKind::AddrInUse => failure.hint("another program listens there: `ss -lunp` shows which"),
+            ErrorKind::AddrNotAvailable => {
+                failure.hint("no interface of this host has that address: `ip address` shows which they have")
+            }
+            _ => failure,
+        },
+        ProbeError::Spool(_) => {
+            failure.hint("the state directory must be writable and its disk not full")
         }
-        ProbeError::Spool(_) => failure.hint("the state directory must be writable and its disk not full"),
-        ProbeError::Uplink(_) => failure.hint("ca, certificate and key are PEM files; the certificate's first DNS name is the probe's id"),
-        ProbeError::Runtime(_) | ProbeError::Metrics { .. } => failure,
+        ProbeError::Uplink(_) => failure.hint(
+            "ca, certificate and key are PEM files that belong together; the certificate's first DNS name is the probe's id",
+        ),
+        ProbeError::Socket(_) | ProbeError::Runtime(_) | ProbeError::Metrics { .. } => failure,
     }
 }

@@ -115,7 +115,8 @@ fn reflect(
     })
 }
 
-/// What the far host may call this one: one address of each family, as `owl delay` takes it.
+/// What the far host may call this one: one address of each family, as `owl delay` takes it. The port is named unless
+/// it is STAMP's own, where another program may answer.
 fn reachable(listening: &[SocketAddr]) -> Vec<String> {
     let interfaces = interfaces();
     let known = || {
@@ -133,7 +134,7 @@ fn reachable(listening: &[SocketAddr]) -> Vec<String> {
             Some(socket.ip())
         };
         names.extend(ip.map(|ip| match (ip, socket.port()) {
-            (ip, STAMP_PORT | HIGH_PORT) => ip.to_string(),
+            (ip, STAMP_PORT) => ip.to_string(),
             (ip, port) => SocketAddr::new(ip, port).to_string(),
         }));
     }
@@ -271,7 +272,7 @@ mod tests {
     fn a_named_address_is_told_as_the_far_host_must_write_it() {
         let told = |text: &str| reachable(&[text.parse().unwrap()]);
         assert_eq!(told("192.0.2.1:862"), ["192.0.2.1"]);
-        assert_eq!(told("[2001:db8::1]:18862"), ["2001:db8::1"]);
+        assert_eq!(told("[2001:db8::1]:18862"), ["[2001:db8::1]:18862"]);
         assert_eq!(told("[2001:db8::1]:5000"), ["[2001:db8::1]:5000"]);
     }
 }

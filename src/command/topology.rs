@@ -1,14 +1,15 @@
 //! `owl topology`: checks a topology, shows what follows from it, and who measures whom.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use owl_measure::time::Nanos;
 use owl_measure::words::Lang;
 use owl_topology::{
-    Checked, Diagnostic, Diagnostics, ProbeId, Schedule, Severity, Source, Topology, YANCHENG,
+    Checked, Diagnostic, Diagnostics, ProbeId, Schedule, Severity, Source, TEXT_OCTETS_MAX,
+    Topology, YANCHENG,
 };
 use serde_json::{Value, json};
 
@@ -101,10 +102,7 @@ fn check(texts: &[Text], lang: Lang, form: Form) -> Result<Outcome, Failure> {
             pretty(&json!({ "errors": errors, "warnings": warnings, "diagnostics": diagnostics }))
         }
     })?;
-    let count = lang.pick(
-        format!("{errors} errors, {warnings} warnings"),
-        format!("{errors} 个错误，{warnings} 个警告"),
-    );
+    let count = counted(errors, warnings, lang);
     if errors > 0 {
         let refusal = lang.pick("cannot accept the topology", "不能接受该拓扑");
         return Err(Failure::usage(format!("{refusal}: {count}")));
@@ -113,6 +111,15 @@ fn check(texts: &[Text], lang: Lang, form: Form) -> Result<Outcome, Failure> {
         Form::Text => print(&format!("{count}\n")),
         Form::Json => Ok(Outcome::Ok),
     }
+}
+
+fn counted(errors: usize, warnings: usize, lang: Lang) -> String {
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    let (of_errors, of_warnings) = (plural(errors), plural(warnings));
+    lang.pick(
+        format!("{errors} error{of_errors}, {warnings} warning{of_warnings}"),
+        format!("{errors} 个错误，{warnings} 个警告"),
+    )
 }
 
 fn said(found: &[Diagnostic], lang: Lang) -> String {
@@ -399,12 +406,9 @@ fn first_error(refused: &Diagnostics, lang: Lang) -> String {
     error.map_or_else(
         || refused.to_string(),
         |error| {
-            format!(
-                "{}: {} {}",
-                error.place,
-                error.code,
-                error.message.pick(lang)
-            )
+            // What is said escapes line ends, so its first line is the whole message.
+            let said = error.said(lang).to_string();
+            said.lines().next().unwrap_or_default().to_owned()
         },
     )
 }
@@ -418,9 +422,11 @@ fn texts(files: &[PathBuf]) -> Result<Vec<Text>, Failure> {
         }]);
     }
     let mut texts = Vec::new();
+    let mut left = TEXT_OCTETS_MAX;
     for file in files {
         for path in toml_files(file)? {
-            let text = fs::read_to_string(&path).map_err(|error| unreadable(&path, error))?;
+            let text = read(&path, left)?;
+            left -= text.len();
             texts.push(Text {
                 name: path.display().to_string(),
                 text,
@@ -428,6 +434,24 @@ fn texts(files: &[PathBuf]) -> Result<Vec<Text>, Failure> {
         }
     }
     Ok(texts)
+}
+
+/// The text of a file of at most `most` octets; of a longer one no more than that and one is read.
+fn read(path: &Path, most: usize) -> Result<String, Failure> {
+    let mut text = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(most as u64 + 1).read_to_end(&mut text))
+        .map_err(|error| unreadable(path, error))?;
+    if text.len() > most {
+        return Err(Failure::usage(format!(
+            "cannot read {}: more than {} MiB in all files together",
+            path.display(),
+            TEXT_OCTETS_MAX >> 20
+        ))
+        .hint("no topology is that long: check that FILE is one"));
+    }
+    String::from_utf8(text)
+        .map_err(|error| unreadable(path, io::Error::new(io::ErrorKind::InvalidData, error)))
 }
 
 fn toml_files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
@@ -508,5 +532,30 @@ mod tests {
     #[test]
     fn a_file_that_is_not_there_is_a_failure() {
         assert!(texts(&["no/such/file.toml".into()]).is_err());
+    }
+
+    #[test]
+    fn no_more_is_read_than_a_topology_may_have() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("topology/examples/two-probes.toml");
+        let length = fs::metadata(&file).unwrap().len() as usize;
+        assert_eq!(read(&file, length).unwrap().len(), length);
+        assert!(read(&file, length - 1).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_without_end_is_refused() {
+        assert!(texts(&["/dev/zero".into()]).is_err());
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        for (errors, warnings, said) in [
+            (0, 0, "0 errors, 0 warnings"),
+            (1, 1, "1 error, 1 warning"),
+            (2, 0, "2 errors, 0 warnings"),
+        ] {
+            assert_eq!(counted(errors, warnings, Lang::En), said);
+        }
     }
 }

@@ -30,10 +30,14 @@ pub enum Code {
     E002,
     /// A key is missing, or its value is of the wrong kind or out of its range.
     E003,
+    /// Too many: more text, tables, list items, pairs or findings than a topology may have.
+    E004,
     /// An id, or a key that stands once in a topology, is defined twice.
     E101,
     /// A reference to something that is not defined.
     E102,
+    /// Two probes have one address and port.
+    E103,
     /// A coordinate out of range, or latitude and longitude swapped.
     E110,
     /// A site outside the declared region.
@@ -218,14 +222,52 @@ pub struct Said<'a> {
 }
 
 impl fmt::Display for Said<'_> {
+    /// Two lines; whatever a terminal could take for a command is escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
             "{}:{}:{}: {} {}",
-            self.file, self.line, self.column, self.code, self.message
+            Escaped(self.file),
+            self.line,
+            self.column,
+            self.code,
+            Escaped(self.message)
         )?;
-        write!(f, "hint: {}", self.hint)
+        write!(f, "hint: {}", Escaped(self.hint))
     }
+}
+
+/// Text from a file as a terminal may show it: control characters are written as `\u{1b}`.
+struct Escaped<'a>(&'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            if is_control(c) {
+                write!(f, "{}", c.escape_default())?;
+            } else {
+                write!(f, "{c}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a terminal might obey the character instead of showing it: control characters, line and paragraph
+/// separators, and those that turn the direction of writing (UAX #9).
+pub(crate) fn is_control(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The beginning of a word that may be of any length, for a message.
+pub(crate) fn shortened(word: &str) -> String {
+    const MOST: usize = 64;
+    let mut short: String = word.chars().take(MOST).collect();
+    if short.len() < word.len() {
+        short.push('…');
+    }
+    short
 }
 
 /// Everything that a check found, in the order of the files; at least one of it is an error.
@@ -240,7 +282,9 @@ impl fmt::Display for Diagnostics {
             .iter()
             .filter(|d| d.code.severity() == Severity::Error);
         if let Some(first) = errors.next() {
-            write!(f, "{}: {} {}", first.place, first.code, first.message.en)?;
+            let place = first.place.to_string();
+            let (place, message) = (Escaped(&place), Escaped(&first.message.en));
+            write!(f, "{place}: {} {message}", first.code)?;
         }
         match errors.count() {
             0 => Ok(()),

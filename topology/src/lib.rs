@@ -20,7 +20,7 @@ mod quantity;
 mod route;
 
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Place, Places, Said, Severity, Text};
-pub use file::{Checked, Source};
+pub use file::{Checked, Source, TEXT_OCTETS_MAX};
 pub use id::{CarrierId, ClassId, LinkId, MeasureId, ProbeId, SiteId};
 pub use model::{
     Carrier, Clock, ClockSource, Disjoint, Family, Indicator, Layer, Link, LinkRole, Maintenance,

@@ -88,6 +88,35 @@ impl PathClass {
             |a: &Site, b: &Site| self.from_role.contains(&a.role) && self.to_role.contains(&b.role);
         a.id != b.id && (oriented(a, b) || oriented(b, a))
     }
+
+    /// The pairs of sites that the class is about, each once, in the order of the files. Roles are compared once for each
+    /// site, not for each pair.
+    pub(crate) fn pairs<'t>(
+        &self,
+        topology: &'t Topology,
+    ) -> impl Iterator<Item = (&'t Site, &'t Site)> {
+        let ends: Vec<_> = topology
+            .sites
+            .iter()
+            .map(|site| {
+                let (from, to) = (
+                    self.from_role.contains(&site.role),
+                    self.to_role.contains(&site.role),
+                );
+                (site, from, to)
+            })
+            .filter(|&(_, from, to)| from || to)
+            .collect();
+        (0..ends.len())
+            .flat_map({
+                let count = ends.len();
+                move |first| (first + 1..count).map(move |second| (first, second))
+            })
+            .filter_map(move |(first, second)| {
+                let ((a, a_from, a_to), (b, b_from, b_to)) = (ends[first], ends[second]);
+                ((a_from && b_to) || (b_from && a_to)).then_some((a, b))
+            })
+    }
 }
 
 impl Topology {

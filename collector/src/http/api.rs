@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -14,27 +13,56 @@ use owl_measure::delay::OneWayDelay;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::{EvidenceClass, Quantile};
 use owl_measure::words::Lang;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::{Failed, PageQuery, Web, json, language};
+use super::{Failed, Pairs, Web, json, language};
 use crate::judgement::{Judgement, NoDataWhy, Percentile, Seat};
 use crate::live::{LivePath, Table};
 use crate::now::now;
 use crate::page::Zone;
 use crate::store::{HistoryQuery, ProbeRows};
 
-/// Verdicts in one answer, unless fewer are asked for.
+/// Verdicts of the past in one answer, unless another number is asked for.
 const LIMIT_DEFAULT: usize = 1_000;
 const LIMIT_MAX: usize = 10_000;
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct VerdictsQuery {
+/// What the address of a question on verdicts may say; anything else is an error, so that no slip passes for an answer.
+#[derive(Debug, Default)]
+struct VerdictsQuery {
     path: Option<String>,
     /// Nanoseconds since 1970, or RFC 3339.
-    since: Option<String>,
+    since: Option<Timestamp>,
     limit: Option<usize>,
-    lang: Option<String>,
+}
+
+impl VerdictsQuery {
+    fn read(pairs: &[(String, String)]) -> Result<Self, Failed> {
+        let mut query = Self::default();
+        for (k, (name, value)) in pairs.iter().enumerate() {
+            if pairs.iter().take(k).any(|(before, _)| before == name) {
+                return Err(Failed::Query(format!("{name} is given twice")));
+            }
+            match name.as_str() {
+                "path" => query.path = Some(value.clone()),
+                "since" => query.since = Some(instant(value)?),
+                "limit" => query.limit = Some(limit(value)?),
+                "lang" => {}
+                _ => {
+                    return Err(Failed::Query(format!(
+                        "nothing is called {name}; there are path, since, limit and lang"
+                    )));
+                }
+            }
+        }
+        Ok(query)
+    }
+}
+
+fn limit(text: &str) -> Result<usize, Failed> {
+    let limit = text.parse().ok();
+    limit
+        .filter(|limit| (1..=LIMIT_MAX).contains(limit))
+        .ok_or_else(|| Failed::Query(format!("limit lies between 1 and {LIMIT_MAX}")))
 }
 
 #[derive(Serialize)]
@@ -87,7 +115,10 @@ struct VerdictView<'a> {
     current: bool,
     sent: u64,
     received: u64,
+    /// Lost in the judged direction.
     lost: u64,
+    /// Lost, nobody knows which way.
+    lost_unknown: u64,
     late: u64,
     /// Whose packets were judged: the session's of the path itself, or the opposite one's.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,18 +168,10 @@ impl Teller<'_> {
 
     fn verdict<'a>(&self, judgement: &'a Judgement) -> VerdictView<'a> {
         let verdict = &judgement.verdict;
-        let why = judgement
-            .why
-            .as_ref()
-            .map(|why| why.sentence(self.lang, |at| self.zone.instant(at)));
         VerdictView {
             state: verdict.state.code(),
             reason: verdict.reason.map(|reason| reason.code()),
-            detail: why.or_else(|| {
-                verdict
-                    .reason
-                    .map(|reason| reason.sentence(self.lang).to_owned())
-            }),
+            detail: judgement.detail(self.lang, |at| self.zone.instant(at)),
             why: judgement.why.as_ref(),
             evidence: verdict.class,
             quantile: judgement.quantile,
@@ -160,6 +183,7 @@ impl Teller<'_> {
             sent: verdict.sent,
             received: verdict.received,
             lost: judgement.lost,
+            lost_unknown: judgement.lost_unknown,
             late: judgement.late,
             seat: judgement.seat,
             clock_error_bound_ns: judgement.clock_error_bound,
@@ -168,15 +192,16 @@ impl Teller<'_> {
     }
 }
 
-/// `GET /api/v1/verdicts`: the latest of every path, or with `path` or `since` those of the past, newest first.
+/// `GET /api/v1/verdicts`: the latest of every path, or with `path` or `since` those of the past, newest first; with
+/// `limit`, no more of them.
 pub(super) async fn verdicts(
     State(web): State<Arc<Web>>,
-    query: Result<Query<VerdictsQuery>, QueryRejection>,
+    Query(pairs): Query<Pairs>,
     headers: HeaderMap,
 ) -> Result<Response, Failed> {
-    let Query(query) = query.map_err(|rejection| Failed::Query(rejection.body_text()))?;
+    let query = VerdictsQuery::read(&pairs)?;
     let now = now();
-    let lang = language(&PageQuery { lang: query.lang }, &headers);
+    let lang = language(&pairs, &headers);
     let teller = Teller {
         lang,
         zone: &web.zone,
@@ -188,6 +213,7 @@ pub(super) async fn verdicts(
         let verdicts = table
             .paths
             .iter()
+            .take(query.limit.unwrap_or(usize::MAX))
             .map(|live| teller.view(&table, live, live.latest.as_ref()))
             .collect();
         return Ok(json(&Verdicts {
@@ -203,16 +229,8 @@ pub(super) async fn verdicts(
     {
         return Err(Failed::Unknown);
     }
-    let since = query
-        .since
-        .as_deref()
-        .map_or(Ok(Timestamp(i64::MIN)), instant)?;
+    let since = query.since.unwrap_or(Timestamp(i64::MIN));
     let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
-    if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(Failed::Query(format!(
-            "limit lies between 1 and {LIMIT_MAX}"
-        )));
-    }
     let history = web
         .ask(move |reader| {
             reader.history(HistoryQuery {

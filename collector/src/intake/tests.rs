@@ -165,10 +165,14 @@ impl Running {
 }
 
 fn hello(probe: &str) -> FromProbe {
+    hello_of(probe, 7)
+}
+
+fn hello_of(probe: &str, epoch: u64) -> FromProbe {
     FromProbe::Hello(Hello {
         version: VERSION,
         probe: probe.into(),
-        epoch: 7,
+        epoch,
         software: "test".into(),
         simulated: true,
     })
@@ -377,6 +381,58 @@ async fn a_probe_has_no_more_connections_than_it_may() {
 }
 
 #[tokio::test]
+async fn two_probes_with_one_name_are_not_heard_at_once() {
+    let running = Running::start();
+    let caller = || running.authority.caller(PROBE, &running.authority);
+    let mut first = running.hello(PROBE, PROBE).await;
+    assert!(matches!(first.hear().await, Some(FromCollector::Plan(_))));
+    let mut second = running.call(caller()).await.unwrap();
+    second.say(&hello_of(PROBE, 8)).await;
+    Call::is_refused(
+        second.hear().await,
+        "another probe calls itself yannan-ct; its connection must end first",
+    );
+    running.counted(
+        &running.get("/metrics").await,
+        "owl_collector_handshakes_refused_total 1",
+    );
+    let mut again = running.hello(PROBE, PROBE).await;
+    assert!(
+        matches!(again.hear().await, Some(FromCollector::Plan(_))),
+        "the same probe"
+    );
+
+    for call in [&mut first, &mut again] {
+        call.send.finish().unwrap();
+        assert_eq!(call.hear().await, None);
+    }
+    while running
+        .get("/metrics")
+        .await
+        .contains("owl_probe_up{probe=\"yannan-ct\"} 1")
+    {
+        sleep(Duration::from_millis(50)).await;
+    }
+    let mut third = running.call(caller()).await.unwrap();
+    third.say(&hello_of(PROBE, 8)).await;
+    assert!(matches!(third.hear().await, Some(FromCollector::Plan(_))));
+}
+
+#[test]
+fn who_has_no_certificate_leaves_no_state_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "state = \"state\"\nintake = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\nca = \"ca.pem\"\n\
+                certificate = \"certificate.pem\"\nkey = \"key.pem\"\n";
+    let config = Config::parse("owl.toml", text, directory.path()).unwrap();
+    let outcome = crate::run(config, |_| panic!("it cannot run"), async {});
+    assert!(
+        matches!(outcome, Err(crate::Error::Intake(IntakeError::Identity(_)))),
+        "{outcome:?}"
+    );
+    assert!(!directory.path().join("state").exists());
+}
+
+#[tokio::test]
 async fn reports_out_of_time_are_rejected() {
     let running = Running::start();
     let mut call = running.hello(PROBE, PROBE).await;
@@ -424,7 +480,24 @@ async fn every_address_answers_and_bad_questions_are_told_so() {
             "400",
             "limit lies between",
         ),
-        ("/api/v1/verdicts?colour=blue", "400", "colour"),
+        (
+            "/api/v1/verdicts?limit=many",
+            "400",
+            "\"limit lies between 1 and 10000\"",
+        ),
+        ("/api/v1/verdicts?limit=0", "400", "limit lies between"),
+        (
+            "/api/v1/verdicts?limit=1&limit=2",
+            "400",
+            "\"limit is given twice\"",
+        ),
+        (
+            "/api/v1/verdicts?colour=blue",
+            "400",
+            "\"nothing is called colour; there are path, since, limit and lang\"",
+        ),
+        ("/?lang=zh&lang=en&colour=blue", "200", "lang=\"zh-CN\""),
+        ("/assets/nosuch.css", "404", "not found"),
         ("/api/v1/verdicts?path=nowhere", "404", "\"error\""),
         ("/api/v1/probes", "200", "\"probe\":\"yannan-ct\""),
         ("/api/v1/store", "200", "\"reports\":0"),
@@ -442,6 +515,8 @@ async fn every_address_answers_and_bad_questions_are_told_so() {
             "{address}: {answer}"
         );
     }
+    let limited = running.get("/api/v1/verdicts?limit=2").await;
+    assert_eq!(limited.matches("\"path\":").count(), 2, "{limited}");
     let style = running.get("/").await;
     let address = style
         .split("href=\"")

@@ -1,5 +1,6 @@
 use std::sync::mpsc;
 
+use owl_measure::report::Report;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::{Profile, State};
 use owl_topology::Topology;
@@ -8,7 +9,7 @@ use super::*;
 use crate::live::Caller;
 use crate::metrics::Own;
 use crate::store::{Admitted, Arrival, WriterThread};
-use crate::testing::{Link, QUIET, SECOND, report_of};
+use crate::testing::{Link, QUIET, SECOND, report_of, unanswered};
 
 const OUT: &str = "yannan-ct~supercomputing-ct";
 const BACK: &str = "supercomputing-ct~yannan-ct";
@@ -55,10 +56,17 @@ fn court(watching_since_s: i64) -> Court {
 impl Court {
     /// Reports on ten seconds of `path`, received at `received_s`.
     fn receive(&mut self, path: &str, start_s: i64, link: Link, received_s: i64) {
-        let probe = path.split('~').next().unwrap().to_owned();
-        let reports: Vec<_> = (start_s..start_s + 10)
-            .map(|second| {
-                let report = report_of(path, second, link);
+        let seconds = start_s..start_s + 10;
+        let reports = seconds.map(|second| report_of(path, second, link));
+        self.deliver(reports.collect(), received_s);
+    }
+
+    /// Reports of one path, received at `received_s`.
+    fn deliver(&mut self, reports: Vec<Report>, received_s: i64) {
+        let probe = reports[0].path.split('~').next().unwrap().to_owned();
+        let reports: Vec<_> = reports
+            .into_iter()
+            .map(|report| {
                 Some(Admitted {
                     body: report.encode(),
                     report,
@@ -137,7 +145,8 @@ fn a_window_is_judged_once_its_end_and_the_grace_have_passed() {
     assert_eq!(judgement.clock_error_bound, Some(Nanos(20_000)));
     let p95 = judgement.percentile(Quantile::P95).unwrap();
     assert!(
-        p95.one_way.lo <= Nanos(700_000) && Nanos(700_000) <= p95.one_way.hi,
+        p95.one_way
+            .is_some_and(|delay| delay.lo <= Nanos(700_000) && Nanos(700_000) <= delay.hi),
         "{p95:?}"
     );
     assert!(
@@ -202,6 +211,51 @@ fn nothing_measured_is_a_verdict_with_its_reason_and_no_bad_mark() {
         since: Timestamp(10 * SECOND),
     };
     assert_eq!(why(&court, OTHER, 10), Some(silent));
+}
+
+#[test]
+fn a_dead_far_end_loses_every_packet_nobody_knows_where() {
+    let mut court = court(0);
+    court.deliver((0..10).map(|second| unanswered(OUT, second)).collect(), 11);
+    court.round(13);
+    let judgement = court.stands(OUT, 0, State::Undecided, Some(Reason::NoData));
+    let counts = [
+        judgement.verdict.sent,
+        judgement.verdict.received,
+        judgement.lost,
+        judgement.lost_unknown,
+    ];
+    assert_eq!(counts, [100, 0, 0, 100]);
+    assert_eq!(judgement.why, Some(NoDataWhy::NoReplies { sent: 100 }));
+}
+
+#[test]
+fn a_round_trip_faster_than_light_proves_wrong_coordinates_and_no_interval() {
+    let mut court = court(0);
+    let link = Link {
+        forward: 10,
+        backward: 10,
+        ahead: 0,
+    };
+    let farthest = Topology::yancheng()
+        .paths()
+        .into_iter()
+        .max_by_key(|path| path.floor_forward)
+        .unwrap();
+    court.receive(&farthest.id, 0, link, 11);
+    court.round(13);
+    let judgement = court.stands(
+        &farthest.id,
+        0,
+        State::Undecided,
+        Some(Reason::Contradiction),
+    );
+    assert!(judgement.coordinates_are_wrong(), "{judgement:?}");
+    assert_eq!(judgement.percentiles.len(), 3);
+    for percentile in &judgement.percentiles {
+        assert_eq!(percentile.one_way, None);
+        assert!(percentile.round_trip.lo <= Nanos(20), "{percentile:?}");
+    }
 }
 
 #[test]

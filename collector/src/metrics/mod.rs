@@ -15,7 +15,7 @@ use owl_measure::verdict::{Quantile, Reason, State};
 pub(crate) use own::Own;
 use table::Metric;
 
-use crate::judgement::{Judgement, Span};
+use crate::judgement::{Judgement, Percentile, Span};
 use crate::live::{LivePath, LiveProbe, Table};
 use crate::totals::{LOST, WAYS, WITHIN};
 
@@ -119,13 +119,13 @@ fn paths(page: &mut Page, paths: &[LivePath], now: Timestamp, grace: Nanos) {
             })
         }),
     );
-    let bounds = |pick: fn(&crate::judgement::Percentile) -> Span| {
+    let bounds = |pick: fn(&Percentile) -> Option<Span>| {
         judged.iter().flat_map(move |(live, judgement)| {
             PERCENTILES
                 .into_iter()
                 .filter_map(move |(label, quantile)| Some((label, judgement.percentile(quantile)?)))
-                .flat_map(move |(label, percentile)| {
-                    let span = pick(percentile);
+                .filter_map(move |(label, percentile)| Some((label, pick(percentile)?)))
+                .flat_map(move |(label, span)| {
                     [("lower", span.lo), ("upper", span.hi)]
                         .map(|(bound, ns)| (with(live, &[label, bound]), seconds(ns)))
                 })
@@ -133,14 +133,11 @@ fn paths(page: &mut Page, paths: &[LivePath], now: Timestamp, grace: Nanos) {
     };
     page.series(
         table::PATH_ONE_WAY,
-        bounds(|percentile| Span {
-            lo: percentile.one_way.lo,
-            hi: percentile.one_way.hi,
-        }),
+        bounds(|percentile| percentile.one_way.map(Span::from)),
     );
     page.series(
         table::PATH_ROUND_TRIP,
-        bounds(|percentile| percentile.round_trip),
+        bounds(|percentile| Some(percentile.round_trip)),
     );
     page.series(
         table::PATH_CLOCK,

@@ -62,7 +62,7 @@ metrics! {
     PATH_REASON = Gauge "owl_path_undecided_reason" ["path", "class", "reason"] "flag"
         "1 for the reason why the latest window is undecided, 0 for the others; all 0 when it is decided.";
     PATH_ONE_WAY = Gauge "owl_path_one_way_delay_seconds" ["path", "class", "percentile", "bound"] "seconds"
-        "Bounds of a percentile of the one-way delay over the packets sent, latest judged window.";
+        "Bounds of a percentile of the one-way delay over the packets sent, latest judged window; none when the round trip contradicts the coordinates.";
     PATH_ROUND_TRIP = Gauge "owl_path_round_trip_delay_seconds" ["path", "class", "percentile", "bound"] "seconds"
         "Bounds of a percentile of the round-trip delay over the packets sent, latest judged window.";
     PATH_CLOCK = Gauge "owl_path_clock_error_bound_seconds" ["path", "class"] "seconds"
@@ -108,5 +108,5 @@ metrics! {
     VERDICTS = Counter "owl_collector_verdicts_total" ["state"] "verdicts"
         "Verdicts written, also those written again.";
     REFUSED = Counter "owl_collector_handshakes_refused_total" [] "handshakes"
-        "Connections refused before a probe was known: strangers, wrong names, too many at once.";
+        "Connections refused before a probe was known: strangers, wrong names, too many at once, or two under one name.";
 }

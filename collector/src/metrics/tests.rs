@@ -41,13 +41,14 @@ fn live() -> Live {
         why: Some(NoDataWhy::NoReplies { sent: 100 }),
         percentiles: vec![Percentile {
             quantile: Quantile::P95,
-            one_way,
+            one_way: Some(one_way),
             round_trip: span,
             raw: span,
         }],
         clock_error_bound: Some(Nanos(20_000)),
         seat: None,
         lost: 0,
+        lost_unknown: 0,
         late: 0,
     });
     let probe = table.probes.get_mut("yannan-ct").unwrap();
@@ -122,6 +123,21 @@ fn a_series_is_there_only_while_it_is_true() {
         series(&later, "owl_path_packets_sent_total"),
         1,
         "what was counted stays counted"
+    );
+}
+
+#[test]
+fn a_round_trip_faster_than_light_leaves_no_one_way_series() {
+    let live = live();
+    let mut table = live.write();
+    let latest = table.path_mut(PATH).unwrap().latest.as_mut().unwrap();
+    latest.percentiles[0].one_way = None;
+    drop(table);
+    let text = render(&live.read(), &Own::new(), NOW, Nanos::from_secs(3));
+    assert!(!text.contains("owl_path_one_way_delay_seconds"), "{text}");
+    assert!(
+        text.contains("owl_path_round_trip_delay_seconds{"),
+        "{text}"
     );
 }
 

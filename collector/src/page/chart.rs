@@ -51,7 +51,7 @@ impl Paper {
         let highest = history
             .iter()
             .flat_map(|judgement| &judgement.percentiles)
-            .map(|percentile| percentile.one_way.hi)
+            .filter_map(|percentile| Some(percentile.one_way?.hi))
             .filter(|&hi| hi != Nanos::MAX)
             .max()
             .unwrap_or(target);
@@ -125,24 +125,26 @@ pub(super) fn chart(frame: &Frame<'_>, history: &[Judgement], target: Nanos) -> 
                     }
                     " "
                 }
-                (lang.pick("Each band reaches from the lower to the upper bound; the dashed line is the target.", "色带为下界至上界；虚线为目标。"))
+                (lang.pick("Each band reaches from the lower to the upper bound, and has no edge where there is no upper bound; the dashed line is the target.", "色带为下界至上界，无上界时不画上缘；虚线为目标。"))
             }
         }
     }
 }
 
-/// The bands of one window.
+/// The bands of one window. A band without an upper bound is open: it has no edge. A lost packet's has no place at all.
 fn bands(frame: &Frame<'_>, paper: &Paper, judgement: &Judgement) -> Markup {
     let x = paper.x(judgement.window_start);
     let width = (paper.slot - 0.5).max(0.5);
     html! {
         @for (quantile, name) in SHOWN {
-            @if let Some(percentile) = judgement.percentile(quantile) {
-                @let (top, bottom) = (paper.y(percentile.one_way.hi), paper.y(percentile.one_way.lo));
+            @if let Some(delay) = judgement.percentile(quantile).and_then(|p| p.one_way).filter(|delay| delay.lo != Nanos::MAX) {
+                @let (top, bottom) = (paper.y(delay.hi), paper.y(delay.lo));
                 g {
-                    title { (frame.zone.clock(judgement.window_start)) " " (name) ": " (ms(percentile.one_way.lo)) " … " (ms(percentile.one_way.hi)) }
+                    title { (frame.zone.clock(judgement.window_start)) " " (name) ": " (ms(delay.lo)) " … " (ms(delay.hi)) }
                     rect class=(format!("band {name}")) x=(n(x)) y=(n(top)) width=(n(width)) height=(n((bottom - top).max(1.0))) {}
-                    line class=(format!("edge {name}")) x1=(n(x)) x2=(n(x + width)) y1=(n(top)) y2=(n(top)) {}
+                    @if delay.hi != Nanos::MAX {
+                        line class=(format!("edge {name}")) x1=(n(x)) x2=(n(x + width)) y1=(n(top)) y2=(n(top)) {}
+                    }
                 }
             }
         }

@@ -22,8 +22,6 @@ use crate::live::Table;
 
 /// The style sheet.
 pub(crate) const STYLE: &str = include_str!("style.css");
-/// Its route; any version is answered with the present one.
-pub(crate) const STYLE_ROUTE: &str = "/assets/{style}";
 /// Its address: a new text has a new one, so a browser may keep the old for ever.
 static STYLE_ADDRESS: LazyLock<String> = LazyLock::new(|| {
     let hash: String = Sha256::digest(STYLE)
@@ -33,6 +31,12 @@ static STYLE_ADDRESS: LazyLock<String> = LazyLock::new(|| {
         .collect();
     format!("/assets/style-{hash}.css")
 });
+
+/// Where the style sheet is served; no other version of it is.
+pub(crate) fn style_address() -> &'static str {
+    &STYLE_ADDRESS
+}
+
 /// Seconds after which a page asks for itself again.
 const REFRESH_S: u32 = 10;
 
@@ -100,7 +104,7 @@ impl Frame<'_> {
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta http-equiv="refresh" content=(REFRESH_S);
                     title { (title) " · owl" }
-                    link rel="stylesheet" href=(*STYLE_ADDRESS);
+                    link rel="stylesheet" href=(style_address());
                 }
                 body {
                     header.top {

@@ -1,8 +1,8 @@
-//! The first page: the targets, what is not met, the matrix, the probes.
+//! The first page: the targets, what misses them or cannot be told, the matrix, the probes.
 
 use maud::{Markup, html};
 use owl_measure::clock::{BoundBasis, ClockSource};
-use owl_measure::verdict::State;
+use owl_measure::verdict::{EvidenceClass, State};
 use owl_measure::words::Lang;
 use owl_topology::PathClass;
 
@@ -42,6 +42,8 @@ pub(crate) fn overview(frame: &Frame<'_>, table: &Table) -> Markup {
 #[derive(Default)]
 struct Tally {
     counts: [usize; 4],
+    /// Of the decided ones, those that rest on what the clocks claim.
+    claimed: usize,
 }
 
 impl Tally {
@@ -52,10 +54,13 @@ impl Tally {
             .map_or(0, |k| self.counts[k])
     }
 
-    fn count(&mut self, standing: Standing) {
+    fn count(&mut self, judgement: Option<&Judgement>) {
+        let standing = Standing::of(judgement);
         if let Some(k) = Standing::ALL.iter().position(|one| *one == standing) {
             self.counts[k] += 1;
         }
+        let class = judgement.and_then(|judgement| judgement.verdict.class);
+        self.claimed += usize::from(class.is_some_and(|class| class != EvidenceClass::B));
     }
 
     fn all(&self) -> usize {
@@ -85,7 +90,7 @@ fn scorecard(frame: &Frame<'_>, table: &Table, class: &PathClass) -> Markup {
     let mut tally = Tally::default();
     paths
         .iter()
-        .for_each(|live| tally.count(Standing::of(frame.current(live))));
+        .for_each(|live| tally.count(frame.current(live)));
     let worst = paths
         .iter()
         .filter_map(|live| Some((*live, frame.current(live)?)))
@@ -133,26 +138,40 @@ fn bar(tally: &Tally, lang: Lang) -> Markup {
     }
 }
 
+/// The tally as a sentence. "For certain" is said only of proofs; what rests on clocks is as good as their claims.
 fn in_words(tally: &Tally, lang: Lang) -> &'static str {
     let of = |state| tally.of(Standing::Judged(state));
     let unknown = of(State::Undecided) + tally.of(Standing::NotMeasured);
+    let proved = tally.claimed == 0;
     match (of(State::Met), of(State::Missed), unknown) {
         (0, 0, _) => lang.pick("Nothing can be said yet.", "目前还无法下结论。"),
-        (_, 0, 0) => lang.pick(
+        (_, 0, 0) if proved => lang.pick(
             "Every path keeps the target, for certain.",
             "所有路径确定达标。",
         ),
+        (_, 0, 0) => lang.pick(
+            "Every path keeps the target, as far as the clocks' own bounds hold.",
+            "所有路径达标，前提是时钟自身的误差界成立。",
+        ),
         (_, 0, _) => lang.pick(
             "No path is known to miss the target; some cannot be told.",
-            "没有路径确定未达标；部分无法判定。",
+            "没有已知未达标的路径；部分无法判定。",
         ),
-        (_, _, 0) => lang.pick(
+        (_, _, 0) if proved => lang.pick(
             "Some paths miss the target, for certain.",
             "部分路径确定未达标。",
         ),
-        _ => lang.pick(
+        (_, _, 0) => lang.pick(
+            "Some paths miss the target, as far as the clocks' own bounds hold.",
+            "部分路径未达标，前提是时钟自身的误差界成立。",
+        ),
+        _ if proved => lang.pick(
             "Some paths miss the target for certain; others cannot be told.",
             "部分路径确定未达标，部分无法判定。",
+        ),
+        _ => lang.pick(
+            "Some paths miss the target, as far as the clocks' own bounds hold; others cannot be told.",
+            "部分路径未达标，前提是时钟自身的误差界成立；部分无法判定。",
         ),
     }
 }
@@ -175,7 +194,7 @@ fn badness(judgement: &Judgement) -> (u8, i64) {
     (state, far.saturating_mul(1_000) / verdict.target.0.max(1))
 }
 
-/// The paths that are not met, the worst first.
+/// The paths that miss the target, are undecided or were not measured; the worst first.
 fn findings(frame: &Frame<'_>, table: &Table) -> Markup {
     let lang = frame.lang;
     let judged = table
@@ -188,7 +207,7 @@ fn findings(frame: &Frame<'_>, table: &Table) -> Markup {
     found.sort_by_key(|(_, judgement)| std::cmp::Reverse(badness(judgement)));
     html! {
         @if !found.is_empty() {
-            h2 { (lang.pick("What is not met", "未达标或无法判定的路径")) }
+            h2 { (lang.pick("Missed, undecided or not measured", "未达标、无法判定或未测量的路径")) }
             ul.findings {
                 @for (live, judgement) in found.iter().take(FINDINGS_MAX) {
                     @let standing = Standing::of(Some(judgement));

@@ -75,6 +75,12 @@ fn facts(frame: &Frame<'_>, live: &LivePath, judgement: Option<&Judgement>) -> M
                         format!("{} … {} ({})", ms(delay.lo), ms(delay.hi), basis(delay.basis, lang)),
                     ))
                 }
+                @if judgement.coordinates_are_wrong() {
+                    (row(
+                        lang.pick("Interval", "区间"),
+                        lang.pick("none: the coordinates are wrong", "无：站点坐标有误").into(),
+                    ))
+                }
                 @if let Some(class) = judgement.verdict.class {
                     (row(lang.pick("Evidence", "证据等级"), format!("{}: {}", class.code(), evidence(class, lang))))
                 }
@@ -83,12 +89,12 @@ fn facts(frame: &Frame<'_>, live: &LivePath, judgement: Option<&Judgement>) -> M
                     lang.pick("Packets", "报文"),
                     lang.pick(
                         format!(
-                            "{} sent, {} received, {} lost this way, {} late",
-                            judgement.verdict.sent, judgement.verdict.received, judgement.lost, judgement.late
+                            "{} sent, {} received, {} lost this way, {} lost somewhere, {} late",
+                            judgement.verdict.sent, judgement.verdict.received, judgement.lost, judgement.lost_unknown, judgement.late
                         ),
                         format!(
-                            "发送 {}，收到 {}，本方向丢失 {}，迟到 {}",
-                            judgement.verdict.sent, judgement.verdict.received, judgement.lost, judgement.late
+                            "发送 {}，收到 {}，本方向丢失 {}，方向不明丢失 {}，迟到 {}",
+                            judgement.verdict.sent, judgement.verdict.received, judgement.lost, judgement.lost_unknown, judgement.late
                         ),
                     ),
                 ))
@@ -127,7 +133,7 @@ fn windows(frame: &Frame<'_>, history: &[Judgement]) -> Markup {
                 tbody {
                     @for judgement in history.iter().take(ROWS) {
                         @let standing = Standing::of(Some(judgement));
-                        @let one_way = |quantile| judgement.percentile(quantile).map(|p| Span { lo: p.one_way.lo, hi: p.one_way.hi });
+                        @let one_way = |quantile| judgement.percentile(quantile).and_then(|p| p.one_way).map(Span::from);
                         tr {
                             th scope="row" { (frame.zone.clock(judgement.window_start)) }
                             td.state { b class=(standing.style()) { (standing.sign()) } " " (standing.word(lang)) }

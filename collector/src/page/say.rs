@@ -159,15 +159,11 @@ impl Frame<'_> {
 
     fn undecided(&self, judgement: &Judgement) -> String {
         let lang = self.lang;
-        if let Some(why) = &judgement.why {
-            return why.sentence(lang, |at: Timestamp| self.zone.instant(at));
-        }
         let reason = judgement
-            .verdict
-            .reason
-            .map_or("", |reason| reason.sentence(lang));
+            .detail(lang, |at: Timestamp| self.zone.instant(at))
+            .unwrap_or_default();
         match judgement.verdict.delay {
-            None => reason.into(),
+            None => reason,
             Some(delay) => {
                 let (lo, hi, goal) = (ms(delay.lo), ms(delay.hi), target(judgement.verdict.target));
                 lang.pick(
@@ -226,7 +222,17 @@ pub(super) fn limits(judgement: &Judgement, lang: Lang) -> String {
         .clock_error_bound
         .map(|bound| format!("±{}", bound));
     let mut said = match (verdict.basis(), clock) {
+        (None, _) if judgement.coordinates_are_wrong() => lang
+            .pick(
+                "The round trip is faster than light allows, so the coordinates of a site are wrong and no interval follows.",
+                "往返时延小于光速所允许的下限，说明站点坐标有误，无法给出区间。",
+            )
+            .to_owned(),
         (None, _) => lang.pick("Nothing was measured.", "没有测量数据。").to_owned(),
+        (Some(_), Some(clock)) if verdict.reason == Some(Reason::Contradiction) => lang.pick(
+            format!("The clocks claim {clock}, and a measurement of this path or of another of its probes contradicts that: only round trip and light can tell."),
+            format!("时钟声明为 {clock}，但本路径或其探针的另一条路径的测量与之矛盾：只能依据往返时延与光速。"),
+        ),
         (Some(Basis::Claimed), Some(clock)) => lang.pick(
             format!("The two clocks may differ by {clock}, as they claim; that and the stamps make the interval this wide."),
             format!("按时钟声明，两端时钟之差可达 {clock}；区间宽度由此及时间戳误差决定。"),

@@ -15,7 +15,7 @@ fn judgement(path: &str, age: i64, verdict: Verdict, why: Option<NoDataWhy>) -> 
     };
     let percentile = |quantile| Percentile {
         quantile,
-        one_way: verdict.delay.unwrap(),
+        one_way: verdict.delay,
         round_trip: span,
         raw: span,
     };
@@ -38,6 +38,7 @@ fn judgement(path: &str, age: i64, verdict: Verdict, why: Option<NoDataWhy>) -> 
         clock_error_bound: Some(Nanos(20_000)),
         seat: verdict.delay.map(|_| Seat::Opposite),
         lost: 0,
+        lost_unknown: 0,
         late: 0,
         verdict,
     }
@@ -179,6 +180,141 @@ fn pages(lang: Lang) -> Vec<String> {
         pages.push(path(&frame, &table, entry, &[]).into_string());
     }
     pages
+}
+
+/// The overview's sentences and one path's page when all paths have this verdict.
+fn page_of(lang: Lang, verdict: &Verdict, lost_unknown: u64) -> [String; 2] {
+    let topology = Topology::yancheng();
+    let live = Live::new(&topology, Some(&Profile::lab()));
+    let mut table = live.write();
+    for live in &mut table.paths {
+        let judgement = judgement(&live.path.id, 0, verdict.clone(), None);
+        live.latest = Some(Judgement {
+            lost_unknown,
+            ..judgement
+        });
+    }
+    drop(table);
+    let zone = Zone::named("Asia/Shanghai");
+    let frame = Frame {
+        lang,
+        topology: &topology,
+        zone: &zone,
+        now: NOW,
+        grace: Nanos::from_secs(3),
+        started_at: NOW,
+    };
+    let table = live.read();
+    let entry = &table.paths[0];
+    let past = [entry.latest.clone().unwrap()];
+    [
+        overview(&frame, &table).into_string(),
+        path(&frame, &table, entry, &past).into_string(),
+    ]
+}
+
+#[test]
+fn for_certain_is_said_of_proofs_and_not_of_what_rests_on_clocks() {
+    #[track_caller]
+    fn check(state: State, class: EvidenceClass, english: &str, chinese: &str) {
+        let (verdict, _) = verdicts()
+            .into_iter()
+            .find(|(verdict, _)| (verdict.state, verdict.class) == (state, Some(class)))
+            .unwrap();
+        for (lang, words) in [(Lang::En, english), (Lang::Zh, chinese)] {
+            let [overview, _] = page_of(lang, &verdict, 0);
+            assert!(overview.contains(words), "{overview}");
+        }
+    }
+    use EvidenceClass::{A, B, C};
+    use State::{Met, Missed};
+    check(Met, B, "keeps the target, for certain.", "所有路径确定达标");
+    check(
+        Met,
+        A,
+        "keeps the target, as far as the clocks' own bounds hold.",
+        "前提是时钟自身的误差界成立",
+    );
+    check(
+        Missed,
+        B,
+        "miss the target, for certain.",
+        "部分路径确定未达标",
+    );
+    check(
+        Missed,
+        C,
+        "miss the target, as far as the clocks' own bounds hold.",
+        "前提是时钟自身的误差界成立",
+    );
+}
+
+#[test]
+fn a_band_without_an_upper_bound_has_no_edge_and_a_lost_packet_has_no_band() {
+    #[track_caller]
+    fn check(verdict: &Verdict, bands: usize, edges: usize) {
+        let [_, page] = page_of(Lang::En, verdict, 0);
+        let plot = page.split("<figcaption>").next().unwrap();
+        let got = [
+            plot.matches("<rect class=\"band").count(),
+            plot.matches("<line class=\"edge").count(),
+        ];
+        assert_eq!(got, [bands, edges], "{verdict:?}");
+    }
+    let with = |lo, hi| Verdict {
+        delay: Some(OneWayDelay {
+            lo: Nanos(lo),
+            hi: Nanos(hi),
+            basis: Basis::Proved,
+        }),
+        ..Verdict::no_data(Nanos::from_millis(1), 100)
+    };
+    check(&with(300_000, 900_000), 3, 3);
+    check(&with(300_000, i64::MAX), 3, 0);
+    check(&with(i64::MAX, i64::MAX), 0, 0);
+}
+
+#[test]
+fn a_contradiction_names_what_is_wrong_and_not_that_nothing_was_measured() {
+    let faster_than_light = Verdict {
+        reason: Some(Reason::Contradiction),
+        received: 100,
+        ..Verdict::no_data(Nanos::from_millis(1), 100)
+    };
+    let clocks = Verdict {
+        delay: Some(OneWayDelay {
+            lo: Nanos(300_000),
+            hi: Nanos(1_200_000),
+            basis: Basis::Proved,
+        }),
+        ..faster_than_light.clone()
+    };
+    for (verdict, lang, said) in [
+        (
+            &faster_than_light,
+            Lang::En,
+            "so the coordinates of a site are wrong",
+        ),
+        (&faster_than_light, Lang::Zh, "站点坐标有误"),
+        (&clocks, Lang::En, "contradicts that"),
+        (&clocks, Lang::Zh, "的测量与之矛盾"),
+    ] {
+        let [_, page] = page_of(lang, verdict, 0);
+        assert!(page.contains(said), "{page}");
+        assert!(!page.contains(lang.pick("Nothing was measured", "没有测量数据")));
+    }
+}
+
+#[test]
+fn packets_lost_nobody_knows_where_are_told() {
+    let dead = Verdict::no_data(Nanos::from_millis(1), 100);
+    for (lang, said) in [
+        (Lang::En, "0 lost this way, 100 lost somewhere"),
+        (Lang::Zh, "本方向丢失 0，方向不明丢失 100"),
+    ] {
+        let [_, page] = page_of(lang, &dead, 100);
+        assert!(page.contains(said), "{page}");
+    }
 }
 
 /// Every text and every label of a page that a person reads or hears.

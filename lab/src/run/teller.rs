@@ -180,6 +180,13 @@ impl Teller {
 /// The summary for a person.
 fn said(summary: &Summary, lang: Lang) -> String {
     let counts = &summary.counts;
+    if counts.verdicts == 0 {
+        return lang
+            .pick(
+                format!("the lab ended after {} s, before its first verdict: nothing to hold against the truth (a window takes 10 s, its verdict comes about 3 s later)\n", summary.seconds),
+                format!("实验在 {} 秒后结束，尚无任何判定：没有可与真值对照的内容（一个窗口 10 秒，约 3 秒后给出判定）\n", summary.seconds),
+            );
+    }
     let sign = |right: bool| if right { "✓" } else { "✗" };
     let found = summary.findings;
     let reasons: Vec<String> = counts

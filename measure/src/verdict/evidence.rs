@@ -59,7 +59,14 @@ impl Evidence<'_> {
     }
 
     /// The interval of a quantile that needs no clock: light below, round trip above, infinite when lost.
-    pub fn proved(&self, quantile: Quantile) -> OneWayDelay {
+    ///
+    /// `None` when some round trip was faster than light there and back: no clock can explain that, so the coordinates
+    /// behind the floors are wrong and nothing follows from them.
+    pub fn proved(&self, quantile: Quantile) -> Option<OneWayDelay> {
+        let both_floors = self.floors.forward + self.floors.backward;
+        if self.round_trip.min().is_some_and(|min| min < both_floors) {
+            return None;
+        }
         let rank = quantile.rank(self.population());
         let round_trip = self.round_trip.at_rank(rank);
         let proved = OneWayDelay::proved(
@@ -69,10 +76,10 @@ impl Evidence<'_> {
         // Of the observed packets only "no faster than light" is proved, hence the floor for each of them; beyond them, were
         // the unknown ones the fastest of all, the rank is a lost packet's.
         let lost = rank.saturating_sub(self.unknown()) > self.raw.count();
-        OneWayDelay {
+        Some(OneWayDelay {
             lo: if lost { Nanos::MAX } else { proved.lo },
             ..proved
-        }
+        })
     }
 
     /// The interval of a quantile with the clocks' claims; `None` when they contradict the proof.
@@ -98,6 +105,11 @@ impl Evidence<'_> {
                 .map_or(Nanos::MAX, |bounds| bounds.at_most),
         };
         proved.narrowed(raw, clocks, self.stamp_error)
+    }
+
+    /// Whether the quantile is the delay of a packet that came back; if not, no clock can help to know it.
+    pub fn is_observed(&self, quantile: Quantile) -> bool {
+        quantile.rank(self.population()) <= self.raw.count()
     }
 
     /// Whether a packet, in either direction, was faster than light if the clocks were right.
@@ -185,7 +197,7 @@ mod tests {
                 hardware_stamps: false,
             };
             let truth = Nanos(delays[189]);
-            let proved = evidence.proved(Quantile::P95);
+            let proved = evidence.proved(Quantile::P95).expect("slower than light");
             assert!(
                 proved.lo <= truth && truth <= proved.hi,
                 "{unknown} unknown: {proved:?}"

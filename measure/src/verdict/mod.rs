@@ -224,15 +224,9 @@ pub fn judge(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Verdi
         return blank;
     }
     let blank = Verdict { received, ..blank };
-    if evidence
-        .round_trip
-        .min()
-        .is_some_and(|min| min < evidence.floors.forward + evidence.floors.backward)
-    {
-        // Faster than light there and back: no clock can explain that, so the coordinates are wrong.
+    let Some(proved) = evidence.proved(profile.quantile) else {
         return blank.undecided(Reason::Contradiction);
-    }
-    let proved = evidence.proved(profile.quantile);
+    };
     let blank = Verdict {
         delay: Some(proved),
         ..blank
@@ -249,9 +243,15 @@ pub fn judge(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Verdi
     if let Some(state) = side(proved, target) {
         return blank.decided(state, EvidenceClass::B);
     }
+    // Where so many packets have no known fate that the quantile may be one of theirs, no clock can help.
+    let not_known = if evidence.is_observed(profile.quantile) {
+        Reason::Clock
+    } else {
+        Reason::Samples
+    };
     let clocks = match evidence.claim {
         Claim::Clocks(clocks) => clocks,
-        Claim::None => return blank.undecided(Reason::Clock),
+        Claim::None => return blank.undecided(not_known),
         Claim::Withdrawn => return blank.undecided(Reason::Contradiction),
     };
     if evidence.contradicts(clocks) {
@@ -270,11 +270,11 @@ pub fn judge(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Verdi
     } else if uncertainty.times(4) <= target {
         EvidenceClass::C
     } else {
-        return blank.undecided(Reason::Clock);
+        return blank.undecided(not_known);
     };
     match side(claimed, target) {
         Some(state) => blank.decided(state, class),
-        None => blank.undecided(Reason::Clock),
+        None => blank.undecided(not_known),
     }
 }
 
@@ -452,7 +452,7 @@ mod tests {
             None,
             Some(B),
         );
-        // 6 % gone, nobody knows where: cannot be met, cannot be missed.
+        // 6 % gone, nobody knows where: cannot be met, cannot be missed, and no clock can help.
         check(
             &Case {
                 received: 564,
@@ -461,7 +461,7 @@ mod tests {
             },
             1_060,
             Undecided,
-            Some(Reason::Clock),
+            Some(Reason::Samples),
             None,
         );
         // 4 % lost: the percentile is among the packets that came back.

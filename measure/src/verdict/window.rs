@@ -21,6 +21,7 @@ pub struct SessionWindow {
     sent: u64,
     late: u64,
     lost: [u64; 2],
+    lost_somewhere: u64,
     raw: [Distribution; 2],
     round_trip: Distribution,
     packet_interval: Nanos,
@@ -67,6 +68,7 @@ impl SessionWindow {
             sent: total(|s| s.sent),
             late: total(|s| s.late),
             lost: [total(|s| s.forward.lost), total(|s| s.backward.lost)],
+            lost_somewhere: total(crate::summary::Summary::lost_somewhere),
             raw: [raw(|s| &s.forward), raw(|s| &s.backward)],
             round_trip: Distribution::of(summaries().map(|s| &s.round_trip)),
             packet_interval: first.packet_interval,
@@ -93,6 +95,11 @@ impl SessionWindow {
     /// Packets known to be lost in a direction.
     pub fn lost(&self, direction: Direction) -> u64 {
         self.lost[direction as usize]
+    }
+
+    /// Packets that are lost, nobody knows which way.
+    pub fn lost_somewhere(&self) -> u64 {
+        self.lost_somewhere
     }
 
     /// Raw one-way differences of a direction.

@@ -45,8 +45,8 @@ impl Spread {
 pub(super) struct Way {
     /// The raw difference of the two clocks' stamps: no delay.
     pub(super) raw: Spread,
-    /// The one-way delay, of [`SHOWN`].
-    pub(super) one_way: [OneWayDelay; 3],
+    /// The one-way delay, of [`SHOWN`]; `None` when round trips are faster than light.
+    pub(super) one_way: Option<[OneWayDelay; 3]>,
     /// The 95th percentile of PDV (RFC 5481) over the packets received.
     pub(super) pdv_p95: Option<Bounds>,
     /// The 95th percentile of IPDV (RFC 3393) over the pairs there are.
@@ -219,16 +219,17 @@ fn way(reports: &[Report], direction: Direction, evidence: &Evidence<'_>) -> Way
     };
     let ipdv = Distribution::of(summaries().map(|summary| &summary.ipdv));
     let one_way = |quantile| {
-        let proved = evidence.proved(quantile);
+        let proved = evidence.proved(quantile)?;
         let claimed = match evidence.claim {
             Claim::Clocks(clocks) => evidence.claimed(quantile, proved, clocks),
             Claim::None | Claim::Withdrawn => None,
         };
-        claimed.unwrap_or(proved)
+        Some(claimed.unwrap_or(proved))
     };
+    let [p50, p95, p99] = SHOWN.map(one_way);
     Way {
         raw: Spread::of(evidence.raw, population(evidence)),
-        one_way: SHOWN.map(one_way),
+        one_way: (|| Some([p50?, p95?, p99?]))(),
         pdv_p95: pdv(evidence.raw, Quantile::P95),
         ipdv_p95: ipdv.at_rank(Quantile::P95.rank(ipdv.count())),
         lost: evidence.lost,
@@ -323,9 +324,9 @@ pub(super) mod tests {
         let found = HONEST.findings();
         assert_eq!((found.counts.sent, found.counts.received), (100, 100));
         for way in &found.ways {
-            assert_eq!(way.one_way[0].lo, US(100));
+            assert_eq!(way.one_way.unwrap()[0].lo, US(100));
             assert!(
-                way.one_way[0].hi >= US(1_400) && way.one_way[0].hi <= US(1_415),
+                way.one_way.unwrap()[0].hi >= US(1_400) && way.one_way.unwrap()[0].hi <= US(1_415),
                 "{way:?}"
             );
         }
@@ -350,7 +351,7 @@ pub(super) mod tests {
             ..HONEST
         }
         .findings();
-        let forward = claimed.ways[0].one_way[0];
+        let forward = claimed.ways[0].one_way.unwrap()[0];
         assert!(
             forward.lo <= US(600) && US(600) <= forward.hi && forward.hi - forward.lo <= US(90),
             "{forward:?}"
@@ -362,7 +363,7 @@ pub(super) mod tests {
         }
         .findings();
         assert_eq!(lying.claims, Claims::Withdrawn);
-        assert_eq!(lying.ways[0].one_way[0].lo, US(100));
+        assert_eq!(lying.ways[0].one_way.unwrap()[0].lo, US(100));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use owl_measure::sample::Direction;
 use owl_measure::time::Nanos;
-use owl_measure::verdict::Claim;
 use owl_measure::verdict::window::Claims;
+use owl_measure::verdict::{Claim, Quantile};
 use owl_measure::words::Lang;
 
 use super::findings::Findings;
@@ -15,6 +15,8 @@ pub(super) enum Limit {
     NoReply,
     /// Round trips are shorter than light needs for the stated distance.
     Distance,
+    /// So many packets are gone, nobody knows which way, that the shown quantiles may be theirs.
+    Loss,
     /// With the clocks' claims, a packet was faster than light.
     Contradiction,
     /// The clocks: their two bounds together.
@@ -36,6 +38,12 @@ impl Limit {
         match found.evidence(Direction::Forward).claim {
             _ if found.counts.received == 0 => Self::NoReply,
             _ if found.faster_than_light() => Self::Distance,
+            _ if !found
+                .evidence(Direction::Forward)
+                .is_observed(Quantile::P95) =>
+            {
+                Self::Loss
+            }
             _ if found.claims == Claims::Withdrawn => Self::Contradiction,
             Claim::Clocks(clocks) => Self::Bounds(clocks.uncertainty()),
             _ if own.is_none() && found.own_clock.bound.is_some() => Self::OwnFree,
@@ -50,6 +58,7 @@ impl Limit {
         match self {
             Self::NoReply => "no-reply",
             Self::Distance => "distance",
+            Self::Loss => "loss",
             Self::Contradiction => "contradiction",
             Self::Bounds(_) => "clock-bounds",
             Self::OwnFree => "own-clock-free",
@@ -67,6 +76,12 @@ impl Limit {
                 .pick(
                     "round trips are shorter than light needs for --distance there and back: the distance is wrong",
                     "往返时延小于光按 --distance 往返所需的时间：距离有误",
+                )
+                .to_owned(),
+            Self::Loss => lang
+                .pick(
+                    "too many packets have no known fate, so the 95th percentile may be that of a lost one; no clock can help",
+                    "去向不明的报文过多，95 分位可能落在丢失的报文上；时钟再准也无济于事",
                 )
                 .to_owned(),
             Self::Contradiction => lang

@@ -136,16 +136,19 @@ impl Second {
         };
         let [forward, backward] = found.ways.each_ref().map(|way| p50(&way.raw.quantiles));
         let round_trip = p50(&found.round_trip.quantiles);
-        let one_way = found.ways[0].one_way[0];
-        let half = Nanos((one_way.hi - one_way.lo).0 / 2);
+        let one_way = found.ways[0].one_way.map(|[p50, ..]| p50);
+        let between = one_way.map_or_else(
+            || lang.pick("not possible", "不成立").to_owned(),
+            |p50| format!("{} … {}", p50.lo, p50.hi),
+        );
         let (unanswered, settled) = (self.unanswered, self.settled);
         lang.pick(
             format!(
-                "{} s p50: raw → {forward} ← {backward}, round trip {round_trip}, one-way ± {half}, lost {unanswered}/{settled}",
+                "{} s p50: raw → {forward} ← {backward}, round trip {round_trip}, one-way → {between}, unanswered {unanswered} of {settled}",
                 self.elapsed_s
             ),
             format!(
-                "{} 秒 p50：原始差 → {forward} ← {backward}，往返 {round_trip}，单向 ± {half}，丢失 {unanswered}/{settled}",
+                "{} 秒 p50：原始差 → {forward} ← {backward}，往返 {round_trip}，单向 → {between}，未应答 {unanswered}/{settled}",
                 self.elapsed_s
             ),
         )
@@ -165,8 +168,8 @@ impl Second {
             "forward_raw_p50_ns": raw(0),
             "backward_raw_p50_ns": raw(1),
             "round_trip_p50_ns": found.and_then(|found| p50(found.round_trip.quantiles)),
-            "forward_one_way_p50": found.map(|found| json!(found.ways[0].one_way[0])),
-            "backward_one_way_p50": found.map(|found| json!(found.ways[1].one_way[0])),
+            "forward_one_way_p50": found.map(|found| json!(found.ways[0].one_way.map(|[p50, ..]| p50))),
+            "backward_one_way_p50": found.map(|found| json!(found.ways[1].one_way.map(|[p50, ..]| p50))),
         })
     }
 }
@@ -243,7 +246,7 @@ mod tests {
         let second = live.second(1);
         assert_eq!(
             second.text(Lang::En),
-            "1 s p50: raw → 400 ns ← 600 ns, round trip 1.000 µs, one-way ± 500 ns, lost 0/0"
+            "1 s p50: raw → 400 ns ← 600 ns, round trip 1.000 µs, one-way → 0 ns … 1.000 µs, unanswered 0 of 0"
         );
         assert_eq!(second.json()["forward_one_way_p50"]["basis"], "proved");
     }

@@ -3,40 +3,42 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Code, Diagnostic, text};
-use crate::id::{self, SiteId};
+use crate::id;
 use crate::model::{PathClass, Topology};
 
 /// How many pairs that nothing measures are named.
 const NAMED: usize = 3;
 
 pub(super) fn check(topology: &Topology, found: &mut Vec<Diagnostic>) {
-    let mut measured = BTreeSet::new();
+    let mut measured: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for claim in topology.claims() {
         let (a, b) = (&claim.from.1.id, &claim.to.1.id);
-        measured.insert((&claim.class.id, a.min(b), a.max(b)));
+        measured
+            .entry(&claim.class.id)
+            .or_default()
+            .insert((a.min(b), a.max(b)));
     }
+    let none = BTreeSet::new();
     for class in &topology.classes {
-        let pairs = pairs(topology, class);
-        if pairs.is_empty() {
+        let measured = measured.get(&class.id).unwrap_or(&none);
+        let (id, all, done) = (&class.id, class.pairs(topology).count(), measured.len());
+        if all == 0 {
             found.push(no_pair(topology, class));
             continue;
         }
-        let open: Vec<_> = pairs
-            .iter()
-            .filter(|&&(a, b)| !measured.contains(&(&class.id, a, b)))
-            .collect();
-        if open.is_empty() {
+        if done == all {
             continue;
         }
-        let (id, all, done) = (&class.id, pairs.len(), pairs.len() - open.len());
         let percent = 100 * done / all;
-        let mut names = open
-            .iter()
+        let mut names = class
+            .pairs(topology)
+            .map(|(a, b)| ((&a.id).min(&b.id), (&a.id).max(&b.id)))
+            .filter(|pair| !measured.contains(pair))
             .take(NAMED)
             .map(|(a, b)| format!("{a}–{b}"))
             .collect::<Vec<_>>()
             .join(", ");
-        if open.len() > NAMED {
+        if all - done > NAMED {
             names.push_str(", …");
         }
         found.push(Diagnostic {
@@ -50,20 +52,6 @@ pub(super) fn check(topology: &Topology, found: &mut Vec<Diagnostic>) {
         });
     }
     claimed_twice(topology, found);
-}
-
-/// The pairs of sites that the class is about, each once, the smaller id first.
-fn pairs<'t>(topology: &'t Topology, class: &PathClass) -> Vec<(&'t SiteId, &'t SiteId)> {
-    let mut pairs = Vec::new();
-    for (index, a) in topology.sites.iter().enumerate() {
-        for b in topology.sites[index + 1..]
-            .iter()
-            .filter(|b| class.covers(a, b))
-        {
-            pairs.push(((&a.id).min(&b.id), (&a.id).max(&b.id)));
-        }
-    }
-    pairs
 }
 
 fn no_pair(topology: &Topology, class: &PathClass) -> Diagnostic {

@@ -45,11 +45,13 @@ pub(super) fn check(topology: &Topology, found: &mut Vec<Diagnostic>) {
             });
         }
         for (index, link) in window.links.iter().enumerate() {
-            for other in earlier.get(link).into_iter().flatten() {
-                let overlap = window.end.min(other.end) - window.start.max(other.start);
-                if overlap > OVERLAP_MAX {
-                    let other = &other.id;
-                    found.push(Diagnostic {
+            let overlaps = |other: &&&Maintenance| {
+                window.end.min(other.end) - window.start.max(other.start) > OVERLAP_MAX
+            };
+            // The first one is enough to mend it, and bounds what is told.
+            if let Some(other) = earlier.get(link).into_iter().flatten().find(overlaps) {
+                let other = &other.id;
+                found.push(Diagnostic {
                         code: Code::E140,
                         place: window.places.item("links", index).clone(),
                         message: text!(
@@ -58,7 +60,6 @@ pub(super) fn check(topology: &Topology, found: &mut Vec<Diagnostic>) {
                         ),
                         hint: text!("make one window of the two", "请合并为一个窗口"),
                     });
-                }
             }
             earlier.entry(link).or_default().push(window);
         }

@@ -21,7 +21,8 @@ pub(super) fn check(topology: &Topology, found: &mut Vec<Diagnostic>) {
                     hint: text!("declare its link, or take the carrier out", "请声明其链路，或去掉该运营商"),
                 });
             }
-            for required in &home.require_disjoint {
+            let required: BTreeSet<_> = home.require_disjoint.iter().collect();
+            for required in required {
                 for other in &home.carriers[..index] {
                     found.extend(shared(topology, home, *required, (other, carrier)));
                 }

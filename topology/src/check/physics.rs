@@ -13,6 +13,9 @@ use crate::geodesy;
 use crate::model::{Link, LinkRole, PathClass, RouteSource, Topology};
 use crate::route::{Route, Tree};
 
+/// Pairs of one class that are named as impossible; the first ones tell what is wrong with the target.
+const IMPOSSIBLE_MAX: usize = 20;
+
 pub(super) fn check(topology: &Topology, found: &mut Vec<Diagnostic>) {
     for class in &topology.classes {
         vacuum(topology, class, found);
@@ -45,17 +48,13 @@ pub(super) fn check(topology: &Topology, found: &mut Vec<Diagnostic>) {
 }
 
 fn vacuum(topology: &Topology, class: &PathClass, found: &mut Vec<Diagnostic>) {
-    for (index, a) in topology.sites.iter().enumerate() {
-        for b in topology.sites[index + 1..]
-            .iter()
-            .filter(|b| class.covers(a, b))
-        {
-            let floor = geodesy::proof_floor(a.point(), b.point());
-            if floor < class.target {
-                continue;
-            }
-            let (id, a, b, target) = (&class.id, &a.id, &b.id, class.target);
-            found.push(Diagnostic {
+    let impossible = class
+        .pairs(topology)
+        .map(|(a, b)| (a, b, geodesy::proof_floor(a.point(), b.point())))
+        .filter(|&(_, _, floor)| floor >= class.target);
+    for (a, b, floor) in impossible.take(IMPOSSIBLE_MAX) {
+        let (id, a, b, target) = (&class.id, &a.id, &b.id, class.target);
+        found.push(Diagnostic {
                 code: Code::E122,
                 place: class.places.key("target_owd").clone(),
                 message: text!(
@@ -64,7 +63,6 @@ fn vacuum(topology: &Topology, class: &PathClass, found: &mut Vec<Diagnostic>) {
                 ),
                 hint: text!("no network can meet it: change the scope or the target", "任何网络都无法达到：请修改范围或目标"),
             });
-        }
     }
 }
 

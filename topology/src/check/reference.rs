@@ -6,6 +6,9 @@ use crate::diagnostic::{Code, Diagnostic, Place, text};
 use crate::id;
 use crate::model::Topology;
 
+/// Findings up to which a near name is looked for among all; the later ones go without.
+const SUGGESTED_MAX: usize = 100;
+
 pub(super) fn check(topology: &Topology, found: &mut Vec<Diagnostic>) {
     let t = topology;
     let carriers = Known::of("carrier", t.carriers.iter().map(|it| it.id.as_str()));
@@ -17,10 +20,13 @@ pub(super) fn check(topology: &Topology, found: &mut Vec<Diagnostic>) {
         t.profiles.iter().map(|it| it.profile.id.as_str()),
     );
     let probes = Known::of("probe", t.probes.iter().map(|it| it.id.as_str()));
-    let tags = Known::of(
-        "indicator tag",
-        t.indicators.iter().filter_map(|it| it.tag.as_deref()),
-    );
+    // Two indicators may sum over one tag.
+    let tags: BTreeSet<_> = t
+        .indicators
+        .iter()
+        .filter_map(|it| it.tag.as_deref())
+        .collect();
+    let tags = Known::of("indicator tag", tags.into_iter());
 
     for link in &t.links {
         let owner = format!("link \"{}\"", link.id);
@@ -98,14 +104,21 @@ pub(super) fn check(topology: &Topology, found: &mut Vec<Diagnostic>) {
 struct Known<'t> {
     kind: &'static str,
     names: BTreeSet<&'t str>,
+    /// One name stands twice, so another one is likely missing: that is told once, as E101.
+    ambiguous: bool,
 }
 
 impl<'t> Known<'t> {
     fn of(kind: &'static str, names: impl Iterator<Item = &'t str>) -> Self {
-        Self {
+        let mut known = Self {
             kind,
-            names: names.collect(),
+            names: BTreeSet::new(),
+            ambiguous: false,
+        };
+        for name in names {
+            known.ambiguous |= !known.names.insert(name);
         }
+        known
     }
 
     fn require(
@@ -116,10 +129,13 @@ impl<'t> Known<'t> {
         found: &mut Vec<Diagnostic>,
     ) {
         let (kind, name) = (self.kind, name.as_ref());
-        if self.names.contains(name) {
+        if self.ambiguous || self.names.contains(name) {
             return;
         }
-        let hint = match id::nearest(name, self.names.iter().copied()) {
+        let near = (found.len() < SUGGESTED_MAX)
+            .then(|| id::nearest(name, self.names.iter().copied()))
+            .flatten();
+        let hint = match near {
             Some(near) => text!("did you mean \"{near}\"?", "是否想写“{near}”？"),
             None => text!(
                 "define the {kind} or correct the name",

@@ -13,8 +13,11 @@ use owl_measure::verdict::Profile;
 use sha2::{Digest as _, Sha256};
 
 use crate::check;
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::diagnostic::{Code, Diagnostic, Diagnostics, Place, Severity, text};
 use crate::model::{StatProfile, Topology};
+
+/// The most octets that the texts of a topology may have together: 16 MiB.
+pub const TEXT_OCTETS_MAX: usize = 16 << 20;
 
 /// A text and the name by which diagnostics call it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +46,9 @@ impl Topology {
         let mut sources = sources.to_vec();
         sources.sort_unstable_by_key(|source| source.name);
         let mut found = Vec::new();
+        if let Some(refused) = too_long(&sources) {
+            return Err(refuse(vec![refused]));
+        }
         let read = tables::read(&sources, &mut found);
         let Some(mut topology) = read.filter(|_| !blocks(&found)) else {
             return Err(refuse(found));
@@ -75,6 +81,29 @@ impl Topology {
         .expect("the tests keep the built-in topology free of errors")
         .topology
     }
+}
+
+/// The first text that goes beyond [`TEXT_OCTETS_MAX`].
+fn too_long(sources: &[Source<'_>]) -> Option<Diagnostic> {
+    let mut octets = 0;
+    let first = sources.iter().find(|source| {
+        octets += source.text.len();
+        octets > TEXT_OCTETS_MAX
+    })?;
+    let most = TEXT_OCTETS_MAX;
+    Some(Diagnostic {
+        code: Code::E004,
+        place: Place {
+            file: first.name.into(),
+            line: 1,
+            column: 1,
+        },
+        message: text!(
+            "too much text: {most} octets in all files together are the most",
+            "文本过长：所有文件合计最多 {most} 字节"
+        ),
+        hint: text!("is it a topology at all?", "请确认这是拓扑文件"),
+    })
 }
 
 fn blocks(found: &[Diagnostic]) -> bool {

@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::value::{Fault, Value};
-use crate::diagnostic::{Code, Diagnostic, Place, Places, Text, text};
+use crate::diagnostic::{Code, Diagnostic, Place, Places, Text, shortened, text};
 use crate::id;
 
 /// A file's name and where its lines begin.
@@ -18,33 +18,71 @@ pub(super) struct Lines<'a> {
     name: Arc<str>,
     text: &'a str,
     starts: Vec<usize>,
+    /// How many characters begin before each [`BLOCK`] of octets, so that a column deep in a long line costs no more
+    /// than one at its beginning.
+    characters: Vec<usize>,
 }
+
+/// Octets between two marks of [`Lines::characters`].
+const BLOCK: usize = 1_024;
 
 impl<'a> Lines<'a> {
     pub(super) fn of(name: &str, text: &'a str) -> Self {
         let starts = std::iter::once(0)
             .chain(text.match_indices('\n').map(|(at, _)| at + 1))
             .collect();
+        let mut before = 0;
+        let characters = text
+            .as_bytes()
+            .chunks(BLOCK)
+            .map(|block| {
+                let mark = before;
+                before += begun(block);
+                mark
+            })
+            .collect();
         Self {
             name: name.into(),
             text,
             starts,
+            characters,
         }
     }
 
     pub(super) fn place(&self, offset: usize) -> Place {
         let line = self.starts.partition_point(|&start| start <= offset).max(1);
-        let before = self
-            .text
-            .get(self.starts[line - 1]..offset)
-            .unwrap_or_default();
+        let before = self.before(offset) - self.before(self.starts[line - 1]);
         Place {
             file: self.name.clone(),
             line,
-            column: before.chars().count() + 1,
+            column: before + 1,
+        }
+    }
+
+    /// How many characters begin before an offset.
+    fn before(&self, offset: usize) -> usize {
+        let offset = offset.min(self.text.len());
+        let block = offset / BLOCK;
+        let marked = self.characters.get(block).copied().unwrap_or_default();
+        // At the very end of a text of whole blocks there is no mark.
+        match block * BLOCK {
+            start if block < self.characters.len() => {
+                marked + begun(&self.text.as_bytes()[start..offset])
+            }
+            _ => self.text.chars().count(),
         }
     }
 }
+
+/// How many characters begin in these octets of UTF-8.
+fn begun(octets: &[u8]) -> usize {
+    octets.iter().filter(|&&octet| octet & 0xc0 != 0x80).count()
+}
+
+/// Findings that are told before reading says that there are more.
+const FOUND_MAX: usize = 1_000;
+/// Items of a list, unless said otherwise.
+const ITEMS_MAX: usize = 16;
 
 /// A table that is being read.
 pub(super) struct Section<'t, 'f> {
@@ -65,7 +103,7 @@ impl<'t, 'f> Section<'t, 'f> {
         found: &'f mut Vec<Diagnostic>,
     ) -> Self {
         let title = match table.get("id").map(|id| id.get_ref()) {
-            Some(DeValue::String(id)) => format!("{kind} \"{id}\""),
+            Some(DeValue::String(id)) => format!("{kind} \"{}\"", shortened(id)),
             _ => kind.to_owned(),
         };
         let places = Places {
@@ -96,34 +134,54 @@ impl<'t, 'f> Section<'t, 'f> {
         }
     }
 
-    /// The items of a list that may be left out.
+    /// The items of a list that may be left out; `None` also when one of them is refused.
     pub(super) fn list<T: Value>(&mut self, key: &'static str) -> Option<Vec<T>> {
+        self.list_up_to(key, ITEMS_MAX)
+    }
+
+    fn list_up_to<T: Value>(&mut self, key: &'static str, most: usize) -> Option<Vec<T>> {
         let value = self.ask(key)?;
         let DeValue::Array(items) = value.get_ref() else {
             let fault = Fault::expected(text!("a list in [ ]", "用 [ ] 写的列表"));
             return self.refuse(key, value.span(), fault);
         };
+        if let Some(one_too_many) = items.get(most) {
+            return self.too_many(key, most, one_too_many.span());
+        }
         let mut read = Vec::new();
         for (index, item) in items.iter().enumerate() {
             let place = self.lines.place(item.span().start);
             self.places.keys.insert(format!("{key}.{index}"), place);
             read.extend(self.read::<T>(key, item));
         }
-        Some(read)
+        (read.len() == items.len()).then_some(read)
     }
 
     /// The items of a list that must be there.
     pub(super) fn required_list<T: Value>(&mut self, key: &'static str) -> Option<Vec<T>> {
+        self.required_list_up_to(key, ITEMS_MAX)
+    }
+
+    fn required_list_up_to<T: Value>(&mut self, key: &'static str, most: usize) -> Option<Vec<T>> {
         if self.table.get(key).is_none() {
             self.asked.push(key);
             return self.missing(key);
         }
-        self.list(key)
+        self.list_up_to(key, most)
     }
 
     /// The items of a list that must be there and hold at least one.
     pub(super) fn filled<T: Value>(&mut self, key: &'static str) -> Option<Vec<T>> {
-        let list = self.required_list(key)?;
+        self.filled_up_to(key, ITEMS_MAX)
+    }
+
+    /// The same, for a list that may be longer than others.
+    pub(super) fn filled_up_to<T: Value>(
+        &mut self,
+        key: &'static str,
+        most: usize,
+    ) -> Option<Vec<T>> {
+        let list = self.required_list_up_to(key, most)?;
         if list.is_empty() {
             self.fault(
                 key,
@@ -181,16 +239,20 @@ impl<'t, 'f> Section<'t, 'f> {
             self.refuse::<()>(key, value.span(), fault);
             return Vec::new();
         };
+        if let Some((name, _)) = table.iter().nth(ITEMS_MAX) {
+            self.too_many::<()>(key, ITEMS_MAX, name.span());
+            return Vec::new();
+        }
         table
             .iter()
             .filter_map(|(name, value)| Some((name.get_ref().to_string(), self.read(key, value)?)))
             .collect()
     }
 
-    /// The tables `[[key]]`, each read by `read`.
+    /// The tables `[[key]]`, each read by `read`, until `into` holds as many as there may be in all texts together.
     pub(super) fn tables<T>(
         &mut self,
-        key: &'static str,
+        (key, most): (&'static str, usize),
         mut read: impl FnMut(&mut Section<'t, '_>) -> Option<T>,
         into: &mut Vec<T>,
         set_places: impl Fn(&mut T, Places),
@@ -202,6 +264,10 @@ impl<'t, 'f> Section<'t, 'f> {
             return;
         };
         for item in items {
+            if into.len() == most {
+                self.too_many::<()>(key, most, item.span());
+                return;
+            }
             let DeValue::Table(table) = item.get_ref() else {
                 let fault = Fault::expected(text!("tables [[{key}]]", "形如 [[{key}]] 的表"));
                 self.refuse::<()>(key, item.span(), fault);
@@ -219,12 +285,13 @@ impl<'t, 'f> Section<'t, 'f> {
 
     /// Says that the value of a key is not acceptable for a reason that its kind does not show.
     pub(super) fn fault(&mut self, key: &'static str, message: Text, hint: Text) {
-        let (place, title) = (self.places.key(key).clone(), &self.title);
+        let place = self.places.key(key).clone();
+        let title = &self.title;
         let message = Text {
             en: format!("{title}: {}", message.en),
             zh: format!("{title}：{}", message.zh),
         };
-        self.found.push(Diagnostic {
+        self.tell(Diagnostic {
             code: Code::E003,
             place,
             message,
@@ -233,29 +300,68 @@ impl<'t, 'f> Section<'t, 'f> {
     }
 
     /// Where the keys stood. Reports the keys that nobody asked for.
-    pub(super) fn finish(self) -> Places {
-        let title = &self.title;
-        for (name, _) in self
-            .table
-            .iter()
-            .filter(|(name, _)| !self.asked.contains(&name.get_ref().as_ref()))
-        {
-            let key = name.get_ref();
-            let hint = match id::nearest(key, self.asked.iter().copied()) {
+    pub(super) fn finish(mut self) -> Places {
+        let table = self.table;
+        for (name, _) in table {
+            if self.asked.contains(&name.get_ref().as_ref()) {
+                continue;
+            }
+            let (title, key) = (&self.title, shortened(name.get_ref()));
+            let hint = match id::nearest(&key, self.asked.iter().copied()) {
                 Some(near) => text!("did you mean \"{near}\"?", "是否想写“{near}”？"),
                 None => {
                     let known = self.asked.join(", ");
                     text!("known here: {known}", "此处可用：{known}")
                 }
             };
-            self.found.push(Diagnostic {
+            let told = self.tell(Diagnostic {
                 code: Code::E002,
                 place: self.lines.place(name.span().start),
                 message: text!("{title}: unknown key \"{key}\"", "{title}：未知的键“{key}”"),
                 hint,
             });
+            if !told {
+                break;
+            }
         }
         self.places
+    }
+
+    /// Adds a finding. After [`FOUND_MAX`] the next one is replaced by the word that there are more, and what follows is
+    /// dropped: `false`.
+    fn tell(&mut self, finding: Diagnostic) -> bool {
+        let told = self.found.len() < FOUND_MAX;
+        if told {
+            self.found.push(finding);
+        } else if self.found.len() == FOUND_MAX {
+            self.found.push(Diagnostic {
+                code: Code::E004,
+                place: finding.place,
+                message: text!(
+                    "too many findings: those after the first {FOUND_MAX} are not told",
+                    "问题过多：只列出前 {FOUND_MAX} 个"
+                ),
+                hint: text!("mend these first", "请先更正已列出的问题"),
+            });
+        }
+        told
+    }
+
+    fn too_many<T>(&mut self, key: &str, most: usize, span: Range<usize>) -> Option<T> {
+        let title = &self.title;
+        self.tell(Diagnostic {
+            code: Code::E004,
+            place: self.lines.place(span.start),
+            message: text!(
+                "{title}: too many of {key}, {most} are the most",
+                "{title}：{key} 过多，最多 {most} 个"
+            ),
+            hint: text!(
+                "this is the first one too many: take it and the rest out",
+                "此处为超出的第一个：请去掉它及其后各项"
+            ),
+        });
+        None
     }
 
     fn ask(&mut self, key: &'static str) -> Option<&'t Spanned<DeValue<'t>>> {
@@ -276,7 +382,7 @@ impl<'t, 'f> Section<'t, 'f> {
 
     fn refuse<T>(&mut self, key: &str, span: Range<usize>, fault: Fault) -> Option<T> {
         let (title, Text { en, zh }) = (&self.title, fault.expected);
-        self.found.push(Diagnostic {
+        self.tell(Diagnostic {
             code: fault.code,
             place: self.lines.place(span.start),
             message: Text {
@@ -290,7 +396,7 @@ impl<'t, 'f> Section<'t, 'f> {
 
     fn missing<T>(&mut self, key: &str) -> Option<T> {
         let title = &self.title;
-        self.found.push(Diagnostic {
+        self.tell(Diagnostic {
             code: Code::E003,
             place: self.places.head.clone(),
             message: text!("{title}: {key} is missing", "{title}：缺少 {key}"),

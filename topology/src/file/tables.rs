@@ -30,6 +30,28 @@ const UDP_OCTETS_MAX: u32 = 65_527;
 /// No length in kilometres and no packet rate is above it; it keeps every product far from the end of an integer.
 const MOST: f64 = 1e6;
 
+/// How many there may be in all texts together. Several times what a province needs, and few enough that what looks at
+/// every pair of them ends within seconds.
+mod most {
+    pub(super) const CARRIERS: usize = 100;
+    pub(super) const SITES: usize = 2_000;
+    pub(super) const LINKS: usize = 10_000;
+    pub(super) const PATH_CLASSES: usize = 50;
+    pub(super) const STAT_PROFILES: usize = 100;
+    pub(super) const PROBES: usize = 2_000;
+    pub(super) const MEASURES: usize = 200;
+    pub(super) const MULTIHOMES: usize = 100;
+    pub(super) const MAINTENANCES: usize = 1_000;
+    pub(super) const PONS: usize = 10_000;
+    pub(super) const INDICATORS: usize = 100;
+    /// Probes of one mesh.
+    pub(super) const MESH: usize = 500;
+    /// Ordered pairs of all meshes together.
+    pub(super) const PAIRS: usize = 250_000;
+    /// Links of one maintenance window.
+    pub(super) const WINDOW_LINKS: usize = 100;
+}
+
 /// Reads every text into one topology, whose generation is still empty. `None` when some text is no TOML at all.
 pub(super) fn read(sources: &[Source<'_>], found: &mut Vec<Diagnostic>) -> Option<Topology> {
     let mut topology = Topology {
@@ -69,6 +91,7 @@ pub(super) fn read(sources: &[Source<'_>], found: &mut Vec<Diagnostic>) -> Optio
             }
         }
     }
+    too_many_pairs(&topology, found);
     let blocked = found.iter().any(|d| d.code == Code::E001);
     if !blocked && !globals.contains_key("name") {
         let place = Place {
@@ -87,6 +110,27 @@ pub(super) fn read(sources: &[Source<'_>], found: &mut Vec<Diagnostic>) -> Optio
         });
     }
     (!blocked).then_some(topology)
+}
+
+fn too_many_pairs(topology: &Topology, found: &mut Vec<Diagnostic>) {
+    let most = most::PAIRS;
+    let mut pairs = 0;
+    for measure in &topology.measures {
+        pairs += measure.mesh.len() * measure.mesh.len();
+        if pairs > most {
+            let id = &measure.id;
+            found.push(Diagnostic {
+                code: Code::E004,
+                place: measure.places.key("mesh").clone(),
+                message: text!(
+                    "measure \"{id}\": too many pairs of probes, {most} in all meshes together are the most",
+                    "测量“{id}”：探针对过多，所有网格合计最多 {most} 对",
+                ),
+                hint: text!("thin out the meshes", "请减少网格中的探针"),
+            });
+            return;
+        }
+    }
 }
 
 fn read_document<'t>(
@@ -134,50 +178,68 @@ fn read_document<'t>(
     if let Some(region) = s.inner("region", region) {
         topology.region = Some(region);
     }
-    s.tables("carrier", carrier, &mut topology.carriers, |it, places| {
-        it.places = places
-    });
-    s.tables("site", site, &mut topology.sites, |it, places| {
-        it.places = places
-    });
-    s.tables("link", link, &mut topology.links, |it, places| {
-        it.places = places
-    });
     s.tables(
-        "path_class",
+        ("carrier", most::CARRIERS),
+        carrier,
+        &mut topology.carriers,
+        |it, places| it.places = places,
+    );
+    s.tables(
+        ("site", most::SITES),
+        site,
+        &mut topology.sites,
+        |it, places| it.places = places,
+    );
+    s.tables(
+        ("link", most::LINKS),
+        link,
+        &mut topology.links,
+        |it, places| it.places = places,
+    );
+    s.tables(
+        ("path_class", most::PATH_CLASSES),
         path_class,
         &mut topology.classes,
         |it, places| it.places = places,
     );
     s.tables(
-        "stat_profile",
+        ("stat_profile", most::STAT_PROFILES),
         stat_profile,
         &mut topology.profiles,
         |it, places| it.places = places,
     );
-    s.tables("probe", probe, &mut topology.probes, |it, places| {
-        it.places = places
-    });
-    s.tables("measure", measure, &mut topology.measures, |it, places| {
-        it.places = places
-    });
     s.tables(
-        "multihome",
+        ("probe", most::PROBES),
+        probe,
+        &mut topology.probes,
+        |it, places| it.places = places,
+    );
+    s.tables(
+        ("measure", most::MEASURES),
+        measure,
+        &mut topology.measures,
+        |it, places| it.places = places,
+    );
+    s.tables(
+        ("multihome", most::MULTIHOMES),
         multihome,
         &mut topology.multihomes,
         |it, places| it.places = places,
     );
     s.tables(
-        "maintenance",
+        ("maintenance", most::MAINTENANCES),
         maintenance,
         &mut topology.maintenances,
         |it, places| it.places = places,
     );
-    s.tables("pon", pon, &mut topology.pons, |it, places| {
-        it.places = places
-    });
     s.tables(
-        "indicator",
+        ("pon", most::PONS),
+        pon,
+        &mut topology.pons,
+        |it, places| it.places = places,
+    );
+    s.tables(
+        ("indicator", most::INDICATORS),
         indicator,
         &mut topology.indicators,
         |it, places| it.places = places,
@@ -463,7 +525,7 @@ fn probe(s: Keys<'_, '_, '_>) -> Option<Probe> {
 fn measure(s: Keys<'_, '_, '_>) -> Option<Measure> {
     let id = s.required("id");
     let class = s.required("class");
-    let mesh = s.filled("mesh");
+    let mesh = s.filled_up_to("mesh", most::MESH);
     let proto = s.optional("proto").unwrap_or(Proto::Stamp);
     let rate_pps = at_least(s, "rate_pps", 1e-3);
     let sizes = s.list("sizes").unwrap_or_else(|| vec![STAMP_OCTETS]);
@@ -543,7 +605,7 @@ fn multihome(s: Keys<'_, '_, '_>) -> Option<Multihome> {
 
 fn maintenance(s: Keys<'_, '_, '_>) -> Option<Maintenance> {
     let id = s.required::<Id>("id");
-    let links = s.filled("links");
+    let links = s.filled_up_to("links", most::WINDOW_LINKS);
     let (start, end, declared_at) = (
         s.required("start"),
         s.required("end"),

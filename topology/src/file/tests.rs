@@ -223,3 +223,174 @@ fn a_file_with_flipped_bytes_never_panics() {
         let _ = Topology::parse(&[yancheng(&text)]);
     }
 }
+
+/// Everything that is told of a text, in English, as it is shown.
+fn told(text: &str) -> Vec<String> {
+    let refused = Topology::parse(&[Source {
+        name: "t.toml",
+        text,
+    }])
+    .unwrap_err();
+    refused
+        .0
+        .iter()
+        .map(|d| d.said(owl_measure::words::Lang::En).to_string())
+        .collect()
+}
+
+const TWO_PROBES: &str = include_str!("../../examples/two-probes.toml");
+
+#[test]
+fn too_many_tables_are_refused_at_the_first_one_too_many() {
+    let site = |n: usize| {
+        format!(
+            "[[site]]\nid = \"s{n}\"\nname = {{ zh = \"a\", en = \"a\" }}\nrole = \"dc\"\nlat = 33.0\nlon = 120.0\naccuracy_km = 1\n"
+        )
+    };
+    let sites: String = (0..45_000).map(site).collect();
+    let told = told(&format!(
+        "schema = \"topology/1\"\nname = \"many\"\n{sites}"
+    ));
+    assert_eq!(told.len(), 1);
+    // Two lines before the first of 7 lines each.
+    assert_eq!(
+        told[0].lines().next().unwrap(),
+        "t.toml:14003:1: E004 topology: too many of site, 2000 are the most"
+    );
+}
+
+#[test]
+fn too_long_a_list_is_refused_at_the_first_item_too_many() {
+    for (list, most) in [("asn", 16), ("addr", 16), ("mesh", 500)] {
+        let items = "\"x\",".repeat(most) + "\n\"x\"]";
+        let text = format!("schema = \"topology/1\"\nname = \"n\"\n[[TABLE]]\n{list} = [{items}\n");
+        let table = match list {
+            "asn" => "carrier",
+            "addr" => "probe",
+            _ => "measure",
+        };
+        let told = told(&text.replace("TABLE", table));
+        let line = format!("t.toml:5:1: E004 {table}: too many of {list}, {most} are the most");
+        assert!(told.iter().any(|it| it.starts_with(&line)), "{told:?}");
+    }
+}
+
+#[test]
+fn meshes_are_bounded_together() {
+    let mesh = format!("mesh = [{}]", "\"p-north\", ".repeat(500));
+    let second = format!("\n[[measure]]\nid = \"m-2\"\nclass = \"metro\"\n{mesh}\nrate_pps = 10\n");
+    let text = TWO_PROBES.to_owned() + &second;
+    let told = told(&text);
+    assert!(
+        told.len() == 1
+            && told[0].contains("E004 measure \"m-2\": too many pairs of probes, 250000"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn too_much_text_is_refused_before_it_is_read() {
+    let text = "#".repeat(crate::TEXT_OCTETS_MAX + 1);
+    let told = told(&text);
+    assert!(told[0].starts_with("t.toml:1:1: E004 too much text"));
+}
+
+#[test]
+fn findings_end_with_the_word_that_there_are_more() {
+    let keys: String = (0..5_000).map(|n| format!("unknown-{n} = 1\n")).collect();
+    let told = told(&format!("schema = \"topology/1\"\nname = \"n\"\n{keys}"));
+    assert_eq!(told.len(), 1_001);
+    assert!(told.iter().any(|it| it.contains("E004 too many findings")));
+}
+
+#[test]
+fn a_column_deep_in_a_long_line_is_counted_in_characters() {
+    for length in [1_000, 1_023, 1_024, 1_025, 5_000] {
+        let comment = "盐".repeat(length);
+        let text = format!("schema = \"topology/1\"\nname = [ \"{comment}\", 1 ]\nregion = 7");
+        let lines = super::reader::Lines::of("t.toml", &text);
+        let at = text.find(", 1 ]").unwrap();
+        assert_eq!(
+            lines.place(at).column,
+            8 + 1 + 1 + 1 + length + 1,
+            "{length}"
+        );
+        assert_eq!(lines.place(text.len()).to_string(), "t.toml:3:11");
+    }
+}
+
+#[test]
+fn a_terminal_is_not_commanded_by_a_file() {
+    for (from, to) in [
+        ("id = \"p-north\"", "id = \"\\u001b[2Jp\\u202e\""),
+        ("rate_pps = 10", "rate_pps = 10\n\"\\u001b[31m\\r\" = 1"),
+        ("name = \"two-probes\"", "name = \"\\u001b]0;owned\\u0007\""),
+        ("name = \"two-probes\"", "name = \"\u{1b}\""),
+        ("role = \"centre\"", "role = \"\\u009b2J\""),
+    ] {
+        let text = TWO_PROBES.replacen(from, to, 1);
+        assert_ne!(text, TWO_PROBES);
+        for it in told(&text) {
+            assert!(
+                !it.contains(|c: char| c != '\n' && crate::diagnostic::is_control(c)),
+                "{it:?}"
+            );
+            assert_eq!(it.lines().count(), 2, "{it:?}");
+        }
+    }
+}
+
+#[test]
+fn one_mistake_is_told_once_and_as_what_it_is() {
+    for (from, to, expected) in [
+        (
+            "addr = [\"192.0.2.1\"]",
+            "addr = [\"192.0.2.999\"]",
+            "t.toml:48:9: E003 probe \"p-north\": addr must be an IP address",
+        ),
+        (
+            "\"1ms\"",
+            "\"0ms\"",
+            "t.toml:41:14: E003 path_class \"metro\": target_owd must be above zero",
+        ),
+        (
+            "\"1ms\"",
+            "\"-1ms\"",
+            "t.toml:41:14: E003 path_class \"metro\": target_owd must be above zero",
+        ),
+        (
+            "\"1ms\"",
+            "\"1\"",
+            "t.toml:41:14: E003 path_class \"metro\": target_owd must be a duration with a unit",
+        ),
+        (
+            "id = \"p-south\"",
+            "id = \"p-north\"",
+            "t.toml:52:6: E101 probe \"p-north\" is already defined at t.toml:45:6",
+        ),
+        (
+            "addr = [\"192.0.2.2\"]",
+            "addr = [\"2001:db8::1\", \"192.0.2.1\"]",
+            "t.toml:55:24: E103 probe \"p-south\": 192.0.2.1:862 is already that of probe \"p-north\" at t.toml:48:9",
+        ),
+        (
+            "addr = [\"192.0.2.2\"]",
+            "addr = [\"::ffff:192.0.2.1\"]",
+            "t.toml:55:9: E103 probe \"p-south\": 192.0.2.1:862 is already that of probe \"p-north\" at t.toml:48:9",
+        ),
+    ] {
+        let told = told(&TWO_PROBES.replacen(from, to, 1));
+        let first: Vec<_> = told.iter().filter_map(|it| it.lines().next()).collect();
+        assert_eq!(first, [expected], "{from} → {to}");
+    }
+}
+
+#[test]
+fn two_probes_may_share_an_address_on_different_ports() {
+    let text = TWO_PROBES.replacen(
+        "addr = [\"192.0.2.2\"]",
+        "addr = [\"192.0.2.1\"]\nport = 8862",
+        1,
+    );
+    assert!(Topology::parse(&[yancheng(&text)]).is_ok());
+}

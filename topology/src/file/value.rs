@@ -7,9 +7,12 @@ use toml::de::DeValue;
 use toml::value::Datetime;
 
 use crate::choice::Choice;
-use crate::diagnostic::{Code, Text, text};
+use crate::diagnostic::{Code, Text, is_control, shortened, text};
 use crate::id::{self, CarrierId, ClassId, LinkId, MeasureId, ProbeId, SiteId};
 use crate::quantity::{self, BusyHours, Rate};
+
+/// The longest text of one key, in octets: names are shown in tables and quoted in messages.
+const TEXT_MAX: usize = 1_024;
 
 /// Why a value is not of its kind.
 pub(super) struct Fault {
@@ -44,6 +47,14 @@ pub(super) trait Value: Sized {
 impl Value for String {
     fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
         match value {
+            DeValue::String(text) if text.len() > TEXT_MAX => Err(Fault::expected(text!(
+                "at most {TEXT_MAX} octets of text",
+                "不超过 {TEXT_MAX} 字节的文字"
+            ))),
+            DeValue::String(text) if text.contains(is_control) => Err(Fault::expected(text!(
+                "one line of text without control characters",
+                "不含控制字符的一行文字"
+            ))),
             DeValue::String(text) if !text.trim().is_empty() => Ok(text.to_string()),
             _ => Err(Fault::expected(text!("text in quotes", "引号内的文字"))),
         }
@@ -129,13 +140,16 @@ impl Value for Id {
 
 impl Value for Nanos {
     fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
-        value
-            .as_str()
-            .and_then(|text| text.parse().ok())
-            .filter(|&span| span > Self::ZERO)
-            .ok_or_else(|| {
-                Fault::example(text!("a duration with a unit", "带单位的时长"), "\"1ms\"")
-            })
+        let example = "\"1ms\"";
+        let span: Option<Self> = value.as_str().and_then(|text| text.parse().ok());
+        match span {
+            Some(span) if span > Self::ZERO => Ok(span),
+            Some(_) => Err(Fault::example(text!("above zero", "大于零的时长"), example)),
+            None => Err(Fault::example(
+                text!("a duration with a unit", "带单位的时长"),
+                example,
+            )),
+        }
     }
 }
 
@@ -211,7 +225,7 @@ impl<T: Choice + Copy> Value for T {
                 let words: Vec<_> = Self::WORDS.iter().map(|&(word, _)| word).collect();
                 let all = words.join(", ");
                 let fault = Fault::expected(text!("one of {all}", "以下之一：{all}"));
-                match id::nearest(word, words) {
+                match id::nearest(&shortened(word), words) {
                     Some(near) => Fault {
                         hint: text!("did you mean \"{near}\"?", "是否想写“{near}”？"),
                         ..fault
