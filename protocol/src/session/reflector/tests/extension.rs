@@ -240,7 +240,7 @@ fn the_next_reply_carries_the_kernels_t3_of_the_one_before() {
 }
 
 #[test]
-fn of_stamps_that_come_in_the_wrong_order_the_later_replys_is_told() {
+fn of_two_stamps_in_the_wrong_order_that_of_the_later_reply_is_told() {
     let mut reflector = open();
     let datagram = with(0, &[(kind::FOLLOW_UP, &[0; 16])]);
     let mut tokens = Vec::new();
