@@ -168,8 +168,10 @@ fn the_way_back_is_judged_from_the_far_session_when_its_own_is_missing() {
         11,
     );
     court.round(13);
-    let judgement = court.stands(BACK, 0, State::Undecided, Some(Reason::Clock));
-    assert_eq!(judgement.seat, Some(Seat::Opposite));
+    assert_eq!(
+        court.stands(BACK, 0, State::Missed, None).seat,
+        Some(Seat::Opposite)
+    );
     court.receive(
         BACK,
         0,
