@@ -5,6 +5,7 @@
 //! other (ids, references), and the whole is checked against physics and
 //! itself. So one mistake is told once, not with its consequences.
 
+mod most;
 mod reader;
 mod tables;
 mod value;

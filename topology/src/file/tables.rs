@@ -7,9 +7,9 @@ use owl_measure::verdict::{Profile, Quantile};
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::Source;
 use super::reader::{Lines, Section};
 use super::value::Id;
+use super::{Source, most};
 use crate::diagnostic::{Code, Diagnostic, Place, text};
 use crate::id::SiteId;
 use crate::model::{
@@ -29,28 +29,6 @@ const UDP_OCTETS_MAX: u32 = 65_527;
 
 /// No length in kilometres and no packet rate is above it; it keeps every product far from the end of an integer.
 const MOST: f64 = 1e6;
-
-/// How many there may be in all texts together. Several times what a province needs, and few enough that what looks at
-/// every pair of them ends within seconds.
-mod most {
-    pub(super) const CARRIERS: usize = 100;
-    pub(super) const SITES: usize = 2_000;
-    pub(super) const LINKS: usize = 10_000;
-    pub(super) const PATH_CLASSES: usize = 50;
-    pub(super) const STAT_PROFILES: usize = 100;
-    pub(super) const PROBES: usize = 2_000;
-    pub(super) const MEASURES: usize = 200;
-    pub(super) const MULTIHOMES: usize = 100;
-    pub(super) const MAINTENANCES: usize = 1_000;
-    pub(super) const PONS: usize = 10_000;
-    pub(super) const INDICATORS: usize = 100;
-    /// Probes of one mesh.
-    pub(super) const MESH: usize = 500;
-    /// Ordered pairs of all meshes together.
-    pub(super) const PAIRS: usize = 250_000;
-    /// Links of one maintenance window.
-    pub(super) const WINDOW_LINKS: usize = 100;
-}
 
 /// Reads every text into one topology, whose generation is still empty. `None` when some text is no TOML at all.
 pub(super) fn read(sources: &[Source<'_>], found: &mut Vec<Diagnostic>) -> Option<Topology> {
