@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use owl_measure::clock::ClockStatus;
 use owl_measure::report::Report;
 use owl_measure::sample::Sample;
 use owl_measure::summary::Summary;
@@ -22,7 +23,7 @@ use owl_topology::{Plan, PlannedSession};
 use prost::Message as _;
 use tokio::sync::{Notify, watch};
 
-use crate::clock::{self, Clock};
+use crate::clock::{Clock, ClockKeeper, ClockWatch, Reading, Teller};
 use crate::config::Config;
 use crate::history::ClockHistory;
 use crate::metrics::{self, Metrics};
@@ -35,8 +36,8 @@ use crate::uplink::{self, Shared, UplinkError};
 /// Reports between the sender thread and the disk. When the disk is so slow that they are all taken, a report is
 /// dropped and counted rather than a packet sent late.
 const REPORTS_IN_FLIGHT: usize = 4_096;
-/// How often the clock is read.
-const CLOCK_EVERY: Duration = Duration::from_secs(1);
+/// How long a disk that refuses reports is left alone.
+const DISK_PAUSE: Duration = Duration::from_secs(1);
 /// Sessions that one plan may hold; what is beyond is not measured, and said.
 const SESSIONS_MAX: usize = 1_000;
 /// How long shutting down waits for the last reports to be acknowledged.
@@ -100,6 +101,7 @@ pub struct Probe {
     client: quinn::ClientConfig,
     shared: Arc<Shared>,
     vitals: Arc<Vitals>,
+    watch: ClockWatch,
 }
 
 impl Probe {
@@ -113,7 +115,8 @@ impl Probe {
         let spool = Spool::open(&config.state)?;
         let reflector = Reflector::bind(&config.listen, clock)?;
         let vitals = Arc::new(Vitals::default());
-        vitals.clock().push(clock::state(clock, config.declared()));
+        let mut watch = ClockWatch::new(clock, &config.clock);
+        vitals.clock().push(watch.read().state);
         let shared = Shared {
             spool: Mutex::new(spool),
             spooled: Notify::new(),
@@ -125,6 +128,7 @@ impl Probe {
             client,
             shared: Arc::new(shared),
             vitals,
+            watch,
         })
     }
 
@@ -144,12 +148,20 @@ impl Probe {
             client,
             shared,
             vitals,
+            watch,
         } = self;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .map_err(ProbeError::Runtime)?;
+        let keeper = {
+            let (vitals, mut last) = (vitals.clone(), None);
+            ClockKeeper::start(watch, move |reading| {
+                log_change(&mut last, &reading);
+                vitals.clock().push(reading.state);
+            })
+        };
         let stop = Arc::new(AtomicBool::new(false));
         let reflecting = {
             let (vitals, stop) = (vitals.clone(), stop.clone());
@@ -187,15 +199,10 @@ impl Probe {
                 plans,
                 stopped,
             ));
-            let mut clock_tick = tokio::time::interval(CLOCK_EVERY);
             let mut signals = Signals::listen().map_err(ProbeError::Runtime)?;
             new_plans.mark_changed();
             loop {
                 tokio::select! {
-                    _ = clock_tick.tick() => {
-                        let state = clock::state(config.shown_clock(), config.declared());
-                        vitals.clock().push(state);
-                    }
                     changed = new_plans.changed() => {
                         let plan = new_plans.borrow_and_update().clone();
                         if let (Ok(()), Some(plan)) = (changed, plan) {
@@ -224,6 +231,7 @@ impl Probe {
             let _ = uplink.await;
             Ok(())
         });
+        drop(keeper);
         stop.store(true, Relaxed);
         for thread in [reflecting.join().map(|_| ()), spooling.join()] {
             if thread.is_err() {
@@ -232,6 +240,16 @@ impl Probe {
         }
         result
     }
+}
+
+/// What is logged of the clock: who tells of it and whether it follows its source, whenever that changes.
+fn log_change(last: &mut Option<(Option<Teller>, ClockStatus)>, reading: &Reading) {
+    let now = (reading.teller, reading.state.status);
+    if last.replace(now) == Some(now) {
+        return;
+    }
+    let bound = reading.state.bound_at(reading.state.as_of);
+    tracing::info!(teller = ?now.0, status = ?now.1, ?bound, findings = ?reading.findings, "the clock's state changed");
 }
 
 struct Signals {
@@ -268,7 +286,7 @@ fn spool_all(reports: &Receiver<Report>, shared: &Shared) {
                 tracing::error!(%error, "reports cannot be written; trying again");
                 complained = true;
             }
-            std::thread::sleep(CLOCK_EVERY);
+            std::thread::sleep(DISK_PAUSE);
         }
         complained = false;
         shared.spooled.notify_one();
