@@ -71,6 +71,8 @@ pub(super) struct Assessment {
     pub random: Nanos,
     /// How much the bound grows, in parts per billion.
     pub drift_ppb: u32,
+    /// When the source was measured last, on whichever clock the daemon tells it; another value is another measurement.
+    pub measured_at: Option<Timestamp>,
     /// After this, on the clock itself, nothing is claimed any more.
     pub void_after: Option<Timestamp>,
     /// What is worth knowing beside.
@@ -89,6 +91,7 @@ impl Assessment {
             parts: Vec::new(),
             random: Nanos::ZERO,
             drift_ppb: 0,
+            measured_at: None,
             void_after: None,
             findings: vec![why],
         }

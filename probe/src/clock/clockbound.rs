@@ -178,6 +178,7 @@ fn judge(memory: &Memory, now: Timestamp, monotonic: Monotonic, trust: &Trust) -
         parts: Vec::new(),
         random: Nanos::ZERO,
         drift_ppb,
+        measured_at: Some(Timestamp(memory.as_of.0)),
         void_after: Some(now + (limit - age)),
         findings: Vec::new(),
     };

@@ -43,6 +43,7 @@ pub(super) fn judge(now: Timestamp, declared: Declared, kernel: KernelClock) -> 
         parts: Vec::new(),
         random: Nanos::ZERO,
         drift_ppb: 0,
+        measured_at: None,
         void_after: None,
         findings: Vec::new(),
     };

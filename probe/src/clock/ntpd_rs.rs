@@ -174,6 +174,7 @@ fn judge(observed: &Observed, now: Timestamp, trust: &Trust) -> Assessment {
         // It stands in the bound three times already.
         random: Nanos::ZERO,
         drift_ppb: trust.drift_ppb,
+        measured_at: Some(best.last_update.instant()),
         void_after: Some(best.last_update.instant() + limit),
         findings: Vec::new(),
     };

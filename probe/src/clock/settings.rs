@@ -55,6 +55,7 @@ pub enum SourceChoice {
     /// ClockBound.
     Clockbound,
     /// Only what is declared.
+    #[serde(alias = "unknown")]
     Declared,
     /// Only what is declared, of a clock that follows PTP.
     Ptp,

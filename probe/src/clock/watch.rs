@@ -30,6 +30,8 @@ pub struct Reading {
     pub state: ClockState,
     /// Who told it; `None` when nobody did.
     pub teller: Option<Teller>,
+    /// When the source was measured last, on whichever clock its daemon tells it.
+    pub measured_at: Option<Timestamp>,
     /// The bound, part by part.
     pub parts: Vec<Part>,
     /// What weakens or forbids the claim.
@@ -112,6 +114,7 @@ impl ClockWatch {
         Reading {
             state,
             teller,
+            measured_at: assessment.measured_at,
             parts: assessment.parts,
             findings: assessment.findings,
         }
@@ -235,6 +238,7 @@ mod tests {
             parts: Vec::new(),
             random: Nanos(10),
             drift_ppb: 1_000,
+            measured_at: None,
             void_after: Some(Timestamp(10_000_000_000)),
             findings: Vec::new(),
         };

@@ -87,6 +87,7 @@ impl Judge {
             )
             .abs(),
             drift_ppb: trust.drift_ppb,
+            measured_at: Some(tracking.reference_time),
             void_after: Some(tracking.reference_time + limit),
             findings: Vec::new(),
         };

@@ -107,6 +107,7 @@ impl Judge {
             parts: Vec::new(),
             random: self.deviation(),
             drift_ppb: trust.drift_ppb,
+            measured_at: self.ingress.map(|(ingress, _)| ingress),
             void_after: Some(now + (HOLDOVER_MAX - age)),
             findings: Vec::new(),
         };
