@@ -1,5 +1,6 @@
 //! The commands, one a file: what each takes, and what it prints.
 
+mod clock;
 mod collector;
 mod delay;
 mod doctor;
@@ -32,6 +33,7 @@ enum Command {
     Reflect(reflect::Args),
     Probe(probe::Args),
     Collector(collector::Args),
+    Clock(clock::Args),
     Doctor(doctor::Args),
     Topology(topology::Args),
 }
@@ -42,6 +44,7 @@ impl Cli {
         match self.command {
             Command::Lab(args) => lab::run(args, lang),
             Command::Delay(args) => delay::run(*args, lang),
+            Command::Clock(args) => clock::run(args, lang),
             Command::Doctor(args) => doctor::run(args, lang),
             Command::Reflect(args) => reflect::run(args, lang),
             Command::Collector(args) => {

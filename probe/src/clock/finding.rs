@@ -49,6 +49,8 @@ pub enum Finding {
     },
     /// The server itself follows its own oscillator and nothing else.
     LocalReference,
+    /// What the server itself follows is not told over this way of asking.
+    ServerUnseen,
     /// chronyd grows its error more slowly than this oscillator may drift; the difference was added.
     MaxClockErrorSmall {
         /// What chronyd was seen to add.

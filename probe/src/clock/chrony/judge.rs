@@ -18,6 +18,8 @@ use crate::clock::settings::{LocalReference, Trust};
 
 /// After so many update intervals without a measurement nothing is claimed (ClockBound's rule).
 const STALE_AFTER: i64 = 8;
+/// But not before this: polls shorter than a second make no oscillator worse.
+const STALE_LEAST: Nanos = Nanos::from_secs(STALE_AFTER);
 /// After so many the clock is called in holdover.
 const HOLDOVER_AFTER: i64 = 3;
 /// What a receiver and its cable are taken to be off at most when nobody says: 200 m of cable, engineered.
@@ -53,7 +55,7 @@ impl Judge {
         let source = followed(answers);
         let interval = away_from_zero(tracking.update_interval_s);
         let age = now - tracking.reference_time;
-        let limit = interval.times(STALE_AFTER);
+        let limit = interval.times(STALE_AFTER).max(STALE_LEAST);
         if tracking.leap == LEAP_UNSYNCHRONISED
             || tracking.stratum == 0 && tracking.reference_id == 0
         {
@@ -121,6 +123,9 @@ impl Judge {
         if age > interval.times(HOLDOVER_AFTER) {
             assessment.status = ClockStatus::Holdover;
             assessment.findings.push(Finding::Holdover { age });
+        }
+        if source == ClockSource::Ntp && answers.ntp.is_none() {
+            assessment.findings.push(Finding::ServerUnseen);
         }
         assessment
             .findings
@@ -257,10 +262,12 @@ mod tests {
             assert_eq!(assessment.status, status, "after {age_s} s");
             assert_eq!(assessment.claims(), status != ClockStatus::Free);
         }
-        // As captured: seven seconds without a source that was polled eight times a second.
+        // As captured: alone after a source that was polled sixteen times a second.
         let alone = tracking(TRACKING_ALONE);
         assert_eq!(alone.leap, 0);
-        assert_eq!(judged(alone, Nanos::from_secs(7)).status, ClockStatus::Free);
+        for (age_s, status) in [(7, ClockStatus::Holdover), (9, ClockStatus::Free)] {
+            assert_eq!(judged(alone, Nanos::from_secs(age_s)).status, status);
+        }
     }
 
     #[test]
@@ -380,6 +387,6 @@ mod tests {
         };
         let assessment = Judge::default().judge(&answers(tracking, Nanos::from_secs(1)), &declared);
         assert_eq!(assessment.basis, BoundBasis::Declared);
-        assert!(assessment.findings.is_empty());
+        assert_eq!(assessment.findings, []);
     }
 }
