@@ -5,5 +5,5 @@ mod sys;
 
 pub(crate) use socket::{Answer, Exchange};
 pub use socket::{Received, SocketError, StampedSocket, Stamping, TransmitStamp};
-pub use sys::{Readiness, set_timer_slack, wait};
+pub use sys::{Readiness, ThreadError, pin_to, processors, real_time, set_timer_slack, wait};
 pub(crate) use sys::{interface_stamping, kernel_clock};

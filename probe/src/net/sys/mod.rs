@@ -5,10 +5,11 @@
 //! in or out of structures that the kernel fills, and says why that is sound.
 #![expect(
     unsafe_code,
-    reason = "recvmsg, sendmsg, ppoll, adjtimex and prctl have no safe wrapper with nanosecond stamps"
+    reason = "recvmsg, sendmsg, ppoll, adjtimex, prctl and sched_* have no safe wrapper with nanosecond stamps"
 )]
 
 mod batch;
+mod thread;
 
 use std::io;
 use std::mem::{MaybeUninit, size_of, zeroed};
@@ -20,6 +21,7 @@ use owl_measure::time::{Nanos, Timestamp};
 use socket2::SockAddr;
 
 pub(super) use batch::{BATCH, Batch};
+pub use thread::{ThreadError, pin_to, processors, real_time};
 
 /// Room for the control messages of one packet; the kernel says when it was too little.
 const CONTROL_OCTETS: usize = 512;
