@@ -1,5 +1,6 @@
 //! Session-sender and session-reflector: told bytes and times, owning neither.
 
+pub mod control;
 pub mod owamp;
 pub mod reflector;
 pub mod schedule;

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 
 use owl_measure::time::{Monotonic, Nanos};
 
-use crate::session::owamp::{
-    Connected, ControlError, ControlStream, Offer, Placed, ServerRandom, ServerSetUp,
+use crate::session::control::{
+    Connected, ControlError, ControlStream, Offer, Placed, ServerRandom, ServerSetUp, feed,
 };
 use crate::wire::owamp::{Accept, AcceptSession, KeyId, Sid, StartAck, StartSessions, command};
 use crate::wire::twamp::{REFLECTOR_PACKET_OCTETS, RequestTwSession, StopTwSessions};
@@ -154,21 +154,17 @@ impl ControlServer {
     pub fn handle_bytes(
         &mut self,
         now: Monotonic,
-        mut octets: &[u8],
+        octets: &[u8],
         place: &mut dyn FnMut(&RequestTwSession) -> Result<Placed, Accept>,
     ) -> Result<(), ControlError> {
         self.heard_at = now;
-        loop {
-            let taken = self.stream.fill(octets);
-            octets = &octets[taken..];
-            while self
-                .step(now, place)
-                .inspect_err(|_| self.handle_closed())?
-            {}
-            if octets.is_empty() {
-                return Ok(());
-            }
-        }
+        feed(
+            self,
+            octets,
+            |server| &mut server.stream,
+            |server| server.step(now, place),
+        )
+        .inspect_err(|_| self.handle_closed())
     }
 
     /// What is to be sent over TCP.

@@ -3,7 +3,7 @@ use rand_pcg::Pcg64;
 use rand_pcg::rand_core::{Rng, SeedableRng};
 
 use super::*;
-use crate::session::owamp::{ControlError, Identity, Offer, Protection, ServerRandom};
+use crate::session::control::{ControlError, Identity, Offer, Placed, Protection, ServerRandom};
 use crate::wire::NtpTimestamp;
 use crate::wire::owamp::{
     Accept, Addresses, Interval, KeyId, Modes, Passphrase, SessionKeys, Sid, TypeP,
