@@ -10,6 +10,7 @@
 //! that is ECB.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aes::Aes128;
 use aes::cipher::{BlockModeDecrypt, BlockModeEncrypt, InnerIvInit, KeyInit as _};
@@ -28,9 +29,11 @@ const REPLY_OCTETS: usize = REPLY_HMAC_AT + BLOCK_OCTETS;
 /// A reply in unauthenticated mode, without padding.
 const CLEAR_REPLY_OCTETS: usize = 41;
 
-/// The keys of one test session, made ready once.
+/// The keys of one test session, made ready once. Copies share them.
 #[derive(Clone)]
-pub struct TestKeys {
+pub struct TestKeys(Arc<Ready>);
+
+struct Ready {
     aes: Aes128,
     hmac: Hmac<Sha1>,
 }
@@ -38,21 +41,21 @@ pub struct TestKeys {
 impl TestKeys {
     /// From what [`SessionKeys::of_test`] gives.
     pub fn new(keys: SessionKeys) -> Self {
-        Self {
+        Self(Arc::new(Ready {
             aes: Aes128::new(&keys.aes.into()),
             hmac: Hmac::new_from_slice(&keys.hmac).expect("an HMAC takes a key of any length"),
-        }
+        }))
     }
 
     /// Writes the HMAC of the first `blocks`, and encrypts them.
     fn seal(&self, packet: &mut [u8], blocks: usize, hmac_at: usize) {
         let (covered, rest) = packet.split_at_mut(blocks * BLOCK_OCTETS);
-        let mut mac = self.hmac.clone();
+        let mut mac = self.0.hmac.clone();
         mac.update(covered);
         let at = hmac_at - covered.len();
         let digest = mac.finalize().into_bytes();
         rest[at..at + BLOCK_OCTETS].copy_from_slice(&digest[..BLOCK_OCTETS]);
-        let mut cipher = cbc::Encryptor::inner_iv_init(&self.aes, &[0; BLOCK_OCTETS].into());
+        let mut cipher = cbc::Encryptor::inner_iv_init(&self.0.aes, &[0; BLOCK_OCTETS].into());
         for block in covered.as_chunks_mut::<BLOCK_OCTETS>().0 {
             cipher.encrypt_block(block.into());
         }
@@ -61,11 +64,11 @@ impl TestKeys {
     /// Decrypts the first `blocks`; whether their HMAC is right, which takes the same time whatever it is.
     fn open(&self, packet: &mut [u8], blocks: usize, hmac_at: usize) -> bool {
         let (covered, rest) = packet.split_at_mut(blocks * BLOCK_OCTETS);
-        let mut cipher = cbc::Decryptor::inner_iv_init(&self.aes, &[0; BLOCK_OCTETS].into());
+        let mut cipher = cbc::Decryptor::inner_iv_init(&self.0.aes, &[0; BLOCK_OCTETS].into());
         for block in covered.as_chunks_mut::<BLOCK_OCTETS>().0 {
             cipher.decrypt_block(block.into());
         }
-        let mut mac = self.hmac.clone();
+        let mut mac = self.0.hmac.clone();
         mac.update(covered);
         let at = hmac_at - covered.len();
         mac.verify_truncated_left(&rest[at..at + BLOCK_OCTETS])
