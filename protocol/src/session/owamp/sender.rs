@@ -11,7 +11,7 @@ use crate::wire::{ErrorEstimate, NtpTimestamp};
 /// Gaps in what was sent that are remembered. One more ends the session: the host cannot keep the schedule.
 const SKIP_RANGES_MAX: usize = 1_000;
 /// A packet that is later than this is not sent any more, nor one later than the loss threshold. It bounds the burst
-/// that follows a pause, also when a session is to begin in the past.
+/// that follows a pause.
 const LATE_MAX: Nanos = Nanos::from_millis(100);
 
 /// The send times of a session, one after the other.
@@ -23,14 +23,15 @@ pub(super) struct SendTimes {
 }
 
 impl SendTimes {
-    /// From the start that was asked for, or from now when that was none.
+    /// From the start that was asked for, but not before now, which is when Start-Sessions was said (section 3.5). Zero
+    /// asks for no time.
     pub(super) fn new(request: &RequestSession, sid: Sid, now: Timestamp) -> Self {
-        let start = match request.preamble.start_at {
+        let asked = match request.preamble.start_at {
             NtpTimestamp(0) => now,
             start_at => start_at.to_timestamp(now),
         };
         Self {
-            start,
+            start: asked.max(now),
             schedule: SendSchedule::new(sid, request.schedule.clone()),
             offset: 0,
         }
@@ -222,17 +223,29 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_was_to_begin_long_ago_is_not_made_up_for_in_a_burst() {
+    fn a_pause_is_not_made_up_for_in_a_burst() {
         let mut request = request();
         request.schedule = vec![Slot::Fixed(Interval::from_nanos(Nanos::from_millis(1)))];
         request.preamble.packets = 50_000;
         request.preamble.timeout = Interval::from_nanos(Nanos::from_secs(60));
-        let ago = START - Nanos::from_secs(40);
-        request.preamble.start_at = NtpTimestamp::from_timestamp(ago);
         let mut sender = SessionSender::new(&request, SID, START);
-        let burst = std::iter::from_fn(|| sender.poll_transmit(START, ErrorEstimate::NO_CLAIM));
+        let now = START + Nanos::from_secs(40);
+        let burst = std::iter::from_fn(|| sender.poll_transmit(now, ErrorEstimate::NO_CLAIM));
         assert!((90..=101).contains(&burst.count()));
         assert!(sender.sent().next_sequence >= 39_990);
+    }
+
+    #[test]
+    fn a_session_begins_when_it_was_to_begin_but_not_before_it_is_started() {
+        let begins = |asked: Timestamp| {
+            let mut request = request();
+            request.schedule = vec![Slot::Fixed(Interval::from_nanos(GAP))];
+            request.preamble.start_at = NtpTimestamp::from_timestamp(asked);
+            SessionSender::new(&request, SID, START).next_deadline()
+        };
+        let later = START + Nanos::from_secs(7);
+        assert_eq!(begins(later), Some(later + GAP));
+        assert_eq!(begins(START - Nanos::from_secs(7)), Some(START + GAP));
     }
 
     #[test]
