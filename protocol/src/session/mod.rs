@@ -6,7 +6,9 @@ pub mod reflector;
 pub mod schedule;
 pub mod sender;
 pub mod twamp_control;
+pub mod twamp_reflector;
 
 pub use reflector::SessionReflector;
 pub use schedule::Schedule;
 pub use sender::SessionSender;
+pub use twamp_reflector::TwampReflector;

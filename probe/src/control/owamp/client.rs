@@ -15,19 +15,19 @@ use owl_measure::sample::Direction;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_protocol::session::control::{ControlError, Protection};
 use owl_protocol::session::owamp::{ClientConfig, ClientEvent, ControlClient, last_send_time};
+use owl_protocol::wire::ErrorEstimate;
 use owl_protocol::wire::owamp::{
-    Accept, Agent, FetchSession, PacketRecord, RequestSession, SentSession, Sid,
+    Accept, Agent, FetchSession, PacketRecord, RequestSession, SentSession,
 };
-use owl_protocol::wire::{ErrorEstimate, NtpTimestamp};
 
-use super::connection::{Connection, Heard};
+use super::STOP_MARGIN;
 use super::error::OwampError;
 use super::measurement::{ClientSettings, Measured, OneWay, Progress};
 use super::receiving::Receiving;
 use super::sending::Sending;
-use super::serving::four_octets;
-use super::{LOOK_AROUND, Ports, STOP_MARGIN, WRITE_AGAIN, random};
 use crate::clock::Clock;
+use crate::control::connection::{Connection, Heard};
+use crate::control::{BUFFER_OCTETS, LOOK_AROUND, Ports, WRITE_AGAIN, random};
 use crate::net::{Readiness, StampedSocket, set_timer_slack, wait};
 
 /// How long a server may take to be connected to, and for each answer.
@@ -36,8 +36,6 @@ const PATIENCE: Nanos = Nanos::from_secs(10);
 /// bounds. A server that starts later, or whose clock is ahead, begins at once.
 const LEAD_LEAST: Nanos = Nanos::from_millis(500);
 const LEAD_MOST: Nanos = Nanos::from_secs(5);
-/// Octets of the control connection read at once.
-const BUFFER_OCTETS: usize = 1 << 14;
 /// Records that a server may give beyond one for each packet; more are no copies but nonsense.
 const COPIES_MAX: u64 = 100_000;
 
@@ -110,12 +108,7 @@ impl Client {
             if settings.dscp != 0 {
                 socket.set_dscp(settings.dscp)?;
             }
-            let made_at = NtpTimestamp::from_timestamp(clock.now());
-            let sid = Sid::new(
-                four_octets(local),
-                made_at,
-                u32::from_be_bytes(random::octets()?),
-            );
+            let sid = random::sid(local, clock)?;
             sessions.push(Session {
                 direction,
                 request: settings.request(direction, socket.local(), sid, start_at),

@@ -7,7 +7,7 @@ use owl_measure::sample::Direction;
 use owl_protocol::session::control::ControlError;
 use owl_protocol::wire::owamp::Accept;
 
-use super::random::NoRandomness;
+use crate::control::NoRandomness;
 use crate::net::SocketError;
 
 /// Why a measurement over OWAMP came to nothing.

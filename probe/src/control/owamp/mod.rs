@@ -5,11 +5,8 @@
 //! connection, and what comes is stamped by the kernel.
 
 mod client;
-mod connection;
 mod error;
 mod measurement;
-mod ports;
-mod random;
 mod receiving;
 mod sending;
 mod server;
@@ -18,15 +15,10 @@ mod serving;
 pub use client::Client;
 pub use error::OwampError;
 pub use measurement::{ClientSettings, Directions, Measured, OneWay, Progress, Record};
-pub use ports::Ports;
 pub use server::{OwampReading, OwampServer, OwampStats, ServerSettings};
 
 use owl_measure::time::Nanos;
 
-/// How often a thread looks whether it should stop and what its clock claims.
-const LOOK_AROUND: Nanos = Nanos::from_millis(200);
-/// How soon it is tried again to write what TCP did not take.
-const WRITE_AGAIN: Nanos = Nanos::from_millis(5);
 /// Stop-Sessions is said this long after the last packet cannot come any more.
 const STOP_MARGIN: Nanos = Nanos::from_millis(200);
 /// Datagrams that are taken from one socket before something else has its turn.

@@ -14,9 +14,9 @@ use owl_protocol::session::owamp::SessionSender;
 use owl_protocol::wire::ErrorEstimate;
 use owl_protocol::wire::owamp::{RequestSession, SentSession, TestPacket};
 
-use super::random::{self, NoRandomness};
 use super::{STOP_MARGIN, TURN};
 use crate::clock::Clock;
+use crate::control::{NoRandomness, random};
 use crate::net::StampedSocket;
 
 /// Sends whose transmit stamp is awaited; the oldest keeps its user-space T1 at the bound.

@@ -1,27 +1,25 @@
 //! One conversation of the server, with its test sessions.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd as _, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use owl_measure::time::{Nanos, Timestamp};
 use owl_protocol::session::control::Placed;
 use owl_protocol::session::owamp::{ControlServer, Owner, Results, ServerEvent, Share};
-use owl_protocol::wire::owamp::{Accept, Agent, Finished, KeyId, RequestSession, SentSession, Sid};
-use owl_protocol::wire::{ErrorEstimate, NtpTimestamp};
+use owl_protocol::wire::ErrorEstimate;
+use owl_protocol::wire::owamp::{Accept, Agent, Finished, KeyId, RequestSession, SentSession};
 
-use super::connection::{Connection, Heard};
-use super::random;
 use super::receiving::Receiving;
 use super::sending::Sending;
-use super::server::{Admission, OwampStats, Shared};
-use super::{LOOK_AROUND, WRITE_AGAIN};
+use super::server::{OwampStats, Shared};
+use crate::control::connection::{Connection, Heard};
+use crate::control::listener::Admission;
+use crate::control::{BUFFER_OCTETS, LOOK_AROUND, WRITE_AGAIN, random};
 use crate::net::{Readiness, StampedSocket, wait};
 
 /// Copies of packets that a session-receiver records besides the first of each; they take room, too.
 const COPIES: usize = 1_000;
-/// Octets of the control connection read at once.
-const BUFFER_OCTETS: usize = 1 << 14;
 
 /// What this host does in a session.
 #[derive(Debug)]
@@ -345,9 +343,7 @@ fn placed(
         return Err(Accept::Failure);
     }
     if !sends {
-        let random = random::octets().map_err(|_| Accept::InternalError)?;
-        let made_at = NtpTimestamp::from_timestamp(shared.clock.now());
-        preamble.sid = Sid::new(four_octets(own), made_at, u32::from_be_bytes(random));
+        preamble.sid = random::sid(own, shared.clock).map_err(|_| Accept::InternalError)?;
     }
     // An address that is not ours is refused for ever, ports that are all taken for now.
     let socket = shared.ports.bind(own, shared.clock).map_err(|_| {
@@ -372,15 +368,4 @@ fn placed(
         taken,
         end: End::Waiting(socket),
     })
-}
-
-/// An address of four octets; of IPv6 the last four, as RFC 4656, section 3.5, says.
-pub(super) fn four_octets(address: IpAddr) -> Ipv4Addr {
-    match address {
-        IpAddr::V4(address) => address,
-        IpAddr::V6(address) => {
-            let [.., a, b, c, d] = address.octets();
-            Ipv4Addr::new(a, b, c, d)
-        }
-    }
 }

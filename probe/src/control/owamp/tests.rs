@@ -41,7 +41,10 @@ fn with_server_on<T>(
     test: impl FnOnce(SocketAddr, &OwampStats) -> T,
 ) -> T {
     let ip: IpAddr = ip.parse().unwrap();
-    let mut settings = ServerSettings::listening(vec![SocketAddr::new(ip, 0)]);
+    let mut settings = ServerSettings {
+        listen: vec![SocketAddr::new(ip, 0)],
+        ..ServerSettings::default()
+    };
     change(&mut settings);
     let server = OwampServer::bind(settings, clock).unwrap();
     let address = server.local()[0];

@@ -8,8 +8,9 @@ use super::{ControlError, ControlStream};
 use crate::wire::NtpTimestamp;
 use crate::wire::owamp::{
     Accept, COUNT_MAX, COUNT_MIN, KeyId, Modes, Passphrase, ServerGreeting, ServerStart,
-    SessionKeys, SetUpResponse,
+    SessionKeys, SetUpResponse, Sid,
 };
+use crate::wire::twamp::{TestKeys, TestMode};
 
 /// How a Control-Client wants its connection to be protected.
 #[derive(Debug, Clone)]
@@ -18,8 +19,8 @@ pub enum Protection {
     None,
     /// By a secret that it shares with the server.
     SharedSecret {
-        /// Authenticated, encrypted or mixed; only one of them.
-        mode: Modes,
+        /// Authenticated, encrypted, mixed, or several of them: the best that the server offers is taken, in this order.
+        modes: Modes,
         /// Which secret, by name, and the secret.
         identity: Identity,
         /// Random, and used for this connection only.
@@ -73,6 +74,21 @@ pub struct Connected {
     pub server_started_at: NtpTimestamp,
     /// The keys of the connection, from which those of the test packets follow.
     pub keys: Option<SessionKeys>,
+}
+
+impl Connected {
+    /// How the test packets of a session are protected on this connection (RFC 4656, section 4.1.2).
+    pub fn test_mode(&self, sid: Sid) -> TestMode {
+        match self.keys {
+            Some(keys) if self.mode == Modes::AUTHENTICATED => {
+                TestMode::Authenticated(TestKeys::new(keys.of_test(sid)))
+            }
+            Some(keys) if self.mode == Modes::ENCRYPTED => {
+                TestMode::Encrypted(TestKeys::new(keys.of_test(sid)))
+            }
+            _ => TestMode::Unauthenticated,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -139,16 +155,17 @@ impl ClientSetUp {
     ) -> Result<Connected, ControlError> {
         let wanted = match &self.protection {
             Protection::None => Modes::UNAUTHENTICATED,
-            Protection::SharedSecret { mode, .. } => *mode,
+            Protection::SharedSecret { modes, .. } => *modes,
         };
-        if !greeting.modes.offers(wanted) {
-            return Err(ControlError::NotOffered {
+        let mode = greeting
+            .modes
+            .best_of(wanted)
+            .ok_or(ControlError::NotOffered {
                 offered: greeting.modes,
                 wanted,
-            });
-        }
+            })?;
         let mut connected = Connected {
-            mode: wanted,
+            mode,
             key_id: KeyId::NONE,
             server_started_at: NtpTimestamp::default(),
             keys: None,
@@ -166,7 +183,7 @@ impl ClientSetUp {
                     return Err(ControlError::RoundsNotAccepted { count });
                 }
                 let response = SetUpResponse {
-                    mode: wanted,
+                    mode,
                     key_id: identity.key_id,
                     token: keys.to_token(greeting, &identity.secret),
                     client_iv: *initial_vector,

@@ -59,7 +59,7 @@ fn protection(mode: Modes) -> Protection {
         return Protection::None;
     }
     Protection::SharedSecret {
-        mode,
+        modes: mode,
         identity: identity(),
         keys: SessionKeys {
             aes: [4; 16],

@@ -31,8 +31,23 @@ impl Ports {
         }
     }
 
+    /// Binds the port that is wanted, if it is one of these and free; else the next that is. Where any port will do, none is
+    /// wanted: a stranger chooses no port outside of a range.
+    pub(crate) fn bind_preferring(
+        &self,
+        wanted: u16,
+        ip: IpAddr,
+        clock: Clock,
+    ) -> Result<StampedSocket, SocketError> {
+        let among = wanted != 0 && (self.first..=self.last).contains(&wanted);
+        among
+            .then(|| StampedSocket::bind(SocketAddr::new(ip, wanted), clock).ok())
+            .flatten()
+            .map_or_else(|| self.bind(ip, clock), Ok)
+    }
+
     /// Binds a test session's socket to an address, each port being tried once.
-    pub(super) fn bind(&self, ip: IpAddr, clock: Clock) -> Result<StampedSocket, SocketError> {
+    pub(crate) fn bind(&self, ip: IpAddr, clock: Clock) -> Result<StampedSocket, SocketError> {
         let mut tries = u32::from(self.last - self.first) + 1;
         loop {
             let port = self.take();
@@ -115,6 +130,20 @@ mod tests {
         let full: Ports = format!("{port}-{port}").parse().unwrap();
         assert!(full.bind(local, Clock::honest()).is_err());
         assert!(Ports::any().bind(local, Clock::honest()).is_ok());
+    }
+
+    #[test]
+    fn the_wanted_port_is_bound_only_within_the_range() {
+        let local = IpAddr::from([127, 0, 0, 1]);
+        let free = StampedSocket::bind(SocketAddr::new(local, 0), Clock::honest()).unwrap();
+        let port = free.local().port();
+        let ports: Ports = format!("{port}-{port}").parse().unwrap();
+        let bound = |wanted| ports.bind_preferring(wanted, local, Clock::honest());
+        assert!(bound(port).is_err(), "it is taken");
+        drop(free);
+        for wanted in [port, 0, 1] {
+            assert_eq!(bound(wanted).unwrap().local().port(), port, "{wanted}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, RawFd};
 
 /// What a read has brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(crate) enum Heard {
     /// So many octets of the buffer.
     Octets(usize),
     /// Nothing so far.
@@ -17,7 +17,7 @@ pub(super) enum Heard {
 
 /// A connection and what waits for being written: never more than one piece of the state machine's output.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     output: Vec<u8>,
     written: usize,
@@ -30,7 +30,7 @@ impl AsRawFd for Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
+    pub(crate) fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
         Ok(Self {
@@ -40,12 +40,12 @@ impl Connection {
         })
     }
 
-    pub(super) fn local(&self) -> io::Result<SocketAddr> {
+    pub(crate) fn local(&self) -> io::Result<SocketAddr> {
         self.stream.local_addr()
     }
 
     /// Reads what has come, as far as the buffer holds it.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Heard> {
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Heard> {
         match self.stream.read(buffer) {
             Ok(0) => Ok(Heard::Closed),
             Ok(octets) => Ok(Heard::Octets(octets)),
@@ -55,7 +55,7 @@ impl Connection {
     }
 
     /// Writes what waits, then what `next` gives, as far as TCP takes it.
-    pub(super) fn write(&mut self, mut next: impl FnMut() -> Option<Vec<u8>>) -> io::Result<()> {
+    pub(crate) fn write(&mut self, mut next: impl FnMut() -> Option<Vec<u8>>) -> io::Result<()> {
         loop {
             if self.written == self.output.len() {
                 let Some(output) = next() else {
@@ -74,7 +74,7 @@ impl Connection {
     }
 
     /// Whether something waits for being written.
-    pub(super) fn is_blocked(&self) -> bool {
+    pub(crate) fn is_blocked(&self) -> bool {
         self.written < self.output.len()
     }
 }
