@@ -1,6 +1,7 @@
 //! What several tests of this crate need: reports of a known path.
 
 use owl_measure::clock::{BoundBasis, ClockSource, ClockState, ClockStatus, KernelClock};
+use owl_measure::loss::Loss;
 use owl_measure::reordering::Reordered;
 use owl_measure::report::Report;
 use owl_measure::sample::{PeerClock, Sample, Stamp, StampSource};
@@ -31,10 +32,15 @@ pub(crate) fn report(path: &str, start_s: i64) -> Report {
 /// The report on the second that begins at `start_s`, with ten packets of which nothing was heard again.
 pub(crate) fn unanswered(path: &str, start_s: i64) -> Report {
     let mut recorder = Recorder::new(Nanos::from_secs(1), Timestamp(0), vec![]);
-    for k in 0..10 {
-        let origin = Timestamp(start_s * SECOND + k * SECOND / 10);
+    for k in 0..10_u32 {
+        let origin = Timestamp(start_s * SECOND + i64::from(k) * SECOND / 10);
         recorder.sent(origin, Nanos::ZERO);
-        recorder.lost(origin, None);
+        recorder.lost(&Loss {
+            sequence: k,
+            origin,
+            direction: None,
+            period: None,
+        });
     }
     let summary = recorder
         .close(Timestamp(i64::MAX))
