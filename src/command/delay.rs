@@ -3,6 +3,7 @@
 mod findings;
 mod limit;
 mod live;
+mod patterns;
 mod search;
 mod session;
 mod show;

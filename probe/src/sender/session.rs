@@ -151,7 +151,7 @@ impl SenderSession {
         watcher: &mut impl Watcher,
     ) -> Course {
         while let Some(loss) = self.sender.poll_loss(now) {
-            self.recorder.lost(loss.origin, loss.direction);
+            self.recorder.lost(&loss);
         }
         while let Some((sample, reordered)) = self.sender.poll_sample(now) {
             self.recorder.received(&sample, reordered);

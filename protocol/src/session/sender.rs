@@ -17,13 +17,13 @@ mod observations;
 mod question;
 
 pub use config::{Dialect, Reflector, SenderConfig};
-pub use losses::Loss;
 pub use observations::Observations;
 pub use question::{Padding, Protection, Question};
 
 use std::collections::VecDeque;
 
-use owl_measure::reordering::{Reordered, ReorderingWatch};
+use owl_measure::loss::Loss;
+use owl_measure::reordering::{Reordered, ReorderingWatch, ReplyNumbers};
 use owl_measure::sample::{Direction, PeerClock, Sample, Stamp, StampSource};
 use owl_measure::time::{Monotonic, Nanos, Timestamp};
 
@@ -159,7 +159,10 @@ impl SessionSender {
             first: 0,
             remembered: VecDeque::new(),
             decided: 0,
-            losses: Losses::new(config.reflector == Reflector::Own),
+            losses: Losses::new(match config.reflector {
+                Reflector::Own => ReplyNumbers::Counted,
+                Reflector::Stranger => ReplyNumbers::Copied,
+            }),
             held: HeldSamples::default(),
             nothing_followed_up: 0,
             far_link: far_link.filter(|&link| link != 0),
@@ -347,7 +350,10 @@ impl SessionSender {
         if reply.sequence != reply.sender_sequence {
             self.losses.reflector_counts();
         }
-        let reordered = self.reordering.next(reply.sender_sequence, reply.sequence);
+        let numbers = self.losses.numbers();
+        let reordered = self
+            .reordering
+            .next(reply.sender_sequence, reply.sequence, numbers);
         self.observations.tlvs_not_believed += u64::from(told == Err(NotBelieved));
         self.observations
             .told(&believed, self.config.dscp, received.traffic_class);
@@ -444,9 +450,10 @@ impl SessionSender {
     pub fn poll_loss(&mut self, now: Monotonic) -> Option<Loss> {
         let linger = self.config.timeout.times(2);
         while let Some(sent) = self.remembered.get(self.decided).copied() {
+            let sequence = self.first.wrapping_add(self.decided as u32);
             match sent.fate {
                 Fate::Waiting if now - sent.at <= linger => break,
-                Fate::Waiting => self.losses.lost(now, sent.origin),
+                Fate::Waiting => self.losses.lost(now, sequence, sent.origin),
                 Fate::Answered { reflector_sequence } => self.losses.answered(reflector_sequence),
             }
             self.decided += 1;
@@ -475,6 +482,7 @@ impl SessionSender {
         let Some(oldest) = self.remembered.pop_front() else {
             return;
         };
+        let sequence = self.first;
         self.first = self.first.wrapping_add(1);
         if self.decided > 0 {
             self.decided -= 1;
@@ -482,7 +490,7 @@ impl SessionSender {
         }
         match oldest.fate {
             Fate::Answered { reflector_sequence } => self.losses.answered(reflector_sequence),
-            Fate::Waiting => self.losses.lost(now, oldest.origin),
+            Fate::Waiting => self.losses.lost(now, sequence, oldest.origin),
         }
     }
 
