@@ -9,6 +9,7 @@
 )]
 
 mod batch;
+mod drops;
 mod thread;
 
 use std::io;
@@ -21,6 +22,7 @@ use owl_measure::time::{Nanos, Timestamp};
 use socket2::SockAddr;
 
 pub(super) use batch::{BATCH, Batch};
+pub(super) use drops::drops;
 pub use thread::{ThreadError, pin_to, processors, real_time};
 
 /// Room for the control messages of one packet; the kernel says when it was too little.
