@@ -5,7 +5,8 @@ use owl_protocol::session::reflector::{ReflectorConfig, State};
 /// Threads of a reflector at most.
 pub const THREADS_MAX: usize = 64;
 
-/// Sessions that a reflector knows, all its threads together.
+/// Sessions that a reflector knows, all its threads together, at 272 octets each, taken from the start. A further one is
+/// not answered until one has been quiet for a while.
 const SESSIONS: usize = 16_384;
 
 /// How a session-reflector runs, and what it is.

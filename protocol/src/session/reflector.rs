@@ -36,7 +36,7 @@ use crate::wire::{ErrorEstimate, TaiOffset, TimestampFormat, WireTimestamp};
 pub enum State {
     /// It does, so that loss has a direction, for so many sessions at least. A further one is not answered.
     Stateful {
-        /// Room in the table, up to 2²³.
+        /// Room in the table, up to 2²³; it is of fixed size and takes 272 octets for each.
         sessions: usize,
     },
     /// It copies the sender's number. Replayed packets are then not noticed.
