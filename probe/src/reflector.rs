@@ -5,6 +5,10 @@
 //! transmit stamp then tells how much later, and the next reply of the session
 //! carries it to whoever asks (Follow-Up Telemetry, RFC 8972, section 4.7).
 
+mod settings;
+
+pub use settings::{REPLY_OCTETS_MAX, ReflectorSettings, sync_source};
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd as _;
@@ -13,13 +17,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use owl_measure::sample::StampSource;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_protocol::session::SessionReflector;
-use owl_protocol::session::reflector::{
-    ReflectorClock, ReflectorConfig, ReflectorCounts, ReplyToken, Request,
-};
-use owl_protocol::wire::tlv::{SyncSource, TimestampInformation, TimestampMethod};
-use owl_protocol::wire::{ErrorEstimate, TaiOffset};
+use owl_protocol::session::reflector::{ReflectorClock, ReflectorCounts, ReplyToken, Request};
+use owl_protocol::wire::ErrorEstimate;
+use owl_protocol::wire::tlv::{TimestampInformation, TimestampMethod};
 
 use crate::clock::Clock;
+use crate::interface::interfaces;
 use crate::net::{
     Answer, Exchange, Readiness, Received, SocketError, StampedSocket, Stamping, TransmitStamp,
     set_timer_slack, wait,
@@ -29,8 +32,6 @@ use crate::net::{
 pub const STAMP_PORT: u16 = 862;
 /// Where `owl reflect` listens when it may not have 862.
 pub const HIGH_PORT: u16 = 18_862;
-/// Sessions that a reflector remembers.
-const SESSIONS: usize = 4_096;
 /// Batches taken from one socket before the next one has its turn.
 const TURN: usize = 4;
 /// Sends whose transmit stamp is awaited; the oldest is given up at the bound.
@@ -43,6 +44,7 @@ const LOOK_AROUND: Nanos = Nanos::from_millis(200);
 pub struct ReflectorStats {
     reflected: AtomicU64,
     malformed: AtomicU64,
+    unprovisioned: AtomicU64,
     unauthentic: AtomicU64,
     replayed: AtomicU64,
     rationed: AtomicU64,
@@ -78,6 +80,7 @@ impl ReflectorStats {
             counts: ReflectorCounts {
                 reflected: self.reflected.load(Relaxed),
                 malformed: self.malformed.load(Relaxed),
+                unprovisioned: self.unprovisioned.load(Relaxed),
                 unauthentic: self.unauthentic.load(Relaxed),
                 replayed: self.replayed.load(Relaxed),
                 rationed: self.rationed.load(Relaxed),
@@ -100,6 +103,7 @@ pub struct Reflector {
     clock: Clock,
     stamping: Stamping,
     table: SessionReflector,
+    settings: ReflectorSettings,
 }
 
 impl Reflector {
@@ -124,14 +128,34 @@ impl Reflector {
             stamping.receive = stamping.receive.max(proved.receive);
             sockets.push(socket);
         }
-        // Any number that strangers do not know will do.
-        let seed = clock.now().0 as u64 ^ u64::from(std::process::id());
+        let settings = ReflectorSettings::default();
         Ok(Self {
             sockets,
             clock,
             stamping,
-            table: SessionReflector::new(ReflectorConfig::open(SESSIONS, seed)),
+            table: settings.table(clock, Vec::new()),
+            settings,
         })
+    }
+
+    /// One that does as its operator says. Ask before it runs: it forgets its sessions.
+    #[must_use]
+    pub fn provisioned(self, settings: ReflectorSettings) -> Self {
+        // From another address than it is bound to, a socket cannot answer.
+        let everywhere = self.local().iter().all(|local| local.ip().is_unspecified());
+        let addresses = if everywhere {
+            interfaces()
+                .into_iter()
+                .flat_map(|it| it.addresses)
+                .collect()
+        } else {
+            Vec::new()
+        };
+        Self {
+            table: settings.table(self.clock, addresses),
+            settings,
+            ..self
+        }
     }
 
     /// Binds every address of the host on `port`: IPv4, and IPv6 where the host has it.
@@ -178,6 +202,7 @@ impl Reflector {
         let mut room = Exchange::new();
         let mut look_around = self.clock.monotonic();
         let mut told = self.clock_told(None);
+        let mut keys_seen = 0;
         while !stop.load(Relaxed) {
             if self.clock.monotonic() >= look_around {
                 // A receive stamp taken in user space has no bound, and so neither has anything made from it.
@@ -187,6 +212,9 @@ impl Reflector {
                     claim()
                 };
                 told = self.clock_told(claim);
+                if let Some(keys) = self.settings.keys.since(&mut keys_seen) {
+                    self.table.handle_new_keys(keys);
+                }
                 look_around = self.clock.monotonic() + LOOK_AROUND;
             }
             wait(&descriptors, &mut ready, LOOK_AROUND)?;
@@ -208,12 +236,12 @@ impl Reflector {
             StampSource::Kernel | StampSource::User => TimestampMethod::SOFTWARE,
         };
         ReflectorClock {
-            error_estimate: ErrorEstimate::claim(claim),
-            tai_offset: TaiOffset::SINCE_2017,
+            error_estimate: ErrorEstimate::claim(claim).with_format(self.settings.format),
+            tai_offset: self.settings.tai_offset,
             information: TimestampInformation {
-                source_in: SyncSource::UNKNOWN,
+                source_in: self.settings.sync_source,
                 method_in,
-                source_out: SyncSource::UNKNOWN,
+                source_out: self.settings.sync_source,
                 method_out: TimestampMethod::SOFTWARE,
             },
         }
@@ -281,6 +309,7 @@ fn usable(from: Option<IpAddr>) -> Option<IpAddr> {
 fn publish(counts: ReflectorCounts, stats: &ReflectorStats) {
     stats.reflected.store(counts.reflected, Relaxed);
     stats.malformed.store(counts.malformed, Relaxed);
+    stats.unprovisioned.store(counts.unprovisioned, Relaxed);
     stats.unauthentic.store(counts.unauthentic, Relaxed);
     stats.replayed.store(counts.replayed, Relaxed);
     stats.rationed.store(counts.rationed, Relaxed);
