@@ -10,7 +10,7 @@ use owl_measure::time::Nanos;
 use serde::Deserialize;
 
 use crate::clock::{Clock, Declared};
-use crate::reflector::{Priority, ReflectorSettings, STAMP_PORT, THREADS_MAX};
+use crate::reflector::{Memory, Priority, ReflectorEngine, STAMP_PORT, THREADS_MAX};
 
 /// The configuration of one probe. Relative paths are relative to the file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -73,7 +73,7 @@ pub struct ReflectorConfig {
 impl Default for ReflectorConfig {
     fn default() -> Self {
         Self {
-            threads: ReflectorSettings::default().threads,
+            threads: ReflectorEngine::default().threads,
             pin: Vec::new(),
             real_time: false,
             stateless: false,
@@ -185,27 +185,20 @@ impl Config {
     }
 
     /// How its session-reflector runs.
-    pub fn reflector(&self) -> ReflectorSettings {
-        let ReflectorConfig {
-            threads,
-            ref pin,
-            real_time,
-            stateless,
-        } = self.reflector;
-        let settings = ReflectorSettings {
-            threads,
-            pin: pin.clone(),
-            priority: if real_time {
+    pub fn reflector_engine(&self) -> ReflectorEngine {
+        ReflectorEngine {
+            threads: self.reflector.threads,
+            pin: self.reflector.pin.clone(),
+            priority: if self.reflector.real_time {
                 Priority::RealTime
             } else {
                 Priority::Ordinary
             },
-            ..ReflectorSettings::default()
-        };
-        if stateless {
-            settings.stateless()
-        } else {
-            settings
+            memory: if self.reflector.stateless {
+                Memory::Stateless
+            } else {
+                Memory::Stateful
+            },
         }
     }
 
@@ -221,7 +214,6 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use owl_protocol::session::reflector::State;
 
     const WHOLE: &str = r#"
 id = "yannan-ct"
@@ -281,14 +273,14 @@ bound = "1us"
         let settings = |text: &str| {
             Config::parse(Path::new("p.toml"), text)
                 .unwrap()
-                .reflector()
+                .reflector_engine()
         };
         let usual = settings(WHOLE);
         assert_eq!(
             (usual.threads, usual.pin.len(), usual.priority),
             (1, 0, Priority::Ordinary)
         );
-        assert_ne!(usual.session.state, State::Stateless);
+        assert_eq!(usual.memory, Memory::Stateful);
         let told = settings(&format!(
             "{WHOLE}[reflector]\nthreads = 2\npin = [1, 3]\nreal_time = true\nstateless = true\n"
         ));
@@ -296,6 +288,6 @@ bound = "1us"
             (told.threads, told.pin, told.priority),
             (2, vec![1, 3], Priority::RealTime)
         );
-        assert_eq!(told.session.state, State::Stateless);
+        assert_eq!(told.memory, Memory::Stateless);
     }
 }

@@ -17,7 +17,7 @@ use owl_measure::sample::Sample;
 use owl_measure::summary::Summary;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_protocol::session::Schedule;
-use owl_protocol::session::sender::{Question, Reflector as PeerKind, SenderConfig};
+use owl_protocol::session::sender::{Question, Reflector as PeerKind, SenderConfig, TrafficClass};
 use owl_topology::{Plan, PlannedSession};
 use prost::Message as _;
 use tokio::sync::{Notify, watch};
@@ -123,7 +123,7 @@ impl Probe {
         let clock = config.shown_clock();
         let client = uplink::client(&config)?;
         let spool = Spool::open(&config.state)?;
-        let reflector = Reflector::bind_with(&config.listen, &config.reflector(), clock)?;
+        let reflector = Reflector::bind_with(&config.listen, &config.reflector_engine(), clock)?;
         let vitals = Arc::new(Vitals::default());
         vitals.clock().push(clock::state(clock, config.declared()));
         let shared = Shared {
@@ -423,13 +423,17 @@ impl Senders {
                 .filter(|source| source.is_ipv4() == peer.is_ipv4()),
             sender: SenderConfig {
                 packet_octets: session.packet_octets as usize,
-                dscp: u8::try_from(session.dscp).unwrap_or(0),
+                class: TrafficClass {
+                    dscp: u8::try_from(session.dscp).unwrap_or(0),
+                    ecn: 0,
+                },
                 question: Question {
                     follow_up: true,
                     ..Question::default()
                 },
                 ..SenderConfig::new(ssid, schedule, ns(session.timeout_ns), PeerKind::Own)
             },
+            keys: None,
             report_interval: ns(session.report_interval_ns),
             aligned_to: Timestamp(0),
             targets: session.target_ns.iter().map(|&target| ns(target)).collect(),

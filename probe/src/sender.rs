@@ -4,20 +4,27 @@
 //! arrived with its kernel stamps, and only then asks each session what is
 //! lost.
 
+mod session_keys;
+
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd as _, RawFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use owl_measure::sample::Sample;
 use owl_measure::summary::{Recorder, Summary};
 use owl_measure::time::{Monotonic, Nanos, Timestamp};
 use owl_protocol::session::SessionSender;
-use owl_protocol::session::sender::{Arrival, Observations, Received, SenderConfig, TransmitToken};
+use owl_protocol::session::sender::{
+    Arrival, Observations, Received, SenderConfig, TrafficClass, TransmitToken,
+};
 use owl_protocol::wire::ErrorEstimate;
 
+use self::session_keys::SessionKeys;
 use crate::clock::Clock;
+use crate::keys::LiveKeys;
 use crate::net::{Readiness, SocketError, StampedSocket, Stamping, set_timer_slack, wait};
 
 /// Sends whose transmit stamp is awaited in one session; the oldest keeps its user-space T1 at the bound.
@@ -36,6 +43,8 @@ pub struct SessionSettings {
     pub local: Option<IpAddr>,
     /// The session itself.
     pub sender: SenderConfig,
+    /// Where its key comes from, if it is protected and its key may change.
+    pub keys: Option<Arc<LiveKeys>>,
     /// Length of the intervals that are summarised.
     pub report_interval: Nanos,
     /// Intervals are counted from here.
@@ -50,7 +59,10 @@ pub struct SenderSession {
     socket: StampedSocket,
     stamping: Option<Stamping>,
     peer: SocketAddr,
+    /// Another address of the peer, from which it was asked to answer.
+    node: Option<IpAddr>,
     sender: SessionSender,
+    keys: Option<SessionKeys>,
     recorder: Recorder,
     awaited: VecDeque<(u32, TransmitToken)>,
     packet: Vec<u8>,
@@ -80,10 +92,12 @@ impl SenderSession {
         let mut socket =
             StampedSocket::bind(SocketAddr::new(settings.local.unwrap_or(any), 0), clock)?;
         let stamping = socket.prove().ok();
-        if settings.sender.dscp != 0 {
-            socket.set_dscp(settings.sender.dscp)?;
+        if settings.sender.class != TrafficClass::default() {
+            socket.set_traffic_class(settings.sender.class.octet())?;
         }
         let linger = settings.sender.timeout.times(3) + CLOSING_MARGIN;
+        let ssid = settings.sender.ssid;
+        let node = settings.sender.question.destination;
         let sender = SessionSender::new(settings.sender);
         Ok(Self {
             socket,
@@ -91,6 +105,10 @@ impl SenderSession {
             peer: settings.peer,
             // A loss is certain after twice the threshold, its direction after once more.
             linger,
+            node,
+            keys: settings
+                .keys
+                .map(|live| SessionKeys::new(live, settings.peer.ip(), ssid)),
             packet: vec![0; sender.packet_octets()],
             sender,
             recorder: Recorder::new(
@@ -166,10 +184,24 @@ impl SenderSession {
         }
     }
 
+    fn is_peer(&self, source: SocketAddr) -> bool {
+        source == self.peer
+            || self
+                .node
+                .is_some_and(|node| source == SocketAddr::new(node, self.peer.port()))
+    }
+
+    /// Follows a change of the session's key.
+    fn look_at_keys(&mut self) {
+        if let Some(key) = self.keys.as_mut().and_then(SessionKeys::changed) {
+            self.sender.handle_new_key(key);
+        }
+    }
+
     fn collect_replies(&mut self, clock: Clock, buffer: &mut [u8]) {
         while let Ok(Some(received)) = self.socket.receive(buffer) {
             // From elsewhere: nobody we asked.
-            if received.source != self.peer {
+            if !self.is_peer(received.source) {
                 continue;
             }
             let how = Received {
@@ -244,6 +276,7 @@ pub fn run(
         if clock.monotonic() >= look_around {
             estimate = ErrorEstimate::claim(claim());
             look_around = clock.monotonic() + LOOK_AROUND;
+            sessions.iter_mut().for_each(SenderSession::look_at_keys);
         }
         for session in sessions.iter_mut() {
             session.transmit(clock, estimate);
@@ -286,7 +319,6 @@ mod tests {
     use owl_measure::sample::StampSource;
     use owl_protocol::session::Schedule;
     use owl_protocol::session::sender::{Question, Reflector as PeerKind};
-    use std::sync::Arc;
 
     #[derive(Default)]
     struct Kept {
@@ -323,7 +355,7 @@ mod tests {
             sender: SenderConfig {
                 packets: Some(300),
                 packet_octets: 128,
-                dscp: 46,
+                class: TrafficClass { dscp: 46, ecn: 0 },
                 question: Question {
                     follow_up: true,
                     class_of_service: true,
@@ -336,6 +368,7 @@ mod tests {
                     PeerKind::Own,
                 )
             },
+            keys: None,
             report_interval: Nanos::from_secs(3_600),
             aligned_to: Timestamp(0),
             targets: vec![Nanos::from_millis(1)],

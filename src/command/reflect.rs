@@ -13,7 +13,7 @@ use owl_probe::clock::Clock;
 use owl_probe::interface::interfaces;
 use owl_probe::net::{SocketError, ThreadError};
 use owl_probe::reflector::{
-    HIGH_PORT, Priority, Reflector, ReflectorError, ReflectorReading, ReflectorSettings,
+    HIGH_PORT, Memory, Priority, Reflector, ReflectorEngine, ReflectorError, ReflectorReading,
     ReflectorStats, STAMP_PORT, THREADS_MAX,
 };
 use serde_json::{Value, json};
@@ -58,7 +58,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     let stop = stop::on_signal()?;
-    let reflector = bind(&args.listen, &settings(&args)).map_err(|error| refused(error, lang))?;
+    let reflector = bind(&args.listen, &engine(&args)).map_err(|error| refused(error, lang))?;
     let addresses = reachable(&reflector.local());
     print(&if args.json {
         format!("{}\n", began_json(&reflector, &addresses, args.own_clock))
@@ -84,8 +84,8 @@ fn threads(text: &str) -> Result<usize, String> {
         .ok_or_else(|| format!("it must be 1 to {THREADS_MAX}"))
 }
 
-fn settings(args: &Args) -> ReflectorSettings {
-    let settings = ReflectorSettings {
+fn engine(args: &Args) -> ReflectorEngine {
+    ReflectorEngine {
         threads: args.threads,
         pin: args.pin.clone(),
         priority: if args.real_time {
@@ -93,12 +93,11 @@ fn settings(args: &Args) -> ReflectorSettings {
         } else {
             Priority::Ordinary
         },
-        ..ReflectorSettings::default()
-    };
-    if args.stateless {
-        settings.stateless()
-    } else {
-        settings
+        memory: if args.stateless {
+            Memory::Stateless
+        } else {
+            Memory::Stateful
+        },
     }
 }
 
@@ -131,18 +130,18 @@ fn refused(error: ReflectorError, lang: Lang) -> Failure {
 }
 
 /// Binds what was asked for, or the port of STAMP, or the high one where that may not be had.
-fn bind(listen: &[SocketAddr], settings: &ReflectorSettings) -> Result<Reflector, ReflectorError> {
+fn bind(listen: &[SocketAddr], engine: &ReflectorEngine) -> Result<Reflector, ReflectorError> {
     if !listen.is_empty() {
-        return Reflector::bind_with(listen, settings, Clock::honest());
+        return Reflector::bind_with(listen, engine, Clock::honest());
     }
-    match Reflector::bind_all(STAMP_PORT, settings, Clock::honest()) {
+    match Reflector::bind_all(STAMP_PORT, engine, Clock::honest()) {
         Err(ReflectorError::Socket(SocketError::Bind { source, .. }))
             if matches!(
                 source.kind(),
                 io::ErrorKind::PermissionDenied | io::ErrorKind::AddrInUse
             ) =>
         {
-            Reflector::bind_all(HIGH_PORT, settings, Clock::honest())
+            Reflector::bind_all(HIGH_PORT, engine, Clock::honest())
         }
         bound => bound,
     }

@@ -266,12 +266,12 @@ impl StampedSocket {
         sys::drops(self.socket.as_fd())
     }
 
-    /// Marks what is sent with this DSCP (RFC 2474), 0 to 63.
+    /// Marks what is sent with this DSCP and ECN, as they stand in the IP header.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn set_dscp(&self, dscp: u8) -> Result<(), SocketError> {
-        let class = u32::from(dscp & 0x3F) << 2;
+    pub fn set_traffic_class(&self, class: u8) -> Result<(), SocketError> {
+        let class = u32::from(class);
         let result = if self.local.is_ipv6() {
             self.socket.set_tclass_v6(class)
         } else {
@@ -279,7 +279,7 @@ impl StampedSocket {
         };
         result.map_err(|source| SocketError::Option {
             address: self.local,
-            option: "the DSCP",
+            option: "DSCP and ECN",
             source,
         })
     }
@@ -600,7 +600,7 @@ mod tests {
             IpAddr::V6(Ipv6Addr::LOCALHOST),
         ] {
             let (mut near, far) = pair(ip);
-            near.set_dscp(10).unwrap();
+            near.set_traffic_class(10 << 2).unwrap();
             let mut buffer = [0; 64];
             for (own, seen) in [
                 (None, 10 << 2),

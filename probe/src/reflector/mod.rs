@@ -10,24 +10,28 @@
 //! addresses and ports, always to the same one.
 
 mod awaited;
+mod engine;
 mod settings;
 mod stats;
 mod worker;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
 use owl_measure::sample::StampSource;
 use owl_measure::time::Nanos;
 use owl_protocol::session::SessionReflector;
+use owl_protocol::session::reflector::ReflectorConfig;
 
 use self::worker::Worker;
 use crate::clock::Clock;
+use crate::interface::interfaces;
 use crate::net::{SocketError, StampedSocket, Stamping, ThreadError, pin_to, real_time};
 
-pub use settings::{Priority, ReflectorSettings, THREADS_MAX};
+pub use engine::{Memory, Priority, ReflectorEngine, THREADS_MAX};
+pub use settings::{REPLY_OCTETS_MAX, ReflectorSettings, sync_source};
 pub use stats::{ReflectorReading, ReflectorStats};
 
 /// UDP port of STAMP session-reflectors (RFC 8762, section 4.1; RFC 8545).
@@ -56,31 +60,30 @@ pub enum ReflectorError {
 #[derive(Debug)]
 pub struct Reflector {
     workers: Vec<Worker>,
-    pin: Vec<usize>,
-    priority: Priority,
+    engine: ReflectorEngine,
     stamping: Stamping,
 }
 
 impl Reflector {
-    /// Binds the given addresses with the default settings.
+    /// Binds the given addresses, to run as by default.
     ///
     /// # Errors
     /// As [`Reflector::bind_with`].
     pub fn bind(addresses: &[SocketAddr], clock: Clock) -> Result<Self, ReflectorError> {
-        Self::bind_with(addresses, &ReflectorSettings::default(), clock)
+        Self::bind_with(addresses, &ReflectorEngine::default(), clock)
     }
 
     /// Binds the given addresses and proves their stamps by a real send; the worst of them counts.
     ///
     /// # Errors
-    /// When an address cannot be bound, or a thread could not run as the settings want.
+    /// When an address cannot be bound, or a thread could not run as it should.
     pub fn bind_with(
         addresses: &[SocketAddr],
-        settings: &ReflectorSettings,
+        engine: &ReflectorEngine,
         clock: Clock,
     ) -> Result<Self, ReflectorError> {
-        can_run(settings)?;
-        let threads = settings.threads.clamp(1, THREADS_MAX);
+        can_run(engine)?;
+        let threads = engine.threads.clamp(1, THREADS_MAX);
         let mut stamping = Stamping {
             transmit: StampSource::Hardware,
             receive: StampSource::Hardware,
@@ -101,31 +104,49 @@ impl Reflector {
                 .map(|_| first.bind_beside())
                 .collect::<Result<Vec<_>, _>>()?;
             for (sockets, mut socket) in sockets.iter_mut().zip([first].into_iter().chain(others)) {
-                if !settings.is_stateful() {
+                if engine.memory == Memory::Stateless {
                     socket.without_transmit_stamps()?;
                 }
                 sockets.push(socket);
             }
         }
-        if !settings.is_stateful() {
+        if engine.memory == Memory::Stateless {
             stamping.transmit = StampSource::User;
         }
-        let mut session = settings.session.share_of(threads);
-        // Any number that strangers do not know will do.
-        session.seed = clock.now().0 as u64 ^ u64::from(std::process::id());
+        let settings = ReflectorSettings::default();
+        let part = share(&settings, engine, Vec::new(), clock);
         let worker = |sockets| Worker {
             sockets,
-            table: SessionReflector::new(session.clone()),
+            table: SessionReflector::new(part.clone()),
             clock,
             receive: stamping.receive,
-            transmit: settings.is_stateful(),
+            memory: engine.memory,
+            settings: settings.clone(),
         };
         Ok(Self {
             workers: sockets.into_iter().map(worker).collect(),
-            pin: settings.pin.clone(),
-            priority: settings.priority,
+            engine: engine.clone(),
             stamping,
         })
+    }
+
+    /// One that does as its operator says. Ask before it runs: it forgets its sessions.
+    #[must_use]
+    pub fn provisioned(mut self, settings: ReflectorSettings) -> Self {
+        // From another address than it is bound to, a socket cannot answer.
+        let everywhere = self.local().iter().all(|local| local.ip().is_unspecified());
+        let addresses = if everywhere {
+            let interfaces = interfaces().into_iter();
+            interfaces.flat_map(|it| it.addresses).collect()
+        } else {
+            Vec::new()
+        };
+        for worker in &mut self.workers {
+            let part = share(&settings, &self.engine, addresses.clone(), worker.clock);
+            worker.table = SessionReflector::new(part);
+            worker.settings = settings.clone();
+        }
+        self
     }
 
     /// Binds every address of the host on `port`: IPv4, and IPv6 where the host has it.
@@ -134,14 +155,14 @@ impl Reflector {
     /// When neither family can be bound.
     pub fn bind_all(
         port: u16,
-        settings: &ReflectorSettings,
+        engine: &ReflectorEngine,
         clock: Clock,
     ) -> Result<Self, ReflectorError> {
         let v4 = SocketAddr::from(([0, 0, 0, 0], port));
         let v6 = SocketAddr::from(([0_u16; 8], port));
-        match Self::bind_with(&[v4, v6], settings, clock) {
+        match Self::bind_with(&[v4, v6], engine, clock) {
             Ok(both) => Ok(both),
-            Err(error) => Self::bind_with(&[v4], settings, clock).map_err(|_| error),
+            Err(error) => Self::bind_with(&[v4], engine, clock).map_err(|_| error),
         }
     }
 
@@ -173,16 +194,13 @@ impl Reflector {
         claim: impl Fn() -> Option<Nanos> + Sync,
     ) -> Result<(), ReflectorError> {
         let Self {
-            workers,
-            pin,
-            priority,
-            ..
+            workers, engine, ..
         } = self;
         let (claim, ended) = (&claim, &AtomicBool::new(false));
         let run = |number: usize, worker: Worker, processor: Option<usize>| {
             // However one thread ends, the others must not reflect a part of the sessions as if nothing had happened.
             let _ending = Ending(ended);
-            settle(processor, priority)?;
+            settle(processor, engine.priority)?;
             let stop = || stop.load(Relaxed) || ended.load(Relaxed);
             worker
                 .run(stats.block(number), stop, claim)
@@ -192,7 +210,7 @@ impl Reflector {
         thread::scope(|scope| {
             let mut threads = Vec::with_capacity(workers.len());
             let mut result = Ok(());
-            let processors = pin.iter().copied().map(Some).cycle();
+            let processors = engine.pin.iter().copied().map(Some).cycle();
             // Without processors to keep to, each thread has none.
             let processors = processors.chain(std::iter::repeat(None));
             for ((number, worker), processor) in workers.into_iter().enumerate().zip(processors) {
@@ -219,6 +237,19 @@ impl Reflector {
     }
 }
 
+/// One thread's part of a reflector with these settings. `addresses` are this host's.
+fn share(
+    settings: &ReflectorSettings,
+    engine: &ReflectorEngine,
+    addresses: Vec<IpAddr>,
+    clock: Clock,
+) -> ReflectorConfig {
+    // Any number that strangers do not know will do.
+    let seed = clock.now().0.cast_unsigned() ^ u64::from(std::process::id());
+    let whole = settings.config(engine.memory, addresses, seed);
+    whole.share_of(engine.threads.clamp(1, THREADS_MAX))
+}
+
 /// Lets the calling thread run where and before whom it should.
 fn settle(processor: Option<usize>, priority: Priority) -> Result<(), ThreadError> {
     if let Some(processor) = processor {
@@ -230,12 +261,12 @@ fn settle(processor: Option<usize>, priority: Priority) -> Result<(), ThreadErro
     }
 }
 
-/// Tries what the settings want of threads on one that does nothing else, so that a mistake is told at the start.
-fn can_run(settings: &ReflectorSettings) -> Result<(), ReflectorError> {
+/// Tries what is wanted of threads on one that does nothing else, so that a mistake is told at the start.
+fn can_run(engine: &ReflectorEngine) -> Result<(), ReflectorError> {
     let attempt = || {
-        let mut processors = settings.pin.iter();
+        let mut processors = engine.pin.iter();
         processors.try_for_each(|&processor| settle(Some(processor), Priority::Ordinary))?;
-        settle(None, settings.priority)
+        settle(None, engine.priority)
     };
     thread::scope(|scope| {
         let thread = thread::Builder::new()

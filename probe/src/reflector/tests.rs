@@ -19,9 +19,9 @@ struct Running {
 }
 
 impl Running {
-    fn start(settings: &ReflectorSettings) -> Self {
+    fn start(engine: &ReflectorEngine) -> Self {
         let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-        let reflector = Reflector::bind_with(&[any], settings, Clock::honest()).unwrap();
+        let reflector = Reflector::bind_with(&[any], engine, Clock::honest()).unwrap();
         let (stats, stop) = <(Arc<ReflectorStats>, Arc<AtomicBool>)>::default();
         let at = reflector.local()[0];
         let thread = {
@@ -73,9 +73,9 @@ fn ask(session: &UdpSocket, sequence: u32) -> ReflectorPacket {
 #[test]
 fn a_session_stays_on_one_of_many_threads_so_its_replies_are_numbered_without_a_gap() {
     for threads in [1, 4] {
-        let running = Running::start(&ReflectorSettings {
+        let running = Running::start(&ReflectorEngine {
             threads,
-            ..ReflectorSettings::default()
+            ..ReflectorEngine::default()
         });
         let sessions = sessions(running.at, 100);
         for number in 0..5_u32 {
@@ -103,7 +103,10 @@ fn a_session_stays_on_one_of_many_threads_so_its_replies_are_numbered_without_a_
 
 #[test]
 fn a_stateless_reflector_copies_the_number_and_asks_for_no_transmit_stamps() {
-    let running = Running::start(&ReflectorSettings::default().stateless());
+    let running = Running::start(&ReflectorEngine {
+        memory: Memory::Stateless,
+        ..ReflectorEngine::default()
+    });
     let sessions = sessions(running.at, 3);
     for number in [7, 9, 8] {
         for session in &sessions {
@@ -116,7 +119,7 @@ fn a_stateless_reflector_copies_the_number_and_asks_for_no_transmit_stamps() {
 
 #[test]
 fn what_a_stateful_reflector_sends_is_stamped_and_nothing_is_dropped() {
-    let running = Running::start(&ReflectorSettings::default());
+    let running = Running::start(&ReflectorEngine::default());
     let session = &sessions(running.at, 1)[0];
     for number in 0..20 {
         ask(session, number);
@@ -130,12 +133,12 @@ fn what_a_stateful_reflector_sends_is_stamped_and_nothing_is_dropped() {
 #[test]
 fn a_port_that_another_reflector_has_is_refused_however_many_threads_there_are() {
     for (theirs, ours) in [(1, 1), (2, 1), (1, 2), (2, 2)] {
-        let settings = |threads| ReflectorSettings {
+        let engine = |threads| ReflectorEngine {
             threads,
-            ..ReflectorSettings::default()
+            ..ReflectorEngine::default()
         };
-        let running = Running::start(&settings(theirs));
-        let again = Reflector::bind_with(&[running.at], &settings(ours), Clock::honest());
+        let running = Running::start(&engine(theirs));
+        let again = Reflector::bind_with(&[running.at], &engine(ours), Clock::honest());
         assert!(
             matches!(
                 again,
@@ -150,19 +153,19 @@ fn a_port_that_another_reflector_has_is_refused_however_many_threads_there_are()
 #[test]
 fn threads_keep_to_their_processors_or_the_reflector_says_which_it_may_not_use() {
     let processors = crate::net::processors();
-    let running = Running::start(&ReflectorSettings {
+    let running = Running::start(&ReflectorEngine {
         threads: 2,
         pin: processors.clone(),
-        ..ReflectorSettings::default()
+        ..ReflectorEngine::default()
     });
     ask(&sessions(running.at, 1)[0], 0);
     running.ended();
     let missing = (0..).find(|it| !processors.contains(it)).unwrap();
     let refused = Reflector::bind_with(
         &[],
-        &ReflectorSettings {
+        &ReflectorEngine {
             pin: vec![processors[0], missing],
-            ..ReflectorSettings::default()
+            ..ReflectorEngine::default()
         },
         Clock::honest(),
     );
@@ -175,14 +178,14 @@ fn threads_keep_to_their_processors_or_the_reflector_says_which_it_may_not_use()
 #[test]
 fn when_one_thread_cannot_run_the_others_end_and_its_error_is_told() {
     let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-    let settings = ReflectorSettings {
+    let engine = ReflectorEngine {
         threads: 3,
-        ..ReflectorSettings::default()
+        ..ReflectorEngine::default()
     };
-    let mut reflector = Reflector::bind_with(&[any], &settings, Clock::honest()).unwrap();
+    let mut reflector = Reflector::bind_with(&[any], &engine, Clock::honest()).unwrap();
     let own: BTreeSet<_> = crate::net::processors().into_iter().collect();
     let missing = (0..).find(|it| !own.contains(it)).unwrap();
-    reflector.pin = vec![*own.first().unwrap(), missing];
+    reflector.engine.pin = vec![*own.first().unwrap(), missing];
     let result = reflector.run(&ReflectorStats::default(), &AtomicBool::new(false), || None);
     assert!(
         matches!(result, Err(ReflectorError::Thread(_))),

@@ -8,18 +8,19 @@ use owl_measure::sample::StampSource;
 use owl_measure::time::Nanos;
 use owl_protocol::session::SessionReflector;
 use owl_protocol::session::reflector::{ReflectorClock, Request};
-use owl_protocol::wire::tlv::{SyncSource, TimestampInformation, TimestampMethod};
-use owl_protocol::wire::{ErrorEstimate, TaiOffset};
+use owl_protocol::wire::ErrorEstimate;
+use owl_protocol::wire::tlv::{TimestampInformation, TimestampMethod};
 
-use super::ReflectorReading;
 use super::awaited::{Awaited, Note};
 use super::stats::Block;
+use super::{Memory, ReflectorReading, ReflectorSettings};
 use crate::clock::Clock;
 use crate::net::{Answer, Exchange, Readiness, Received, StampedSocket, set_timer_slack, wait};
 
 /// Batches taken from one socket before the next one has its turn.
 const TURN: usize = 4;
-/// How often a thread looks whether it should stop, what its clock claims, and what its sockets dropped.
+/// How often a thread looks whether it should stop, what its clock claims, whether its keys have changed, and what
+/// its sockets dropped.
 const LOOK_AROUND: Nanos = Nanos::from_millis(200);
 
 /// One thread's share of a reflector.
@@ -30,8 +31,9 @@ pub(super) struct Worker {
     pub(super) clock: Clock,
     /// Which receive stamps were proved.
     pub(super) receive: StampSource,
-    /// Stamps of replies are awaited, for sockets that ask the kernel for them.
-    pub(super) transmit: bool,
+    /// What it remembers; only with sessions do its sockets ask the kernel for stamps of replies.
+    pub(super) memory: Memory,
+    pub(super) settings: ReflectorSettings,
 }
 
 /// What changes while a thread runs.
@@ -60,7 +62,10 @@ impl Worker {
         set_timer_slack();
         let descriptors: Vec<_> = self.sockets.iter().map(AsRawFd::as_raw_fd).collect();
         let mut ready = Vec::<Readiness>::new();
-        let awaiting = if self.transmit { self.sockets.len() } else { 0 };
+        let awaiting = match self.memory {
+            Memory::Stateful => self.sockets.len(),
+            Memory::Stateless => 0,
+        };
         let mut running = Running {
             room: Exchange::new(),
             awaited: (0..awaiting).map(|_| Awaited::new()).collect(),
@@ -69,6 +74,7 @@ impl Worker {
             told: self.clock_told(None),
             block,
         };
+        let mut keys_seen = 0;
         let mut look_around = self.clock.monotonic();
         let mut waited = Ok(());
         while waited.is_ok() && !stop() {
@@ -80,6 +86,9 @@ impl Worker {
                     claim()
                 };
                 running.told = self.clock_told(claim);
+                if let Some(keys) = self.settings.keys.since(&mut keys_seen) {
+                    self.table.handle_new_keys(keys);
+                }
                 self.count_dropped(&mut running);
                 look_around = self.clock.monotonic() + LOOK_AROUND;
             }
@@ -105,12 +114,12 @@ impl Worker {
             StampSource::Kernel | StampSource::User => TimestampMethod::SOFTWARE,
         };
         ReflectorClock {
-            error_estimate: ErrorEstimate::claim(claim),
-            tai_offset: TaiOffset::SINCE_2017,
+            error_estimate: ErrorEstimate::claim(claim).with_format(self.settings.format),
+            tai_offset: self.settings.tai_offset,
             information: TimestampInformation {
-                source_in: SyncSource::UNKNOWN,
+                source_in: self.settings.sync_source,
                 method_in,
-                source_out: SyncSource::UNKNOWN,
+                source_out: self.settings.sync_source,
                 method_out: TimestampMethod::SOFTWARE,
             },
         }

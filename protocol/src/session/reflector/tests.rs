@@ -1,6 +1,7 @@
 //! What a session-reflector answers, and what it does not.
 
 use super::*;
+use crate::wire::authentication::KeyEntry;
 use crate::wire::tlv::{
     self, ClassOfService, DirectMeasurement, Flags, FollowUp, Location, MicroSession,
     ReflectedControl, ReturnPath, SyncSource, TimestampMethod, Tlv, Tlvs, Value, kind,
@@ -241,6 +242,27 @@ fn short_requests_are_answered_with_the_base_reply_but_rationed() {
 }
 
 #[test]
+fn only_sessions_of_provisioned_sources_are_answered() {
+    let allow = ["198.51.100.0/25", "2001:db8::/64"];
+    let mut reflector = SessionReflector::new(ReflectorConfig {
+        allow: allow.map(|net| net.parse().unwrap()).into(),
+        ..ReflectorConfig::open(16, 1)
+    });
+    for (source, fate) in [
+        ("198.51.100.7:4000", Ok(())),
+        ("198.51.100.127:4000", Ok(())),
+        ("198.51.100.128:4000", Err(Unanswered::Unprovisioned)),
+        ("[2001:db8::9]:4000", Ok(())),
+        ("[2001:db8:0:1::9]:4000", Err(Unanswered::Unprovisioned)),
+    ] {
+        let told = reflect(&mut reflector, 0, &packet(0, 0), source).map(|_| ());
+        assert_eq!(told, fate, "{source}");
+    }
+    let counts = reflector.counts();
+    assert_eq!((counts.reflected, counts.unprovisioned), (3, 2));
+}
+
+#[test]
 fn one_source_cannot_use_up_what_belongs_to_all_and_all_together_have_a_limit() {
     let rate = |per_second, burst| Rate { per_second, burst };
     let mut reflector = SessionReflector::new(ReflectorConfig {
@@ -344,8 +366,7 @@ fn an_authenticated_request_gets_an_authenticated_reply() {
     let mut reflector = keyed(Authentication::Accepted);
     let datagram = sender_packet(7, 3).encode_authenticated(&key());
     let answered = ask(&mut reflector, 0, &datagram, request(0, NEAR)).unwrap();
-    let keys = KeyStore::new([(3, key())]);
-    let reply = ReflectorPacket::decode_authenticated(&answered.octets, &keys).unwrap();
+    let reply = ReflectorPacket::decode_authenticated(&answered.octets, &[key()]).unwrap();
     assert_eq!(answered.octets.len(), AUTHENTICATED_OCTETS);
     assert_eq!(
         (reply.sequence, reply.sender_sequence, reply.sender_ttl),
@@ -429,14 +450,16 @@ fn keys_change_without_a_restart_and_sessions_go_on() {
         let datagram = sender_packet(sequence, 3).encode_authenticated(key);
         sequence += 1;
         let answered = ask(reflector, 0, &datagram, request(0, NEAR)).ok()?;
-        let keys = KeyStore::new([(3, key.clone())]);
-        ReflectorPacket::decode_authenticated(&answered.octets, &keys)
+        ReflectorPacket::decode_authenticated(&answered.octets, [key])
             .ok()
             .map(|reply| reply.sequence)
     };
     assert_eq!(ask(&mut reflector, &key()), Some(0));
     assert_eq!(ask(&mut reflector, &new), None);
-    reflector.handle_new_keys(KeyStore::new([(3, key()), (3, new.clone())]));
+    reflector.handle_new_keys(KeyStore::new([KeyEntry {
+        accept: Some(new.clone()),
+        ..KeyEntry::from((3, key()))
+    }]));
     assert_eq!(ask(&mut reflector, &key()), Some(1));
     assert_eq!(ask(&mut reflector, &new), Some(2));
     reflector.handle_new_keys(KeyStore::new([(3, new.clone())]));
@@ -499,6 +522,7 @@ fn a_million_random_datagrams_are_survived() {
     let ReflectorCounts {
         reflected,
         malformed,
+        unprovisioned,
         unauthentic,
         replayed,
         rationed,
@@ -506,6 +530,7 @@ fn a_million_random_datagrams_are_survived() {
         unwanted,
         wrong_member_link,
     } = counts;
+    assert_eq!(unprovisioned, 0, "everybody is answered");
     assert_eq!(
         reflected
             + malformed
