@@ -97,6 +97,9 @@ impl<'a> Engine<'a> {
                 }
                 self.estimate = ErrorEstimate::claim(claim());
                 look_around = now + LOOK_AROUND;
+                self.sessions
+                    .iter_mut()
+                    .for_each(SenderSession::look_at_keys);
             }
             self.transmit_due();
             let settling = self.settling.next_deadline().map(|at| at.max(reading));

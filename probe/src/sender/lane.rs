@@ -95,12 +95,17 @@ impl Lane {
 
     /// Takes a session in, whose packets are of so many octets.
     pub(super) fn join(&mut self, session: u32, peer: SocketAddr, ssid: u16, octets: usize) {
-        self.peers.entry((peer, 0)).or_insert(session);
-        self.peers.insert((peer, ssid), session);
+        self.expect(session, peer, ssid);
         self.sessions += 1;
         if octets > self.departures.room() {
             self.departures = Departures::new(octets);
         }
+    }
+
+    /// Replies to a session's packets may come from there.
+    pub(super) fn expect(&mut self, session: u32, source: SocketAddr, ssid: u16) {
+        self.peers.entry((source, 0)).or_insert(session);
+        self.peers.entry((source, ssid)).or_insert(session);
     }
 
     /// Whose reply a datagram may be.

@@ -9,6 +9,7 @@
 mod engine;
 mod lane;
 mod session;
+mod session_keys;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use owl_protocol::session::sender::SenderConfig;
 use self::engine::Engine;
 use self::lane::Lane;
 use crate::clock::Clock;
+use crate::keys::LiveKeys;
 use crate::net::{SocketError, Stamping};
 
 pub use self::session::SenderSession;
@@ -43,6 +45,8 @@ pub struct SessionSettings {
     pub local: Option<IpAddr>,
     /// The session itself.
     pub sender: SenderConfig,
+    /// Where its key comes from, if it is protected and its key may change.
+    pub keys: Option<Arc<LiveKeys>>,
     /// Length of the intervals that are summarised.
     pub report_interval: Nanos,
     /// Intervals are counted from here.
@@ -112,6 +116,8 @@ impl SessionSenders {
         };
         let local = settings.local.unwrap_or(any);
         let (peer, ssid) = (settings.peer, settings.sender.ssid);
+        // Another address of the peer, from which it is asked to answer.
+        let node = settings.sender.question.destination;
         let lane = match self.lane_for(local, peer, ssid)? {
             Some(lane) => lane,
             None => {
@@ -122,6 +128,9 @@ impl SessionSenders {
         let number = self.sessions.len();
         let session = SenderSession::new(number, settings, lane);
         self.lanes[lane].join(number as u32, peer, ssid, session.packet_octets());
+        if let Some(node) = node {
+            self.lanes[lane].expect(number as u32, SocketAddr::new(node, peer.port()), ssid);
+        }
         self.sessions.push(session);
         Ok(number)
     }
