@@ -72,13 +72,27 @@ impl SenderSession {
     /// # Errors
     /// When the socket cannot be bound.
     pub fn open(settings: SessionSettings, clock: Clock) -> Result<Self, SocketError> {
+        Self::open_from(0, settings, clock)
+    }
+
+    /// The same from a port that was agreed upon; 0 lets the kernel choose.
+    ///
+    /// # Errors
+    /// As [`SenderSession::open`].
+    pub fn open_from(
+        source_port: u16,
+        settings: SessionSettings,
+        clock: Clock,
+    ) -> Result<Self, SocketError> {
         let any = if settings.peer.is_ipv6() {
             IpAddr::from([0_u16; 8])
         } else {
             IpAddr::from([0; 4])
         };
-        let mut socket =
-            StampedSocket::bind(SocketAddr::new(settings.local.unwrap_or(any), 0), clock)?;
+        let mut socket = StampedSocket::bind(
+            SocketAddr::new(settings.local.unwrap_or(any), source_port),
+            clock,
+        )?;
         let stamping = socket.prove().ok();
         if settings.sender.dscp != 0 {
             socket.set_dscp(settings.sender.dscp)?;
