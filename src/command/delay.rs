@@ -1,5 +1,6 @@
 //! `owl delay HOST`: one session to one session-reflector, from the first packet to the verdict.
 
+mod dialect;
 mod findings;
 mod limit;
 mod live;
@@ -8,6 +9,7 @@ mod search;
 mod session;
 mod show;
 mod target;
+mod twamp;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,15 +26,17 @@ use owl_probe::clock::Clock;
 use owl_probe::net::Stamping;
 use owl_probe::sender::{SessionSenders, SessionSettings};
 use owl_protocol::session::Schedule;
-use owl_protocol::session::sender::{Question, Reflector, SenderConfig, TrafficClass};
+use owl_protocol::session::sender::{Dialect, Question, Reflector, SenderConfig, TrafficClass};
 use owl_topology::geodesy::{EARTH_RADIUS_KM, Point, proof_floor};
 use serde_json::json;
 
+use self::dialect::{Protocol, Spoken};
 use self::findings::{Findings, together};
 use self::live::Live;
 use self::session::{Ended, REPORT_INTERVAL, Running};
 use self::show::{Judged, sample_json, stamp_source};
 use self::target::{Family, Target};
+use self::twamp::Attended;
 use super::own_clock::OwnClock;
 use crate::failure::{Failure, Outcome};
 use crate::stop;
@@ -45,6 +49,8 @@ const TIMEOUT_MAX: Nanos = Nanos::from_secs(60);
 /// The first packet leaves this long after the session was described: what its socket takes to be opened and proved
 /// would make it late otherwise.
 const PREPARATION: Nanos = Nanos::from_millis(50);
+/// UDP payload of a test packet, unless another is asked for: STAMP's without TLVs, and enough for TWAMP to reply in kind.
+const OCTETS: u16 = 44;
 /// How often the numbers of a running session are shown.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -53,7 +59,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// A one-way delay is shown twice: as the raw difference of two clocks' stamps, and as the interval that the true delay lies in.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Session-reflector as HOST, HOST:PORT or [IPv6]:PORT; without PORT, 862 and 18862 are tried
+    /// Session-reflector as HOST, HOST:PORT or [IPv6]:PORT; without PORT, UDP 862 and 18862 are tried
     #[arg(value_name = "HOST[:PORT]")]
     reflector: Target,
     /// Only its IPv4 addresses
@@ -80,12 +86,14 @@ pub(crate) struct Args {
     /// DSCP of the test packets
     #[arg(long, value_name = "DSCP", default_value = "0", value_parser = clap::value_parser!(u8).range(0..64))]
     dscp: u8,
-    /// UDP payload of a test packet at least; what is asked of an own reflector needs 64
-    #[arg(long, value_name = "OCTETS", default_value = "44", value_parser = clap::value_parser!(u16).range(44..=65_507))]
-    octets: u16,
+    /// UDP payload of a test packet at least: STAMP needs 44, and 64 for what is asked of an own reflector; TWAMP needs 14, or 48 when protected. The default is as long as the reply
+    #[arg(long, value_name = "OCTETS", value_parser = clap::value_parser!(u16).range(14..=65_507))]
+    octets: Option<u16>,
     /// A reply that takes longer is late, one that takes twice as long is lost
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = timeout)]
     timeout: Nanos,
+    #[command(flatten)]
+    spoken: Spoken,
     #[command(flatten)]
     own_clock: OwnClock,
     /// Great-circle distance of the two hosts: no packet is faster than light over it
@@ -152,22 +160,53 @@ fn distance(text: &str) -> Result<f64, String> {
 
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     let stop = stop::on_signal()?;
-    let reflector = args.search(lang)?;
     let clock = Clock::honest();
+    let agreement = match args.spoken.protocol {
+        Protocol::Twamp => Some(twamp::agree(&args, &stop, lang)?),
+        Protocol::Stamp | Protocol::TwampLight => {
+            args.spoken.identity(lang)?;
+            None
+        }
+    };
+    let reflector = match &agreement {
+        Some(agreement) => agreement.agreed.reflector,
+        None => args.search(lang)?,
+    };
+    let mut settings = args.settings(reflector, clock);
+    let (mut source_port, mut attended) = (None, None);
+    if let Some(agreement) = agreement {
+        let (client, agreed) = agreement.split();
+        settings.sender.dialect = Dialect::Twamp(agreed.test_mode.clone());
+        settings.sender.packet_octets = agreed.packet_octets;
+        let source = agreed.release();
+        settings.local = Some(source.ip());
+        source_port = Some(source.port());
+        attended = Some(
+            Attended::start(client, Arc::clone(&stop)).map_err(|error| no_thread(error, lang))?,
+        );
+    }
     let mut senders = SessionSenders::new(clock, Arc::default());
-    senders
-        .open(args.settings(reflector, clock))
-        .map_err(|error| Failure::unable(lang.pick("cannot measure", "无法测量")).because(error))?;
+    match source_port {
+        Some(port) => senders.open_from(port, settings),
+        None => senders.open(settings),
+    }
+    .map_err(|error| Failure::unable(lang.pick("cannot measure", "无法测量")).because(error))?;
     args.begin(reflector, &senders, lang)?;
     let running = session::start(senders, args.interval, args.own_clock, Arc::clone(&stop))
-        .map_err(|error| {
-            Failure::unable(lang.pick("cannot start a thread", "无法启动线程")).because(error)
-        })?;
+        .map_err(|error| no_thread(error, lang))?;
     args.watch(&running, &stop, lang)?;
     let ended = running.join().map_err(|error| {
         Failure::unable(lang.pick("cannot wait for packets", "无法等待报文")).because(error)
     })?;
-    args.conclude(reflector, &ended, lang)
+    let kept = attended.map(|attended| attended.end(&args, lang));
+    let outcome = args.conclude(reflector, &ended, lang)?;
+    // What came back until then has been told.
+    kept.unwrap_or(Ok(()))?;
+    Ok(outcome)
+}
+
+fn no_thread(error: std::io::Error, lang: Lang) -> Failure {
+    Failure::unable(lang.pick("cannot start a thread", "无法启动线程")).because(error)
 }
 
 impl Args {
@@ -195,25 +234,44 @@ impl Args {
         }
     }
 
-    /// The address at which the session-reflector answers.
-    fn search(&self, lang: Lang) -> Result<SocketAddr, Failure> {
-        let host = &self.reflector;
-        let family = match (self.ipv4, self.ipv6) {
+    fn family(&self) -> Family {
+        match (self.ipv4, self.ipv6) {
             (true, _) => Family::V4,
             (_, true) => Family::V6,
             _ => Family::Any,
-        };
-        let unknown =
-            || Failure::unable(lang.pick(format!("cannot find {host}"), format!("找不到 {host}")));
-        let candidates = host
-            .candidates(family)
-            .map_err(|error| unknown().because(error))?;
-        if candidates.is_empty() {
-            return Err(unknown().hint(lang.pick(
+        }
+    }
+
+    fn unknown(&self, lang: Lang) -> Failure {
+        let host = &self.reflector;
+        Failure::unable(lang.pick(format!("cannot find {host}"), format!("找不到 {host}")))
+    }
+
+    /// What a name has been found to mean: one address at least.
+    fn found(
+        &self,
+        found: std::io::Result<Vec<SocketAddr>>,
+        lang: Lang,
+    ) -> Result<Vec<SocketAddr>, Failure> {
+        let found = found.map_err(|error| self.unknown(lang).because(error))?;
+        if found.is_empty() {
+            return Err(self.unknown(lang).hint(lang.pick(
                 "it has no address of the family that was asked for",
                 "它没有所要求地址族的地址",
             )));
         }
+        Ok(found)
+    }
+
+    /// Where a server may listen whose port is this one unless another was given.
+    fn addresses(&self, port: u16, lang: Lang) -> Result<Vec<SocketAddr>, Failure> {
+        self.found(self.reflector.addresses(self.family(), port), lang)
+    }
+
+    /// The address at which the session-reflector answers.
+    fn search(&self, lang: Lang) -> Result<SocketAddr, Failure> {
+        let host = &self.reflector;
+        let candidates = self.found(host.candidates(self.family()), lang)?;
         let tried: Vec<_> = candidates.iter().map(ToString::to_string).collect();
         let tried = tried.join(", ");
         let silent = |lang: Lang| {
@@ -252,7 +310,8 @@ impl Args {
             local: None,
             sender: SenderConfig {
                 packets: Some(self.packets()),
-                packet_octets: self.octets.into(),
+                dialect: self.spoken.dialect(),
+                packet_octets: self.octets.unwrap_or(OCTETS).into(),
                 class: TrafficClass {
                     dscp: self.dscp,
                     ecn: 0,
@@ -277,7 +336,7 @@ impl Args {
         lang: Lang,
     ) -> Result<Outcome, Failure> {
         if self.json {
-            let line = json!({ "kind": "begin", "reflector": reflector.to_string(), "interval_ns": self.interval, "packets": self.packets() });
+            let line = json!({ "kind": "begin", "protocol": self.spoken.name(), "reflector": reflector.to_string(), "interval_ns": self.interval, "packets": self.packets() });
             return print(&format!("{line}\n"));
         }
         let octets = senders.session(0).packet_octets();
@@ -422,7 +481,10 @@ mod tests {
             "h --duration 25h",
             "h --duration -1s",
             "h --timeout 0s",
-            "h --octets 43",
+            "h --octets 13",
+            "h --user yannan",
+            "h --pass-phrase-file f",
+            "h --protocol ping",
             "h --dscp 64",
             "h --distance 30000",
             "h --distance nan",

@@ -1,5 +1,7 @@
 //! `owl reflect`: answers test packets until it is told to stop.
 
+mod control;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -18,6 +20,7 @@ use owl_probe::reflector::{
 };
 use serde_json::{Value, json};
 
+use self::control::{Control, ServerStats, Servers};
 use super::own_clock::{self, OwnClock};
 use crate::failure::{Failure, Outcome};
 use crate::stop;
@@ -50,6 +53,8 @@ pub(crate) struct Args {
     #[arg(long)]
     stateless: bool,
     #[command(flatten)]
+    control: Control,
+    #[command(flatten)]
     own_clock: OwnClock,
     /// Print JSON: one line where it listens, and one with the counts at the end
     #[arg(long)]
@@ -59,21 +64,29 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     let stop = stop::on_signal()?;
     let reflector = bind(&args.listen, &engine(&args)).map_err(|error| refused(error, lang))?;
+    let servers = args.control.bind(lang)?;
     let addresses = reachable(&reflector.local());
     print(&if args.json {
-        format!("{}\n", began_json(&reflector, &addresses, args.own_clock))
+        let mut began = began_json(&reflector, &addresses, args.own_clock);
+        began["twamp"] = servers.began_json();
+        format!("{began}\n")
     } else {
-        began(&reflector, &addresses, args.own_clock, lang)
+        let began = began(&reflector, &addresses, args.own_clock, lang);
+        format!("{}{began}", servers.began(lang))
     })?;
     let stats = ReflectorStats::default();
-    reflect(reflector, &stats, &stop, args.own_clock, lang).map_err(|error| {
+    let server_stats = servers.stats();
+    let served = (servers, &server_stats);
+    reflect(reflector, &stats, served, &stop, args.own_clock, lang).map_err(|error| {
         Failure::unable(lang.pick("cannot go on reflecting", "无法继续反射")).because(error)
     })?;
     let reading = stats.read();
     print(&if args.json {
-        format!("{}\n", counts_json(&reading))
+        let mut counts = counts_json(&reading);
+        counts["twamp"] = server_stats.counts_json();
+        format!("{counts}\n")
     } else {
-        format!("{}\n", counts(&reading, lang))
+        format!("{}{}\n", counts(&reading, lang), server_stats.counts(lang))
     })
 }
 
@@ -151,12 +164,16 @@ fn bind(listen: &[SocketAddr], engine: &ReflectorEngine) -> Result<Reflector, Re
 fn reflect(
     reflector: Reflector,
     stats: &ReflectorStats,
+    (servers, server_stats): (Servers, &ServerStats),
     stop: &AtomicBool,
     own_clock: OwnClock,
     lang: Lang,
 ) -> Result<(), ReflectorError> {
     let line = LiveLine::new();
     thread::scope(|scope| {
+        servers
+            .spawn(scope, server_stats, stop, own_clock)
+            .map_err(ReflectorError::Start)?;
         let thread = thread::Builder::new()
             .name("reflector".to_owned())
             .spawn_scoped(scope, move || {
@@ -167,13 +184,16 @@ fn reflect(
         while !stop.load(Relaxed) && !thread.is_finished() {
             if shown.elapsed() >= TICK {
                 shown = Instant::now();
-                line.show(&counts(&stats.read(), lang));
+                let counts = counts(&stats.read(), lang);
+                line.show(&format!("{counts}{}", server_stats.counts(lang)));
             }
             thread::sleep(LOOK);
         }
         let ended = thread
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        // Servers do not go on without the reflector.
+        stop.store(true, Relaxed);
         line.clear();
         ended
     })
