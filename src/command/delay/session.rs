@@ -17,6 +17,7 @@ use owl_measure::summary::Summary;
 use owl_measure::time::Nanos;
 use owl_probe::clock::Clock;
 use owl_probe::sender::{SenderSession, Watcher, run};
+use owl_protocol::session::sender::Observations;
 
 use crate::command::own_clock::OwnClock;
 
@@ -36,6 +37,8 @@ pub(super) struct Running {
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) reports: Vec<Report>,
+    /// What replies showed of the path beside delay and loss.
+    pub(super) observations: Observations,
     /// Packets that the kernel did not take.
     pub(super) unsent: u64,
     /// Datagrams that were no reply of this session.
@@ -76,6 +79,7 @@ pub(super) fn start(
             )?;
             Ok(Ended {
                 reports: recording.reports,
+                observations: *sessions[0].observations(),
                 unsent: sessions[0].unsent(),
                 strangers: sessions[0].strangers(),
                 unshown: recording.unshown,
