@@ -17,7 +17,7 @@ use owl_measure::sample::Sample;
 use owl_measure::summary::Summary;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_protocol::session::Schedule;
-use owl_protocol::session::sender::{Question, Reflector as PeerKind, SenderConfig};
+use owl_protocol::session::sender::{Question, Reflector as PeerKind, SenderConfig, TrafficClass};
 use owl_topology::{Plan, PlannedSession};
 use prost::Message as _;
 use tokio::sync::{Notify, watch};
@@ -27,7 +27,7 @@ use crate::config::Config;
 use crate::history::ClockHistory;
 use crate::metrics::{self, Metrics};
 use crate::net::SocketError;
-use crate::reflector::{Reflector, ReflectorStats};
+use crate::reflector::{Reflector, ReflectorError, ReflectorStats};
 use crate::sender::{SenderStats, SessionSenders, SessionSettings, Watcher};
 use crate::spool::{Spool, SpoolError};
 use crate::uplink::{self, Shared, UplinkError};
@@ -48,6 +48,9 @@ pub enum ProbeError {
     /// A socket cannot be had.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// The session-reflector cannot run as configured.
+    #[error(transparent)]
+    Reflector(ReflectorError),
     /// The spool cannot be used.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -65,6 +68,15 @@ pub enum ProbeError {
         /// Why not.
         source: std::io::Error,
     },
+}
+
+impl From<ReflectorError> for ProbeError {
+    fn from(error: ReflectorError) -> Self {
+        match error {
+            ReflectorError::Socket(error) => Self::Socket(error),
+            other => Self::Reflector(other),
+        }
+    }
 }
 
 /// Numbers that the threads of a probe leave for its metrics.
@@ -112,7 +124,7 @@ impl Probe {
         let clock = config.shown_clock();
         let client = uplink::client(&config)?;
         let spool = Spool::open(&config.state)?;
-        let reflector = Reflector::bind(&config.listen, clock)?;
+        let reflector = Reflector::bind_with(&config.listen, &config.reflector_engine(), clock)?;
         let vitals = Arc::new(Vitals::default());
         vitals.clock().push(clock::state(clock, config.declared()));
         let shared = Shared {
@@ -154,7 +166,14 @@ impl Probe {
         let stop = Arc::new(AtomicBool::new(false));
         let reflecting = {
             let (vitals, stop) = (vitals.clone(), stop.clone());
-            std::thread::spawn(move || reflector.run(&vitals.reflector, &stop, || vitals.claim()))
+            std::thread::spawn(move || {
+                if let Err(error) = reflector.run(&vitals.reflector, &stop, || vitals.claim()) {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "nothing is reflected any more"
+                    );
+                }
+            })
         };
         let (reports, spooling) = sync_channel(REPORTS_IN_FLIGHT);
         let spooling = {
@@ -226,7 +245,7 @@ impl Probe {
             Ok(())
         });
         stop.store(true, Relaxed);
-        for thread in [reflecting.join().map(|_| ()), spooling.join()] {
+        for thread in [reflecting.join(), spooling.join()] {
             if thread.is_err() {
                 tracing::error!("a thread of the probe panicked");
             }
@@ -406,13 +425,17 @@ impl Senders {
                 .filter(|source| source.is_ipv4() == peer.is_ipv4()),
             sender: SenderConfig {
                 packet_octets: session.packet_octets as usize,
-                dscp: u8::try_from(session.dscp).unwrap_or(0),
+                class: TrafficClass {
+                    dscp: u8::try_from(session.dscp).unwrap_or(0),
+                    ecn: 0,
+                },
                 question: Question {
                     follow_up: true,
                     ..Question::default()
                 },
                 ..SenderConfig::new(ssid, schedule, ns(session.timeout_ns), PeerKind::Own)
             },
+            keys: None,
             report_interval: ns(session.report_interval_ns),
             aligned_to: Timestamp(0),
             targets: session.target_ns.iter().map(|&target| ns(target)).collect(),

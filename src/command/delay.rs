@@ -23,7 +23,7 @@ use owl_probe::clock::Clock;
 use owl_probe::net::Stamping;
 use owl_probe::sender::{SessionSenders, SessionSettings};
 use owl_protocol::session::Schedule;
-use owl_protocol::session::sender::{Question, Reflector, SenderConfig};
+use owl_protocol::session::sender::{Question, Reflector, SenderConfig, TrafficClass};
 use owl_topology::geodesy::{EARTH_RADIUS_KM, Point, proof_floor};
 use serde_json::json;
 
@@ -252,13 +252,17 @@ impl Args {
             sender: SenderConfig {
                 packets: Some(self.packets()),
                 packet_octets: self.octets.into(),
-                dscp: self.dscp,
+                class: TrafficClass {
+                    dscp: self.dscp,
+                    ecn: 0,
+                },
                 question: Question {
                     follow_up: self.own,
                     ..Question::default()
                 },
                 ..SenderConfig::new((seed as u16).max(1), schedule, self.timeout, kind)
             },
+            keys: None,
             report_interval: REPORT_INTERVAL,
             aligned_to: clock.now(),
             targets: self.max_delay.into_iter().collect(),

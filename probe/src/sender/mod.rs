@@ -9,6 +9,7 @@
 mod engine;
 mod lane;
 mod session;
+mod session_keys;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use owl_protocol::session::sender::SenderConfig;
 use self::engine::Engine;
 use self::lane::Lane;
 use crate::clock::Clock;
+use crate::keys::LiveKeys;
 use crate::net::{SocketError, Stamping};
 
 pub use self::session::SenderSession;
@@ -43,6 +45,8 @@ pub struct SessionSettings {
     pub local: Option<IpAddr>,
     /// The session itself.
     pub sender: SenderConfig,
+    /// Where its key comes from, if it is protected and its key may change.
+    pub keys: Option<Arc<LiveKeys>>,
     /// Length of the intervals that are summarised.
     pub report_interval: Nanos,
     /// Intervals are counted from here.
@@ -120,8 +124,13 @@ impl SessionSenders {
             }
         };
         let number = self.sessions.len();
+        // It may have been asked to answer from another of its addresses (RFC 9503, section 3).
+        let node = settings.sender.question.destination;
+        let node = node.map(|node| SocketAddr::new(node, peer.port()));
+        let sources: Vec<SocketAddr> = [peer].into_iter().chain(node).collect();
         let session = SenderSession::new(number, settings, lane);
-        self.lanes[lane].join(number as u32, peer, ssid, session.packet_octets());
+        self.lanes[lane].join(number as u32, &sources, ssid);
+        self.lanes[lane].make_room(session.packet_octets());
         self.sessions.push(session);
         Ok(number)
     }

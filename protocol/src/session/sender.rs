@@ -10,16 +10,18 @@
 //! reflectors send them (RFC 8762, section 4.6); T2 and T3 are read in the
 //! format that their own Error Estimate tells.
 
+mod answers;
 mod config;
 mod held;
 mod losses;
 mod observations;
 mod question;
 
-pub use config::{Reflector, SenderConfig};
+pub use answers::{Answers, TlvAnswers};
+pub use config::{Reflector, SenderConfig, TrafficClass, ZeroSsid};
 pub use losses::Loss;
 pub use observations::Observations;
-pub use question::{Padding, Protection, Question};
+pub use question::{Padding, Protection, Question, WantedReturn};
 
 use std::collections::VecDeque;
 
@@ -31,7 +33,7 @@ use self::held::{Correction, HeldSamples};
 use self::losses::Losses;
 use self::question::{Layout, NotBelieved, Told, followed_up};
 use super::schedule::Due;
-use crate::wire::authentication::{Key, KeyStore};
+use crate::wire::authentication::Key;
 use crate::wire::stamp::{ReflectorPacket, SenderPacket};
 use crate::wire::tlv::{MicroSession, TimestampMethod};
 use crate::wire::{ErrorEstimate, WireTimestamp};
@@ -115,7 +117,6 @@ pub struct SessionSender {
     layout: Layout,
     /// The key, and during a change the one before it.
     keys: Vec<Key>,
-    key_store: KeyStore,
     sent: u64,
     /// Sequence of the oldest remembered packet.
     first: u32,
@@ -138,7 +139,7 @@ impl SessionSender {
     pub fn new(config: SenderConfig) -> Self {
         let layout = Layout::new(
             &config.question,
-            config.dscp,
+            config.class.dscp,
             &config.protection,
             config.packet_octets,
             config.padding,
@@ -147,7 +148,6 @@ impl SessionSender {
         let keys: Vec<_> = config.protection.key().cloned().into_iter().collect();
         Self {
             layout,
-            key_store: store(config.ssid, &keys),
             keys,
             sent: 0,
             first: 0,
@@ -208,7 +208,6 @@ impl SessionSender {
         };
         self.keys = self.config.protection.key().cloned().into_iter().collect();
         self.keys.push(key);
-        self.key_store = store(self.config.ssid, &self.keys);
     }
 
     /// Writes the next test packet into the first octets of `buffer`, if its send time has come. `wall` is the sender's
@@ -284,7 +283,7 @@ impl SessionSender {
         let reply = match self.config.protection {
             Protection::None | Protection::Tlvs(_) => ReflectorPacket::decode(datagram).ok()?,
             Protection::Authenticated(_) => {
-                ReflectorPacket::decode_authenticated(datagram, &self.key_store).ok()?
+                ReflectorPacket::decode_authenticated(datagram, &self.keys).ok()?
             }
         };
         (reply.ssid == self.config.ssid || reply.ssid == 0).then_some(reply)
@@ -336,8 +335,13 @@ impl SessionSender {
         }
         let reordered = self.reordering.next(reply.sender_sequence, reply.sequence);
         self.observations.tlvs_not_believed += u64::from(told == Err(NotBelieved));
+        if told.is_ok() {
+            let fates = self.layout.fates(datagram);
+            self.observations.answers.count(fates);
+        }
         self.observations
-            .told(&believed, self.config.dscp, received.traffic_class);
+            .told(&believed, self.config.class, received.traffic_class);
+        self.zero_ssid(&reply);
         self.observations.ttls(reply.sender_ttl, received.ttl);
         let waits = self.follow_up(&believed, &reply, received.stamp.at);
         if received.stamp.at - sent.sent_at.at > self.config.timeout {
@@ -349,6 +353,17 @@ impl SessionSender {
             self.held.settle();
         }
         Arrival::OnTime
+    }
+
+    /// Who knows no session identifier sends zero back (RFC 8972, section 3).
+    fn zero_ssid(&mut self, reply: &ReflectorPacket) {
+        if reply.ssid != 0 || self.config.ssid == 0 {
+            return;
+        }
+        self.observations.zero_ssids += 1;
+        if self.config.zero_ssid == ZeroSsid::Stop {
+            self.config.packets = Some(self.sent);
+        }
     }
 
     /// Whether a reply came over the member links that it should have (RFC 9534, section 3.2).
@@ -497,10 +512,6 @@ impl SessionSender {
             .flatten()
             .min()
     }
-}
-
-fn store(ssid: u16, keys: &[Key]) -> KeyStore {
-    KeyStore::new(keys.iter().map(|key| (ssid, key.clone())))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 )]
 
 mod batch;
+mod drops;
 mod outgoing;
 mod thread;
 mod wait;
@@ -23,6 +24,7 @@ use owl_measure::time::{Nanos, Timestamp};
 use socket2::SockAddr;
 
 pub(super) use batch::{BATCH, Batch};
+pub(super) use drops::drops;
 pub(super) use outgoing::Outgoing;
 pub use thread::{ThreadError, pin_to, processors, real_time};
 pub(crate) use wait::Waiting;
