@@ -1,6 +1,12 @@
 //! What a probe is told by its configuration file. What it measures it is told
 //! by its collector.
 
+mod reflector;
+mod sender;
+
+pub use reflector::ReflectorConfig;
+pub use sender::{Protects, SenderConfig};
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -8,20 +14,11 @@ use std::sync::Arc;
 
 use owl_measure::clock::ClockSource;
 use owl_measure::time::Nanos;
-use owl_protocol::session::reflector::{Authentication, Dscps};
-use owl_protocol::session::sender::Protection;
-use owl_protocol::wire::authentication::Key;
 use serde::Deserialize;
 
-use crate::clock::{self, Clock, Declared};
+use crate::clock::{Clock, Declared};
 use crate::keys::LiveKeys;
-use crate::network::Network;
-use crate::reflector::{REPLY_OCTETS_MAX, ReflectorSettings, STAMP_PORT, sync_source};
-
-/// Networks that a reflector may be told to answer: they are looked through for each packet.
-const ALLOWED_MAX: usize = 1_024;
-/// The shortest reply (RFC 8762, section 4.3.1).
-const PACKET_OCTETS: u16 = 44;
+use crate::reflector::{ReflectorEngine, ReflectorSettings, STAMP_PORT};
 
 /// The configuration of one probe. Relative paths are relative to the file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -32,6 +29,12 @@ pub struct Config {
     /// Where its session-reflector listens; all addresses on port 862 when it is not said.
     #[serde(default = "everywhere")]
     pub listen: Vec<SocketAddr>,
+    /// Whom its session-reflector answers, what it does for them, and how it runs.
+    #[serde(default)]
+    pub reflector: ReflectorConfig,
+    /// How its session-senders protect their sessions.
+    #[serde(default)]
+    pub sender: SenderConfig,
     /// The address its session-senders send from; the kernel chooses when it is not said.
     pub source: Option<IpAddr>,
     /// The collector's intake.
@@ -46,83 +49,11 @@ pub struct Config {
     pub state: PathBuf,
     /// Where to serve this probe's own metrics; nowhere when it is not said.
     pub metrics: Option<SocketAddr>,
-    /// Whom its session-reflector answers, and what it does for them.
-    #[serde(default)]
-    pub reflector: ReflectorConfig,
-    /// How its session-senders protect their sessions.
-    #[serde(default)]
-    pub sender: SenderConfig,
     /// What is claimed of the clock.
     #[serde(default)]
     pub clock: ClockConfig,
     /// Set in a lab only.
     pub lab: Option<LabConfig>,
-}
-
-/// Whom the session-reflector answers, and what it does for them: `[reflector]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ReflectorConfig {
-    /// Key file of the sessions that are protected.
-    pub keys: Option<PathBuf>,
-    /// Answer nothing but authenticated packets.
-    pub authenticated_only: bool,
-    /// Networks whose session-senders are answered; everybody when it names none.
-    pub allow: Vec<Network>,
-    /// Addresses to which senders may have their replies sent beside their own (RFC 9503, section 4.1.2).
-    pub return_path_to: Vec<IpAddr>,
-    /// Whether addresses and ports are told (RFC 8972, section 4.2).
-    pub tell_location: bool,
-    /// DSCPs that a sender may choose for its replies (RFC 8972, section 4.4); all when it is not said.
-    pub reply_dscp: Option<Vec<u8>>,
-    /// The longest reply, as UDP payload, that a sender may ask for whose HMAC is right (RFC 10052); none when it is not
-    /// said.
-    pub reply_octets_max: Option<u16>,
-}
-
-impl Default for ReflectorConfig {
-    fn default() -> Self {
-        Self {
-            keys: None,
-            authenticated_only: false,
-            allow: Vec::new(),
-            return_path_to: Vec::new(),
-            tell_location: true,
-            reply_dscp: None,
-            reply_octets_max: None,
-        }
-    }
-}
-
-/// How session-senders protect their sessions: `[sender]`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SenderConfig {
-    /// Key file. A session whose reflector has a key there is protected, any other is open.
-    pub keys: Option<PathBuf>,
-    /// What a key protects.
-    pub authentication: Protects,
-}
-
-/// What a key protects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Protects {
-    /// Packets as a whole: authenticated mode (RFC 8762, section 4.4).
-    #[default]
-    Whole,
-    /// Only their TLVs (RFC 8972, section 4.8).
-    Tlv,
-}
-
-impl Protects {
-    /// The protection with a key.
-    pub fn with(self, key: Key) -> Protection {
-        match self {
-            Self::Whole => Protection::Authenticated(key),
-            Self::Tlv => Protection::Tlvs(key),
-        }
-    }
 }
 
 /// What is claimed of the clock.
@@ -217,21 +148,8 @@ impl Config {
         if config.listen.is_empty() {
             return refused("listen names no address");
         }
-        let reflector = &config.reflector;
-        if reflector.authenticated_only && reflector.keys.is_none() {
-            return refused("reflector.authenticated_only answers nobody without reflector.keys");
-        }
-        if reflector.allow.len() > ALLOWED_MAX {
-            return refused("reflector.allow names more than 1024 networks");
-        }
-        if reflector
-            .reply_octets_max
-            .is_some_and(|octets| !(PACKET_OCTETS..=REPLY_OCTETS_MAX).contains(&octets))
-        {
-            return refused("reflector.reply_octets_max is from 44 to 9000");
-        }
-        if reflector.reply_dscp.iter().flatten().any(|&dscp| dscp > 63) {
-            return refused("reflector.reply_dscp holds numbers from 0 to 63");
+        if let Some(what) = config.reflector.refused() {
+            return refused(what);
         }
         let beside = file.parent().unwrap_or(Path::new("."));
         let paths = [
@@ -256,27 +174,12 @@ impl Config {
 
     /// What its session-reflector is told, with these keys.
     pub fn reflector_settings(&self, keys: Arc<LiveKeys>) -> ReflectorSettings {
-        let told = &self.reflector;
-        let defaults = ReflectorSettings::default();
-        ReflectorSettings {
-            keys,
-            authentication: if told.authenticated_only {
-                Authentication::Required
-            } else {
-                Authentication::Accepted
-            },
-            allow: told.allow.iter().map(|network| network.0).collect(),
-            return_path_to: told.return_path_to.clone(),
-            tell_location: told.tell_location,
-            dscps: told
-                .reply_dscp
-                .as_ref()
-                .map_or(defaults.dscps, |dscps| Dscps::of(dscps.iter().copied())),
-            reply_octets_max: told.reply_octets_max,
-            tai_offset: clock::tai_offset(),
-            sync_source: sync_source(self.clock.source),
-            ..defaults
-        }
+        self.reflector.settings(keys, self.clock.source)
+    }
+
+    /// How its session-reflector runs.
+    pub fn reflector_engine(&self) -> ReflectorEngine {
+        self.reflector.engine()
     }
 
     /// What it claims of its clock.
@@ -339,39 +242,18 @@ bound = "1us"
         assert!(said(&WHOLE.replace("gnss", "simulated")).contains("[lab]"));
         assert!(said(&WHOLE.replace("1us", "0ms")).contains("above zero"));
         assert!(said(&WHOLE.replace("[\"127.0.0.2:18862\"]", "[]")).contains("listen"));
-        for (line, hint) in [
-            ("authenticated_only = true", "without reflector.keys"),
-            ("reply_octets_max = 9001", "44 to 9000"),
-            ("reply_dscp = [64]", "0 to 63"),
-            ("allow = [\"everybody\"]", "an address or a network"),
-            ("colour = 1", "unknown field"),
-        ] {
-            let said = said(&format!("{WHOLE}[reflector]\n{line}\n"));
-            assert!(said.contains(hint), "{line}: {said}");
-        }
-        assert!(said(&format!("{WHOLE}[sender]\nauthentication = \"half\"\n")).contains("half"));
+        let said = |more: &str| said(&format!("{WHOLE}{more}"));
+        assert!(said("[reflector]\nthreads = 65\n").contains("1 to 64"));
+        assert!(said("[reflector]\ncolour = 1\n").contains("unknown field"));
+        assert!(said("[sender]\nauthentication = \"half\"\n").contains("half"));
     }
 
     #[test]
-    fn a_reflector_is_open_and_withholds_nothing_unless_told_otherwise() {
-        let settings = |more: &str| {
-            let text = format!("{WHOLE}{more}");
-            let config = Config::parse(Path::new("/etc/owl/probe.toml"), &text).unwrap();
-            (config.reflector_settings(Arc::default()), config)
-        };
-        let (plain, _) = settings("");
-        assert_eq!(plain.authentication, Authentication::Accepted);
-        assert!(plain.allow.is_empty() && plain.return_path_to.is_empty() && plain.tell_location);
-        assert_eq!((plain.dscps, plain.reply_octets_max), (Dscps::ALL, None));
-        let (told, config) = settings(
-            "[reflector]\nkeys = \"keys.toml\"\nauthenticated_only = true\nallow = [\"10.0.0.0/8\", \"::1\"]\n\
-             return_path_to = [\"192.0.2.9\"]\ntell_location = false\nreply_dscp = [0, 46]\nreply_octets_max = 1400\n\
-             [sender]\nkeys = \"/run/keys.toml\"\nauthentication = \"tlv\"\n",
+    fn key_files_are_beside_the_configuration_unless_named_whole() {
+        let text = format!(
+            "{WHOLE}[reflector]\nkeys = \"keys.toml\"\n[sender]\nkeys = \"/run/keys.toml\"\nauthentication = \"tlv\"\n"
         );
-        assert_eq!(told.authentication, Authentication::Required);
-        assert_eq!((told.allow.len(), told.return_path_to.len()), (2, 1));
-        assert!(!told.tell_location && told.dscps == Dscps::of([0, 46]));
-        assert_eq!(told.reply_octets_max, Some(1_400));
+        let config = Config::parse(Path::new("/etc/owl/probe.toml"), &text).unwrap();
         assert_eq!(
             config.reflector.keys.as_deref(),
             Some(Path::new("/etc/owl/keys.toml"))

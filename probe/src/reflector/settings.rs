@@ -6,18 +6,18 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use owl_measure::clock::ClockSource;
-use owl_protocol::session::SessionReflector;
 use owl_protocol::session::reflector::{
-    Authentication, ControlLimits, Dscps, Policy, ReflectorConfig,
+    Authentication, ControlLimits, Dscps, Policy, ReflectorConfig, State,
 };
 use owl_protocol::wire::tlv::SyncSource;
 use owl_protocol::wire::{TaiOffset, TimestampFormat};
 
-use crate::clock::Clock;
+use super::Memory;
 use crate::keys::LiveKeys;
 
-/// Sessions that a reflector remembers.
-const SESSIONS: usize = 4_096;
+/// Sessions that a reflector knows, all its threads together, at 272 octets each, taken from the start. A further one is
+/// not answered until one has been quiet for a while.
+const SESSIONS: usize = 16_384;
 /// The longest reply that a sender may be allowed to ask for: what a jumbo frame carries.
 pub const REPLY_OCTETS_MAX: u16 = 9_000;
 
@@ -40,6 +40,9 @@ pub struct ReflectorSettings {
     /// The longest reply, as UDP payload, for which a sender whose HMAC is right may ask (RFC 10052); one reply a
     /// request all the same. `None` gives replies as long as requests.
     pub reply_octets_max: Option<u16>,
+    /// The member link of an aggregation group over which packets come (RFC 9534), as far as the operator knows: no
+    /// socket is bound to it.
+    pub member_link: Option<u16>,
     /// Format of T2 and T3.
     pub format: TimestampFormat,
     /// TAI less UTC, for the PTP format of either end.
@@ -58,6 +61,7 @@ impl Default for ReflectorSettings {
             tell_location: true,
             dscps: Dscps::ALL,
             reply_octets_max: None,
+            member_link: None,
             format: TimestampFormat::Ntp,
             tai_offset: TaiOffset::SINCE_2017,
             sync_source: SyncSource::UNKNOWN,
@@ -66,11 +70,18 @@ impl Default for ReflectorSettings {
 }
 
 impl ReflectorSettings {
-    /// A reflector that has seen nothing. `addresses` are this host's.
-    pub(super) fn table(&self, clock: Clock, addresses: Vec<IpAddr>) -> SessionReflector {
-        // Any number that strangers do not know will do.
-        let seed = clock.now().0.cast_unsigned() ^ u64::from(std::process::id());
-        SessionReflector::new(ReflectorConfig {
+    /// The reflector as a whole. `addresses` are this host's; the seed is a number that strangers do not know.
+    pub(super) fn config(
+        &self,
+        memory: Memory,
+        addresses: Vec<IpAddr>,
+        seed: u64,
+    ) -> ReflectorConfig {
+        ReflectorConfig {
+            state: match memory {
+                Memory::Stateful => State::Stateful { sessions: SESSIONS },
+                Memory::Stateless => State::Stateless,
+            },
             authentication: self.authentication,
             keys: self.keys.current(),
             allow: self.allow.clone(),
@@ -82,7 +93,7 @@ impl ReflectorSettings {
                 reflected_control: self.reply_octets_max.map(one_reply),
             },
             ..ReflectorConfig::open(SESSIONS, seed)
-        })
+        }
     }
 }
 

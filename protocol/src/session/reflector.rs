@@ -18,6 +18,7 @@ pub use policy::{ControlLimits, Dscps, Policy};
 pub use ration::{Rate, Rations};
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::AddAssign;
 
 use ipnet::IpNet;
 use owl_measure::sample::Stamp;
@@ -36,7 +37,7 @@ use crate::wire::{ErrorEstimate, TaiOffset, TimestampFormat, WireTimestamp};
 pub enum State {
     /// It does, so that loss has a direction, for so many sessions at least. A further one is not answered.
     Stateful {
-        /// Room in the table, up to 2²³.
+        /// Room in the table, up to 2²³; it is of fixed size and takes 272 octets for each.
         sessions: usize,
     },
     /// It copies the sender's number. Replayed packets are then not noticed.
@@ -83,6 +84,25 @@ impl ReflectorConfig {
             allow: Vec::new(),
             rations: Rations::default(),
             policy: Policy::default(),
+        }
+    }
+
+    /// One of so many equal parts, which together hold as many sessions and give as many replies as the whole. A source
+    /// has its own ration in each part, since a session is in one of them only; all its sessions together stay below the
+    /// rations of all.
+    #[must_use]
+    pub fn share_of(&self, parts: usize) -> Self {
+        let parts = parts.max(1);
+        let state = match self.state {
+            State::Stateful { sessions } => State::Stateful {
+                sessions: sessions.div_ceil(parts),
+            },
+            State::Stateless => State::Stateless,
+        };
+        Self {
+            state,
+            rations: self.rations.share_of(parts),
+            ..self.clone()
         }
     }
 }
@@ -225,6 +245,31 @@ pub struct ReflectorCounts {
     pub unwanted: u64,
     /// [`Unanswered::WrongMemberLink`]
     pub wrong_member_link: u64,
+}
+
+impl AddAssign for ReflectorCounts {
+    fn add_assign(&mut self, other: Self) {
+        let Self {
+            reflected,
+            malformed,
+            unprovisioned,
+            unauthentic,
+            replayed,
+            rationed,
+            table_full,
+            unwanted,
+            wrong_member_link,
+        } = other;
+        self.reflected += reflected;
+        self.malformed += malformed;
+        self.unprovisioned += unprovisioned;
+        self.unauthentic += unauthentic;
+        self.replayed += replayed;
+        self.rationed += rationed;
+        self.table_full += table_full;
+        self.unwanted += unwanted;
+        self.wrong_member_link += wrong_member_link;
+    }
 }
 
 /// A STAMP session-reflector.

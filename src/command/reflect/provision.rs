@@ -43,6 +43,10 @@ pub(super) struct Provision {
     /// Let senders whose HMAC is right ask for replies of another length than their packets, up to this one
     #[arg(long, value_name = "OCTETS", requires = "keys", value_parser = clap::value_parser!(u16).range(44..=i64::from(REPLY_OCTETS_MAX)))]
     reply_octets_max: Option<u16>,
+    /// Number of the member link over which packets come, where it is one of a link aggregation group (RFC 9534); a sender
+    /// that believes in another gets no reply
+    #[arg(long, value_name = "LINK", value_parser = clap::value_parser!(u16).range(1..))]
+    member_link: Option<u16>,
     #[command(flatten)]
     stamp_format: StampFormat,
 }
@@ -98,6 +102,7 @@ impl Provision {
             tell_location: !self.withhold_location,
             dscps: self.reply_dscp.0,
             reply_octets_max: self.reply_octets_max,
+            member_link: self.member_link,
             format: self.stamp_format.format(),
             tai_offset: self.stamp_format.tai_offset(),
             sync_source: sync_source(own_clock.declared().source),

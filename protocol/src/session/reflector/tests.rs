@@ -292,6 +292,28 @@ fn one_source_cannot_use_up_what_belongs_to_all_and_all_together_have_a_limit() 
 }
 
 #[test]
+fn parts_of_a_reflector_give_together_what_the_whole_gives_and_each_source_its_own() {
+    let whole = ReflectorConfig::open(1_000, 1);
+    for (parts, sessions, total, short) in [
+        (0, 1_000, 1_000_000, 1_000),
+        (1, 1_000, 1_000_000, 1_000),
+        (4, 250, 250_000, 250),
+        (64, 16, 15_625, 15),
+        (usize::MAX, 1, 1, 1),
+    ] {
+        let part = whole.share_of(parts);
+        assert_eq!(part.state, State::Stateful { sessions }, "{parts}");
+        let rations = part.rations;
+        assert_eq!(
+            (rations.total.per_second, rations.short.per_second),
+            (total, short),
+            "{parts}"
+        );
+        assert_eq!(rations.source, whole.rations.source, "{parts}");
+    }
+}
+
+#[test]
 fn a_flood_of_forged_sources_finds_a_table_of_fixed_size_and_leaves_it_again() {
     let mut reflector = SessionReflector::new(ReflectorConfig::open(64, 1));
     assert!(reflect(&mut reflector, 0, &packet(0, 1), NEAR).is_ok());
@@ -302,7 +324,7 @@ fn a_flood_of_forged_sources_finds_a_table_of_fixed_size_and_leaves_it_again() {
             reflect(&mut reflector, 2, &packet(0, 0), &source).is_err()
         })
         .count();
-    assert!(refused >= 2_000 - 64, "{refused}");
+    assert!(refused >= 2_000 - 2 * 64, "{refused}");
     let sequence = |reply: Result<ReflectorPacket, _>| reply.unwrap().sequence;
     assert_eq!(
         sequence(reflect(&mut reflector, 3, &packet(2, 1), NEAR)),
