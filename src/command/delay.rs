@@ -26,6 +26,7 @@ use owl_probe::net::Stamping;
 use owl_probe::sender::{SenderSession, SessionSettings};
 use owl_protocol::session::Schedule;
 use owl_protocol::session::sender::{Dialect, Question, Reflector, SenderConfig};
+use owl_protocol::wire::owamp::Modes;
 use owl_topology::geodesy::{EARTH_RADIUS_KM, Point, proof_floor};
 use serde_json::json;
 
@@ -172,11 +173,12 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
         None => args.search(lang)?,
     };
     let mut settings = args.settings(reflector, clock);
-    let (mut source_port, mut attended) = (0, None);
+    let (mut source_port, mut attended, mut mode) = (0, None, None);
     if let Some(agreement) = agreement {
         let (client, agreed) = agreement.split();
         settings.sender.dialect = Dialect::Twamp(agreed.test_mode.clone());
         settings.sender.packet_octets = agreed.packet_octets;
+        mode = Some(agreed.mode);
         let source = agreed.release();
         settings.local = Some(source.ip());
         source_port = source.port();
@@ -186,7 +188,7 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     }
     let session = SenderSession::open_from(source_port, settings, clock)
         .map_err(|error| Failure::unable(lang.pick("cannot measure", "无法测量")).because(error))?;
-    args.begin(reflector, &session, lang)?;
+    args.begin(reflector, mode, &session, lang)?;
     let running = session::start(session, args.interval, args.own_clock, Arc::clone(&stop))
         .map_err(|error| no_thread(error, lang))?;
     args.watch(&running, &stop, lang)?;
@@ -323,11 +325,13 @@ impl Args {
     fn begin(
         &self,
         reflector: SocketAddr,
+        mode: Option<Modes>,
         session: &SenderSession,
         lang: Lang,
     ) -> Result<Outcome, Failure> {
         if self.json {
-            let line = json!({ "kind": "begin", "protocol": self.spoken.name(), "reflector": reflector.to_string(), "interval_ns": self.interval, "packets": self.packets() });
+            let mode = mode.map(|mode| mode.to_string());
+            let line = json!({ "kind": "begin", "protocol": self.spoken.name(), "mode": mode, "reflector": reflector.to_string(), "interval_ns": self.interval, "packets": self.packets() });
             return print(&format!("{line}\n"));
         }
         let octets = session.packet_octets();
@@ -339,13 +343,17 @@ impl Args {
             ),
             None => lang.pick("not proved", "未经证实").to_owned(),
         };
+        let spoken = match mode {
+            Some(mode) => format!("{reflector} (TWAMP, {mode})"),
+            None => reflector.to_string(),
+        };
         print(&lang.pick(
             format!(
-                "{reflector}: a packet of {octets} octets every {}; stamps {stamps}\n",
+                "{spoken}: a packet of {octets} octets every {}; stamps {stamps}\n",
                 self.interval
             ),
             format!(
-                "{reflector}：每 {} 发送一个 {octets} 字节的报文；时间戳 {stamps}\n",
+                "{spoken}：每 {} 发送一个 {octets} 字节的报文；时间戳 {stamps}\n",
                 self.interval
             ),
         ))
