@@ -31,6 +31,7 @@ use owl_probe::net::Stamping;
 use owl_probe::sender::{SessionSenders, SessionSettings};
 use owl_protocol::session::Schedule;
 use owl_protocol::session::sender::{Dialect, Protection, Reflector, SenderConfig, TrafficClass};
+use owl_protocol::wire::owamp::Modes;
 use owl_topology::geodesy::{EARTH_RADIUS_KM, Point, proof_floor};
 use serde_json::json;
 
@@ -196,11 +197,12 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     };
     let protection = identity.protect(reflector.ip(), lang)?;
     let mut settings = args.settings(reflector, &identity, protection, clock, seed);
-    let (mut source_port, mut attended) = (None, None);
+    let (mut source_port, mut attended, mut mode) = (None, None, None);
     if let Some(agreement) = agreement {
         let (client, agreed) = agreement.split();
         settings.sender.dialect = Dialect::Twamp(agreed.test_mode.clone());
         settings.sender.packet_octets = agreed.packet_octets;
+        mode = Some(agreed.mode);
         let source = agreed.release();
         settings.local = Some(source.ip());
         source_port = Some(source.port());
@@ -214,7 +216,7 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
         None => senders.open(settings),
     }
     .map_err(|error| Failure::unable(lang.pick("cannot measure", "无法测量")).because(error))?;
-    args.begin(reflector, &senders, lang)?;
+    args.begin(reflector, mode, &senders, lang)?;
     let running = session::start(senders, args.interval, args.own_clock, Arc::clone(&stop))
         .map_err(|error| no_thread(error, lang))?;
     args.watch(&running, &mut identity, &stop, lang)?;
@@ -377,11 +379,13 @@ impl Args {
     fn begin(
         &self,
         reflector: SocketAddr,
+        mode: Option<Modes>,
         senders: &SessionSenders,
         lang: Lang,
     ) -> Result<Outcome, Failure> {
         if self.json {
-            let line = json!({ "kind": "begin", "protocol": self.spoken.name(), "reflector": reflector.to_string(), "interval_ns": self.interval, "packets": self.packets() });
+            let mode = mode.map(|mode| mode.to_string());
+            let line = json!({ "kind": "begin", "protocol": self.spoken.name(), "mode": mode, "reflector": reflector.to_string(), "interval_ns": self.interval, "packets": self.packets() });
             return print(&format!("{line}\n"));
         }
         let octets = senders.session(0).packet_octets();
@@ -393,13 +397,17 @@ impl Args {
             ),
             None => lang.pick("not proved", "未经证实").to_owned(),
         };
+        let spoken = match mode {
+            Some(mode) => format!("{reflector} (TWAMP, {mode})"),
+            None => reflector.to_string(),
+        };
         print(&lang.pick(
             format!(
-                "{reflector}: a packet of {octets} octets every {}; stamps {stamps}\n",
+                "{spoken}: a packet of {octets} octets every {}; stamps {stamps}\n",
                 self.interval
             ),
             format!(
-                "{reflector}：每 {} 发送一个 {octets} 字节的报文；时间戳 {stamps}\n",
+                "{spoken}：每 {} 发送一个 {octets} 字节的报文；时间戳 {stamps}\n",
                 self.interval
             ),
         ))
