@@ -22,7 +22,7 @@ use owl_measure::verdict::{Quantile, State};
 use owl_measure::words::Lang;
 use owl_probe::clock::Clock;
 use owl_probe::net::Stamping;
-use owl_probe::sender::{SenderSession, SessionSettings};
+use owl_probe::sender::{SessionSenders, SessionSettings};
 use owl_protocol::session::Schedule;
 use owl_protocol::session::sender::{Question, Reflector, SenderConfig};
 use owl_topology::geodesy::{EARTH_RADIUS_KM, Point, proof_floor};
@@ -154,10 +154,12 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     let stop = stop::on_signal()?;
     let reflector = args.search(lang)?;
     let clock = Clock::honest();
-    let session = SenderSession::open(args.settings(reflector, clock), clock)
+    let mut senders = SessionSenders::new(clock, Arc::default());
+    senders
+        .open(args.settings(reflector, clock))
         .map_err(|error| Failure::unable(lang.pick("cannot measure", "无法测量")).because(error))?;
-    args.begin(reflector, &session, lang)?;
-    let running = session::start(session, args.interval, args.own_clock, Arc::clone(&stop))
+    args.begin(reflector, &senders, lang)?;
+    let running = session::start(senders, args.interval, args.own_clock, Arc::clone(&stop))
         .map_err(|error| {
             Failure::unable(lang.pick("cannot start a thread", "无法启动线程")).because(error)
         })?;
@@ -267,15 +269,15 @@ impl Args {
     fn begin(
         &self,
         reflector: SocketAddr,
-        session: &SenderSession,
+        senders: &SessionSenders,
         lang: Lang,
     ) -> Result<Outcome, Failure> {
         if self.json {
             let line = json!({ "kind": "begin", "reflector": reflector.to_string(), "interval_ns": self.interval, "packets": self.packets() });
             return print(&format!("{line}\n"));
         }
-        let octets = session.packet_octets();
-        let stamps = match session.stamping() {
+        let octets = senders.session(0).packet_octets();
+        let stamps = match senders.stamping(0) {
             Some(Stamping { transmit, receive }) => format!(
                 "T1 {}, T4 {}",
                 stamp_source(transmit, lang),
