@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod daemon;
 mod history;
 pub mod interface;

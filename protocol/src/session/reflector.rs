@@ -15,6 +15,7 @@ mod replay;
 mod table;
 
 pub use policy::{ControlLimits, Dscps, Policy};
+pub(super) use ration::Bucket;
 pub use ration::{Rate, Rations};
 
 use std::net::{IpAddr, SocketAddr};

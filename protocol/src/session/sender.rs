@@ -16,7 +16,7 @@ mod losses;
 mod observations;
 mod question;
 
-pub use config::{Reflector, SenderConfig};
+pub use config::{Dialect, Reflector, SenderConfig};
 pub use observations::Observations;
 pub use question::{Padding, Protection, Question};
 
@@ -136,13 +136,19 @@ pub struct SessionSender {
 impl SessionSender {
     /// A session that has sent nothing.
     pub fn new(config: SenderConfig) -> Self {
-        let layout = Layout::new(
-            &config.question,
-            config.dscp,
-            &config.protection,
-            config.packet_octets,
-            config.padding,
-        );
+        let layout = match &config.dialect {
+            Dialect::Stamp => Layout::new(
+                &config.question,
+                config.dscp,
+                &config.protection,
+                config.packet_octets,
+                config.padding,
+            ),
+            Dialect::Twamp(mode) => Layout::padded(
+                config.packet_octets.max(mode.request_octets()),
+                config.padding,
+            ),
+        };
         let far_link = config.question.member_links.map(|links| links.reflector);
         let keys: Vec<_> = config.protection.key().cloned().into_iter().collect();
         Self {
@@ -254,11 +260,15 @@ impl SessionSender {
             ssid: self.config.ssid,
         };
         let (count, key) = (self.sent as u32, self.config.protection.key());
-        match &self.config.protection {
-            Protection::None | Protection::Tlvs(_) => {
+        match (&self.config.dialect, &self.config.protection) {
+            (Dialect::Twamp(mode), _) => {
+                self.layout.pad(packet);
+                mode.write_request(&base, packet).ok()?;
+            }
+            (Dialect::Stamp, Protection::None | Protection::Tlvs(_)) => {
                 self.layout.write(&base.encode(), count, key, packet);
             }
-            Protection::Authenticated(key) => {
+            (Dialect::Stamp, Protection::Authenticated(key)) => {
                 let base = base.encode_authenticated(key);
                 self.layout.write(&base, count, Some(key), packet);
             }
@@ -284,9 +294,12 @@ impl SessionSender {
     }
 
     fn read(&self, datagram: &[u8]) -> Option<ReflectorPacket> {
-        let reply = match self.config.protection {
-            Protection::None | Protection::Tlvs(_) => ReflectorPacket::decode(datagram).ok()?,
-            Protection::Authenticated(_) => {
+        let reply = match (&self.config.dialect, &self.config.protection) {
+            (Dialect::Twamp(mode), _) => mode.read_reply(datagram).ok()??,
+            (Dialect::Stamp, Protection::None | Protection::Tlvs(_)) => {
+                ReflectorPacket::decode(datagram).ok()?
+            }
+            (Dialect::Stamp, Protection::Authenticated(_)) => {
                 ReflectorPacket::decode_authenticated(datagram, &self.key_store).ok()?
             }
         };

@@ -4,6 +4,7 @@ use owl_measure::time::Nanos;
 
 use super::{Padding, Protection, Question};
 use crate::session::schedule::Schedule;
+use crate::wire::twamp::TestMode;
 use crate::wire::{TaiOffset, TimestampFormat};
 
 /// What is known of the session-reflector.
@@ -15,9 +16,21 @@ pub enum Reflector {
     Stranger,
 }
 
+/// Which test packets are spoken.
+#[derive(Debug, Clone)]
+pub enum Dialect {
+    /// STAMP's (RFC 8762).
+    Stamp,
+    /// TWAMP-Test's (RFC 5357, section 4), for TWAMP Light too: 14 octets and padding, or 48 in a protected mode. They
+    /// have no session identifier and no TLVs, so nothing is asked, and their mode alone protects them.
+    Twamp(TestMode),
+}
+
 /// What a session is. [`SenderConfig::new`] is one that asks for nothing and protects nothing.
 #[derive(Debug, Clone)]
 pub struct SenderConfig {
+    /// Which test packets are spoken.
+    pub dialect: Dialect,
     /// STAMP session identifier.
     pub ssid: u16,
     /// Send times.
@@ -48,6 +61,7 @@ impl SenderConfig {
     /// A session of base packets without end, in the NTP format.
     pub fn new(ssid: u16, schedule: Schedule, timeout: Nanos, reflector: Reflector) -> Self {
         Self {
+            dialect: Dialect::Stamp,
             ssid,
             schedule,
             timeout,

@@ -28,6 +28,20 @@ impl Modes {
         mode.0.count_ones() == 1 && self.0 & mode.0 != 0
     }
 
+    /// The best mode that is offered here and wanted there: authenticated, whose timestamps nobody has to encrypt between
+    /// reading the clock and sending, before encrypted, mixed, and unauthenticated.
+    pub fn best_of(self, wanted: Self) -> Option<Self> {
+        let common = Self(self.0 & wanted.0);
+        [
+            Self::AUTHENTICATED,
+            Self::ENCRYPTED,
+            Self::MIXED,
+            Self::UNAUTHENTICATED,
+        ]
+        .into_iter()
+        .find(|&mode| common.offers(mode))
+    }
+
     /// These and those.
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
@@ -258,6 +272,22 @@ mod tests {
             refused.encode()[..16],
             *b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01"
         );
+    }
+
+    #[test]
+    fn the_best_mode_that_both_know_is_taken() {
+        for (offered, wanted, best) in [
+            (1 | 2 | 4 | 8, 2 | 4 | 8, Some(2)),
+            (1 | 4 | 8, 2 | 4 | 8, Some(4)),
+            (1 | 8, 2 | 4 | 8, Some(8)),
+            (1, 2 | 4 | 8, None),
+            (0, 1, None),
+            (0x1E1, 1, Some(1)),
+            (16, 16, None),
+        ] {
+            let best = best.map(Modes);
+            assert_eq!(Modes(offered).best_of(Modes(wanted)), best, "{offered}");
+        }
     }
 
     #[test]
