@@ -350,6 +350,14 @@ impl Recorder {
         self.interval(origin).directions[direction as usize].duplicated += 1;
     }
 
+    /// When the first of the open intervals ends; `None` when none is open.
+    pub fn next_end(&self) -> Option<Timestamp> {
+        self.open
+            .iter()
+            .map(|interval| interval.start + self.length)
+            .min()
+    }
+
     /// The next interval that ended at or before `end`, or one too many to be kept open.
     pub fn close(&mut self, end: Timestamp) -> Option<Summary> {
         let length = self.length;

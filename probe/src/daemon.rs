@@ -28,7 +28,7 @@ use crate::history::ClockHistory;
 use crate::metrics::{self, Metrics};
 use crate::net::SocketError;
 use crate::reflector::{Reflector, ReflectorError, ReflectorStats};
-use crate::sender::{self, SenderSession, SessionSettings, Watcher};
+use crate::sender::{SenderStats, SessionSenders, SessionSettings, Watcher};
 use crate::spool::{Spool, SpoolError};
 use crate::uplink::{self, Shared, UplinkError};
 
@@ -83,6 +83,7 @@ impl From<ReflectorError> for ProbeError {
 #[derive(Debug, Default)]
 pub(crate) struct Vitals {
     pub(crate) reflector: ReflectorStats,
+    pub(crate) sender: Arc<SenderStats>,
     pub(crate) sent: AtomicU64,
     pub(crate) received: AtomicU64,
     pub(crate) lateness_max_ns: AtomicU64,
@@ -322,13 +323,14 @@ impl Senders {
         }
         write_plan(saved, &plan);
         self.stop();
-        let (sessions, planned) = self.open(&plan);
+        let (mut sessions, planned) = self.open(&plan);
         tracing::info!(
             generation = plan.generation,
-            sessions = sessions.len(),
+            sessions = planned.len(),
+            sockets = sessions.sockets(),
             "follows a plan"
         );
-        self.vitals.sessions.store(sessions.len() as u64, Relaxed);
+        self.vitals.sessions.store(planned.len() as u64, Relaxed);
         let stop = Arc::new(AtomicBool::new(false));
         let mut keeper = Keeper {
             planned,
@@ -337,13 +339,10 @@ impl Senders {
             reports: self.reports.clone(),
         };
         let thread = {
-            let (clock, stop) = (self.config.shown_clock(), stop.clone());
-            let mut sessions = sessions;
+            let stop = stop.clone();
             std::thread::spawn(move || {
                 let vitals = keeper.vitals.clone();
-                if let Err(error) =
-                    sender::run(&mut sessions, clock, &stop, || vitals.claim(), &mut keeper)
-                {
+                if let Err(error) = sessions.run(&stop, || vitals.claim(), &mut keeper) {
                     tracing::error!(%error, "the session-senders stopped");
                 }
             })
@@ -360,7 +359,7 @@ impl Senders {
         }
     }
 
-    fn open(&self, plan: &Plan) -> (Vec<SenderSession>, Vec<PlannedSession>) {
+    fn open(&self, plan: &Plan) -> (SessionSenders, Vec<PlannedSession>) {
         if plan.sessions.len() > SESSIONS_MAX {
             tracing::error!(
                 sessions = plan.sessions.len(),
@@ -370,13 +369,16 @@ impl Senders {
         let clock = self.config.shown_clock();
         let no_detours = BTreeMap::new();
         let via = self.config.lab.as_ref().map_or(&no_detours, |lab| &lab.via);
-        let (mut sessions, mut planned) = (Vec::new(), Vec::new());
+        let mut sessions = SessionSenders::new(clock, self.vitals.sender.clone());
+        let mut planned = Vec::new();
         for (session, ssid) in plan.sessions.iter().take(SESSIONS_MAX).zip(1_u16..) {
-            match self.open_one(session, ssid, clock, via) {
-                Ok(open) => {
-                    sessions.push(open);
-                    planned.push(session.clone());
-                }
+            let settings = self.settings(session, ssid, clock, via);
+            let opened = settings.and_then(|settings| {
+                let opened = sessions.open(settings);
+                opened.map_err(|error| error.to_string())
+            });
+            match opened {
+                Ok(_) => planned.push(session.clone()),
                 Err(error) => tracing::error!(
                     path = session.path,
                     error,
@@ -387,13 +389,13 @@ impl Senders {
         (sessions, planned)
     }
 
-    fn open_one(
+    fn settings(
         &self,
         session: &PlannedSession,
         ssid: u16,
         clock: Clock,
         via: &BTreeMap<String, SocketAddr>,
-    ) -> Result<SenderSession, String> {
+    ) -> Result<SessionSettings, String> {
         let address: IpAddr = session
             .address
             .parse()
@@ -415,7 +417,7 @@ impl Senders {
             owl_topology::Schedule::Periodic => Schedule::periodic(gap, start),
             owl_topology::Schedule::Poisson => Schedule::poisson(gap, start, seed),
         };
-        let settings = SessionSettings {
+        Ok(SessionSettings {
             peer,
             local: self
                 .config
@@ -437,8 +439,7 @@ impl Senders {
             report_interval: ns(session.report_interval_ns),
             aligned_to: Timestamp(0),
             targets: session.target_ns.iter().map(|&target| ns(target)).collect(),
-        };
-        SenderSession::open(settings, clock).map_err(|error| error.to_string())
+        })
     }
 }
 

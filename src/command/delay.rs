@@ -1,5 +1,7 @@
 //! `owl delay HOST`: one session to one session-reflector, from the first packet to the verdict.
 
+mod asking;
+mod authentication;
 mod findings;
 mod limit;
 mod live;
@@ -7,6 +9,7 @@ mod search;
 mod session;
 mod show;
 mod target;
+mod told;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,18 +23,22 @@ use owl_measure::time::Nanos;
 use owl_measure::verdict::{Quantile, State};
 use owl_measure::words::Lang;
 use owl_probe::clock::Clock;
+use owl_probe::keys::KeyWatch;
 use owl_probe::net::Stamping;
-use owl_probe::sender::{SenderSession, SessionSettings};
+use owl_probe::sender::{SessionSenders, SessionSettings};
 use owl_protocol::session::Schedule;
-use owl_protocol::session::sender::{Question, Reflector, SenderConfig, TrafficClass};
+use owl_protocol::session::sender::{Protection, Reflector, SenderConfig, TrafficClass};
 use owl_topology::geodesy::{EARTH_RADIUS_KM, Point, proof_floor};
 use serde_json::json;
 
+use self::asking::Asking;
+use self::authentication::{Authentication, Identity, Towards, no_key};
 use self::findings::{Findings, together};
 use self::live::Live;
 use self::session::{Ended, REPORT_INTERVAL, Running};
 use self::show::{Judged, sample_json, stamp_source};
 use self::target::{Family, Target};
+use self::told::Told;
 use super::own_clock::OwnClock;
 use crate::failure::{Failure, Outcome};
 use crate::stop;
@@ -85,6 +92,10 @@ pub(crate) struct Args {
     /// A reply that takes longer is late, one that takes twice as long is lost
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = timeout)]
     timeout: Nanos,
+    #[command(flatten)]
+    asking: Asking,
+    #[command(flatten)]
+    authentication: Authentication,
     #[command(flatten)]
     own_clock: OwnClock,
     /// Great-circle distance of the two hosts: no packet is faster than light over it
@@ -151,16 +162,23 @@ fn distance(text: &str) -> Result<f64, String> {
 
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     let stop = stop::on_signal()?;
-    let reflector = args.search(lang)?;
     let clock = Clock::honest();
-    let session = SenderSession::open(args.settings(reflector, clock), clock)
+    // Any number will do that the last session from here did not have.
+    let seed = clock.now().0.cast_unsigned() ^ u64::from(std::process::id());
+    let mut identity = args.authentication.identity(seed as u16, lang)?;
+    let reflector = args.search(&identity, lang)?;
+    let protection = identity.protect(reflector.ip(), lang)?;
+    let settings = args.settings(reflector, &identity, protection, clock, seed);
+    let mut senders = SessionSenders::new(clock, Arc::default());
+    senders
+        .open(settings)
         .map_err(|error| Failure::unable(lang.pick("cannot measure", "无法测量")).because(error))?;
-    args.begin(reflector, &session, lang)?;
-    let running = session::start(session, args.interval, args.own_clock, Arc::clone(&stop))
+    args.begin(reflector, &senders, lang)?;
+    let running = session::start(senders, args.interval, args.own_clock, Arc::clone(&stop))
         .map_err(|error| {
             Failure::unable(lang.pick("cannot start a thread", "无法启动线程")).because(error)
         })?;
-    args.watch(&running, &stop, lang)?;
+    args.watch(&running, &mut identity, &stop, lang)?;
     let ended = running.join().map_err(|error| {
         Failure::unable(lang.pick("cannot wait for packets", "无法等待报文")).because(error)
     })?;
@@ -193,7 +211,7 @@ impl Args {
     }
 
     /// The address at which the session-reflector answers.
-    fn search(&self, lang: Lang) -> Result<SocketAddr, Failure> {
+    fn search(&self, identity: &Identity, lang: Lang) -> Result<SocketAddr, Failure> {
         let host = &self.reflector;
         let family = match (self.ipv4, self.ipv6) {
             (true, _) => Family::V4,
@@ -211,6 +229,11 @@ impl Args {
                 "它没有所要求地址族的地址",
             )));
         }
+        let keyless =
+            |candidate: &SocketAddr| matches!(identity.towards(candidate.ip()), Towards::NoKey);
+        if candidates.iter().all(keyless) {
+            return Err(no_key(identity.ssid, lang));
+        }
         let tried: Vec<_> = candidates.iter().map(ToString::to_string).collect();
         let tried = tried.join(", ");
         let silent = |lang: Lang| {
@@ -218,21 +241,32 @@ impl Args {
                 format!("cannot measure to {host}: no session-reflector answers at {tried}"),
                 format!("无法测量到 {host}：{tried} 上没有会话反射端应答"),
             ))
-            .hint(lang.pick(
-                "run `owl reflect` on the far host, and let UDP through to the port that it prints",
-                "请在远端主机运行 `owl reflect`，并放行它所显示的 UDP 端口",
-            ))
+            .hint(match identity.watch {
+                None => lang.pick(
+                    "run `owl reflect` on the far host, and let UDP through to the port that it prints",
+                    "请在远端主机运行 `owl reflect`，并放行它所显示的 UDP 端口",
+                ),
+                Some(_) => lang.pick(
+                    "run `owl reflect --keys FILE` on the far host with the same key for this host and session identifier, and let UDP through",
+                    "请在远端主机用相同密钥运行 `owl reflect --keys FILE`，并放行 UDP",
+                ),
+            })
         };
-        match search::first_to_answer(&candidates) {
+        match search::first_to_answer(&candidates, identity) {
             Ok(Some(reflector)) => Ok(reflector),
             Ok(None) => Err(silent(lang)),
             Err(error) => Err(silent(lang).because(error)),
         }
     }
 
-    fn settings(&self, reflector: SocketAddr, clock: Clock) -> SessionSettings {
-        // Any number will do that the last session from here did not have.
-        let seed = clock.now().0.cast_unsigned() ^ u64::from(std::process::id());
+    fn settings(
+        &self,
+        reflector: SocketAddr,
+        identity: &Identity,
+        protection: Protection,
+        clock: Clock,
+        seed: u64,
+    ) -> SessionSettings {
         let start = clock.monotonic() + PREPARATION;
         let schedule = if self.poisson {
             Schedule::poisson(self.interval, start, self.seed.unwrap_or(seed))
@@ -250,35 +284,41 @@ impl Args {
             sender: SenderConfig {
                 packets: Some(self.packets()),
                 packet_octets: self.octets.into(),
-                class: TrafficClass {
-                    dscp: self.dscp,
-                    ecn: 0,
-                },
-                question: Question {
-                    follow_up: self.own,
-                    ..Question::default()
-                },
-                ..SenderConfig::new((seed as u16).max(1), schedule, self.timeout, kind)
+                class: self.class(),
+                padding: self.asking.padding(),
+                format: self.asking.stamp_format.format(),
+                tai_offset: self.asking.stamp_format.tai_offset(),
+                zero_ssid: self.asking.zero_ssid(),
+                question: self.asking.question(self.own),
+                protection,
+                ..SenderConfig::new(identity.ssid, schedule, self.timeout, kind)
             },
-            keys: None,
+            keys: identity.watch.as_ref().map(KeyWatch::live),
             report_interval: REPORT_INTERVAL,
             aligned_to: clock.now(),
             targets: self.max_delay.into_iter().collect(),
         }
     }
 
+    fn class(&self) -> TrafficClass {
+        TrafficClass {
+            dscp: self.dscp,
+            ecn: self.asking.ecn,
+        }
+    }
+
     fn begin(
         &self,
         reflector: SocketAddr,
-        session: &SenderSession,
+        senders: &SessionSenders,
         lang: Lang,
     ) -> Result<Outcome, Failure> {
         if self.json {
             let line = json!({ "kind": "begin", "reflector": reflector.to_string(), "interval_ns": self.interval, "packets": self.packets() });
             return print(&format!("{line}\n"));
         }
-        let octets = session.packet_octets();
-        let stamps = match session.stamping() {
+        let octets = senders.session(0).packet_octets();
+        let stamps = match senders.stamping(0) {
             Some(Stamping { transmit, receive }) => format!(
                 "T1 {}, T4 {}",
                 stamp_source(transmit, lang),
@@ -299,7 +339,13 @@ impl Args {
     }
 
     /// Shows what comes back until the session is over.
-    fn watch(&self, running: &Running, stop: &AtomicBool, lang: Lang) -> Result<(), Failure> {
+    fn watch(
+        &self,
+        running: &Running,
+        identity: &mut Identity,
+        stop: &AtomicBool,
+        lang: Lang,
+    ) -> Result<(), Failure> {
         let line = LiveLine::new();
         let mut live = Live::new(self.own_clock, self.interval, self.timeout, self.floors());
         let began = Instant::now();
@@ -319,6 +365,9 @@ impl Args {
             }
             if began.elapsed() >= tick {
                 seconds += 1;
+                if let Some(watch) = &mut identity.watch {
+                    watch.look();
+                }
                 let second = live.second(seconds.into());
                 if self.json {
                     say(&format!("{}\n", second.json()), stop)?;
@@ -366,6 +415,11 @@ impl Args {
             reflector,
             interval: self.interval,
             found: &found,
+            told: Told {
+                seen: &ended.observations,
+                asked: self.asking.question(self.own),
+                sent: self.class(),
+            },
             ended,
             judged,
         };

@@ -3,10 +3,12 @@
 mod collector;
 mod delay;
 mod doctor;
+mod key_file;
 mod lab;
 mod own_clock;
 mod probe;
 mod reflect;
+mod stamp_format;
 mod topology;
 
 use clap::{Parser, Subcommand};

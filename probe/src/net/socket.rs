@@ -3,6 +3,8 @@
 //! What `setsockopt` promises is not believed: [`StampedSocket::prove`] sends a
 //! real datagram and sees which stamps are delivered.
 
+mod batched;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd as _, AsRawFd, RawFd};
@@ -13,6 +15,8 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::sys::{self, Batch, Queue, Readiness};
 use crate::clock::Clock;
+
+pub(crate) use batched::{Departures, Incoming};
 
 /// Octets of receive buffer asked for; the kernel gives what its limits allow.
 const RECEIVE_BUFFER_OCTETS: usize = 4 << 20;
@@ -285,7 +289,10 @@ impl StampedSocket {
     }
 
     /// Drops the stamps that are still on their way, and numbers sends anew.
-    fn renumber(&mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// When the kernel refuses to number them.
+    pub(crate) fn renumber(&mut self) -> io::Result<()> {
         let mut nothing = [0; 0];
         while let Ok(Some(_)) = sys::receive(self.socket.as_fd(), Queue::Error, &mut nothing) {}
         self.number_sends_from_zero()
@@ -369,7 +376,7 @@ impl StampedSocket {
         let Some(source) = message.source else {
             return Ok(None);
         };
-        let stamp = self.stamp(message.control.kernel, user);
+        let stamp = stamp(self.clock, message.control.kernel, user);
         Ok(Some(Received {
             octets: message.octets,
             source,
@@ -390,7 +397,7 @@ impl StampedSocket {
             if let (Some(id), Some(at)) = (message.control.transmit_id, message.control.kernel) {
                 return Ok(Some(TransmitStamp {
                     id,
-                    stamp: self.kernel(at),
+                    stamp: kernel(self.clock, at),
                 }));
             }
         }
@@ -422,7 +429,7 @@ impl StampedSocket {
                 destination: control.destination,
                 ttl: control.ttl.unwrap_or(0),
                 traffic_class: control.traffic_class,
-                stamp: self.stamp(control.kernel, user),
+                stamp: stamp(self.clock, control.kernel, user),
             };
             let Some(reply) = answer(&datagram, batch.room(k)) else {
                 continue;
@@ -464,30 +471,13 @@ impl StampedSocket {
                 if let (Some(id), Some(at)) = (control.transmit_id, control.kernel) {
                     each(TransmitStamp {
                         id,
-                        stamp: self.kernel(at),
+                        stamp: kernel(self.clock, at),
                     });
                 }
             }
             if received < sys::BATCH {
                 return Ok(());
             }
-        }
-    }
-
-    fn stamp(&self, kernel: Option<Timestamp>, user: Timestamp) -> Stamp {
-        kernel.map_or(
-            Stamp {
-                at: user,
-                source: StampSource::User,
-            },
-            |at| self.kernel(at),
-        )
-    }
-
-    fn kernel(&self, at: Timestamp) -> Stamp {
-        Stamp {
-            at: self.clock.shown(at),
-            source: StampSource::Kernel,
         }
     }
 
@@ -532,6 +522,24 @@ impl StampedSocket {
             }
         }
         Ok(proved)
+    }
+}
+
+/// The kernel's stamp, or the process's where there is none.
+fn stamp(clock: Clock, at: Option<Timestamp>, user: Timestamp) -> Stamp {
+    at.map_or(
+        Stamp {
+            at: user,
+            source: StampSource::User,
+        },
+        |at| kernel(clock, at),
+    )
+}
+
+fn kernel(clock: Clock, at: Timestamp) -> Stamp {
+    Stamp {
+        at: clock.shown(at),
+        source: StampSource::Kernel,
     }
 }
 

@@ -153,6 +153,7 @@ impl Worker {
             let local = socket.local();
             let now = clock.monotonic();
             let told = running.told;
+            let member_link = self.settings.member_link;
             let answer = |received: &Received, room: &mut [u8]| {
                 let destination =
                     SocketAddr::new(received.destination.unwrap_or(local.ip()), local.port());
@@ -164,7 +165,7 @@ impl Worker {
                     traffic_class: received.traffic_class.unwrap_or(0),
                     received_at: received.stamp.at,
                     interface: None,
-                    member_link: None,
+                    member_link,
                 };
                 let reply = table.handle(now, &request, &told, room).ok()?;
                 let from = reply

@@ -488,9 +488,13 @@ impl SessionSender {
         }
     }
 
-    /// When to poll again; `None` once the session is over.
-    pub fn next_deadline(&self) -> Option<Monotonic> {
-        let transmit = (!self.all_sent()).then(|| self.config.schedule.next());
+    /// When the next packet is to be sent; `None` once all have been.
+    pub fn next_transmit(&self) -> Option<Monotonic> {
+        (!self.all_sent()).then(|| self.config.schedule.next())
+    }
+
+    /// When to ask for losses and samples again, unless a reply comes before.
+    pub fn next_settlement(&self) -> Option<Monotonic> {
         let linger = self.config.timeout.times(2) + Nanos(1);
         let loss = self
             .remembered
@@ -498,7 +502,12 @@ impl SessionSender {
             .map(|sent| sent.at + linger);
         let pending = self.losses.deadline(self.config.timeout);
         let sample = self.held.deadline(self.config.timeout);
-        [transmit, loss, pending, sample]
+        [loss, pending, sample].into_iter().flatten().min()
+    }
+
+    /// When to poll again; `None` once the session is over.
+    pub fn next_deadline(&self) -> Option<Monotonic> {
+        [self.next_transmit(), self.next_settlement()]
             .into_iter()
             .flatten()
             .min()

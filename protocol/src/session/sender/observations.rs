@@ -61,8 +61,10 @@ pub struct Observations {
     pub seen_destination: Option<SocketAddr>,
     /// The reflector's member link, as told last.
     pub far_link: Option<u16>,
-    last_ttl_forward: Option<u8>,
-    last_ttl_backward: Option<u8>,
+    /// TTL or hop limit at the reflector of the last packet of which it told.
+    pub last_ttl_forward: Option<u8>,
+    /// TTL or hop limit of the last reply.
+    pub last_ttl_backward: Option<u8>,
 }
 
 impl Observations {
