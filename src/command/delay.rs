@@ -4,6 +4,7 @@ mod dialect;
 mod findings;
 mod limit;
 mod live;
+mod patterns;
 mod search;
 mod session;
 mod show;
@@ -23,9 +24,9 @@ use owl_measure::verdict::{Quantile, State};
 use owl_measure::words::Lang;
 use owl_probe::clock::Clock;
 use owl_probe::net::Stamping;
-use owl_probe::sender::{SenderSession, SessionSettings};
+use owl_probe::sender::{SessionSenders, SessionSettings};
 use owl_protocol::session::Schedule;
-use owl_protocol::session::sender::{Dialect, Question, Reflector, SenderConfig};
+use owl_protocol::session::sender::{Dialect, Question, Reflector, SenderConfig, TrafficClass};
 use owl_protocol::wire::owamp::Modes;
 use owl_topology::geodesy::{EARTH_RADIUS_KM, Point, proof_floor};
 use serde_json::json;
@@ -186,10 +187,12 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
             Attended::start(client, Arc::clone(&stop)).map_err(|error| no_thread(error, lang))?,
         );
     }
-    let session = SenderSession::open_from(source_port, settings, clock)
+    let mut senders = SessionSenders::new(clock, Arc::default());
+    senders
+        .open_from(source_port, settings)
         .map_err(|error| Failure::unable(lang.pick("cannot measure", "无法测量")).because(error))?;
-    args.begin(reflector, mode, &session, lang)?;
-    let running = session::start(session, args.interval, args.own_clock, Arc::clone(&stop))
+    args.begin(reflector, mode, &senders, lang)?;
+    let running = session::start(senders, args.interval, args.own_clock, Arc::clone(&stop))
         .map_err(|error| no_thread(error, lang))?;
     args.watch(&running, &stop, lang)?;
     let ended = running.join().map_err(|error| {
@@ -309,13 +312,17 @@ impl Args {
                 packets: Some(self.packets()),
                 dialect: self.spoken.dialect(),
                 packet_octets: self.octets.unwrap_or(OCTETS).into(),
-                dscp: self.dscp,
+                class: TrafficClass {
+                    dscp: self.dscp,
+                    ecn: 0,
+                },
                 question: Question {
                     follow_up: self.own,
                     ..Question::default()
                 },
                 ..SenderConfig::new((seed as u16).max(1), schedule, self.timeout, kind)
             },
+            keys: None,
             report_interval: REPORT_INTERVAL,
             aligned_to: clock.now(),
             targets: self.max_delay.into_iter().collect(),
@@ -326,7 +333,7 @@ impl Args {
         &self,
         reflector: SocketAddr,
         mode: Option<Modes>,
-        session: &SenderSession,
+        senders: &SessionSenders,
         lang: Lang,
     ) -> Result<Outcome, Failure> {
         if self.json {
@@ -334,8 +341,8 @@ impl Args {
             let line = json!({ "kind": "begin", "protocol": self.spoken.name(), "mode": mode, "reflector": reflector.to_string(), "interval_ns": self.interval, "packets": self.packets() });
             return print(&format!("{line}\n"));
         }
-        let octets = session.packet_octets();
-        let stamps = match session.stamping() {
+        let octets = senders.session(0).packet_octets();
+        let stamps = match senders.stamping(0) {
             Some(Stamping { transmit, receive }) => format!(
                 "T1 {}, T4 {}",
                 stamp_source(transmit, lang),

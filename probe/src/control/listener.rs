@@ -85,7 +85,8 @@ impl Listener {
     }
 
     /// Lets clients in until told to stop, and then waits for the conversations to end. Each is held by `serve`, which is
-    /// to look at `stop` now and then.
+    /// to look at `stop` now and then, and to drop its admission before it closes the connection: who sees it closed may
+    /// come again at once.
     ///
     /// # Errors
     /// When the kernel refuses to wait for connections.
@@ -94,7 +95,7 @@ impl Listener {
         name: &str,
         doorman: &Doorman,
         stop: &AtomicBool,
-        serve: impl Fn(TcpStream, SocketAddr) + Sync,
+        serve: impl Fn(TcpStream, SocketAddr, Admission<'_>) + Sync,
     ) -> io::Result<()> {
         let descriptors: Vec<RawFd> = self.listeners.iter().map(|it| it.as_raw_fd()).collect();
         let serve = &serve;
@@ -124,9 +125,8 @@ impl Listener {
                     let _ = thread::Builder::new().name(name.to_owned()).spawn_scoped(
                         scope,
                         move || {
-                            let _admission = admission;
                             set_timer_slack();
-                            serve(stream, peer);
+                            serve(stream, peer, admission);
                         },
                     );
                 }
@@ -151,7 +151,7 @@ impl Listener {
 }
 
 /// The place of a conversation, given back when it ends.
-struct Admission<'a> {
+pub(crate) struct Admission<'a> {
     peers: &'a Mutex<Vec<IpAddr>>,
     peer: IpAddr,
 }

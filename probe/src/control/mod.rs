@@ -9,6 +9,7 @@
 
 mod connection;
 mod listener;
+pub mod owamp;
 mod ports;
 mod random;
 pub mod twamp;

@@ -162,13 +162,13 @@ impl TwampServer {
     ) -> io::Result<()> {
         let shared = &self.shared;
         self.listener
-            .run("twamp", &stats.doorman, stop, |stream, peer| {
+            .run("twamp", &stats.doorman, stop, |stream, peer, admission| {
                 // Without randomness, or with a connection that is gone already, there is nothing to say.
                 let Ok(random) = random::of_server() else {
                     return;
                 };
                 if let Ok(serving) = Serving::new(stream, peer, random, shared, stats) {
-                    serving.run(stop, &claim);
+                    serving.run(admission, stop, &claim);
                 }
             })
     }

@@ -18,6 +18,7 @@ use owl_protocol::wire::{ErrorEstimate, TaiOffset};
 use super::server::{Shared, TwampStats};
 use super::session::Session;
 use crate::control::connection::{Connection, Heard};
+use crate::control::listener::Admission;
 use crate::control::{BUFFER_OCTETS, LOOK_AROUND, WRITE_AGAIN, random};
 use crate::net::{Exchange, Readiness, wait};
 
@@ -67,7 +68,12 @@ impl<'a> Serving<'a> {
 
     /// Talks until the client goes, errs, or falls silent, or all is to stop; and reflects until the last session has
     /// ended.
-    pub(super) fn run(mut self, stop: &AtomicBool, claim: &(impl Fn() -> Option<Nanos> + Sync)) {
+    pub(super) fn run(
+        mut self,
+        admission: Admission<'_>,
+        stop: &AtomicBool,
+        claim: &(impl Fn() -> Option<Nanos> + Sync),
+    ) {
         let clock = self.shared.clock;
         let mut buffer = vec![0; BUFFER_OCTETS];
         let mut room = Exchange::new();
@@ -87,6 +93,7 @@ impl<'a> Serving<'a> {
         for session in std::mem::take(&mut self.sessions) {
             self.ended(&session);
         }
+        drop(admission);
     }
 
     /// Waits for something, and does it.
@@ -252,7 +259,9 @@ fn placed(
             }
         })?;
     if let Some(dscp) = request.type_p.dscp() {
-        socket.set_dscp(dscp).map_err(|_| Accept::NotSupported)?;
+        socket
+            .set_traffic_class(dscp << 2)
+            .map_err(|_| Accept::NotSupported)?;
     }
     let sid = random::sid(own, shared.clock).map_err(|_| Accept::InternalError)?;
     let port = socket.local().port();

@@ -32,7 +32,8 @@ pub struct Policy {
     pub packet_octets_max: u32,
     /// Slots of the longest schedule; never more than 1000.
     pub slots_max: usize,
-    /// The shortest mean gap between packets.
+    /// The shortest mean gap between packets; in a session that this host sends, the shortest of any slot, so that no
+    /// schedule makes it send a burst.
     pub mean_gap_min: Nanos,
     /// The longest loss threshold.
     pub timeout_max: Nanos,
@@ -384,12 +385,18 @@ impl ControlServer {
             let (Slot::Exponential(parameter) | Slot::Fixed(parameter)) = slot;
             sum.saturating_add(parameter.to_nanos().0)
         });
+        let hasty = role == Role::Sender
+            && request.schedule.iter().any(|slot| {
+                let (Slot::Exponential(parameter) | Slot::Fixed(parameter)) = slot;
+                parameter.to_nanos() < policy.mean_gap_min
+            });
         let packet_octets = preamble
             .padding_octets
             .saturating_add(TestPacket::OCTETS as u32);
         if slots == 0
             || slots > policy.slots_max.min(SLOTS_MAX)
             || parameters < policy.mean_gap_min.times(slots as i64).0
+            || hasty
             || preamble.packets == 0
             || preamble.packets > policy.packets_max
             || packet_octets > policy.packet_octets_max

@@ -8,21 +8,25 @@
 //! `handle_timeout` at `next_deadline`. After an error, send what is left to
 //! transmit and close the connection.
 
+mod archive;
 mod control_client;
 mod control_server;
 mod fetch;
+mod ration;
 mod receiver;
 mod request;
 mod schedule;
 mod sender;
 mod stop;
 
+pub use archive::{Archive, Owner};
 pub use control_client::{ClientConfig, ClientEvent, ControlClient};
 pub use control_server::{ControlServer, Policy, Role, ServerEvent};
 pub use fetch::FetchAnswer;
+pub use ration::{SendRation, Share};
 pub use receiver::{Arrival, Ignored, Results, SessionReceiver};
 pub use schedule::SendSchedule;
-pub use sender::SessionSender;
+pub use sender::{SessionSender, last_send_time};
 
 #[cfg(test)]
 mod tests;

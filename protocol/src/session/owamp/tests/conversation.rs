@@ -211,6 +211,13 @@ fn what_the_policy_does_not_allow_is_refused_with_its_reason() {
         |asked| asked.schedule = vec![asked.schedule[0]; 101],
         too_much,
     );
+    check(
+        reverse_request(),
+        |asked| {
+            asked.schedule = vec![Slot::Fixed(Interval(0)), Slot::Fixed(Interval(1 << 32))];
+        },
+        too_much,
+    );
     let unsupported = Accept::NotSupported;
     check(
         request(),
