@@ -182,15 +182,16 @@ fn reflect(
 ) -> Result<(), ReflectorError> {
     let line = LiveLine::new();
     thread::scope(|scope| {
-        servers
-            .spawn(scope, server_stats, stop, own_clock)
-            .map_err(ReflectorError::Start)?;
         let thread = thread::Builder::new()
             .name("reflector".to_owned())
             .spawn_scoped(scope, move || {
                 reflector.run(stats, stop, || own_clock.claim())
             })
             .map_err(ReflectorError::Start)?;
+        let served = servers
+            .spawn(scope, server_stats, stop, own_clock)
+            .map_err(ReflectorError::Start)
+            .inspect_err(|_| stop.store(true, Relaxed));
         let mut shown = Instant::now();
         while !stop.load(Relaxed) && !thread.is_finished() {
             let tick = shown.elapsed() >= TICK;
@@ -210,7 +211,7 @@ fn reflect(
         // Servers do not go on without the reflector.
         stop.store(true, Relaxed);
         line.clear();
-        ended
+        served.and(ended)
     })
 }
 
