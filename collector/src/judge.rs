@@ -23,6 +23,7 @@ use crate::judgement::{Judgement, NoDataWhy, Percentile, Seat, Span};
 use crate::live::{Live, LiveProbe, Table};
 use crate::now::now;
 use crate::store::{Dirty, Reader, Refused, Store, StoreError, Windowing, Work};
+use crate::way::Way;
 
 /// How often the judge looks.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -283,6 +284,10 @@ impl Window<'_> {
                     direction,
                     &session.evidence(direction, self.length, floors(path), claims),
                 )
+            }),
+            // Seen from the path, whoever measured it.
+            ways: judged.map_or_else(Vec::new, |(session, direction, _)| {
+                Way::seen(session, direction, &KEPT)
             }),
             // Without a packet there were no clocks to compare.
             clock_error_bound: judged

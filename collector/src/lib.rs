@@ -22,6 +22,7 @@ mod store;
 #[cfg(test)]
 mod testing;
 mod totals;
+mod way;
 
 use std::io;
 use std::net::SocketAddr;

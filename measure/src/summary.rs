@@ -8,6 +8,8 @@
 use std::collections::VecDeque;
 
 use crate::histogram::{Histogram, HistogramRecorder};
+use crate::loss::Loss;
+use crate::patterns::{LastLosses, OpenPeriod, PLACES, Patterns, place};
 use crate::reordering::Reordered;
 use crate::sample::{Direction, PeerClock, Sample, StampSource};
 use crate::time::{Nanos, Timestamp};
@@ -51,6 +53,8 @@ pub struct DirectionSummary {
     pub duplicated: u64,
     /// Packets overtaken in this direction (RFC 4737).
     pub reordered: u64,
+    /// What losses and overtaken packets of this direction looked like (RFC 3357, RFC 4737).
+    pub patterns: Patterns,
     /// The lower envelope, in order of time.
     pub envelope: Vec<EnvelopePoint>,
 }
@@ -117,6 +121,8 @@ pub struct Summary {
     pub forward: DirectionSummary,
     /// T3 → T4
     pub backward: DirectionSummary,
+    /// What losses and overtaken packets looked like of which nobody knows the direction.
+    pub somewhere: Patterns,
     /// Round-trip delay without the reflector's residence.
     pub round_trip: Histogram,
     /// Round trips within each target.
@@ -174,7 +180,7 @@ impl OpenDirection {
         }
     }
 
-    fn finish(&self) -> DirectionSummary {
+    fn finish(&self, patterns: Patterns) -> DirectionSummary {
         DirectionSummary {
             raw: self.raw.finish(),
             ipdv: self.ipdv.finish(),
@@ -182,6 +188,7 @@ impl OpenDirection {
             lost: self.lost,
             duplicated: self.duplicated,
             reordered: self.reordered,
+            patterns,
             envelope: self.envelope.iter().flatten().copied().collect(),
         }
     }
@@ -210,6 +217,9 @@ struct OpenInterval {
     skipped: u64,
     lateness_max: Nanos,
     directions: [OpenDirection; 2],
+    /// Forward, backward, nobody knows.
+    patterns: [Patterns; PLACES],
+    periods: [OpenPeriod; PLACES],
     round_trip: HistogramRecorder,
     round_trip_within: Vec<Within>,
     transmit_stamps: StampCounts,
@@ -227,6 +237,7 @@ pub struct Recorder {
     targets: Vec<Nanos>,
     open: VecDeque<OpenInterval>,
     ipdv: [IpdvPairs; 2],
+    last_losses: LastLosses,
 }
 
 const DIRECTIONS: [Direction; 2] = [Direction::Forward, Direction::Backward];
@@ -240,6 +251,7 @@ impl Recorder {
             targets,
             open: VecDeque::with_capacity(OPEN_MAX),
             ipdv: [IpdvPairs::default(); 2],
+            last_losses: LastLosses::default(),
         }
     }
 
@@ -262,6 +274,8 @@ impl Recorder {
                     skipped: 0,
                     lateness_max: Nanos::ZERO,
                     directions,
+                    patterns: [Patterns::default(); PLACES],
+                    periods: [OpenPeriod::default(); PLACES],
                     round_trip: HistogramRecorder::default(),
                     round_trip_within: none_within(&self.targets),
                     transmit_stamps: StampCounts::default(),
@@ -312,8 +326,14 @@ impl Recorder {
                 });
             }
         }
-        interval.directions[0].reordered += u64::from(reordered.forward);
-        interval.directions[1].reordered += u64::from(reordered.backward);
+        let overtaken = [reordered.forward, reordered.backward, reordered.somewhere];
+        for (patterns, overtaken) in interval.patterns.iter_mut().zip(overtaken) {
+            if let Some(overtaken) = overtaken {
+                patterns.overtaken(overtaken);
+            }
+        }
+        interval.directions[0].reordered += u64::from(reordered.forward.is_some());
+        interval.directions[1].reordered += u64::from(reordered.backward.is_some());
         interval.received += 1;
         interval.round_trip.record(sample.round_trip());
         count_within(&mut interval.round_trip_within, sample.round_trip());
@@ -336,18 +356,35 @@ impl Recorder {
         self.interval(origin).late += 1;
     }
 
-    /// A packet did not come back.
-    pub fn lost(&mut self, origin: Timestamp, direction: Option<Direction>) {
-        let interval = self.interval(origin);
+    /// A packet did not come back. Losses are told in the order of their numbers.
+    pub fn lost(&mut self, loss: &Loss) {
+        let distance = self.last_losses.distance(loss);
+        let interval = self.interval(loss.origin);
         interval.lost += 1;
-        if let Some(direction) = direction {
+        if let Some(direction) = loss.direction {
             interval.directions[direction as usize].lost += 1;
+        }
+        let place = place(loss.period);
+        let patterns = &mut interval.patterns[place];
+        if let Some(distance) = distance {
+            patterns.loss_distances.record(distance);
+        }
+        if let Some(length) = interval.periods[place].lost(loss.sequence) {
+            patterns.loss_periods.record(length);
         }
     }
 
     /// A second copy arrived.
     pub fn duplicated(&mut self, origin: Timestamp, direction: Direction) {
         self.interval(origin).directions[direction as usize].duplicated += 1;
+    }
+
+    /// When the first of the open intervals ends; `None` when none is open.
+    pub fn next_end(&self) -> Option<Timestamp> {
+        self.open
+            .iter()
+            .map(|interval| interval.start + self.length)
+            .min()
     }
 
     /// The next interval that ended at or before `end`, or one too many to be kept open.
@@ -359,7 +396,13 @@ impl Recorder {
             .iter()
             .position(ended)
             .or((self.open.len() > OPEN_MAX).then_some(0))?;
-        let interval = self.open.remove(index)?;
+        let mut interval = self.open.remove(index)?;
+        for (patterns, period) in interval.patterns.iter_mut().zip(interval.periods) {
+            if let Some(length) = period.finish() {
+                patterns.loss_periods.record(length);
+            }
+        }
+        let [forward, backward, somewhere] = interval.patterns;
         Some(Summary {
             start: interval.start,
             length,
@@ -369,8 +412,9 @@ impl Recorder {
             lost: interval.lost,
             skipped: interval.skipped,
             lateness_max: interval.lateness_max,
-            forward: interval.directions[0].finish(),
-            backward: interval.directions[1].finish(),
+            forward: interval.directions[0].finish(forward),
+            backward: interval.directions[1].finish(backward),
+            somewhere,
             round_trip: interval.round_trip.finish(),
             round_trip_within: interval.round_trip_within,
             transmit_stamps: interval.transmit_stamps,
@@ -385,7 +429,19 @@ impl Recorder {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::lengths::Lengths;
+    use crate::reordering::Overtaken;
     use crate::sample::Stamp;
+
+    /// A packet sent at `origin` that is lost, as is its whole loss period.
+    pub(crate) fn loss(sequence: u32, origin: i64, direction: Option<Direction>) -> Loss {
+        Loss {
+            sequence,
+            origin: Timestamp(origin),
+            direction,
+            period: direction,
+        }
+    }
 
     /// A sample sent at `origin`, with these raw differences.
     pub(crate) fn sample(sequence: u32, origin: i64, forward: i64, backward: i64) -> Sample {
@@ -416,12 +472,12 @@ pub(crate) mod tests {
         recorder.received(
             &sample(1, 100, 150, 150),
             Reordered {
-                forward: true,
-                backward: false,
+                forward: Some(Overtaken { extent: 2, n: 1 }),
+                ..Reordered::default()
             },
         );
-        recorder.lost(Timestamp(200), Some(Direction::Backward));
-        recorder.lost(Timestamp(300), None);
+        recorder.lost(&loss(2, 200, Some(Direction::Backward)));
+        recorder.lost(&loss(3, 300, None));
         recorder.late(Timestamp(400));
         recorder.duplicated(Timestamp(0), Direction::Forward);
         recorder.skipped(Timestamp(950), 3);
@@ -483,6 +539,47 @@ pub(crate) mod tests {
         assert_eq!(first.peer_clock.bound(), Some(Nanos(1_000)));
         assert!(recorder.close(Timestamp(1_500)).is_none());
         assert_eq!(recorder.close(Timestamp(2_000)).unwrap().received, 1);
+    }
+
+    #[test]
+    fn every_loss_is_in_one_loss_period_and_a_period_over_the_edge_is_counted_on_both_sides() {
+        use Direction::{Backward, Forward};
+        let lengths = |each: &[u64]| {
+            let mut lengths = Lengths::default();
+            each.iter().for_each(|&length| lengths.record(length));
+            lengths
+        };
+        let mut recorder = Recorder::new(Nanos(1_000), Timestamp(0), vec![]);
+        for (sequence, direction) in [
+            (1, Some(Forward)),
+            (2, Some(Forward)),
+            (4, Some(Backward)),
+            (6, None),
+            (7, None),
+            (8, Some(Forward)),
+            (9, Some(Forward)),
+            (10, Some(Forward)),
+        ] {
+            recorder.lost(&loss(sequence, i64::from(sequence) * 100, direction));
+        }
+        let first = recorder.close(Timestamp(1_000)).unwrap();
+        assert_eq!(first.forward.patterns.loss_periods, lengths(&[2, 2]));
+        assert_eq!(first.backward.patterns.loss_periods, lengths(&[1]));
+        assert_eq!(first.somewhere.loss_periods, lengths(&[2]));
+        assert_eq!(first.forward.patterns.loss_distances, lengths(&[1, 6, 1]));
+        let places = [
+            &first.forward.patterns,
+            &first.backward.patterns,
+            &first.somewhere,
+        ];
+        let in_periods: u64 = places
+            .iter()
+            .map(|patterns| patterns.loss_periods.sum())
+            .sum();
+        assert_eq!(in_periods, first.lost);
+        let second = recorder.close(Timestamp(2_000)).unwrap();
+        assert_eq!(second.forward.patterns.loss_periods, lengths(&[1]));
+        assert_eq!(second.forward.patterns.loss_distances, lengths(&[1]));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use owl_measure::time::Nanos;
 use serde::Deserialize;
 
 use crate::clock::{Clock, Declared};
-use crate::reflector::STAMP_PORT;
+use crate::reflector::{Memory, Priority, ReflectorEngine, STAMP_PORT, THREADS_MAX};
 
 /// The configuration of one probe. Relative paths are relative to the file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -21,6 +21,9 @@ pub struct Config {
     /// Where its session-reflector listens; all addresses on port 862 when it is not said.
     #[serde(default = "everywhere")]
     pub listen: Vec<SocketAddr>,
+    /// How its session-reflector runs.
+    #[serde(default)]
+    pub reflector: ReflectorConfig,
     /// The address its session-senders send from; the kernel chooses when it is not said.
     pub source: Option<IpAddr>,
     /// The collector's intake.
@@ -51,6 +54,31 @@ pub struct ClockConfig {
     pub source: ClockSource,
     /// How far from UTC at most.
     pub bound: Option<Nanos>,
+}
+
+/// How the session-reflector runs.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReflectorConfig {
+    /// Its threads, 1 to 64, which share the sessions among them; 1 when it is not said.
+    pub threads: usize,
+    /// Processors that they keep to, in turn; they run where the kernel wants when none is said.
+    pub pin: Vec<usize>,
+    /// Whether they run before every ordinary thread of the host (`SCHED_FIFO`).
+    pub real_time: bool,
+    /// Whether it keeps no sessions: loss then has no direction, and T3 is not followed up.
+    pub stateless: bool,
+}
+
+impl Default for ReflectorConfig {
+    fn default() -> Self {
+        Self {
+            threads: ReflectorEngine::default().threads,
+            pin: Vec::new(),
+            real_time: false,
+            stateless: false,
+        }
+    }
 }
 
 /// What a lab injects. Its presence marks every report as simulated.
@@ -134,6 +162,9 @@ impl Config {
         if config.listen.is_empty() {
             return refused("listen names no address");
         }
+        if !(1..=THREADS_MAX).contains(&config.reflector.threads) {
+            return refused("reflector.threads must be 1 to 64");
+        }
         let beside = file.parent().unwrap_or(Path::new("."));
         for path in [
             &mut config.ca,
@@ -151,6 +182,24 @@ impl Config {
         self.lab
             .as_ref()
             .map_or(Clock::honest(), |lab| Clock::lying(lab.lie))
+    }
+
+    /// How its session-reflector runs.
+    pub fn reflector_engine(&self) -> ReflectorEngine {
+        ReflectorEngine {
+            threads: self.reflector.threads,
+            pin: self.reflector.pin.clone(),
+            priority: if self.reflector.real_time {
+                Priority::RealTime
+            } else {
+                Priority::Ordinary
+            },
+            memory: if self.reflector.stateless {
+                Memory::Stateless
+            } else {
+                Memory::Stateful
+            },
+        }
     }
 
     /// What it claims of its clock.
@@ -213,5 +262,32 @@ bound = "1us"
         assert!(said(&WHOLE.replace("gnss", "simulated")).contains("[lab]"));
         assert!(said(&WHOLE.replace("1us", "0ms")).contains("above zero"));
         assert!(said(&WHOLE.replace("[\"127.0.0.2:18862\"]", "[]")).contains("listen"));
+        for threads in [0, 65] {
+            let text = format!("{WHOLE}[reflector]\nthreads = {threads}\n");
+            assert!(said(&text).contains("1 to 64"), "{}", said(&text));
+        }
+    }
+
+    #[test]
+    fn the_reflector_is_one_ordinary_thread_with_sessions_unless_it_is_told_otherwise() {
+        let settings = |text: &str| {
+            Config::parse(Path::new("p.toml"), text)
+                .unwrap()
+                .reflector_engine()
+        };
+        let usual = settings(WHOLE);
+        assert_eq!(
+            (usual.threads, usual.pin.len(), usual.priority),
+            (1, 0, Priority::Ordinary)
+        );
+        assert_eq!(usual.memory, Memory::Stateful);
+        let told = settings(&format!(
+            "{WHOLE}[reflector]\nthreads = 2\npin = [1, 3]\nreal_time = true\nstateless = true\n"
+        ));
+        assert_eq!(
+            (told.threads, told.pin, told.priority),
+            (2, vec![1, 3], Priority::RealTime)
+        );
+        assert_eq!(told.memory, Memory::Stateless);
     }
 }

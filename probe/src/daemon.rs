@@ -17,7 +17,7 @@ use owl_measure::sample::Sample;
 use owl_measure::summary::Summary;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_protocol::session::Schedule;
-use owl_protocol::session::sender::{Question, Reflector as PeerKind, SenderConfig};
+use owl_protocol::session::sender::{Question, Reflector as PeerKind, SenderConfig, TrafficClass};
 use owl_topology::{Plan, PlannedSession};
 use prost::Message as _;
 use tokio::sync::{Notify, watch};
@@ -27,8 +27,8 @@ use crate::config::Config;
 use crate::history::ClockHistory;
 use crate::metrics::{self, Metrics};
 use crate::net::SocketError;
-use crate::reflector::{Reflector, ReflectorStats};
-use crate::sender::{self, SenderSession, SessionSettings, Watcher};
+use crate::reflector::{Reflector, ReflectorError, ReflectorStats};
+use crate::sender::{SenderStats, SessionSenders, SessionSettings, Watcher};
 use crate::spool::{Spool, SpoolError};
 use crate::uplink::{self, Shared, UplinkError};
 
@@ -48,6 +48,9 @@ pub enum ProbeError {
     /// A socket cannot be had.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// The session-reflector cannot run as configured.
+    #[error(transparent)]
+    Reflector(ReflectorError),
     /// The spool cannot be used.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -67,10 +70,20 @@ pub enum ProbeError {
     },
 }
 
+impl From<ReflectorError> for ProbeError {
+    fn from(error: ReflectorError) -> Self {
+        match error {
+            ReflectorError::Socket(error) => Self::Socket(error),
+            other => Self::Reflector(other),
+        }
+    }
+}
+
 /// Numbers that the threads of a probe leave for its metrics.
 #[derive(Debug, Default)]
 pub(crate) struct Vitals {
     pub(crate) reflector: ReflectorStats,
+    pub(crate) sender: Arc<SenderStats>,
     pub(crate) sent: AtomicU64,
     pub(crate) received: AtomicU64,
     pub(crate) lateness_max_ns: AtomicU64,
@@ -111,7 +124,7 @@ impl Probe {
         let clock = config.shown_clock();
         let client = uplink::client(&config)?;
         let spool = Spool::open(&config.state)?;
-        let reflector = Reflector::bind(&config.listen, clock)?;
+        let reflector = Reflector::bind_with(&config.listen, &config.reflector_engine(), clock)?;
         let vitals = Arc::new(Vitals::default());
         vitals.clock().push(clock::state(clock, config.declared()));
         let shared = Shared {
@@ -153,7 +166,14 @@ impl Probe {
         let stop = Arc::new(AtomicBool::new(false));
         let reflecting = {
             let (vitals, stop) = (vitals.clone(), stop.clone());
-            std::thread::spawn(move || reflector.run(&vitals.reflector, &stop, || vitals.claim()))
+            std::thread::spawn(move || {
+                if let Err(error) = reflector.run(&vitals.reflector, &stop, || vitals.claim()) {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "nothing is reflected any more"
+                    );
+                }
+            })
         };
         let (reports, spooling) = sync_channel(REPORTS_IN_FLIGHT);
         let spooling = {
@@ -225,7 +245,7 @@ impl Probe {
             Ok(())
         });
         stop.store(true, Relaxed);
-        for thread in [reflecting.join().map(|_| ()), spooling.join()] {
+        for thread in [reflecting.join(), spooling.join()] {
             if thread.is_err() {
                 tracing::error!("a thread of the probe panicked");
             }
@@ -303,13 +323,14 @@ impl Senders {
         }
         write_plan(saved, &plan);
         self.stop();
-        let (sessions, planned) = self.open(&plan);
+        let (mut sessions, planned) = self.open(&plan);
         tracing::info!(
             generation = plan.generation,
-            sessions = sessions.len(),
+            sessions = planned.len(),
+            sockets = sessions.sockets(),
             "follows a plan"
         );
-        self.vitals.sessions.store(sessions.len() as u64, Relaxed);
+        self.vitals.sessions.store(planned.len() as u64, Relaxed);
         let stop = Arc::new(AtomicBool::new(false));
         let mut keeper = Keeper {
             planned,
@@ -318,13 +339,10 @@ impl Senders {
             reports: self.reports.clone(),
         };
         let thread = {
-            let (clock, stop) = (self.config.shown_clock(), stop.clone());
-            let mut sessions = sessions;
+            let stop = stop.clone();
             std::thread::spawn(move || {
                 let vitals = keeper.vitals.clone();
-                if let Err(error) =
-                    sender::run(&mut sessions, clock, &stop, || vitals.claim(), &mut keeper)
-                {
+                if let Err(error) = sessions.run(&stop, || vitals.claim(), &mut keeper) {
                     tracing::error!(%error, "the session-senders stopped");
                 }
             })
@@ -341,7 +359,7 @@ impl Senders {
         }
     }
 
-    fn open(&self, plan: &Plan) -> (Vec<SenderSession>, Vec<PlannedSession>) {
+    fn open(&self, plan: &Plan) -> (SessionSenders, Vec<PlannedSession>) {
         if plan.sessions.len() > SESSIONS_MAX {
             tracing::error!(
                 sessions = plan.sessions.len(),
@@ -351,13 +369,16 @@ impl Senders {
         let clock = self.config.shown_clock();
         let no_detours = BTreeMap::new();
         let via = self.config.lab.as_ref().map_or(&no_detours, |lab| &lab.via);
-        let (mut sessions, mut planned) = (Vec::new(), Vec::new());
+        let mut sessions = SessionSenders::new(clock, self.vitals.sender.clone());
+        let mut planned = Vec::new();
         for (session, ssid) in plan.sessions.iter().take(SESSIONS_MAX).zip(1_u16..) {
-            match self.open_one(session, ssid, clock, via) {
-                Ok(open) => {
-                    sessions.push(open);
-                    planned.push(session.clone());
-                }
+            let settings = self.settings(session, ssid, clock, via);
+            let opened = settings.and_then(|settings| {
+                let opened = sessions.open(settings);
+                opened.map_err(|error| error.to_string())
+            });
+            match opened {
+                Ok(_) => planned.push(session.clone()),
                 Err(error) => tracing::error!(
                     path = session.path,
                     error,
@@ -368,13 +389,13 @@ impl Senders {
         (sessions, planned)
     }
 
-    fn open_one(
+    fn settings(
         &self,
         session: &PlannedSession,
         ssid: u16,
         clock: Clock,
         via: &BTreeMap<String, SocketAddr>,
-    ) -> Result<SenderSession, String> {
+    ) -> Result<SessionSettings, String> {
         let address: IpAddr = session
             .address
             .parse()
@@ -396,7 +417,7 @@ impl Senders {
             owl_topology::Schedule::Periodic => Schedule::periodic(gap, start),
             owl_topology::Schedule::Poisson => Schedule::poisson(gap, start, seed),
         };
-        let settings = SessionSettings {
+        Ok(SessionSettings {
             peer,
             local: self
                 .config
@@ -404,18 +425,21 @@ impl Senders {
                 .filter(|source| source.is_ipv4() == peer.is_ipv4()),
             sender: SenderConfig {
                 packet_octets: session.packet_octets as usize,
-                dscp: u8::try_from(session.dscp).unwrap_or(0),
+                class: TrafficClass {
+                    dscp: u8::try_from(session.dscp).unwrap_or(0),
+                    ecn: 0,
+                },
                 question: Question {
                     follow_up: true,
                     ..Question::default()
                 },
                 ..SenderConfig::new(ssid, schedule, ns(session.timeout_ns), PeerKind::Own)
             },
+            keys: None,
             report_interval: ns(session.report_interval_ns),
             aligned_to: Timestamp(0),
             targets: session.target_ns.iter().map(|&target| ns(target)).collect(),
-        };
-        SenderSession::open(settings, clock).map_err(|error| error.to_string())
+        })
     }
 }
 

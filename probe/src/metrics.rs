@@ -89,6 +89,11 @@ impl Metrics {
             reflector.unsent,
         );
         counter(
+            "owl_probe_reflector_dropped_packets_total",
+            "Datagrams that the kernel dropped at the reflector's own sockets: own loss.",
+            reflector.dropped,
+        );
+        counter(
             "owl_probe_spool_dropped_total",
             "Reports dropped at the bound of the spool in this epoch.",
             spool.dropped,

@@ -5,6 +5,7 @@ mod findings;
 mod limit;
 mod live;
 mod owamp;
+mod patterns;
 mod search;
 mod session;
 mod show;
@@ -24,9 +25,9 @@ use owl_measure::verdict::{Quantile, State};
 use owl_measure::words::Lang;
 use owl_probe::clock::Clock;
 use owl_probe::net::Stamping;
-use owl_probe::sender::{SenderSession, SessionSettings};
+use owl_probe::sender::{SessionSenders, SessionSettings};
 use owl_protocol::session::Schedule;
-use owl_protocol::session::sender::{Dialect, Question, Reflector, SenderConfig};
+use owl_protocol::session::sender::{Dialect, Question, Reflector, SenderConfig, TrafficClass};
 use owl_topology::geodesy::{EARTH_RADIUS_KM, Point, proof_floor};
 use serde_json::json;
 
@@ -180,22 +181,26 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
         None => args.search(lang)?,
     };
     let mut settings = args.settings(reflector, clock);
-    let (mut source_port, mut attended) = (0, None);
+    let (mut source_port, mut attended) = (None, None);
     if let Some(agreement) = agreement {
         let (client, agreed) = agreement.split();
         settings.sender.dialect = Dialect::Twamp(agreed.test_mode.clone());
         settings.sender.packet_octets = agreed.packet_octets;
         let source = agreed.release();
         settings.local = Some(source.ip());
-        source_port = source.port();
+        source_port = Some(source.port());
         attended = Some(
             Attended::start(client, Arc::clone(&stop)).map_err(|error| no_thread(error, lang))?,
         );
     }
-    let session = SenderSession::open_from(source_port, settings, clock)
-        .map_err(|error| Failure::unable(lang.pick("cannot measure", "无法测量")).because(error))?;
-    args.begin(reflector, &session, lang)?;
-    let running = session::start(session, args.interval, args.own_clock, Arc::clone(&stop))
+    let mut senders = SessionSenders::new(clock, Arc::default());
+    match source_port {
+        Some(port) => senders.open_from(port, settings),
+        None => senders.open(settings),
+    }
+    .map_err(|error| Failure::unable(lang.pick("cannot measure", "无法测量")).because(error))?;
+    args.begin(reflector, &senders, lang)?;
+    let running = session::start(senders, args.interval, args.own_clock, Arc::clone(&stop))
         .map_err(|error| no_thread(error, lang))?;
     args.watch(&running, &stop, lang)?;
     let ended = running.join().map_err(|error| {
@@ -315,13 +320,17 @@ impl Args {
                 packets: Some(self.packets()),
                 dialect: self.spoken.dialect(),
                 packet_octets: self.octets.unwrap_or(OCTETS).into(),
-                dscp: self.dscp,
+                class: TrafficClass {
+                    dscp: self.dscp,
+                    ecn: 0,
+                },
                 question: Question {
                     follow_up: self.own,
                     ..Question::default()
                 },
                 ..SenderConfig::new((seed as u16).max(1), schedule, self.timeout, kind)
             },
+            keys: None,
             report_interval: REPORT_INTERVAL,
             aligned_to: clock.now(),
             targets: self.max_delay.into_iter().collect(),
@@ -331,15 +340,15 @@ impl Args {
     fn begin(
         &self,
         reflector: SocketAddr,
-        session: &SenderSession,
+        senders: &SessionSenders,
         lang: Lang,
     ) -> Result<Outcome, Failure> {
         if self.json {
             let line = json!({ "kind": "begin", "protocol": self.spoken.name(), "reflector": reflector.to_string(), "interval_ns": self.interval, "packets": self.packets() });
             return print(&format!("{line}\n"));
         }
-        let octets = session.packet_octets();
-        let stamps = match session.stamping() {
+        let octets = senders.session(0).packet_octets();
+        let stamps = match senders.stamping(0) {
             Some(Stamping { transmit, receive }) => format!(
                 "T1 {}, T4 {}",
                 stamp_source(transmit, lang),

@@ -79,6 +79,6 @@ fn explain(id: &str, error: ProbeError) -> Failure {
         ProbeError::Uplink(_) => failure.hint(
             "ca, certificate and key are PEM files that belong together; the certificate's first DNS name is the probe's id",
         ),
-        ProbeError::Socket(_) | ProbeError::Runtime(_) | ProbeError::Metrics { .. } => failure,
+        ProbeError::Socket(_) | ProbeError::Reflector(_) | ProbeError::Runtime(_) | ProbeError::Metrics { .. } => failure,
     }
 }

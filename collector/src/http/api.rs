@@ -21,6 +21,7 @@ use crate::live::{LivePath, Table};
 use crate::now::now;
 use crate::page::Zone;
 use crate::store::{HistoryQuery, ProbeRows};
+use crate::way::Way;
 
 /// Verdicts of the past in one answer, unless another number is asked for.
 const LIMIT_DEFAULT: usize = 1_000;
@@ -126,6 +127,8 @@ struct VerdictView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     clock_error_bound_ns: Option<Nanos>,
     percentiles: &'a [Percentile],
+    /// Delay variation, loss periods and reordering, each way.
+    ways: &'a [Way],
 }
 
 /// What a verdict is told with.
@@ -188,6 +191,7 @@ impl Teller<'_> {
             seat: judgement.seat,
             clock_error_bound_ns: judgement.clock_error_bound,
             percentiles: &judgement.percentiles,
+            ways: &judgement.ways,
         }
     }
 }

@@ -5,6 +5,7 @@ mod matrix;
 mod overview;
 mod path;
 mod say;
+mod ways;
 
 use std::sync::LazyLock;
 

@@ -7,6 +7,7 @@ use super::Frame;
 use super::chart::chart;
 use super::matrix::{carriers, ends};
 use super::say::{Standing, basis, evidence, limits, ms, target};
+use super::ways::ways;
 use crate::judgement::{Judgement, Span};
 use crate::live::{LivePath, Table};
 
@@ -98,6 +99,7 @@ fn facts(frame: &Frame<'_>, live: &LivePath, judgement: Option<&Judgement>) -> M
                         ),
                     ),
                 ))
+                @for (name, value) in ways(&judgement.ways, lang) { (row(name, value)) }
                 (row(
                     lang.pick("Window", "窗口"),
                     format!("{} … {}", frame.zone.instant(judgement.window_start), frame.zone.clock(judgement.window_end())),

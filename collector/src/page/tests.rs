@@ -39,6 +39,7 @@ fn judgement(path: &str, age: i64, verdict: Verdict, why: Option<NoDataWhy>) -> 
         seat: verdict.delay.map(|_| Seat::Opposite),
         lost: 0,
         lost_unknown: 0,
+        ways: Vec::new(),
         late: 0,
         verdict,
     }

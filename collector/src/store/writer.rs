@@ -191,7 +191,7 @@ impl Writer {
                 "INSERT INTO counter (path, name, value) VALUES (?1, ?2, ?3)
                  ON CONFLICT (path, name) DO UPDATE SET value = excluded.value",
             )?;
-            for (name, value) in totals.rows() {
+            for (name, value) in totals.rows_since(counting.totals.get(path)) {
                 write.execute(params![
                     path,
                     name,

@@ -3,6 +3,8 @@
 use super::{FromCollector, FromProbe, Hello, Report, ReportBatch, ReportError, wire};
 use crate::clock::{BoundBasis, ClockSource, ClockState, ClockStatus, KernelClock};
 use crate::histogram::{Cell, Histogram};
+use crate::lengths::Lengths;
+use crate::patterns::Patterns;
 use crate::summary::{
     DirectionSummary, EnvelopePoint, PeerClockSummary, StampCounts, Summary, Within,
 };
@@ -131,6 +133,7 @@ fn from_summary(summary: &Summary) -> wire::Summary {
         peer_claims: summary.peer_clock.claims,
         peer_no_claims: summary.peer_clock.no_claims,
         peer_widest_ns: unsigned(summary.peer_clock.widest),
+        somewhere: from_patterns(&summary.somewhere),
     }
 }
 
@@ -163,6 +166,7 @@ fn to_summary(summary: wire::Summary) -> Result<Summary, ReportError> {
                 .ok_or(ReportError::Missing("the backward direction"))?,
             start,
         )?,
+        somewhere: to_patterns(summary.somewhere)?,
         round_trip: to_histogram(
             &summary
                 .round_trip
@@ -200,6 +204,7 @@ fn from_direction(direction: &DirectionSummary, start: Timestamp) -> wire::Direc
             .iter()
             .map(|point| (point.raw - base).0)
             .collect(),
+        patterns: from_patterns(&direction.patterns),
     }
 }
 
@@ -231,9 +236,46 @@ fn to_direction(
         lost: direction.lost,
         duplicated: direction.duplicated,
         reordered: direction.reordered,
+        patterns: to_patterns(direction.patterns)?,
         envelope,
         raw,
     })
+}
+
+fn from_patterns(patterns: &Patterns) -> Option<wire::Patterns> {
+    (!patterns.is_empty()).then(|| wire::Patterns {
+        extents: from_lengths(&patterns.extents),
+        n_reordering: from_lengths(&patterns.n_reordering),
+        loss_periods: from_lengths(&patterns.loss_periods),
+        loss_distances: from_lengths(&patterns.loss_distances),
+    })
+}
+
+/// Reports of older probes have none.
+fn to_patterns(patterns: Option<wire::Patterns>) -> Result<Patterns, ReportError> {
+    let patterns = patterns.unwrap_or_default();
+    Ok(Patterns {
+        extents: to_lengths(patterns.extents)?,
+        n_reordering: to_lengths(patterns.n_reordering)?,
+        loss_periods: to_lengths(patterns.loss_periods)?,
+        loss_distances: to_lengths(patterns.loss_distances)?,
+    })
+}
+
+fn from_lengths(lengths: &Lengths) -> Option<wire::Lengths> {
+    let counts = lengths.counts();
+    let used = counts.iter().rposition(|&count| count > 0)? + 1;
+    Some(wire::Lengths {
+        counts: counts[..used].to_vec(),
+        longest: lengths.longest(),
+        sum: lengths.sum(),
+    })
+}
+
+fn to_lengths(lengths: Option<wire::Lengths>) -> Result<Lengths, ReportError> {
+    let lengths = lengths.unwrap_or_default();
+    Lengths::from_parts(&lengths.counts, lengths.longest, lengths.sum)
+        .map_err(|_| ReportError::Impossible("more buckets of lengths than there are"))
 }
 
 fn from_histogram(histogram: &Histogram) -> wire::Histogram {

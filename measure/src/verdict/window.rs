@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use super::{Claim, Evidence, Profile, Verdict, judge};
 use crate::delay::{ClockDifference, Floors};
 use crate::distribution::Distribution;
+use crate::patterns::Patterns;
 use crate::report::Report;
 use crate::sample::Direction;
 use crate::summary::DirectionSummary;
@@ -23,6 +24,11 @@ pub struct SessionWindow {
     lost: [u64; 2],
     lost_somewhere: u64,
     raw: [Distribution; 2],
+    ipdv: [Distribution; 2],
+    duplicated: [u64; 2],
+    reordered: [u64; 2],
+    patterns: [Patterns; 2],
+    somewhere: Patterns,
     round_trip: Distribution,
     packet_interval: Nanos,
     clocks: Option<ClockDifference>,
@@ -42,6 +48,15 @@ impl SessionWindow {
         };
         let raw = |pick: fn(&crate::summary::Summary) -> &DirectionSummary| {
             Distribution::of(summaries().map(|s| &pick(s).raw))
+        };
+        let ipdv = |pick: fn(&crate::summary::Summary) -> &DirectionSummary| {
+            Distribution::of(summaries().map(|s| &pick(s).ipdv))
+        };
+        let merged = |pick: fn(&crate::summary::Summary) -> &Patterns| {
+            summaries().fold(Patterns::default(), |mut merged, s| {
+                merged.merge(pick(s));
+                merged
+            })
         };
         let user_transmit = total(|s| s.transmit_stamps.user) > 0;
         let user_receive = total(|s| s.receive_stamps.user) > 0;
@@ -70,6 +85,20 @@ impl SessionWindow {
             lost: [total(|s| s.forward.lost), total(|s| s.backward.lost)],
             lost_somewhere: total(crate::summary::Summary::lost_somewhere),
             raw: [raw(|s| &s.forward), raw(|s| &s.backward)],
+            ipdv: [ipdv(|s| &s.forward), ipdv(|s| &s.backward)],
+            duplicated: [
+                total(|s| s.forward.duplicated),
+                total(|s| s.backward.duplicated),
+            ],
+            reordered: [
+                total(|s| s.forward.reordered),
+                total(|s| s.backward.reordered),
+            ],
+            patterns: [
+                merged(|s| &s.forward.patterns),
+                merged(|s| &s.backward.patterns),
+            ],
+            somewhere: merged(|s| &s.somewhere),
             round_trip: Distribution::of(summaries().map(|s| &s.round_trip)),
             packet_interval: first.packet_interval,
             clocks: widest_clocks(&reports),
@@ -105,6 +134,28 @@ impl SessionWindow {
     /// Raw one-way differences of a direction.
     pub fn raw(&self, direction: Direction) -> &Distribution {
         &self.raw[direction as usize]
+    }
+
+    /// IPDV (RFC 3393) of a direction, over the pairs of consecutive packets that came back.
+    pub fn ipdv(&self, direction: Direction) -> &Distribution {
+        &self.ipdv[direction as usize]
+    }
+
+    /// Second and later copies made in a direction (RFC 5560).
+    pub fn duplicated(&self, direction: Direction) -> u64 {
+        self.duplicated[direction as usize]
+    }
+
+    /// Packets overtaken in a direction (RFC 4737).
+    pub fn reordered(&self, direction: Direction) -> u64 {
+        self.reordered[direction as usize]
+    }
+
+    /// What losses and overtaken packets of a direction looked like; of those of which nobody knows it, with `None`.
+    pub fn patterns(&self, direction: Option<Direction>) -> &Patterns {
+        direction.map_or(&self.somewhere, |direction| {
+            &self.patterns[direction as usize]
+        })
     }
 
     /// Round-trip delays.

@@ -7,8 +7,10 @@ pub mod schedule;
 pub mod sender;
 pub mod twamp_control;
 pub mod twamp_reflector;
+mod wheel;
 
 pub use reflector::SessionReflector;
 pub use schedule::Schedule;
 pub use sender::SessionSender;
 pub use twamp_reflector::TwampReflector;
+pub use wheel::TimerWheel;

@@ -15,8 +15,7 @@ use owl_measure::report::Report;
 use owl_measure::sample::Sample;
 use owl_measure::summary::Summary;
 use owl_measure::time::Nanos;
-use owl_probe::clock::Clock;
-use owl_probe::sender::{SenderSession, Watcher, run};
+use owl_probe::sender::{SessionSenders, Watcher};
 
 use crate::command::own_clock::OwnClock;
 
@@ -44,12 +43,12 @@ pub(super) struct Ended {
     pub(super) unshown: u64,
 }
 
-/// Starts a session; it ends by itself, or when `stop` is set.
+/// Starts the one session of `senders`; it ends by itself, or when `stop` is set.
 ///
 /// # Errors
 /// When the system gives no thread.
 pub(super) fn start(
-    session: SenderSession,
+    mut senders: SessionSenders,
     interval: Nanos,
     own_clock: OwnClock,
     stop: Arc<AtomicBool>,
@@ -66,18 +65,12 @@ pub(super) fn start(
                 clock: own_clock.state(),
                 interval,
             };
-            let mut sessions = [session];
-            run(
-                &mut sessions,
-                Clock::honest(),
-                &stop,
-                || own_clock.claim(),
-                &mut recording,
-            )?;
+            senders.run(&stop, || own_clock.claim(), &mut recording)?;
+            let session = senders.session(0);
             Ok(Ended {
                 reports: recording.reports,
-                unsent: sessions[0].unsent(),
-                strangers: sessions[0].strangers(),
+                unsent: session.unsent(),
+                strangers: session.strangers(),
                 unshown: recording.unshown,
             })
         })?;

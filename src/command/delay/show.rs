@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::findings::{Findings, SHOWN, Spread, Way, min_samples};
 use super::limit::Limit;
+use super::patterns;
 use super::session::Ended;
 use crate::command::own_clock;
 use crate::terminal::{Side, Table};
@@ -61,12 +62,9 @@ fn or_dash(span: Option<Nanos>) -> String {
 impl Result<'_> {
     /// The whole of it for a person.
     pub(super) fn text(&self, lang: Lang) -> String {
-        let lines = [
-            self.packets(lang),
-            self.sender(lang),
-            self.clocks(lang),
-            self.limit(lang),
-        ];
+        let mut lines = vec![self.packets(lang)];
+        lines.extend(patterns::lines(self.found, lang));
+        lines.extend([self.sender(lang), self.clocks(lang), self.limit(lang)]);
         let mut text = format!("{}\n{}", self.table(lang), lines.join("\n"));
         for line in self.verdicts(lang) {
             text.push('\n');
@@ -314,6 +312,7 @@ impl Result<'_> {
             "ttl": counts.ttl.map(|(min, max)| json!({ "min": min, "max": max })),
             "forward": way_json(&found.ways[0]),
             "backward": way_json(&found.ways[1]),
+            "somewhere": patterns::json(&found.somewhere),
             "round_trip": spread_json(&found.round_trip),
             "floor_ns": found.floors.forward,
             "clock": {
@@ -372,6 +371,7 @@ fn way_json(way: &Way) -> Value {
         "lost": way.lost,
         "duplicated": way.duplicated,
         "reordered": way.reordered,
+        "patterns": patterns::json(&way.patterns),
     })
 }
 

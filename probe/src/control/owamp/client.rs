@@ -108,7 +108,7 @@ impl Client {
         for &direction in settings.directions.list() {
             let socket = Ports::any().bind(local, clock)?;
             if settings.dscp != 0 {
-                socket.set_dscp(settings.dscp)?;
+                socket.set_traffic_class(settings.dscp << 2)?;
             }
             let sid = random::sid(local, clock)?;
             sessions.push(Session {

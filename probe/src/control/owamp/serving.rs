@@ -362,7 +362,9 @@ fn placed(
         }
     })?;
     if sends && let Some(dscp) = preamble.type_p.dscp() {
-        socket.set_dscp(dscp).map_err(|_| Accept::NotSupported)?;
+        socket
+            .set_traffic_class(dscp << 2)
+            .map_err(|_| Accept::NotSupported)?;
     }
     let taken = if sends {
         Taken::Share(shared.ration().promise(&request)?)

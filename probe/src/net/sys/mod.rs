@@ -5,21 +5,30 @@
 //! in or out of structures that the kernel fills, and says why that is sound.
 #![expect(
     unsafe_code,
-    reason = "recvmsg, sendmsg, ppoll, adjtimex and prctl have no safe wrapper with nanosecond stamps"
+    reason = "recvmsg, sendmsg, ppoll, adjtimex, prctl and sched_* have no safe wrapper with nanosecond stamps"
 )]
 
 mod batch;
+mod drops;
+mod outgoing;
+mod thread;
+mod wait;
 
 use std::io;
 use std::mem::{MaybeUninit, size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use owl_measure::clock::KernelClock;
 use owl_measure::time::{Nanos, Timestamp};
 use socket2::SockAddr;
 
 pub(super) use batch::{BATCH, Batch};
+pub(super) use drops::drops;
+pub(super) use outgoing::Outgoing;
+pub use thread::{ThreadError, pin_to, processors, real_time};
+pub(crate) use wait::Waiting;
+pub use wait::{Readiness, wait};
 
 /// Room for the control messages of one packet; the kernel says when it was too little.
 const CONTROL_OCTETS: usize = 512;
@@ -350,59 +359,6 @@ fn put_control<T: Copy>(
     header.msg_control = buffer.0.as_mut_ptr().cast();
     header.msg_controllen = (at + space) as _;
     at + space
-}
-
-/// What a socket has to offer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Readiness {
-    /// A datagram to read.
-    pub data: bool,
-    /// Something on the error queue.
-    pub errors: bool,
-}
-
-/// Waits until one of the sockets is ready or the time is over; `ready` gets one entry a socket.
-///
-/// # Errors
-/// When the kernel refuses to wait; an interrupting signal is no error but an early end.
-pub fn wait(sockets: &[RawFd], ready: &mut Vec<Readiness>, at_most: Nanos) -> io::Result<()> {
-    let mut polled: Vec<libc::pollfd> = sockets
-        .iter()
-        .map(|&fd| libc::pollfd {
-            fd,
-            events: libc::POLLIN,
-            revents: 0,
-        })
-        .collect();
-    let ns = at_most.0.max(0);
-    let timeout = libc::timespec {
-        tv_sec: ns / 1_000_000_000,
-        tv_nsec: ns % 1_000_000_000,
-    };
-    // SAFETY: the array lives through the call and its length is stated; the timeout is a live local; no signal mask.
-    let count = unsafe {
-        libc::ppoll(
-            polled.as_mut_ptr(),
-            polled.len() as libc::nfds_t,
-            &raw const timeout,
-            std::ptr::null(),
-        )
-    };
-    ready.clear();
-    if count < 0 {
-        let error = io::Error::last_os_error();
-        ready.resize(sockets.len(), Readiness::default());
-        return if error.kind() == io::ErrorKind::Interrupted {
-            Ok(())
-        } else {
-            Err(error)
-        };
-    }
-    ready.extend(polled.iter().map(|entry| Readiness {
-        data: entry.revents & libc::POLLIN != 0,
-        errors: entry.revents & libc::POLLERR != 0,
-    }));
-    Ok(())
 }
 
 /// Asks for timers of this thread that fire as exactly as the kernel can; where it refuses, waking is less exact and
