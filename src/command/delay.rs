@@ -6,6 +6,7 @@ mod dialect;
 mod findings;
 mod limit;
 mod live;
+mod owamp;
 mod patterns;
 mod search;
 mod session;
@@ -184,7 +185,14 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
             "--ask、--on-zero-ssid 和 --key-file 只用于 --protocol stamp",
         )));
     }
+    if args.spoken.direction.is_some() && args.spoken.protocol != Protocol::Owamp {
+        return Err(Failure::usage(lang.pick(
+            "--direction is for --protocol owamp: the others measure both ways at once",
+            "--direction 只用于 --protocol owamp：其他协议总是同时测量两个方向",
+        )));
+    }
     let agreement = match args.spoken.protocol {
+        Protocol::Owamp => return owamp::run(&args, &stop, lang),
         Protocol::Twamp => Some(twamp::agree(&args, &stop, lang)?),
         Protocol::Stamp | Protocol::TwampLight => {
             args.spoken.identity(lang)?;
@@ -552,6 +560,7 @@ mod tests {
             "h --user yannan",
             "h --pass-phrase-file f",
             "h --protocol ping",
+            "h --direction sideways",
             "h --dscp 64",
             "h --distance 30000",
             "h --distance nan",

@@ -77,7 +77,7 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     let addresses = reachable(&reflector.local());
     print(&if args.json {
         let mut began = began_json(&reflector, &addresses, args.own_clock);
-        began["twamp"] = servers.began_json();
+        servers.began_json(&mut began);
         format!("{began}\n")
     } else {
         let key_option = keys.as_ref().map_or("", |_| " --key-file FILE");
@@ -93,7 +93,7 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     let reading = stats.read();
     print(&if args.json {
         let mut counts = counts_json(&reading);
-        counts["twamp"] = server_stats.counts_json();
+        server_stats.counts_json(&mut counts);
         format!("{counts}\n")
     } else {
         format!("{}{}\n", counts(&reading, lang), server_stats.counts(lang))
