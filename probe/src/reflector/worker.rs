@@ -164,7 +164,7 @@ impl Worker {
                     ttl: received.ttl,
                     traffic_class: received.traffic_class.unwrap_or(0),
                     received_at: received.stamp.at,
-                    interface: None,
+                    interface: received.interface,
                     member_link,
                 };
                 let reply = table.handle(now, &request, &told, room).ok()?;
@@ -179,6 +179,7 @@ impl Worker {
                     octets,
                     to,
                     from,
+                    interface: reply.interface,
                     mark,
                     note: (t3, reply.token),
                 })

@@ -39,6 +39,9 @@ struct Counted {
     arrived: u32,
     sent_back: u32,
     came_back: u32,
+    /// As it stood with the first reply that told: less sent back than came back where the reflector does not count the
+    /// reply that tells. RFC 8972, section 4.5, does not say whether it should.
+    first_surplus: u32,
 }
 
 impl Counted {
@@ -48,7 +51,10 @@ impl Counted {
             |more: u32, less: u32| more.wrapping_sub(less).cast_signed().max(0).cast_unsigned();
         [
             less(self.sent, self.arrived),
-            less(self.sent_back, self.came_back),
+            less(
+                self.sent_back.wrapping_add(self.first_surplus),
+                self.came_back,
+            ),
         ]
     }
 }
@@ -82,7 +88,10 @@ impl Told<'_> {
 
     fn counted(&self) -> Option<Counted> {
         let (counts, replies) = self.seen.counts?;
+        let (first, first_replies) = self.seen.first_counts.unwrap_or((counts, replies));
+        let surplus = (first_replies as u32).wrapping_sub(first.reflector_sent);
         Some(Counted {
+            first_surplus: surplus.cast_signed().max(0).cast_unsigned(),
             sent: counts.sender_sent,
             arrived: counts.reflector_received,
             sent_back: counts.reflector_sent,
@@ -169,6 +178,7 @@ impl Told<'_> {
             arrived,
             sent_back,
             came_back,
+            first_surplus: _,
         } = counted;
         Some(lang.pick(
             format!(
@@ -438,6 +448,29 @@ mod tests {
             hops(&Observations::default()),
             "forward not told, backward not told"
         );
+    }
+
+    #[test]
+    fn a_reflector_that_counts_its_replies_only_afterwards_hides_no_loss() {
+        let counts = |sent: u32, sent_back: u32| DirectMeasurement {
+            sender_sent: sent,
+            reflector_received: sent,
+            reflector_sent: sent_back,
+        };
+        for (first, last, came_back, lost) in [
+            (counts(1, 1), counts(20, 20), 18, 2),
+            (counts(1, 0), counts(20, 19), 18, 2),
+            (counts(3, 3), counts(20, 20), 18, 2),
+            (counts(1, 0), counts(20, 19), 20, 0),
+        ] {
+            let seen = Observations {
+                first_counts: Some((first, 1)),
+                counts: Some((last, came_back)),
+                ..Observations::default()
+            };
+            let counted = told(&seen, |told| told.counted()).unwrap();
+            assert_eq!(counted.lost(), [0, lost], "{first:?} {last:?}");
+        }
     }
 
     #[test]
