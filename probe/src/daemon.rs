@@ -409,6 +409,7 @@ impl Senders {
                 dscp: u8::try_from(session.dscp).unwrap_or(0),
                 question: Question {
                     follow_up: true,
+                    class_of_service: true,
                     ..Question::default()
                 },
                 ..SenderConfig::new(ssid, schedule, ns(session.timeout_ns), PeerKind::Own)
@@ -445,6 +446,7 @@ impl Watcher for Keeper {
         let report = Report {
             path: planned.path.clone(),
             generation: self.generation.clone(),
+            flow: 0,
             packet_interval: Nanos(i64::try_from(planned.packet_interval_ns).unwrap_or(i64::MAX)),
             summary,
             clock,

@@ -80,7 +80,7 @@ pub(crate) struct Args {
     /// DSCP of the test packets
     #[arg(long, value_name = "DSCP", default_value = "0", value_parser = clap::value_parser!(u8).range(0..64))]
     dscp: u8,
-    /// UDP payload of a test packet at least; what is asked of an own reflector needs 64
+    /// UDP payload of a test packet at least; what is asked of an own reflector needs 72
     #[arg(long, value_name = "OCTETS", default_value = "44", value_parser = clap::value_parser!(u16).range(44..=65_507))]
     octets: u16,
     /// A reply that takes longer is late, one that takes twice as long is lost
@@ -256,6 +256,7 @@ impl Args {
                 dscp: self.dscp,
                 question: Question {
                     follow_up: self.own,
+                    class_of_service: self.own,
                     ..Question::default()
                 },
                 ..SenderConfig::new((seed as u16).max(1), schedule, self.timeout, kind)

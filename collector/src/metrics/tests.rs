@@ -64,6 +64,9 @@ fn live() -> Live {
             largest_extent: 5,
             three_reordered: 1,
             duplicated: 0,
+            hops: Some((3, 4)),
+            remarked: 0,
+            congestion: 0,
         }],
         late: 0,
     });

@@ -17,7 +17,7 @@ use owl_topology::Topology;
 use sha2::{Digest as _, Sha256};
 
 pub(crate) use overview::overview;
-pub(crate) use path::path;
+pub(crate) use path::{Past, path};
 
 use crate::live::Table;
 

@@ -13,7 +13,7 @@ use crate::distribution::Distribution;
 use crate::patterns::Patterns;
 use crate::report::Report;
 use crate::sample::Direction;
-use crate::summary::DirectionSummary;
+use crate::summary::{DirectionSummary, Headers};
 use crate::time::Nanos;
 
 /// What one session measured in one window.
@@ -29,6 +29,7 @@ pub struct SessionWindow {
     reordered: [u64; 2],
     patterns: [Patterns; 2],
     somewhere: Patterns,
+    headers: [Headers; 2],
     round_trip: Distribution,
     packet_interval: Nanos,
     clocks: Option<ClockDifference>,
@@ -55,6 +56,12 @@ impl SessionWindow {
         let merged = |pick: fn(&crate::summary::Summary) -> &Patterns| {
             summaries().fold(Patterns::default(), |mut merged, s| {
                 merged.merge(pick(s));
+                merged
+            })
+        };
+        let headers = |pick: fn(&crate::summary::Summary) -> &DirectionSummary| {
+            summaries().fold(Headers::default(), |mut merged, s| {
+                merged.merge(&pick(s).headers);
                 merged
             })
         };
@@ -99,6 +106,7 @@ impl SessionWindow {
                 merged(|s| &s.backward.patterns),
             ],
             somewhere: merged(|s| &s.somewhere),
+            headers: [headers(|s| &s.forward), headers(|s| &s.backward)],
             round_trip: Distribution::of(summaries().map(|s| &s.round_trip)),
             packet_interval: first.packet_interval,
             clocks: widest_clocks(&reports),
@@ -156,6 +164,11 @@ impl SessionWindow {
         direction.map_or(&self.somewhere, |direction| {
             &self.patterns[direction as usize]
         })
+    }
+
+    /// How the packets of a direction arrived.
+    pub fn headers(&self, direction: Direction) -> &Headers {
+        &self.headers[direction as usize]
     }
 
     /// Round-trip delays.
@@ -314,6 +327,7 @@ mod tests {
         std::iter::from_fn(|| recorder.close(Timestamp(i64::MAX)))
             .map(|summary| Report {
                 path: "a~b".into(),
+                flow: 0,
                 generation: String::new(),
                 packet_interval: Nanos(100 * MS),
                 clock: ClockState {

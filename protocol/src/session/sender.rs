@@ -24,7 +24,7 @@ use std::collections::VecDeque;
 
 use owl_measure::loss::Loss;
 use owl_measure::reordering::{Reordered, ReorderingWatch, ReplyNumbers};
-use owl_measure::sample::{Direction, PeerClock, Sample, Stamp, StampSource};
+use owl_measure::sample::{Direction, Header, PeerClock, Sample, Stamp, StampSource};
 use owl_measure::time::{Monotonic, Nanos, Timestamp};
 
 use self::held::{Correction, HeldSamples};
@@ -355,14 +355,22 @@ impl SessionSender {
             .reordering
             .next(reply.sender_sequence, reply.sequence, numbers);
         self.observations.tlvs_not_believed += u64::from(told == Err(NotBelieved));
-        self.observations
-            .told(&believed, self.config.dscp, received.traffic_class);
+        let mut headers =
+            self.observations
+                .told(&believed, self.config.dscp, received.traffic_class);
         self.observations.ttls(reply.sender_ttl, received.ttl);
+        headers[0].ttl = reply.sender_ttl;
+        headers[1].ttl = received.ttl;
         let waits = self.follow_up(&believed, &reply, received.stamp.at);
         if received.stamp.at - sent.sent_at.at > self.config.timeout {
             return Arrival::Late { origin };
         }
-        let sample = self.sample(&reply, &sent, received.stamp, &believed);
+        let [forward_header, backward_header] = headers;
+        let sample = Sample {
+            forward_header,
+            backward_header,
+            ..self.sample(&reply, &sent, received.stamp, &believed)
+        };
         self.held.push(now, sample, reordered, reply.sequence);
         if !waits {
             self.held.settle();
@@ -426,7 +434,8 @@ impl SessionSender {
                 StampSource::User
             },
             received_at: t4,
-            ttl: reply.sender_ttl,
+            forward_header: Header::default(),
+            backward_header: Header::default(),
             peer_clock,
         }
     }

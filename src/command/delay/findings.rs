@@ -9,7 +9,7 @@ use owl_measure::distribution::{Bounds, Distribution};
 use owl_measure::patterns::Patterns;
 use owl_measure::report::Report;
 use owl_measure::sample::Direction;
-use owl_measure::summary::{PeerClockSummary, StampCounts, Summary};
+use owl_measure::summary::{Headers, PeerClockSummary, StampCounts, Summary};
 use owl_measure::time::Nanos;
 use owl_measure::variation::{ipdv, pdv};
 use owl_measure::verdict::window::Claims;
@@ -57,6 +57,8 @@ pub(super) struct Way {
     pub(super) reordered: u64,
     /// What its losses and overtaken packets looked like.
     pub(super) patterns: Patterns,
+    /// How its packets arrived.
+    pub(super) headers: Headers,
 }
 
 /// Counts of packets, and of what befell their sender.
@@ -72,7 +74,6 @@ pub(super) struct Counts {
     pub(super) lateness_max: Nanos,
     pub(super) transmit_stamps: StampCounts,
     pub(super) receive_stamps: StampCounts,
-    pub(super) ttl: Option<(u8, u8)>,
     pub(super) peer_clock: PeerClockSummary,
 }
 
@@ -87,12 +88,6 @@ impl Counts {
         self.lateness_max = self.lateness_max.max(summary.lateness_max);
         add_stamps(&mut self.transmit_stamps, summary.transmit_stamps);
         add_stamps(&mut self.receive_stamps, summary.receive_stamps);
-        self.ttl = match (self.ttl, summary.ttl) {
-            (Some((low, high)), Some((low_too, high_too))) => {
-                Some((low.min(low_too), high.max(high_too)))
-            }
-            (known, new) => known.or(new),
-        };
         self.peer_clock.claims += summary.peer_clock.claims;
         self.peer_clock.no_claims += summary.peer_clock.no_claims;
         self.peer_clock.widest = self.peer_clock.widest.max(summary.peer_clock.widest);
@@ -237,6 +232,7 @@ fn way(window: &SessionWindow, direction: Direction, evidence: &Evidence<'_>) ->
         duplicated: window.duplicated(direction),
         reordered: window.reordered(direction),
         patterns: *window.patterns(Some(direction)),
+        headers: *window.headers(direction),
     }
 }
 
@@ -245,7 +241,7 @@ pub(super) mod tests {
     use super::*;
     use owl_measure::clock::{BoundBasis, ClockSource, ClockStatus, KernelClock};
     use owl_measure::reordering::Reordered;
-    use owl_measure::sample::{PeerClock, Sample, Stamp, StampSource};
+    use owl_measure::sample::{Header, PeerClock, Sample, Stamp, StampSource};
     use owl_measure::summary::Recorder;
     use owl_measure::time::Timestamp;
 
@@ -279,7 +275,14 @@ pub(super) mod tests {
                     reflector_sent_at: there,
                     t3: StampSource::Kernel,
                     received_at: kernel(origin + US(self.forward + self.backward)),
-                    ttl: 250,
+                    forward_header: Header {
+                        ttl: 250,
+                        ..Header::default()
+                    },
+                    backward_header: Header {
+                        ttl: 250,
+                        ..Header::default()
+                    },
                     peer_clock: self
                         .bound
                         .map_or(PeerClock::NoClaim, |us| PeerClock::Within(US(us))),
@@ -289,6 +292,7 @@ pub(super) mod tests {
             let report = Report {
                 path: String::new(),
                 generation: String::new(),
+                flow: 0,
                 packet_interval: Nanos::from_millis(100),
                 summary: recorder.close(Timestamp(i64::MAX)).unwrap(),
                 clock: ClockState {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use owl_measure::delay::{Basis, OneWayDelay};
 use owl_measure::distribution::Bounds;
 use owl_measure::sample::{PeerClock, Sample, StampSource};
-use owl_measure::summary::StampCounts;
+use owl_measure::summary::{Headers, StampCounts};
 use owl_measure::time::Nanos;
 use owl_measure::verdict::{Quantile, Reason, Verdict};
 use owl_measure::words::Lang;
@@ -192,21 +192,22 @@ impl Result<'_> {
                 format!("内核 {}/{all}", counts.kernel),
             )
         };
-        let hops = match counts.ttl {
-            // Some reflectors do not tell it, which reads as zero.
-            None | Some((0, _)) => lang.pick("not told", "未告知").to_owned(),
+        // Our packets leave with TTL 255, as do those of our reflectors; others may begin lower, so that this is the most.
+        let hops = |headers: &Headers| match headers.ttl {
+            None => lang.pick("not told", "未告知").to_owned(),
             Some((low, high)) if low == high => (255 - low).to_string(),
             Some((low, high)) => format!("{} … {}", 255 - high, 255 - low),
         };
+        let [forward, backward] = [0, 1].map(|k| hops(&self.found.ways[k].headers));
         lang.pick(
             format!(
-                "stamps: T1 {}, T4 {}; forward hops: {hops}; sent late by {} at most",
+                "stamps: T1 {}, T4 {}; hops: forward {forward}, backward {backward}; sent late by {} at most",
                 stamps(counts.transmit_stamps),
                 stamps(counts.receive_stamps),
                 counts.lateness_max
             ),
             format!(
-                "时间戳：T1 {}，T4 {}；前向跳数：{hops}；发送最多晚 {}",
+                "时间戳：T1 {}，T4 {}；跳数：前向 {forward}，反向 {backward}；发送最多晚 {}",
                 stamps(counts.transmit_stamps),
                 stamps(counts.receive_stamps),
                 counts.lateness_max
@@ -309,7 +310,6 @@ impl Result<'_> {
             },
             "lateness_max_ns": counts.lateness_max,
             "stamps": { "t1": stamps_json(counts.transmit_stamps), "t4": stamps_json(counts.receive_stamps) },
-            "ttl": counts.ttl.map(|(min, max)| json!({ "min": min, "max": max })),
             "forward": way_json(&found.ways[0]),
             "backward": way_json(&found.ways[1]),
             "somewhere": patterns::json(&found.somewhere),
@@ -372,6 +372,10 @@ fn way_json(way: &Way) -> Value {
         "duplicated": way.duplicated,
         "reordered": way.reordered,
         "patterns": patterns::json(&way.patterns),
+        "ttl": way.headers.ttl.map(|(min, max)| json!({ "min": min, "max": max })),
+        "dscp_told": way.headers.dscp_told,
+        "remarked": way.headers.remarked,
+        "congestion": way.headers.congestion,
     })
 }
 
@@ -413,7 +417,8 @@ pub(super) fn sample_json(sample: &Sample) -> Value {
         "t3_ns": sample.reflector_sent_at,
         "t4_ns": sample.received_at.at,
         "t4_source": source(sample.received_at.source),
-        "ttl": sample.ttl,
+        "ttl": sample.forward_header.ttl,
+        "reply_ttl": sample.backward_header.ttl,
         "far_bound_ns": match sample.peer_clock {
             PeerClock::Within(bound) => Some(bound),
             PeerClock::NoClaim => None,

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use owl_measure::sample::{DscpFate, Header};
+
 use super::question::Told;
 use crate::wire::tlv::{DirectMeasurement, TimestampInformation};
 
@@ -42,15 +44,22 @@ pub struct Observations {
 }
 
 impl Observations {
-    pub(super) fn told(&mut self, told: &Told, dscp: u8, arrived: Option<u8>) {
+    /// What the reply tells of how its packet arrived, and how it arrived itself.
+    pub(super) fn told(&mut self, told: &Told, dscp: u8, arrived: Option<u8>) -> [Header; 2] {
+        let mut headers = [Header::default(); 2];
         self.counts = told.counts.or(self.counts);
         self.information = told.information.or(self.information);
         self.seen_source = told.source.or(self.seen_source);
         if arrived.is_some_and(|class| class & 0x03 == CONGESTION_EXPERIENCED) {
             self.congestion_backward += 1;
+            headers[1].congestion = true;
         }
         let Some(class) = told.class_of_service else {
-            return;
+            return headers;
+        };
+        let fate = |kept: bool| match kept {
+            true => DscpFate::Kept,
+            false => DscpFate::Remarked,
         };
         let refused = class.reverse_path != 0;
         let sent_back = if refused {
@@ -58,10 +67,16 @@ impl Observations {
         } else {
             class.wanted_dscp
         };
-        self.remarked_forward += u64::from(class.received_dscp != dscp);
-        self.remarked_backward += u64::from(arrived.is_some_and(|class| class >> 2 != sent_back));
+        headers[0].dscp = fate(class.received_dscp == dscp);
+        if let Some(class) = arrived {
+            headers[1].dscp = fate(class >> 2 == sent_back);
+        }
+        headers[0].congestion = class.received_ecn == CONGESTION_EXPERIENCED;
+        self.remarked_forward += u64::from(headers[0].dscp == DscpFate::Remarked);
+        self.remarked_backward += u64::from(headers[1].dscp == DscpFate::Remarked);
         self.dscp_refused += u64::from(refused);
-        self.congestion_forward += u64::from(class.received_ecn == CONGESTION_EXPERIENCED);
+        self.congestion_forward += u64::from(headers[0].congestion);
+        headers
     }
 
     /// A TTL of 0 is one that was not told.
