@@ -3,14 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use owl_measure::time::{Monotonic, Nanos, Timestamp};
-use owl_protocol::session::{owamp, twamp_control};
+use owl_protocol::session::{control, owamp, twamp_control};
 use owl_protocol::wire::NtpTimestamp;
 use owl_protocol::wire::owamp::{
     Accept, AcceptSession, Addresses, Agent, FetchAck, FetchSession, Finished, Interval, KeyId,
     Modes, PacketRecord, Passphrase, Preamble, RequestSession, SentSession, ServerGreeting,
     ServerStart, SetUpResponse, Sid, SkipRange, Slot, StartAck, StopSessions, TypeP,
 };
-use owl_protocol::wire::twamp::{RequestTwSession, StopTwSessions};
+use owl_protocol::wire::twamp::{RequestTwSession, StopTwSessions, TestMode};
 
 use crate::input::Input;
 
@@ -18,10 +18,10 @@ const START: Monotonic = Monotonic(0);
 const PEER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 const SID: Sid = Sid([5; 16]);
 
-fn offer() -> owamp::Offer {
-    owamp::Offer {
+fn offer() -> control::Offer {
+    control::Offer {
         modes: Modes::UNAUTHENTICATED.and(Modes::AUTHENTICATED),
-        identities: [owamp::Identity {
+        identities: [control::Identity {
             key_id: KeyId::new("jiuzi").expect("five octets are a name"),
             secret: Passphrase::new(b"nine").expect("four octets are a secret"),
         }]
@@ -31,7 +31,7 @@ fn offer() -> owamp::Offer {
     }
 }
 
-const RANDOM: owamp::ServerRandom = owamp::ServerRandom {
+const RANDOM: control::ServerRandom = control::ServerRandom {
     challenge: [1; 16],
     salt: [2; 16],
     initial_vector: [3; 16],
@@ -72,7 +72,7 @@ pub fn twamp_server(input: &[u8]) {
     let mut port = 8_760;
     let mut place = |_: &RequestTwSession| {
         port += 1;
-        Ok(owamp::Placed { port, sid: SID })
+        Ok(control::Placed { port, sid: SID })
     };
     let mut octets = client_says(&mut input);
     let mut now = START;
@@ -102,7 +102,7 @@ pub fn twamp_client(input: &[u8]) {
         type_p: TypeP::default(),
     };
     let config = twamp_control::ClientConfig {
-        protection: owamp::Protection::None,
+        protection: control::Protection::None,
         sessions: vec![session, session],
         answer_timeout: Nanos::from_secs(1),
     };
@@ -146,7 +146,7 @@ pub fn owamp_server(input: &[u8]) {
     let mut port = 8_760;
     let mut place = |_: &RequestSession| {
         port += 1;
-        Ok(owamp::Placed { port, sid: SID })
+        Ok(control::Placed { port, sid: SID })
     };
     let mut octets = client_says(&mut input);
     let mut now = START;
@@ -159,7 +159,12 @@ pub fn owamp_server(input: &[u8]) {
                     role: owamp::Role::Receiver,
                     request,
                     ..
-                } => receiving.push(owamp::SessionReceiver::new(&request, SID, Timestamp(0))),
+                } => receiving.push(owamp::SessionReceiver::new(
+                    &request,
+                    SID,
+                    TestMode::Unauthenticated,
+                    Timestamp(0),
+                )),
                 owamp::ServerEvent::Stopped { sent, .. } => {
                     for (receiver, told) in receiving.drain(..).zip(&sent) {
                         let end = Timestamp(600_000_000_000);
@@ -193,7 +198,7 @@ pub fn owamp_server(input: &[u8]) {
 pub fn owamp_client(input: &[u8]) {
     let mut input = Input(input);
     let config = owamp::ClientConfig {
-        protection: owamp::Protection::None,
+        protection: control::Protection::None,
         sessions: vec![
             request(Sid::default(), Agent::Requester, Agent::Server),
             request(SID, Agent::Server, Agent::Requester),

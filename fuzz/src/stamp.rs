@@ -137,6 +137,7 @@ fn sender(kind: u8) -> SessionSender {
             sender: 1,
             reflector: 0,
         }),
+        ..Question::default()
     };
     let reflector = if kind & 64 == 0 {
         Reflector::Own

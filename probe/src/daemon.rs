@@ -2,7 +2,9 @@
 //! its own thread. The timed threads share nothing with the untimed ones but a
 //! bounded channel and a few numbers.
 
-use std::collections::BTreeMap;
+mod key_files;
+mod signals;
+
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -17,17 +19,22 @@ use owl_measure::sample::Sample;
 use owl_measure::summary::Summary;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_protocol::session::Schedule;
-use owl_protocol::session::sender::{Question, Reflector as PeerKind, SenderConfig};
+use owl_protocol::session::sender::{
+    Protection, Question, Reflector as PeerKind, SenderConfig, TrafficClass,
+};
 use owl_topology::{Plan, PlannedSession};
 use prost::Message as _;
 use tokio::sync::{Notify, watch};
 
+use self::key_files::{KeyFiles, SenderKeys};
+use self::signals::{Asked, Signals};
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::history::ClockHistory;
+use crate::keys::{KeyFileError, LiveKeys};
 use crate::metrics::{self, Metrics};
 use crate::net::SocketError;
-use crate::reflector::{Reflector, ReflectorStats};
+use crate::reflector::{Reflector, ReflectorError, ReflectorStats};
 use crate::sender::{SenderStats, SessionSenders, SessionSettings, Watcher};
 use crate::spool::{Spool, SpoolError};
 use crate::uplink::{self, Shared, UplinkError};
@@ -48,6 +55,12 @@ pub enum ProbeError {
     /// A socket cannot be had.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// The session-reflector cannot run as configured.
+    #[error(transparent)]
+    Reflector(ReflectorError),
+    /// A key file cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
     /// The spool cannot be used.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -65,6 +78,15 @@ pub enum ProbeError {
         /// Why not.
         source: std::io::Error,
     },
+}
+
+impl From<ReflectorError> for ProbeError {
+    fn from(error: ReflectorError) -> Self {
+        match error {
+            ReflectorError::Socket(error) => Self::Socket(error),
+            other => Self::Reflector(other),
+        }
+    }
 }
 
 /// Numbers that the threads of a probe leave for its metrics.
@@ -101,18 +123,21 @@ pub struct Probe {
     client: quinn::ClientConfig,
     shared: Arc<Shared>,
     vitals: Arc<Vitals>,
+    keys: KeyFiles,
 }
 
 impl Probe {
     /// Binds the reflector and opens the spool.
     ///
     /// # Errors
-    /// When an address, a certificate or the state directory cannot be used.
+    /// When an address, a certificate, a key file or the state directory cannot be used.
     pub fn prepare(config: Config) -> Result<Self, ProbeError> {
         let clock = config.shown_clock();
         let client = uplink::client(&config)?;
         let spool = Spool::open(&config.state)?;
-        let reflector = Reflector::bind(&config.listen, clock)?;
+        let keys = KeyFiles::open(&config)?;
+        let reflector = Reflector::bind_with(&config.listen, &config.reflector_engine(), clock)?
+            .provisioned(config.reflector_settings(keys.reflector()));
         let vitals = Arc::new(Vitals::default());
         vitals.clock().push(clock::state(clock, config.declared()));
         let shared = Shared {
@@ -126,6 +151,7 @@ impl Probe {
             client,
             shared: Arc::new(shared),
             vitals,
+            keys,
         })
     }
 
@@ -134,7 +160,7 @@ impl Probe {
         self.reflector.local()
     }
 
-    /// Runs until SIGTERM or SIGINT.
+    /// Runs until SIGTERM or SIGINT; reads the key files again on SIGHUP, and when they have changed.
     ///
     /// # Errors
     /// When the untimed part cannot be started.
@@ -145,6 +171,7 @@ impl Probe {
             client,
             shared,
             vitals,
+            mut keys,
         } = self;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -154,7 +181,14 @@ impl Probe {
         let stop = Arc::new(AtomicBool::new(false));
         let reflecting = {
             let (vitals, stop) = (vitals.clone(), stop.clone());
-            std::thread::spawn(move || reflector.run(&vitals.reflector, &stop, || vitals.claim()))
+            std::thread::spawn(move || {
+                if let Err(error) = reflector.run(&vitals.reflector, &stop, || vitals.claim()) {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "nothing is reflected any more"
+                    );
+                }
+            })
         };
         let (reports, spooling) = sync_channel(REPORTS_IN_FLIGHT);
         let spooling = {
@@ -167,6 +201,7 @@ impl Probe {
             config: config.clone(),
             vitals: vitals.clone(),
             reports,
+            keys: keys.sender(),
             running: None,
         };
         let result = runtime.block_on(async {
@@ -196,6 +231,7 @@ impl Probe {
                     _ = clock_tick.tick() => {
                         let state = clock::state(config.shown_clock(), config.declared());
                         vitals.clock().push(state);
+                        senders.follow_keys(keys.look());
                     }
                     changed = new_plans.changed() => {
                         let plan = new_plans.borrow_and_update().clone();
@@ -203,7 +239,10 @@ impl Probe {
                             senders.follow(plan, &saved);
                         }
                     }
-                    () = signals.any() => break,
+                    asked = signals.next() => match asked {
+                        Asked::Reload => senders.follow_keys(keys.reload()),
+                        Asked::Stop => break,
+                    },
                 }
             }
             senders.stop();
@@ -226,34 +265,12 @@ impl Probe {
             Ok(())
         });
         stop.store(true, Relaxed);
-        for thread in [reflecting.join().map(|_| ()), spooling.join()] {
+        for thread in [reflecting.join(), spooling.join()] {
             if thread.is_err() {
                 tracing::error!("a thread of the probe panicked");
             }
         }
         result
-    }
-}
-
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn any(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }
 
@@ -281,7 +298,17 @@ struct Senders {
     config: Config,
     vitals: Arc<Vitals>,
     reports: SyncSender<Report>,
-    running: Option<(Vec<PlannedSession>, Arc<AtomicBool>, JoinHandle<()>)>,
+    keys: Arc<LiveKeys>,
+    running: Option<Running>,
+}
+
+/// What runs, and how it was opened.
+struct Running {
+    plan: Plan,
+    /// Which sessions of the plan are protected.
+    protected: Vec<bool>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
 }
 
 impl Senders {
@@ -298,12 +325,44 @@ impl Senders {
         if self
             .running
             .as_ref()
-            .is_some_and(|(sessions, ..)| *sessions == plan.sessions)
+            .is_some_and(|running| running.plan.sessions == plan.sessions)
         {
             return;
         }
         write_plan(saved, &plan);
+        self.start(plan);
+    }
+
+    /// Lets sessions follow a change of keys. A new key in place of an old one they find themselves; they begin anew
+    /// when there is a key where there was none, or none where there was one.
+    fn follow_keys(&mut self, keys: SenderKeys) {
+        let protected = match &self.running {
+            Some(running) if keys == SenderKeys::Changed => self.protected(&running.plan),
+            _ => return,
+        };
+        if let Some(running) = self
+            .running
+            .take_if(|running| running.protected != protected)
+        {
+            let plan = running.stop();
+            self.start(plan);
+        }
+    }
+
+    fn protected(&self, plan: &Plan) -> Vec<bool> {
+        let keys = self.keys.current();
+        let sessions = plan.sessions.iter().zip(1_u16..);
+        sessions
+            .map(|(session, ssid)| {
+                let peer = self.peer(session);
+                peer.is_ok_and(|peer| keys.of(peer.ip(), ssid).next().is_some())
+            })
+            .collect()
+    }
+
+    fn start(&mut self, plan: Plan) {
         self.stop();
+        let protected = self.protected(&plan);
         let (mut sessions, planned) = self.open(&plan);
         tracing::info!(
             generation = plan.generation,
@@ -315,7 +374,7 @@ impl Senders {
         let stop = Arc::new(AtomicBool::new(false));
         let mut keeper = Keeper {
             planned,
-            generation: plan.generation,
+            generation: plan.generation.clone(),
             vitals: self.vitals.clone(),
             reports: self.reports.clone(),
         };
@@ -328,15 +387,17 @@ impl Senders {
                 }
             })
         };
-        self.running = Some((plan.sessions, stop, thread));
+        self.running = Some(Running {
+            plan,
+            protected,
+            stop,
+            thread,
+        });
     }
 
     fn stop(&mut self) {
-        if let Some((_, stop, thread)) = self.running.take() {
-            stop.store(true, Relaxed);
-            if thread.join().is_err() {
-                tracing::error!("the sender thread panicked");
-            }
+        if let Some(running) = self.running.take() {
+            running.stop();
         }
     }
 
@@ -348,12 +409,10 @@ impl Senders {
             );
         }
         let clock = self.config.shown_clock();
-        let no_detours = BTreeMap::new();
-        let via = self.config.lab.as_ref().map_or(&no_detours, |lab| &lab.via);
         let mut sessions = SessionSenders::new(clock, self.vitals.sender.clone());
         let mut planned = Vec::new();
         for (session, ssid) in plan.sessions.iter().take(SESSIONS_MAX).zip(1_u16..) {
-            let settings = self.settings(session, ssid, clock, via);
+            let settings = self.settings(session, ssid, clock);
             let opened = settings.and_then(|settings| {
                 let opened = sessions.open(settings);
                 opened.map_err(|error| error.to_string())
@@ -370,23 +429,29 @@ impl Senders {
         (sessions, planned)
     }
 
-    fn settings(
-        &self,
-        session: &PlannedSession,
-        ssid: u16,
-        clock: Clock,
-        via: &BTreeMap<String, SocketAddr>,
-    ) -> Result<SessionSettings, String> {
+    /// Where the packets of a session are sent.
+    fn peer(&self, session: &PlannedSession) -> Result<SocketAddr, String> {
         let address: IpAddr = session
             .address
             .parse()
             .map_err(|_| format!("\"{}\" is no IP address", session.address))?;
         let port =
             u16::try_from(session.port).map_err(|_| format!("{} is no UDP port", session.port))?;
-        let peer = via
-            .get(&session.path)
-            .copied()
-            .unwrap_or(SocketAddr::new(address, port));
+        let lab = self.config.lab.as_ref();
+        let detour = lab.and_then(|lab| lab.via.get(&session.path)).copied();
+        Ok(detour.unwrap_or(SocketAddr::new(address, port)))
+    }
+
+    fn settings(
+        &self,
+        session: &PlannedSession,
+        ssid: u16,
+        clock: Clock,
+    ) -> Result<SessionSettings, String> {
+        let peer = self.peer(session)?;
+        let key = self.keys.current().of(peer.ip(), ssid).next().cloned();
+        let keys = key.is_some().then(|| Arc::clone(&self.keys));
+        let protects = self.config.sender.authentication;
         let ns = |value: u64| Nanos(i64::try_from(value).unwrap_or(i64::MAX));
         // Sessions that began together would always send together: each has its own place within its gap.
         let mut hasher = DefaultHasher::new();
@@ -406,7 +471,12 @@ impl Senders {
                 .filter(|source| source.is_ipv4() == peer.is_ipv4()),
             sender: SenderConfig {
                 packet_octets: session.packet_octets as usize,
-                dscp: u8::try_from(session.dscp).unwrap_or(0),
+                class: TrafficClass {
+                    dscp: u8::try_from(session.dscp).unwrap_or(0),
+                    ecn: 0,
+                },
+                protection: key.map_or(Protection::None, |key| protects.with(key)),
+                tai_offset: clock::tai_offset(),
                 question: Question {
                     follow_up: true,
                     class_of_service: true,
@@ -414,10 +484,22 @@ impl Senders {
                 },
                 ..SenderConfig::new(ssid, schedule, ns(session.timeout_ns), PeerKind::Own)
             },
+            keys,
             report_interval: ns(session.report_interval_ns),
             aligned_to: Timestamp(0),
             targets: session.target_ns.iter().map(|&target| ns(target)).collect(),
         })
+    }
+}
+
+impl Running {
+    /// Stops it, and hands back the plan that it followed.
+    fn stop(self) -> Plan {
+        self.stop.store(true, Relaxed);
+        if self.thread.join().is_err() {
+            tracing::error!("the sender thread panicked");
+        }
+        self.plan
     }
 }
 
@@ -480,3 +562,6 @@ fn write_plan(saved: &Path, plan: &Plan) {
         tracing::warn!(file = %saved.display(), %error, "the plan cannot be kept; after a restart the probe waits for its collector");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,6 +60,8 @@ pub struct Received {
     pub source: SocketAddr,
     /// The local address it was sent to.
     pub destination: Option<IpAddr>,
+    /// The interface over which it came, as the kernel numbers them, when the kernel tells.
+    pub interface: Option<u32>,
     /// TTL or hop limit on arrival.
     pub ttl: u8,
     /// DSCP and ECN on arrival as they stand in the IP header, when the kernel tells.
@@ -95,6 +97,8 @@ pub(crate) struct Answer<T> {
     pub(crate) to: SocketAddr,
     /// The local address it comes from; `None` lets the kernel choose.
     pub(crate) from: Option<IpAddr>,
+    /// The interface over which it leaves; `None` lets the kernel choose.
+    pub(crate) interface: Option<u32>,
     /// Its traffic class; `None` is the socket's.
     pub(crate) mark: Option<u8>,
     /// What is to be told when the kernel has taken it.
@@ -132,6 +136,21 @@ pub struct StampedSocket {
     local: SocketAddr,
     clock: Clock,
     sends: u32,
+    transmit_stamps: TransmitStamps,
+}
+
+/// Whether the kernel is asked to stamp what is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TransmitStamps {
+    Asked,
+    NotAsked,
+}
+
+/// Whether a socket is the first on its address, or one beside another of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    First,
+    Beside,
 }
 
 impl AsRawFd for StampedSocket {
@@ -146,6 +165,22 @@ impl StampedSocket {
     /// # Errors
     /// When the address cannot be bound or the kernel lacks an option that measuring needs.
     pub fn bind(address: SocketAddr, clock: Clock) -> Result<Self, SocketError> {
+        Self::bind_at(address, Place::First, clock)
+    }
+
+    /// Binds another socket to the same address. From now on the kernel gives each flow, by its addresses and ports, to
+    /// one of those that are bound there (SO_REUSEPORT); only processes of the same user can join them.
+    ///
+    /// # Errors
+    /// As [`StampedSocket::bind`].
+    pub fn bind_beside(&self) -> Result<Self, SocketError> {
+        self.socket
+            .set_reuse_port(true)
+            .map_err(self.option("SO_REUSEPORT"))?;
+        Self::bind_at(self.local, Place::Beside, self.clock)
+    }
+
+    fn bind_at(address: SocketAddr, place: Place, clock: Clock) -> Result<Self, SocketError> {
         let bind = |source| SocketError::Bind { address, source };
         let socket = Socket::new(
             Domain::for_address(address),
@@ -186,6 +221,11 @@ impl StampedSocket {
             sys::set_option(socket.as_fd(), libc::IPPROTO_IP, libc::IP_PKTINFO, 1)
                 .map_err(option("IP_PKTINFO"))?;
         }
+        if place == Place::Beside {
+            socket
+                .set_reuse_port(true)
+                .map_err(option("SO_REUSEPORT"))?;
+        }
         // A small buffer is no error: what it drops is lost and counted as such.
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_OCTETS);
         socket.bind(&SockAddr::from(address)).map_err(bind)?;
@@ -199,6 +239,7 @@ impl StampedSocket {
             local,
             clock,
             sends: 0,
+            transmit_stamps: TransmitStamps::Asked,
         };
         socket
             .number_sends_from_zero()
@@ -206,12 +247,39 @@ impl StampedSocket {
         Ok(socket)
     }
 
-    /// Marks what is sent with this DSCP (RFC 2474), 0 to 63.
+    fn option(&self, option: &'static str) -> impl FnOnce(io::Error) -> SocketError {
+        let address = self.local;
+        move |source| SocketError::Option {
+            address,
+            option,
+            source,
+        }
+    }
+
+    /// Asks for no transmit stamps any more, which saves the kernel a queue and this process its reading.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn set_dscp(&self, dscp: u8) -> Result<(), SocketError> {
-        let class = u32::from(dscp & 0x3F) << 2;
+    pub fn without_transmit_stamps(&mut self) -> Result<(), SocketError> {
+        self.transmit_stamps = TransmitStamps::NotAsked;
+        self.renumber().map_err(self.option("SO_TIMESTAMPING"))
+    }
+
+    /// Datagrams that the kernel dropped at this socket since it was bound, for lack of room above all: loss of our own,
+    /// not the network's. The count wraps.
+    ///
+    /// # Errors
+    /// When the kernel does not tell (before Linux 4.12).
+    pub fn dropped(&self) -> io::Result<u32> {
+        sys::drops(self.socket.as_fd())
+    }
+
+    /// Marks what is sent with this DSCP and ECN, as they stand in the IP header.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn set_traffic_class(&self, class: u8) -> Result<(), SocketError> {
+        let class = u32::from(class);
         let result = if self.local.is_ipv6() {
             self.socket.set_tclass_v6(class)
         } else {
@@ -219,7 +287,7 @@ impl StampedSocket {
         };
         result.map_err(|source| SocketError::Option {
             address: self.local,
-            option: "the DSCP",
+            option: "DSCP and ECN",
             source,
         })
     }
@@ -235,10 +303,13 @@ impl StampedSocket {
     }
 
     fn number_sends_from_zero(&mut self) -> io::Result<()> {
-        let wanted = libc::SOF_TIMESTAMPING_RX_SOFTWARE
-            | libc::SOF_TIMESTAMPING_TX_SOFTWARE
-            | libc::SOF_TIMESTAMPING_SOFTWARE
-            | libc::SOF_TIMESTAMPING_OPT_TSONLY;
+        let receive = libc::SOF_TIMESTAMPING_RX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE;
+        let wanted = match self.transmit_stamps {
+            TransmitStamps::NotAsked => receive,
+            TransmitStamps::Asked => {
+                receive | libc::SOF_TIMESTAMPING_TX_SOFTWARE | libc::SOF_TIMESTAMPING_OPT_TSONLY
+            }
+        };
         let set = |flags: libc::c_uint| {
             sys::set_option(
                 self.socket.as_fd(),
@@ -314,6 +385,7 @@ impl StampedSocket {
             octets: message.octets,
             source,
             destination: message.control.destination,
+            interface: message.control.interface,
             ttl: message.control.ttl.unwrap_or(0),
             traffic_class: message.control.traffic_class,
             stamp,
@@ -360,6 +432,7 @@ impl StampedSocket {
                 octets: batch.datagram(k).len(),
                 source,
                 destination: control.destination,
+                interface: control.interface,
                 ttl: control.ttl.unwrap_or(0),
                 traffic_class: control.traffic_class,
                 stamp: stamp(self.clock, control.kernel, user),
@@ -369,7 +442,7 @@ impl StampedSocket {
             };
             *note = Some(reply.note);
             let to = (reply.to != source).then_some(reply.to);
-            batch.reply(k, reply.octets, to, reply.from, reply.mark);
+            batch.reply(k, reply.octets, to, reply.from, reply.interface, reply.mark);
         }
         let mut id = self.sends;
         let refused = batch.send(self.socket.as_fd(), |k| {
@@ -541,7 +614,7 @@ mod tests {
             IpAddr::V6(Ipv6Addr::LOCALHOST),
         ] {
             let (mut near, far) = pair(ip);
-            near.set_dscp(10).unwrap();
+            near.set_traffic_class(10 << 2).unwrap();
             let mut buffer = [0; 64];
             for (own, seen) in [
                 (None, 10 << 2),
@@ -556,6 +629,58 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn sockets_on_one_address_share_its_flows_and_strangers_cannot_join() {
+        let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let (first, _) = pair(ip);
+        let beside = first.bind_beside().unwrap();
+        assert_eq!(beside.local(), first.local());
+        let refused = StampedSocket::bind(first.local(), Clock::honest()).unwrap_err();
+        assert!(matches!(refused, SocketError::Bind { .. }), "{refused}");
+        let mut buffer = [0; 64];
+        let mut served = [0, 0];
+        for _ in 0..64 {
+            let (mut near, _) = pair(ip);
+            let mut by = Vec::new();
+            for _ in 0..3 {
+                near.send(&[7; 44], first.local(), None).unwrap();
+                for (k, socket) in [&first, &beside].into_iter().enumerate() {
+                    by.extend(socket.receive(&mut buffer).unwrap().map(|_| k));
+                }
+            }
+            assert!(by.len() == 3 && by[0] == by[1] && by[1] == by[2], "{by:?}");
+            served[by[0]] += 1;
+        }
+        // 64 flows all on one of two would be a chance of 2⁻⁶³.
+        assert!(served.iter().all(|&flows| flows > 0), "{served:?}");
+    }
+
+    #[test]
+    fn without_transmit_stamps_none_come_and_receive_stamps_do() {
+        let (mut near, far) = pair(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        near.without_transmit_stamps().unwrap();
+        near.send(&[7; 44], far.local(), None).unwrap();
+        assert_eq!(near.transmit_stamp().unwrap(), None);
+        let mut buffer = [0; 64];
+        let received = far.receive(&mut buffer).unwrap().unwrap();
+        assert_eq!(received.stamp.source, StampSource::Kernel);
+    }
+
+    #[test]
+    fn what_a_full_buffer_drops_is_counted() {
+        let (mut near, far) = pair(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        far.socket.set_recv_buffer_size(4_096).unwrap();
+        for _ in 0..100 {
+            near.send(&[7; 1_000], far.local(), None).unwrap();
+        }
+        let (mut buffer, mut received) = ([0; 1_000], 0);
+        while far.receive(&mut buffer).unwrap().is_some() {
+            received += 1;
+        }
+        assert!(received < 100);
+        assert_eq!(far.dropped().unwrap(), 100 - received);
     }
 
     #[test]

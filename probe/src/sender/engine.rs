@@ -96,6 +96,9 @@ impl<'a> Engine<'a> {
                     break;
                 }
                 self.estimate = ErrorEstimate::claim(claim());
+                for session in self.sessions.iter_mut() {
+                    session.look_at_keys();
+                }
                 look_around = now + LOOK_AROUND;
             }
             self.transmit_due();

@@ -9,6 +9,7 @@ use owl_protocol::session::SessionSender;
 use owl_protocol::session::sender::{Arrival, Observations, Received, Transmit, TransmitToken};
 use owl_protocol::wire::ErrorEstimate;
 
+use super::session_keys::SessionKeys;
 use super::{SessionSettings, Watcher};
 use crate::net;
 
@@ -28,6 +29,7 @@ pub struct SenderSession {
     /// DSCP and ECN as they stand in the IP header.
     traffic_class: Option<u8>,
     sender: SessionSender,
+    keys: Option<SessionKeys>,
     recorder: Recorder,
     linger: Nanos,
     unsent: u64,
@@ -44,17 +46,21 @@ pub(super) enum Course {
 impl SenderSession {
     /// `number` tells it from the other sessions of its thread.
     pub(super) fn new(number: usize, settings: SessionSettings, lane: usize) -> Self {
-        let dscp = settings.sender.dscp & 0x3F;
+        let class = settings.sender.class.octet();
+        let (peer, ssid) = (settings.peer, settings.sender.ssid);
         let spread = CLOSING_GAP.times(number as i64).0
             % (settings.report_interval.0 / CLOSING_SHARE).max(1);
         // A loss is certain after twice the threshold, its direction after once more.
         let linger = settings.sender.timeout.times(3) + CLOSING_MARGIN + Nanos(spread);
         let sender = SessionSender::new(settings.sender);
         Self {
-            peer: settings.peer,
+            peer,
             lane,
-            traffic_class: (dscp != 0).then_some(dscp << 2),
+            traffic_class: (class != 0).then_some(class),
             linger,
+            keys: settings
+                .keys
+                .map(|live| SessionKeys::new(live, peer.ip(), ssid)),
             recorder: Recorder::new(
                 settings.report_interval,
                 settings.aligned_to,
@@ -118,6 +124,13 @@ impl SenderSession {
             self.recorder.skipped(transmit.origin, transmit.due.skipped);
         }
         Some(transmit)
+    }
+
+    /// Follows a change of the session's key.
+    pub(super) fn look_at_keys(&mut self) {
+        if let Some(key) = self.keys.as_mut().and_then(SessionKeys::changed) {
+            self.sender.handle_new_key(key);
+        }
     }
 
     pub(super) fn transmitted(&mut self, token: TransmitToken, at: Stamp) {

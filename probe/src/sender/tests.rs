@@ -2,7 +2,7 @@ use super::*;
 use crate::reflector::{Reflector, ReflectorStats};
 use owl_measure::sample::StampSource;
 use owl_protocol::session::Schedule;
-use owl_protocol::session::sender::{Observations, Question, Reflector as PeerKind};
+use owl_protocol::session::sender::{Observations, Question, Reflector as PeerKind, TrafficClass};
 use std::sync::atomic::Ordering::Relaxed;
 
 #[derive(Default)]
@@ -39,7 +39,7 @@ fn measure(ip: &str, far_clock: Clock) -> (Kept, Arc<ReflectorStats>) {
         sender: SenderConfig {
             packets: Some(300),
             packet_octets: 128,
-            dscp: 46,
+            class: TrafficClass { dscp: 46, ecn: 0 },
             question: Question {
                 follow_up: true,
                 class_of_service: true,
@@ -52,6 +52,7 @@ fn measure(ip: &str, far_clock: Clock) -> (Kept, Arc<ReflectorStats>) {
                 PeerKind::Own,
             )
         },
+        keys: None,
         report_interval: Nanos::from_secs(3_600),
         aligned_to: Timestamp(0),
         targets: vec![Nanos::from_millis(1)],
@@ -166,6 +167,7 @@ fn settings(peer: SocketAddr, ssid: u16, packets: u64) -> SessionSettings {
             packets: Some(packets),
             ..SenderConfig::new(ssid, schedule, Nanos::from_millis(500), PeerKind::Own)
         },
+        keys: None,
         report_interval: Nanos::from_secs(3_600),
         aligned_to: Timestamp(0),
         targets: vec![],

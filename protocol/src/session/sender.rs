@@ -10,15 +10,17 @@
 //! reflectors send them (RFC 8762, section 4.6); T2 and T3 are read in the
 //! format that their own Error Estimate tells.
 
+mod answers;
 mod config;
 mod held;
 mod losses;
 mod observations;
 mod question;
 
-pub use config::{Dialect, Reflector, SenderConfig};
+pub use answers::{Answers, TlvAnswers};
+pub use config::{Dialect, Reflector, SenderConfig, TrafficClass, ZeroSsid};
 pub use observations::Observations;
-pub use question::{Padding, Protection, Question};
+pub use question::{Padding, Protection, Question, WantedReturn};
 
 use std::collections::VecDeque;
 
@@ -31,7 +33,7 @@ use self::held::{Correction, HeldSamples};
 use self::losses::Losses;
 use self::question::{Layout, NotBelieved, Told, followed_up};
 use super::schedule::Due;
-use crate::wire::authentication::{Key, KeyStore};
+use crate::wire::authentication::Key;
 use crate::wire::stamp::{ReflectorPacket, SenderPacket};
 use crate::wire::tlv::{MicroSession, TimestampMethod};
 use crate::wire::{ErrorEstimate, WireTimestamp};
@@ -115,7 +117,6 @@ pub struct SessionSender {
     layout: Layout,
     /// The key, and during a change the one before it.
     keys: Vec<Key>,
-    key_store: KeyStore,
     sent: u64,
     /// Sequence of the oldest remembered packet.
     first: u32,
@@ -139,7 +140,7 @@ impl SessionSender {
         let layout = match &config.dialect {
             Dialect::Stamp => Layout::new(
                 &config.question,
-                config.dscp,
+                config.class.dscp,
                 &config.protection,
                 config.packet_octets,
                 config.padding,
@@ -153,7 +154,6 @@ impl SessionSender {
         let keys: Vec<_> = config.protection.key().cloned().into_iter().collect();
         Self {
             layout,
-            key_store: store(config.ssid, &keys),
             keys,
             sent: 0,
             first: 0,
@@ -217,7 +217,6 @@ impl SessionSender {
         };
         self.keys = self.config.protection.key().cloned().into_iter().collect();
         self.keys.push(key);
-        self.key_store = store(self.config.ssid, &self.keys);
     }
 
     /// Writes the next test packet into the first octets of `buffer`, if its send time has come. `wall` is the sender's
@@ -300,7 +299,7 @@ impl SessionSender {
                 ReflectorPacket::decode(datagram).ok()?
             }
             (Dialect::Stamp, Protection::Authenticated(_)) => {
-                ReflectorPacket::decode_authenticated(datagram, &self.key_store).ok()?
+                ReflectorPacket::decode_authenticated(datagram, &self.keys).ok()?
             }
         };
         (reply.ssid == self.config.ssid || reply.ssid == 0).then_some(reply)
@@ -355,9 +354,14 @@ impl SessionSender {
             .reordering
             .next(reply.sender_sequence, reply.sequence, numbers);
         self.observations.tlvs_not_believed += u64::from(told == Err(NotBelieved));
-        let mut headers =
-            self.observations
-                .told(&believed, self.config.dscp, received.traffic_class);
+        if told.is_ok() {
+            let fates = self.layout.fates(datagram);
+            self.observations.answers.count(fates);
+        }
+        let mut headers = self
+            .observations
+            .told(&believed, self.config.class, received.traffic_class);
+        self.zero_ssid(&reply);
         self.observations.ttls(reply.sender_ttl, received.ttl);
         headers[0].ttl = reply.sender_ttl;
         headers[1].ttl = received.ttl;
@@ -376,6 +380,17 @@ impl SessionSender {
             self.held.settle();
         }
         Arrival::OnTime
+    }
+
+    /// Who knows no session identifier sends zero back (RFC 8972, section 3).
+    fn zero_ssid(&mut self, reply: &ReflectorPacket) {
+        if reply.ssid != 0 || self.config.ssid == 0 {
+            return;
+        }
+        self.observations.zero_ssids += 1;
+        if self.config.zero_ssid == ZeroSsid::Stop {
+            self.config.packets = Some(self.sent);
+        }
     }
 
     /// Whether a reply came over the member links that it should have (RFC 9534, section 3.2).
@@ -527,10 +542,6 @@ impl SessionSender {
             .flatten()
             .min()
     }
-}
-
-fn store(ssid: u16, keys: &[Key]) -> KeyStore {
-    KeyStore::new(keys.iter().map(|key| (ssid, key.clone())))
 }
 
 #[cfg(test)]

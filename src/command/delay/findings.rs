@@ -9,7 +9,7 @@ use owl_measure::distribution::{Bounds, Distribution};
 use owl_measure::patterns::Patterns;
 use owl_measure::report::Report;
 use owl_measure::sample::Direction;
-use owl_measure::summary::{Headers, PeerClockSummary, StampCounts, Summary};
+use owl_measure::summary::{PeerClockSummary, StampCounts, Summary};
 use owl_measure::time::Nanos;
 use owl_measure::variation::{ipdv, pdv};
 use owl_measure::verdict::window::Claims;
@@ -57,8 +57,6 @@ pub(super) struct Way {
     pub(super) reordered: u64,
     /// What its losses and overtaken packets looked like.
     pub(super) patterns: Patterns,
-    /// How its packets arrived.
-    pub(super) headers: Headers,
 }
 
 /// Counts of packets, and of what befell their sender.
@@ -232,7 +230,6 @@ fn way(window: &SessionWindow, direction: Direction, evidence: &Evidence<'_>) ->
         duplicated: window.duplicated(direction),
         reordered: window.reordered(direction),
         patterns: *window.patterns(Some(direction)),
-        headers: *window.headers(direction),
     }
 }
 

@@ -1,14 +1,13 @@
-//! What losses, overtaken packets and headers looked like, for a person and for a program.
+//! What losses and overtaken packets looked like, for a person and for a program.
 
 use owl_measure::lengths::{BUCKETS, Lengths};
 use owl_measure::patterns::Patterns;
-use owl_measure::summary::Headers;
 use owl_measure::words::Lang;
 use serde_json::{Value, json};
 
 use super::findings::Findings;
 
-/// One line each on loss periods, on overtaken packets and on remarked ones, when there were any.
+/// One line on loss periods and one on overtaken packets, when there were any.
 pub(super) fn lines(found: &Findings, lang: Lang) -> Vec<String> {
     let places = [
         (lang.pick("forward", "前向"), &found.ways[0].patterns),
@@ -26,33 +25,7 @@ pub(super) fn lines(found: &Findings, lang: Lang) -> Vec<String> {
         .map(|told| lang.pick(format!("loss periods: {told}"), format!("连续丢包：{told}")));
     let overtaken = told(overtaken)
         .map(|told| lang.pick(format!("overtaken: {told}"), format!("乱序：{told}")));
-    let marks = told_of(
-        [
-            (lang.pick("forward", "前向"), &found.ways[0].headers),
-            (lang.pick("backward", "反向"), &found.ways[1].headers),
-        ],
-        lang,
-    );
-    [periods, overtaken, marks].into_iter().flatten().collect()
-}
-
-/// What routers wrote into headers, when they wrote something.
-fn told_of(ways: [(&str, &Headers); 2], lang: Lang) -> Option<String> {
-    let each: Vec<String> = ways
-        .iter()
-        .filter(|(_, headers)| headers.remarked > 0 || headers.congestion > 0)
-        .map(|(name, headers)| {
-            let (remarked, told, met) = (headers.remarked, headers.dscp_told, headers.congestion);
-            lang.pick(
-                format!("{name} {remarked} of {told} with another DSCP, {met} met congestion"),
-                format!("{name} {told} 个中 {remarked} 个 DSCP 被改写，{met} 个遇到拥塞"),
-            )
-        })
-        .collect();
-    (!each.is_empty()).then(|| {
-        let each = each.join(lang.pick("; ", "；"));
-        lang.pick(format!("remarked: {each}"), format!("改写：{each}"))
-    })
+    [periods, overtaken].into_iter().flatten().collect()
 }
 
 fn periods(patterns: &Patterns, lang: Lang) -> Option<String> {
@@ -122,16 +95,13 @@ mod tests {
             let n = extent - 2;
             found.ways[0].patterns.overtaken(Overtaken { extent, n });
         }
-        found.ways[1].headers.dscp_told = 100;
-        found.ways[1].headers.remarked = 40;
         let expected = [
             "loss periods: backward 3 of 2.7 packets on average, the longest of 6; \
              unknown which way 1 of 2.0 packets on average, the longest of 2",
             "overtaken: forward 2 by an extent of up to 9 packets, 1 of them 3-reordered",
-            "remarked: backward 40 of 100 with another DSCP, 0 met congestion",
         ];
         assert_eq!(lines(&found, Lang::En), expected);
-        assert_eq!(lines(&found, Lang::Zh).len(), 3);
+        assert_eq!(lines(&found, Lang::Zh).len(), 2);
         let json = json(&found.ways[1].patterns);
         let buckets = json!([{ "up_to": 1, "count": 2 }, { "up_to": 8, "count": 1 }]);
         assert_eq!(json["loss_period"]["buckets"], buckets);

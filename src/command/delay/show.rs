@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use owl_measure::delay::{Basis, OneWayDelay};
 use owl_measure::distribution::Bounds;
 use owl_measure::sample::{PeerClock, Sample, StampSource};
-use owl_measure::summary::{Headers, StampCounts};
+use owl_measure::summary::StampCounts;
 use owl_measure::time::Nanos;
 use owl_measure::verdict::{Quantile, Reason, Verdict};
 use owl_measure::words::Lang;
@@ -15,6 +15,7 @@ use super::findings::{Findings, SHOWN, Spread, Way, min_samples};
 use super::limit::Limit;
 use super::patterns;
 use super::session::Ended;
+use super::told::Told;
 use crate::command::own_clock;
 use crate::terminal::{Side, Table};
 
@@ -23,6 +24,7 @@ pub(super) struct Result<'a> {
     pub(super) reflector: SocketAddr,
     pub(super) interval: Nanos,
     pub(super) found: &'a Findings,
+    pub(super) told: Told<'a>,
     pub(super) ended: &'a Ended,
     pub(super) judged: Option<Judged>,
 }
@@ -65,6 +67,7 @@ impl Result<'_> {
         let mut lines = vec![self.packets(lang)];
         lines.extend(patterns::lines(self.found, lang));
         lines.extend([self.sender(lang), self.clocks(lang), self.limit(lang)]);
+        lines.extend(self.told.lines(lang));
         let mut text = format!("{}\n{}", self.table(lang), lines.join("\n"));
         for line in self.verdicts(lang) {
             text.push('\n');
@@ -192,22 +195,16 @@ impl Result<'_> {
                 format!("内核 {}/{all}", counts.kernel),
             )
         };
-        // Our packets leave with TTL 255, as do those of our reflectors; others may begin lower, so that this is the most.
-        let hops = |headers: &Headers| match headers.ttl {
-            None => lang.pick("not told", "未告知").to_owned(),
-            Some((low, high)) if low == high => (255 - low).to_string(),
-            Some((low, high)) => format!("{} … {}", 255 - high, 255 - low),
-        };
-        let [forward, backward] = [0, 1].map(|k| hops(&self.found.ways[k].headers));
+        let hops = self.told.hops(lang);
         lang.pick(
             format!(
-                "stamps: T1 {}, T4 {}; hops: forward {forward}, backward {backward}; sent late by {} at most",
+                "stamps: T1 {}, T4 {}; hops: {hops}; sent late by {} at most",
                 stamps(counts.transmit_stamps),
                 stamps(counts.receive_stamps),
                 counts.lateness_max
             ),
             format!(
-                "时间戳：T1 {}，T4 {}；跳数：前向 {forward}，反向 {backward}；发送最多晚 {}",
+                "时间戳：T1 {}，T4 {}；跳数：{hops}；发送最多晚 {}",
                 stamps(counts.transmit_stamps),
                 stamps(counts.receive_stamps),
                 counts.lateness_max
@@ -320,6 +317,7 @@ impl Result<'_> {
                 "far_bound_ns": counts.peer_clock.bound(),
                 "apart_at_least_ns": found.clocks_apart(),
             },
+            "told": self.told.json(),
             "limit": { "code": limit.code(), "sentence": limit.sentence(lang) },
             "verdict": self.judged.as_ref().map(|judged| json!({
                 "quantile": judged.quantile,
@@ -372,10 +370,6 @@ fn way_json(way: &Way) -> Value {
         "duplicated": way.duplicated,
         "reordered": way.reordered,
         "patterns": patterns::json(&way.patterns),
-        "ttl": way.headers.ttl.map(|(min, max)| json!({ "min": min, "max": max })),
-        "dscp_told": way.headers.dscp_told,
-        "remarked": way.headers.remarked,
-        "congestion": way.headers.congestion,
     })
 }
 
@@ -430,12 +424,14 @@ pub(super) fn sample_json(sample: &Sample) -> Value {
 mod tests {
     use super::*;
     use crate::command::delay::findings::tests::{HONEST, Path};
+    use owl_protocol::session::sender::{Observations, Question, TrafficClass};
     use unicode_width::UnicodeWidthStr as _;
 
     fn shown(path: &Path, show: impl Fn(&Result<'_>) -> String) -> String {
         let found = path.findings();
         let ended = Ended {
             reports: Vec::new(),
+            observations: Observations::default(),
             unsent: 0,
             strangers: 0,
             unshown: 0,
@@ -445,6 +441,11 @@ mod tests {
             reflector: "192.0.2.1:862".parse().unwrap(),
             interval: Nanos::from_millis(100),
             found: &found,
+            told: Told {
+                seen: &ended.observations,
+                asked: Question::default(),
+                sent: TrafficClass::default(),
+            },
             ended: &ended,
             judged: Some(Judged {
                 quantile: Quantile::P95,

@@ -259,7 +259,9 @@ fn placed(
             }
         })?;
     if let Some(dscp) = request.type_p.dscp() {
-        socket.set_dscp(dscp).map_err(|_| Accept::NotSupported)?;
+        socket
+            .set_traffic_class(dscp << 2)
+            .map_err(|_| Accept::NotSupported)?;
     }
     let sid = random::sid(own, shared.clock).map_err(|_| Accept::InternalError)?;
     let port = socket.local().port();

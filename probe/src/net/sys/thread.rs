@@ -10,9 +10,7 @@ const PRIORITY: libc::c_int = 1;
 #[derive(Debug, thiserror::Error)]
 pub enum ThreadError {
     /// There is no such processor, or this process may not run on it.
-    #[error(
-        "cannot run on processor {processor}: this process may use {permitted} (`taskset -p`, cpuset of the service)"
-    )]
+    #[error("cannot run on processor {processor}: this process may use {permitted}")]
     Pin {
         /// The number asked for.
         processor: usize,
@@ -23,7 +21,7 @@ pub enum ThreadError {
     },
     /// The real-time class is not for this process.
     #[error(
-        "cannot run in the real-time class SCHED_FIFO: that needs CAP_SYS_NICE, or a limit of 1 or more on real-time priorities (`LimitRTPRIO=` of the service, `ulimit -r`)"
+        "cannot run in the real-time class SCHED_FIFO without CAP_SYS_NICE, or a limit on real-time priorities (RLIMIT_RTPRIO) of 1 or more"
     )]
     RealTime(#[source] io::Error),
 }
@@ -43,7 +41,7 @@ pub fn pin_to(processor: usize) -> Result<(), ThreadError> {
     }
     // SAFETY: all-zero is the empty set: a plain array of integers.
     let mut set: libc::cpu_set_t = unsafe { zeroed() };
-    // SAFETY: CPU_SET writes one bit inside the set, whose size the number was compared with.
+    // SAFETY: CPU_SET writes one bit inside the set, with whose size the number was compared.
     unsafe { libc::CPU_SET(processor, &mut set) };
     // SAFETY: the set is a live local of the stated size, which the kernel only reads; 0 is the calling thread.
     let result =

@@ -7,8 +7,11 @@ use crate::wire::owamp::{Accept, Modes};
 /// Why a control connection cannot go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ControlError {
+    /// The server offers no mode at all: it has no room now, or never wants to talk to us.
+    #[error("the server does not wish to talk to this host, or not now")]
+    Unwilling,
     /// The server does not want what we want.
-    #[error("the server offers modes {offered:#x}, not {wanted:#x}", offered = .offered.0, wanted = .wanted.0)]
+    #[error("the server offers {offered} mode, not {wanted}")]
     NotOffered {
         /// What it offers.
         offered: Modes,
@@ -16,7 +19,7 @@ pub enum ControlError {
         wanted: Modes,
     },
     /// The client wants what we do not offer, or gives up.
-    #[error("the client wants mode {wanted:#x}, which was not offered", wanted = .wanted.0)]
+    #[error("the client wants {wanted} mode, which was not offered")]
     NotWanted {
         /// What it wants.
         wanted: Modes,

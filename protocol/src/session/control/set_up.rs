@@ -153,6 +153,9 @@ impl ClientSetUp {
         greeting: &ServerGreeting,
         stream: &mut ControlStream,
     ) -> Result<Connected, ControlError> {
+        if greeting.modes.is_empty() {
+            return Err(ControlError::Unwilling);
+        }
         let wanted = match &self.protection {
             Protection::None => Modes::UNAUTHENTICATED,
             Protection::SharedSecret { modes, .. } => *modes,

@@ -26,6 +26,32 @@ pub enum Dialect {
     Twamp(TestMode),
 }
 
+/// What marks a packet in its IP header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TrafficClass {
+    /// RFC 2474, 0 to 63.
+    pub dscp: u8,
+    /// RFC 3168, 0 to 3: not-ECT, ECT(1), ECT(0), CE.
+    pub ecn: u8,
+}
+
+impl TrafficClass {
+    /// The octet as it stands in the IP header.
+    pub fn octet(self) -> u8 {
+        self.dscp << 2 | self.ecn & 0x03
+    }
+}
+
+/// What becomes of a session whose replies have the session identifier zero though its packets have not: the choice
+/// that RFC 8972, section 3, wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ZeroSsid {
+    /// It goes on: the reflector is one of RFC 8762, or of TWAMP Light.
+    Continue,
+    /// No further packet is sent.
+    Stop,
+}
+
 /// What a session is. [`SenderConfig::new`] is one that asks for nothing and protects nothing.
 #[derive(Debug, Clone)]
 pub struct SenderConfig {
@@ -45,8 +71,10 @@ pub struct SenderConfig {
     pub packet_octets: usize,
     /// What fills it up.
     pub padding: Padding,
-    /// DSCP with which packets are sent (RFC 2474), 0 to 63.
-    pub dscp: u8,
+    /// How packets are marked.
+    pub class: TrafficClass,
+    /// What becomes of the session when its reflector knows no session identifiers.
+    pub zero_ssid: ZeroSsid,
     /// Format of T1.
     pub format: TimestampFormat,
     /// TAI less UTC, for the PTP format of either end.
@@ -69,7 +97,8 @@ impl SenderConfig {
             reflector,
             packet_octets: 0,
             padding: Padding::Zeros,
-            dscp: 0,
+            class: TrafficClass::default(),
+            zero_ssid: ZeroSsid::Continue,
             format: TimestampFormat::Ntp,
             tai_offset: TaiOffset::SINCE_2017,
             protection: Protection::None,

@@ -1,6 +1,8 @@
 //! The three messages of the connection set-up (RFC 4656, section 3.1), the
 //! same for TWAMP: Server Greeting, Set-Up-Response, Server-Start.
 
+use std::fmt;
+
 use super::Accept;
 use crate::wire::{NtpTimestamp, Reader, TooShort};
 
@@ -45,6 +47,31 @@ impl Modes {
     /// These and those.
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+}
+
+impl fmt::Display for Modes {
+    /// In words, with "or" between several.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = [
+            (Self::UNAUTHENTICATED, "unauthenticated"),
+            (Self::AUTHENTICATED, "authenticated"),
+            (Self::ENCRYPTED, "encrypted"),
+            (Self::MIXED, "mixed"),
+        ];
+        let mut rest = self.0;
+        let mut between = "";
+        for (mode, name) in names {
+            if rest & mode.0 != 0 {
+                write!(f, "{between}{name}")?;
+                between = " or ";
+            }
+            rest &= !mode.0;
+        }
+        if rest != 0 || self.is_empty() {
+            write!(f, "{between}{rest:#x}")?;
+        }
+        Ok(())
     }
 }
 
@@ -288,6 +315,9 @@ mod tests {
             let best = best.map(Modes);
             assert_eq!(Modes(offered).best_of(Modes(wanted)), best, "{offered}");
         }
+        assert_eq!(Modes(1 | 8).to_string(), "unauthenticated or mixed");
+        assert_eq!(Modes(2 | 32).to_string(), "authenticated or 0x20");
+        assert_eq!(Modes(0).to_string(), "0x0");
     }
 
     #[test]

@@ -100,7 +100,8 @@ fn a_mode_that_is_not_offered_is_not_asked_for() {
         assert_eq!(client, Err(ControlError::NotOffered { offered, wanted }));
         assert_eq!(server, Ok(None));
     };
-    check(Modes(0), Protection::None, Modes::UNAUTHENTICATED);
+    let (client, _) = set_up(offer(Modes(0)), Protection::None);
+    assert_eq!(client, Err(ControlError::Unwilling));
     check(
         Modes::AUTHENTICATED,
         Protection::None,
