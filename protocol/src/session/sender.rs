@@ -358,9 +358,9 @@ impl SessionSender {
             let fates = self.layout.fates(datagram);
             self.observations.answers.count(fates);
         }
-        let mut headers = self
-            .observations
-            .told(&believed, self.config.class, received.traffic_class);
+        let mut headers =
+            self.observations
+                .told(&believed, self.config.class, received.traffic_class);
         self.zero_ssid(&reply);
         self.observations.ttls(reply.sender_ttl, received.ttl);
         headers[0].ttl = reply.sender_ttl;
