@@ -4,6 +4,7 @@
 //! series of paths and probes are written straight from the live table, so none
 //! can outlive what it tells of.
 
+mod flows;
 mod own;
 mod table;
 
@@ -242,6 +243,7 @@ fn paths(page: &mut Page, paths: &[LivePath], now: Timestamp, grace: Nanos) {
         bounds(|percentile| Some(percentile.round_trip)),
     );
     variations(page, &judged);
+    flows::series(page, &judged);
     page.series(
         table::PATH_CLOCK,
         judged.iter().filter_map(|(live, judgement)| {

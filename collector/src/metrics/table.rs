@@ -76,6 +76,12 @@ metrics! {
         "Packets in the longest loss period of the latest judged window; 0 without losses.";
     PATH_HOPS = Gauge "owl_path_hops" ["path", "class", "direction", "bound"] "hops"
         "Fewest and most hops that packets took, latest judged window: 255 less the TTL or hop limit on arrival.";
+    PATH_FLOW_EXCESS = Gauge "owl_path_flow_delay_excess_seconds" ["path", "class", "flow", "direction", "statistic"] "seconds"
+        "How much longer a flow takes than the fastest one of its path, latest judged window; only of paths with several flows.";
+    PATH_FLOW_ELSEWHERE = Gauge "owl_path_flow_other_route" ["path", "class", "flow", "direction"] "flag"
+        "1 for a flow whose fastest packet was slower than 95 % of the fastest flow's, latest judged window; only of paths with several flows.";
+    PATH_FLOW_LOSS = Gauge "owl_path_flow_loss_ratio" ["path", "class", "flow"] "ratio"
+        "Test packets of a flow that never came back, of those sent, latest judged window; only of paths with several flows.";
     PATH_CLOCK = Gauge "owl_path_clock_error_bound_seconds" ["path", "class"] "seconds"
         "How far the difference of the path's two clocks may be off, as they claim, latest judged window.";
     PATH_WINDOW = Gauge "owl_path_window_end_timestamp_seconds" ["path", "class"] "seconds"

@@ -1,6 +1,7 @@
 //! The pages: HTML and SVG made here, readable without script or colour.
 
 mod chart;
+mod flows;
 mod matrix;
 mod overview;
 mod path;

@@ -5,6 +5,7 @@ use owl_measure::verdict::Quantile;
 
 use super::Frame;
 use super::chart::chart;
+use super::flows::flows;
 use super::matrix::{carriers, ends};
 use super::say::{Standing, basis, evidence, limits, ms, target};
 use super::ways::{hop_changes, ways};
@@ -42,6 +43,7 @@ pub(crate) fn path(frame: &Frame<'_>, table: &Table, live: &LivePath, past: &Pas
         (facts(frame, live, judgement))
         h2 { (lang.pick("One-way delay over time", "单向时延变化")) }
         (chart(frame, &past.windows, live.path.target))
+        @if let Some(judgement) = judgement { (flows(&judgement.flows, lang)) }
         (hop_changes(frame, &past.hop_changes))
         (windows(frame, &past.windows))
     };

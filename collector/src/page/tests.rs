@@ -40,6 +40,7 @@ fn judgement(path: &str, age: i64, verdict: Verdict, why: Option<NoDataWhy>) -> 
         lost: 0,
         lost_unknown: 0,
         ways: Vec::new(),
+        flows: Vec::new(),
         late: 0,
         verdict,
     }
