@@ -126,6 +126,7 @@ impl Session {
                     octets,
                     to: received.source,
                     from: None,
+                    interface: None,
                     mark: None,
                     interface: None,
                     note: (),
