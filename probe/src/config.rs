@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::clock::{Clock, Declared};
 use crate::reflector::{Memory, Priority, ReflectorEngine, STAMP_PORT, THREADS_MAX};
+use crate::sender::{Pace, SPIN_MAX};
 
 /// The configuration of one probe. Relative paths are relative to the file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -24,6 +25,9 @@ pub struct Config {
     /// How its session-reflector runs.
     #[serde(default)]
     pub reflector: ReflectorConfig,
+    /// How its session-senders run.
+    #[serde(default)]
+    pub sender: SenderConfig,
     /// The address its session-senders send from; the kernel chooses when it is not said.
     pub source: Option<IpAddr>,
     /// The collector's intake.
@@ -54,6 +58,18 @@ pub struct ClockConfig {
     pub source: ClockSource,
     /// How far from UTC at most.
     pub bound: Option<Nanos>,
+}
+
+/// How the thread of the session-senders runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SenderConfig {
+    /// The processor that it keeps to; it runs where the kernel wants when none is said.
+    pub pin: Option<usize>,
+    /// Whether it runs before every ordinary thread of the host (`SCHED_FIFO`).
+    pub real_time: bool,
+    /// For so long before each packet it looks at the clock instead of sleeping, 1 ms at most.
+    pub spin: Nanos,
 }
 
 /// How the session-reflector runs.
@@ -162,6 +178,9 @@ impl Config {
         if config.listen.is_empty() {
             return refused("listen names no address");
         }
+        if !(Nanos::ZERO..=SPIN_MAX).contains(&config.sender.spin) {
+            return refused("sender.spin must be 0s to 1ms");
+        }
         if !(1..=THREADS_MAX).contains(&config.reflector.threads) {
             return refused("reflector.threads must be 1 to 64");
         }
@@ -182,6 +201,15 @@ impl Config {
         self.lab
             .as_ref()
             .map_or(Clock::honest(), |lab| Clock::lying(lab.lie))
+    }
+
+    /// How its session-senders run.
+    pub fn sender_pace(&self) -> Pace {
+        Pace {
+            pin: self.sender.pin,
+            real_time: self.sender.real_time,
+            spin: self.sender.spin,
+        }
     }
 
     /// How its session-reflector runs.
@@ -262,10 +290,31 @@ bound = "1us"
         assert!(said(&WHOLE.replace("gnss", "simulated")).contains("[lab]"));
         assert!(said(&WHOLE.replace("1us", "0ms")).contains("above zero"));
         assert!(said(&WHOLE.replace("[\"127.0.0.2:18862\"]", "[]")).contains("listen"));
+        for spin in ["-1us", "2ms"] {
+            let text = format!("{WHOLE}[sender]\nspin = \"{spin}\"\n");
+            assert!(said(&text).contains("0s to 1ms"), "{}", said(&text));
+        }
         for threads in [0, 65] {
             let text = format!("{WHOLE}[reflector]\nthreads = {threads}\n");
             assert!(said(&text).contains("1 to 64"), "{}", said(&text));
         }
+    }
+
+    #[test]
+    fn the_senders_sleep_and_wait_their_turn_unless_they_are_told_otherwise() {
+        let pace = |text: &str| {
+            Config::parse(Path::new("p.toml"), text)
+                .unwrap()
+                .sender_pace()
+        };
+        assert_eq!(pace(WHOLE), Pace::default());
+        let told = format!("{WHOLE}[sender]\npin = 1\nreal_time = true\nspin = \"30us\"\n");
+        let expected = Pace {
+            pin: Some(1),
+            real_time: true,
+            spin: Nanos::from_micros(30),
+        };
+        assert_eq!(pace(&told), expected);
     }
 
     #[test]

@@ -38,7 +38,7 @@ const REPORTS_IN_FLIGHT: usize = 4_096;
 /// How often the clock is read.
 const CLOCK_EVERY: Duration = Duration::from_secs(1);
 /// Sessions that one plan may hold; what is beyond is not measured, and said.
-const SESSIONS_MAX: usize = 1_000;
+const SESSIONS_MAX: usize = 10_000;
 /// How long shutting down waits for the last reports to be acknowledged.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -369,7 +369,8 @@ impl Senders {
         let clock = self.config.shown_clock();
         let no_detours = BTreeMap::new();
         let via = self.config.lab.as_ref().map_or(&no_detours, |lab| &lab.via);
-        let mut sessions = SessionSenders::new(clock, self.vitals.sender.clone());
+        let mut sessions = SessionSenders::new(clock, self.vitals.sender.clone())
+            .at_pace(self.config.sender_pace());
         let mut planned = Vec::new();
         for (session, ssid) in plan.sessions.iter().take(SESSIONS_MAX).zip(1_u16..) {
             let settings = self.settings(session, ssid, clock, via);

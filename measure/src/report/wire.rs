@@ -113,6 +113,8 @@ pub(super) struct Summary {
     pub(super) peer_widest_ns: u64,
     #[prost(message, optional, tag = "20")]
     pub(super) reflector_stamps: Option<Stamps>,
+    #[prost(uint64, tag = "40")]
+    pub(super) own_loss: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
