@@ -129,14 +129,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         senders.run(&stop, || None, &mut sums)?;
         waiting.join().expect("it reads one file")
     })?;
-    let seconds = began.elapsed().as_secs_f64();
-    let processor = (processor_time()? - used) / seconds;
+    let processor = (processor_time()? - used) / began.elapsed().as_secs_f64();
+    // The thread looks now and then whether it should stop, so it has sent for a little longer.
+    let seconds = (clock.monotonic() - start).as_secs_f64();
     let read = stats.read();
     let per_session = resident.saturating_sub(empty) / u64::from(args.sessions);
     println!(
-        "{{\"sent\":{},\"per_second\":{:.0},\"received\":{},\"late\":{},\"lost\":{},\"skipped\":{},\"unsent\":{},\"unstamped\":{},\"kernel_t1\":{},\"sockets\":{},\"processor\":{processor:.3},\"octets_a_session\":{per_session},\"lateness_p50_us\":{},\"lateness_p99_us\":{},\"lateness_p999_us\":{},\"lateness_mean_us\":{:.1},\"lateness_max_us\":{:.0},\"own_loss\":{},\"queueing_p99_us\":{}}}",
+        "{{\"seconds\":{seconds:.3},\"sent\":{},\"per_second\":{:.0},\"received\":{},\"late\":{},\"lost\":{},\"skipped\":{},\"unsent\":{},\"unstamped\":{},\"kernel_t1\":{},\"sockets\":{},\"processor\":{processor:.3},\"octets_a_session\":{per_session},\"lateness_p50_us\":{},\"lateness_p99_us\":{},\"lateness_p999_us\":{},\"lateness_mean_us\":{:.1},\"lateness_max_us\":{:.0},\"own_loss\":{},\"queueing_p99_us\":{}}}",
         read.sent,
-        read.sent as f64 / args.seconds,
+        read.sent as f64 / seconds,
         sums.received,
         sums.late,
         sums.lost,
