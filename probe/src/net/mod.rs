@@ -6,4 +6,4 @@ mod sys;
 pub(crate) use socket::{Answer, Departures, Exchange, Incoming};
 pub use socket::{Received, SocketError, StampedSocket, Stamping, TransmitStamp};
 pub use sys::{Readiness, ThreadError, pin_to, processors, real_time, set_timer_slack, wait};
-pub(crate) use sys::{Waiting, interface_stamping, kernel_clock};
+pub(crate) use sys::{TransmitStamps, Waiting, interface_stamping, kernel_clock};

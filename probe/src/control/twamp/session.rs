@@ -128,7 +128,6 @@ impl Session {
                     from: None,
                     interface: None,
                     mark: None,
-                    interface: None,
                     note: (),
                 })
             };
