@@ -23,7 +23,8 @@ use owl_measure::clock::KernelClock;
 use owl_measure::time::{Nanos, Timestamp};
 use socket2::SockAddr;
 
-pub(super) use batch::{BATCH, Batch};
+pub(crate) use batch::BATCH;
+pub(super) use batch::Batch;
 pub(super) use drops::drops;
 pub(super) use outgoing::Outgoing;
 pub(crate) use outgoing::TransmitStamps;
