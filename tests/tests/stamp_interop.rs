@@ -1,18 +1,20 @@
 //! Every extension of STAMP with another implementation, stamp-suite, both ways and over both families: who understands
 //! whom. docs/interop.md holds the tables, and a row that comes out otherwise fails.
 
+#[path = "stamp_support/keys.rs"]
+mod keys;
 #[path = "stamp_support/peer.rs"]
 mod peer;
 mod stamp_support;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use owl_tests::{Daemon, repository};
 use serde_json::Value;
 
+use keys::key_file;
 use stamp_support::{PATIENCE, delay, owl, reflect};
 
 const PACKETS: u64 = 20;
@@ -211,14 +213,6 @@ const THEIR_REFLECTOR: [&str; 6] = [
     "7",
 ];
 
-/// A key file with the one secret for every session.
-fn key_file(folder: &Path) -> PathBuf {
-    let file = folder.join("keys.toml");
-    fs::write(&file, format!("[[session]]\nkey = \"{SECRET}\"\n")).unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-    file
-}
-
 /// Waits until a reflector answers: our search takes a second before it gives up.
 #[track_caller]
 fn answers(address: &str, options: &[&str]) {
@@ -278,7 +272,11 @@ fn fate_at_theirs(row: &Row, result: &Value) -> Fate {
         (11, "micro-session"),
         (12, "reply-octets"),
     ];
-    let name = names.iter().find(|(kind, _)| *kind == row.kind).unwrap().1;
+    let name = names
+        .iter()
+        .find(|(kind, _)| *kind == row.kind)
+        .expect("we ask by it")
+        .1;
     let answers = &result["told"]["tlvs"][name];
     assert_eq!(
         count(&result["packets"]["received"]),
@@ -373,7 +371,7 @@ fn check_told_by_ours(row: &Row, summary: &Value) {
 /// Every line of a table stands in docs/interop.md, and is printed.
 #[expect(clippy::print_stdout, reason = "the table is what this test is for")]
 fn check_page(lines: &[String]) {
-    let page = fs::read_to_string(repository().join("docs/interop.md")).unwrap();
+    let page = fs::read_to_string(repository().join("docs/interop.md")).expect("the page is there");
     println!("{}", lines.join("\n"));
     for line in lines {
         assert!(
@@ -465,7 +463,7 @@ fn who_wants_no_reply_gets_none() {
 fn two_replies_are_beyond_our_limits_and_one_of_another_length_is_not() {
     let Some(program) = peer::peer() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let keys = key_file(folder.path());
+    let keys = key_file(folder.path(), SECRET);
     let keys = keys.to_str().unwrap();
     let (_reflector, listening) = reflect(
         owl(&[
@@ -499,7 +497,7 @@ fn stop(reflector: &Daemon) -> Value {
     let stopped = Command::new("kill")
         .args(["-INT", &reflector.id().to_string()])
         .status()
-        .unwrap();
+        .expect("kill can be started");
     assert!(stopped.success());
     reflector.line(PATIENCE, |line| serde_json::from_str(line).ok())
 }
@@ -538,16 +536,31 @@ const MODES: [Mode; 3] = [
     },
 ];
 
+/// A timestamp format: its name, and the options of the four ends.
+struct Format {
+    name: &'static str,
+    our_sender: &'static [&'static str],
+    their_reflector: &'static [&'static str],
+    their_sender: &'static [&'static str],
+    our_reflector: &'static [&'static str],
+}
+
 /// stamp-suite's PTP timestamps count UTC where IEEE 1588 counts TAI, so each side must be told of the other's.
-const FORMATS: [(&str, &[&str], &[&str], &[&str], &[&str]); 2] = [
-    ("NTP", &[], &[], &[], &[]),
-    (
-        "PTP",
-        &["--format", "ptp", "--tai-offset", "0"],
-        &["-K", "PTP"],
-        &["-K", "PTP", "--reflector-utc-offset", "37"],
-        &["--format", "ptp", "--tai-offset", "37"],
-    ),
+const FORMATS: [Format; 2] = [
+    Format {
+        name: "NTP",
+        our_sender: &[],
+        their_reflector: &[],
+        their_sender: &[],
+        our_reflector: &[],
+    },
+    Format {
+        name: "PTP",
+        our_sender: &["--format", "ptp", "--tai-offset", "0"],
+        their_reflector: &["-K", "PTP"],
+        their_sender: &["-K", "PTP", "--reflector-utc-offset", "37"],
+        our_reflector: &["--format", "ptp", "--tai-offset", "37"],
+    },
 ];
 
 const OUR_TLVS: &str = "all,access-report=3gpp,destination-node=IP,return-path=same-link";
@@ -574,21 +587,21 @@ fn filled<'a>(options: &[&'a str], keys: &'a str, ip: &'a str) -> Vec<&'a str> {
 fn every_mode_and_format_is_understood_both_ways() {
     let Some(program) = peer::peer() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let keys = key_file(folder.path());
+    let keys = key_file(folder.path(), SECRET);
     let keys = keys.to_str().unwrap();
     let mut lines = Vec::new();
     for mode in &MODES {
-        for (format, our_sender, their_reflector, their_sender, our_reflector) in FORMATS {
+        for format in &FORMATS {
             for ip in FAMILIES {
                 let (_theirs, address) = peer::reflector(
                     &program,
                     ip,
-                    &[mode.their_reflector, their_reflector].concat(),
+                    &[mode.their_reflector, format.their_reflector].concat(),
                 );
                 let protected = filled(mode.our_sender, keys, ip);
                 answers(&address, &protected);
                 let ask = OUR_TLVS.replace("IP", ip);
-                let options = [&protected[..], our_sender, &["--ask", &ask]].concat();
+                let options = [&protected[..], format.our_sender, &["--ask", &ask]].concat();
                 check_our_session(mode, &our_result(&address, &options));
 
                 let listen = peer::at(ip, 0);
@@ -596,9 +609,9 @@ fn every_mode_and_format_is_understood_both_ways() {
                 let (reflector, listening) = reflect(
                     owl(&["reflect", "--json", "--listen", &listen])
                         .args(options)
-                        .args(our_reflector),
+                        .args(format.our_reflector),
                 );
-                let options = [mode.their_sender, their_sender, &THEIR_TLVS].concat();
+                let options = [mode.their_sender, format.their_sender, &THEIR_TLVS].concat();
                 let options = filled(&options, keys, ip);
                 let summary = their_summary(&program, ip, listening[0].port(), &options);
                 check_their_session(mode, &summary);
@@ -606,7 +619,7 @@ fn every_mode_and_format_is_understood_both_ways() {
                 assert_eq!(counts["reflected"], PACKETS, "{}: {counts}", mode.name);
                 assert_eq!(counts["unauthentic"], 0, "{}: {counts}", mode.name);
             }
-            lines.push(format!("| {} | {format} | done | done |", mode.name));
+            lines.push(format!("| {} | {} | done | done |", mode.name, format.name));
         }
     }
     check_page(&lines);
@@ -630,7 +643,8 @@ fn check_our_session(mode: &Mode, result: &Value) {
     for (name, answers) in tlvs {
         assert_eq!(count(&answers["understood"]), PACKETS, "{name}: {told}");
     }
-    let raw = result["forward"]["raw"]["max_ns"].as_i64().unwrap();
+    let raw = result["forward"]["raw"]["max_ns"].as_i64();
+    let raw = raw.expect("packets came back");
     assert!(raw.abs() < 1_000_000_000, "{}: {result}", mode.name);
 }
 
@@ -648,7 +662,8 @@ fn check_their_session(mode: &Mode, summary: &Value) {
         "{}: {told}",
         mode.name
     );
-    let forward = summary["owd"]["forward_max_ms"].as_f64().unwrap();
+    let forward = summary["owd"]["forward_max_ms"].as_f64();
+    let forward = forward.expect("packets came back");
     assert!(forward.abs() < 1_000.0, "{}: {summary}", mode.name);
 }
 
