@@ -1,16 +1,25 @@
 //! What a probe is told by its configuration file. What it measures it is told
 //! by its collector.
 
+mod reflector;
+mod sender;
+
+pub use reflector::ReflectorConfig;
+pub use sender::{Protects, SenderConfig};
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use owl_measure::time::Nanos;
 use serde::Deserialize;
 
 use crate::clock::settings::SourceChoice;
 use crate::clock::{Clock, ClockConfig};
-use crate::reflector::STAMP_PORT;
+use crate::keys::LiveKeys;
+use crate::reflector::{ReflectorEngine, ReflectorSettings, STAMP_PORT};
+use crate::sender::{Pace, SPIN_MAX};
 
 /// The configuration of one probe. Relative paths are relative to the file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -21,6 +30,12 @@ pub struct Config {
     /// Where its session-reflector listens; all addresses on port 862 when it is not said.
     #[serde(default = "everywhere")]
     pub listen: Vec<SocketAddr>,
+    /// Whom its session-reflector answers, what it does for them, and how it runs.
+    #[serde(default)]
+    pub reflector: ReflectorConfig,
+    /// How its session-senders run, and how they protect their sessions.
+    #[serde(default)]
+    pub sender: SenderConfig,
     /// The address its session-senders send from; the kernel chooses when it is not said.
     pub source: Option<IpAddr>,
     /// The collector's intake.
@@ -123,13 +138,21 @@ impl Config {
         if config.listen.is_empty() {
             return refused("listen names no address");
         }
+        if let Some(what) = config.reflector.refused() {
+            return refused(what);
+        }
+        if !(Nanos::ZERO..=SPIN_MAX).contains(&config.sender.spin) {
+            return refused("sender.spin must be 0s to 1ms");
+        }
         let beside = file.parent().unwrap_or(Path::new("."));
-        for path in [
+        let paths = [
             &mut config.ca,
             &mut config.certificate,
             &mut config.key,
             &mut config.state,
-        ] {
+        ];
+        let keys = [&mut config.reflector.keys, &mut config.sender.keys];
+        for path in paths.into_iter().chain(keys.into_iter().flatten()) {
             *path = beside.join(&*path);
         }
         Ok(config)
@@ -140,6 +163,25 @@ impl Config {
         self.lab
             .as_ref()
             .map_or(Clock::honest(), |lab| Clock::lying(lab.lie))
+    }
+
+    /// What its session-reflector is told, with these keys.
+    pub fn reflector_settings(&self, keys: Arc<LiveKeys>) -> ReflectorSettings {
+        self.reflector.settings(keys, self.clock.declared().source)
+    }
+
+    /// How its session-senders run.
+    pub fn sender_pace(&self) -> Pace {
+        Pace {
+            pin: self.sender.pin,
+            real_time: self.sender.real_time,
+            spin: self.sender.spin,
+        }
+    }
+
+    /// How its session-reflector runs.
+    pub fn reflector_engine(&self) -> ReflectorEngine {
+        self.reflector.engine()
     }
 }
 
@@ -196,5 +238,45 @@ bound = "1us"
         assert!(said(&WHOLE.replace("gnss", "simulated")).contains("[lab]"));
         assert!(said(&WHOLE.replace("1us", "0ms")).contains("above zero"));
         assert!(said(&WHOLE.replace("[\"127.0.0.2:18862\"]", "[]")).contains("listen"));
+        let said = |more: &str| said(&format!("{WHOLE}{more}"));
+        assert!(said("[reflector]\nthreads = 65\n").contains("1 to 64"));
+        assert!(said("[reflector]\ncolour = 1\n").contains("unknown field"));
+        assert!(said("[sender]\nauthentication = \"half\"\n").contains("half"));
+        for spin in ["-1us", "2ms"] {
+            assert!(said(&format!("[sender]\nspin = \"{spin}\"\n")).contains("0s to 1ms"));
+        }
+    }
+
+    #[test]
+    fn the_senders_sleep_and_wait_their_turn_unless_they_are_told_otherwise() {
+        let pace = |text: &str| {
+            Config::parse(Path::new("p.toml"), text)
+                .unwrap()
+                .sender_pace()
+        };
+        assert_eq!(pace(WHOLE), Pace::default());
+        let told = format!("{WHOLE}[sender]\npin = 1\nreal_time = true\nspin = \"30us\"\n");
+        let expected = Pace {
+            pin: Some(1),
+            real_time: true,
+            spin: Nanos::from_micros(30),
+        };
+        assert_eq!(pace(&told), expected);
+    }
+
+    #[test]
+    fn key_files_are_beside_the_configuration_unless_named_whole() {
+        let text = format!(
+            "{WHOLE}[reflector]\nkeys = \"keys.toml\"\n[sender]\nkeys = \"/run/keys.toml\"\nauthentication = \"tlv\"\n"
+        );
+        let config = Config::parse(Path::new("/etc/owl/probe.toml"), &text).unwrap();
+        assert_eq!(
+            config.reflector.keys.as_deref(),
+            Some(Path::new("/etc/owl/keys.toml"))
+        );
+        assert_eq!(
+            (config.sender.keys.as_deref(), config.sender.authentication),
+            (Some(Path::new("/run/keys.toml")), Protects::Tlv)
+        );
     }
 }

@@ -2,8 +2,9 @@
 //! its own thread. The timed threads share nothing with the untimed ones but a
 //! bounded channel and a few numbers.
 
-use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+mod key_files;
+mod signals;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -17,29 +18,36 @@ use owl_measure::report::Report;
 use owl_measure::sample::Sample;
 use owl_measure::summary::Summary;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_protocol::session::Schedule;
-use owl_protocol::session::sender::{Question, Reflector as PeerKind, SenderConfig};
+use owl_protocol::session::sender::{
+    Protection, Question, Reflector as PeerKind, SenderConfig, TrafficClass,
+};
 use owl_topology::{Plan, PlannedSession};
 use prost::Message as _;
 use tokio::sync::{Notify, watch};
 
-use crate::clock::{Clock, ClockKeeper, ClockWatch, Reading, Teller};
+use self::key_files::{KeyFiles, SenderKeys};
+use self::signals::{Asked, Signals};
+use crate::clock::{Clock, ClockKeeper, ClockWatch, Reading, Teller, tai_offset};
 use crate::config::Config;
+use crate::flow::{self, Flow};
 use crate::history::ClockHistory;
+use crate::keys::{KeyFileError, LiveKeys};
 use crate::metrics::{self, Metrics};
 use crate::net::SocketError;
-use crate::reflector::{Reflector, ReflectorStats};
-use crate::sender::{self, SenderSession, SessionSettings, Watcher};
+use crate::reflector::{Reflector, ReflectorError, ReflectorStats};
+use crate::sender::{SenderStats, SessionSenders, SessionSettings, Watcher};
 use crate::spool::{Spool, SpoolError};
 use crate::uplink::{self, Shared, UplinkError};
 
 /// Reports between the sender thread and the disk. When the disk is so slow that they are all taken, a report is
 /// dropped and counted rather than a packet sent late.
 const REPORTS_IN_FLIGHT: usize = 4_096;
+/// How often the key files are looked at.
+const KEYS_EVERY: Duration = Duration::from_secs(1);
 /// How long a disk that refuses reports is left alone.
 const DISK_PAUSE: Duration = Duration::from_secs(1);
 /// Sessions that one plan may hold; what is beyond is not measured, and said.
-const SESSIONS_MAX: usize = 1_000;
+const SESSIONS_MAX: usize = 10_000;
 /// How long shutting down waits for the last reports to be acknowledged.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -49,6 +57,12 @@ pub enum ProbeError {
     /// A socket cannot be had.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// The session-reflector cannot run as configured.
+    #[error(transparent)]
+    Reflector(ReflectorError),
+    /// A key file cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
     /// The spool cannot be used.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -68,10 +82,20 @@ pub enum ProbeError {
     },
 }
 
+impl From<ReflectorError> for ProbeError {
+    fn from(error: ReflectorError) -> Self {
+        match error {
+            ReflectorError::Socket(error) => Self::Socket(error),
+            other => Self::Reflector(other),
+        }
+    }
+}
+
 /// Numbers that the threads of a probe leave for its metrics.
 #[derive(Debug, Default)]
 pub(crate) struct Vitals {
     pub(crate) reflector: ReflectorStats,
+    pub(crate) sender: Arc<SenderStats>,
     pub(crate) sent: AtomicU64,
     pub(crate) received: AtomicU64,
     pub(crate) lateness_max_ns: AtomicU64,
@@ -102,18 +126,21 @@ pub struct Probe {
     shared: Arc<Shared>,
     vitals: Arc<Vitals>,
     watch: ClockWatch,
+    keys: KeyFiles,
 }
 
 impl Probe {
     /// Binds the reflector and opens the spool.
     ///
     /// # Errors
-    /// When an address, a certificate or the state directory cannot be used.
+    /// When an address, a certificate, a key file or the state directory cannot be used.
     pub fn prepare(config: Config) -> Result<Self, ProbeError> {
         let clock = config.shown_clock();
         let client = uplink::client(&config)?;
         let spool = Spool::open(&config.state)?;
-        let reflector = Reflector::bind(&config.listen, clock)?;
+        let keys = KeyFiles::open(&config)?;
+        let reflector = Reflector::bind_with(&config.listen, &config.reflector_engine(), clock)?
+            .provisioned(config.reflector_settings(keys.reflector()));
         let vitals = Arc::new(Vitals::default());
         let mut watch = ClockWatch::new(clock, &config.clock);
         vitals.clock().push(watch.read().state);
@@ -129,6 +156,7 @@ impl Probe {
             shared: Arc::new(shared),
             vitals,
             watch,
+            keys,
         })
     }
 
@@ -137,7 +165,7 @@ impl Probe {
         self.reflector.local()
     }
 
-    /// Runs until SIGTERM or SIGINT.
+    /// Runs until SIGTERM or SIGINT; reads the key files again on SIGHUP, and when they have changed.
     ///
     /// # Errors
     /// When the untimed part cannot be started.
@@ -149,6 +177,7 @@ impl Probe {
             shared,
             vitals,
             watch,
+            mut keys,
         } = self;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -165,7 +194,14 @@ impl Probe {
         let stop = Arc::new(AtomicBool::new(false));
         let reflecting = {
             let (vitals, stop) = (vitals.clone(), stop.clone());
-            std::thread::spawn(move || reflector.run(&vitals.reflector, &stop, || vitals.claim()))
+            std::thread::spawn(move || {
+                if let Err(error) = reflector.run(&vitals.reflector, &stop, || vitals.claim()) {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "nothing is reflected any more"
+                    );
+                }
+            })
         };
         let (reports, spooling) = sync_channel(REPORTS_IN_FLIGHT);
         let spooling = {
@@ -178,6 +214,7 @@ impl Probe {
             config: config.clone(),
             vitals: vitals.clone(),
             reports,
+            keys: keys.sender(),
             running: None,
         };
         let result = runtime.block_on(async {
@@ -199,17 +236,22 @@ impl Probe {
                 plans,
                 stopped,
             ));
+            let mut key_tick = tokio::time::interval(KEYS_EVERY);
             let mut signals = Signals::listen().map_err(ProbeError::Runtime)?;
             new_plans.mark_changed();
             loop {
                 tokio::select! {
+                    _ = key_tick.tick() => senders.follow_keys(keys.look()),
                     changed = new_plans.changed() => {
                         let plan = new_plans.borrow_and_update().clone();
                         if let (Ok(()), Some(plan)) = (changed, plan) {
                             senders.follow(plan, &saved);
                         }
                     }
-                    () = signals.any() => break,
+                    asked = signals.next() => match asked {
+                        Asked::Reload => senders.follow_keys(keys.reload()),
+                        Asked::Stop => break,
+                    },
                 }
             }
             senders.stop();
@@ -233,7 +275,7 @@ impl Probe {
         });
         drop(keeper);
         stop.store(true, Relaxed);
-        for thread in [reflecting.join().map(|_| ()), spooling.join()] {
+        for thread in [reflecting.join(), spooling.join()] {
             if thread.is_err() {
                 tracing::error!("a thread of the probe panicked");
             }
@@ -250,28 +292,6 @@ fn log_change(last: &mut Option<(Option<Teller>, ClockStatus)>, reading: &Readin
     }
     let bound = reading.state.bound_at(reading.state.as_of);
     tracing::info!(teller = ?now.0, status = ?now.1, ?bound, findings = ?reading.findings, "the clock's state changed");
-}
-
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn any(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
 }
 
 /// Writes reports to disk as they come, many in one commit when they come fast.
@@ -298,7 +318,17 @@ struct Senders {
     config: Config,
     vitals: Arc<Vitals>,
     reports: SyncSender<Report>,
-    running: Option<(Vec<PlannedSession>, Arc<AtomicBool>, JoinHandle<()>)>,
+    keys: Arc<LiveKeys>,
+    running: Option<Running>,
+}
+
+/// What runs, and how it was opened.
+struct Running {
+    plan: Plan,
+    /// Which sessions of the plan are protected.
+    protected: Vec<bool>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
 }
 
 impl Senders {
@@ -315,106 +345,136 @@ impl Senders {
         if self
             .running
             .as_ref()
-            .is_some_and(|(sessions, ..)| *sessions == plan.sessions)
+            .is_some_and(|running| running.plan.sessions == plan.sessions)
         {
             return;
         }
         write_plan(saved, &plan);
+        self.start(plan);
+    }
+
+    /// Lets sessions follow a change of keys. A new key in place of an old one they find themselves; they begin anew
+    /// when there is a key where there was none, or none where there was one.
+    fn follow_keys(&mut self, keys: SenderKeys) {
+        let protected = match &self.running {
+            Some(running) if keys == SenderKeys::Changed => self.protected(&running.plan),
+            _ => return,
+        };
+        if let Some(running) = self
+            .running
+            .take_if(|running| running.protected != protected)
+        {
+            let plan = running.stop();
+            self.start(plan);
+        }
+    }
+
+    fn protected(&self, plan: &Plan) -> Vec<bool> {
+        let keys = self.keys.current();
+        flow::all(plan)
+            .map(|flow| {
+                let peer = self.peer(flow.session);
+                peer.is_ok_and(|peer| keys.of(peer.ip(), flow.ssid).next().is_some())
+            })
+            .collect()
+    }
+
+    fn start(&mut self, plan: Plan) {
         self.stop();
-        let (sessions, planned) = self.open(&plan);
+        let protected = self.protected(&plan);
+        let (mut sessions, planned) = self.open(&plan);
         tracing::info!(
             generation = plan.generation,
-            sessions = sessions.len(),
+            sessions = planned.len(),
+            sockets = sessions.sockets(),
             "follows a plan"
         );
-        self.vitals.sessions.store(sessions.len() as u64, Relaxed);
+        self.vitals.sessions.store(planned.len() as u64, Relaxed);
         let stop = Arc::new(AtomicBool::new(false));
         let mut keeper = Keeper {
             planned,
-            generation: plan.generation,
+            generation: plan.generation.clone(),
             vitals: self.vitals.clone(),
             reports: self.reports.clone(),
         };
         let thread = {
-            let (clock, stop) = (self.config.shown_clock(), stop.clone());
-            let mut sessions = sessions;
+            let stop = stop.clone();
             std::thread::spawn(move || {
                 let vitals = keeper.vitals.clone();
-                if let Err(error) =
-                    sender::run(&mut sessions, clock, &stop, || vitals.claim(), &mut keeper)
-                {
+                if let Err(error) = sessions.run(&stop, || vitals.claim(), &mut keeper) {
                     tracing::error!(%error, "the session-senders stopped");
                 }
             })
         };
-        self.running = Some((plan.sessions, stop, thread));
+        self.running = Some(Running {
+            plan,
+            protected,
+            stop,
+            thread,
+        });
     }
 
     fn stop(&mut self) {
-        if let Some((_, stop, thread)) = self.running.take() {
-            stop.store(true, Relaxed);
-            if thread.join().is_err() {
-                tracing::error!("the sender thread panicked");
-            }
+        if let Some(running) = self.running.take() {
+            running.stop();
         }
     }
 
-    fn open(&self, plan: &Plan) -> (Vec<SenderSession>, Vec<PlannedSession>) {
-        if plan.sessions.len() > SESSIONS_MAX {
+    fn open(&self, plan: &Plan) -> (SessionSenders, Vec<(PlannedSession, u32)>) {
+        let flows = plan.sessions.iter().map(PlannedSession::flow_count);
+        let flows = flows.fold(0_u32, u32::saturating_add);
+        if flows as usize > SESSIONS_MAX {
             tracing::error!(
                 sessions = plan.sessions.len(),
+                flows,
                 "the plan has too many sessions; the first {SESSIONS_MAX} are measured"
             );
         }
         let clock = self.config.shown_clock();
-        let no_detours = BTreeMap::new();
-        let via = self.config.lab.as_ref().map_or(&no_detours, |lab| &lab.via);
-        let (mut sessions, mut planned) = (Vec::new(), Vec::new());
-        for (session, ssid) in plan.sessions.iter().take(SESSIONS_MAX).zip(1_u16..) {
-            match self.open_one(session, ssid, clock, via) {
-                Ok(open) => {
-                    sessions.push(open);
-                    planned.push(session.clone());
-                }
+        let mut sessions = SessionSenders::new(clock, self.vitals.sender.clone())
+            .at_pace(self.config.sender_pace());
+        let mut planned = Vec::new();
+        for flow in flow::all(plan).take(SESSIONS_MAX) {
+            let settings = self.settings(&flow, clock);
+            let opened = settings.and_then(|settings| {
+                let opened = sessions.open(settings);
+                opened.map_err(|error| error.to_string())
+            });
+            match opened {
+                Ok(_) => planned.push((flow.session.clone(), flow.number)),
                 Err(error) => tracing::error!(
-                    path = session.path,
+                    path = flow.session.path,
+                    flow = flow.number,
                     error,
-                    "a session cannot be opened; its path is not measured"
+                    "a session cannot be opened; its flow of the path is not measured"
                 ),
             }
         }
         (sessions, planned)
     }
 
-    fn open_one(
-        &self,
-        session: &PlannedSession,
-        ssid: u16,
-        clock: Clock,
-        via: &BTreeMap<String, SocketAddr>,
-    ) -> Result<SenderSession, String> {
+    /// Where the packets of a session are sent.
+    fn peer(&self, session: &PlannedSession) -> Result<SocketAddr, String> {
         let address: IpAddr = session
             .address
             .parse()
             .map_err(|_| format!("\"{}\" is no IP address", session.address))?;
         let port =
             u16::try_from(session.port).map_err(|_| format!("{} is no UDP port", session.port))?;
-        let peer = via
-            .get(&session.path)
-            .copied()
-            .unwrap_or(SocketAddr::new(address, port));
+        let lab = self.config.lab.as_ref();
+        let detour = lab.and_then(|lab| lab.via.get(&session.path)).copied();
+        Ok(detour.unwrap_or(SocketAddr::new(address, port)))
+    }
+
+    fn settings(&self, flow: &Flow<'_>, clock: Clock) -> Result<SessionSettings, String> {
+        let Flow { session, ssid, .. } = *flow;
+        let peer = self.peer(session)?;
+        let key = self.keys.current().of(peer.ip(), ssid).next().cloned();
+        let keys = key.is_some().then(|| Arc::clone(&self.keys));
+        let protects = self.config.sender.authentication;
         let ns = |value: u64| Nanos(i64::try_from(value).unwrap_or(i64::MAX));
-        // Sessions that began together would always send together: each has its own place within its gap.
-        let mut hasher = DefaultHasher::new();
-        session.path.hash(&mut hasher);
-        let (gap, seed) = (ns(session.packet_interval_ns), hasher.finish());
-        let start =
-            clock.monotonic() + Nanos((seed % session.packet_interval_ns.max(1)).cast_signed());
-        let schedule = match session.schedule() {
-            owl_topology::Schedule::Periodic => Schedule::periodic(gap, start),
-            owl_topology::Schedule::Poisson => Schedule::poisson(gap, start, seed),
-        };
-        let settings = SessionSettings {
+        let schedule = flow.schedule(clock.monotonic());
+        Ok(SessionSettings {
             peer,
             local: self
                 .config
@@ -422,24 +482,42 @@ impl Senders {
                 .filter(|source| source.is_ipv4() == peer.is_ipv4()),
             sender: SenderConfig {
                 packet_octets: session.packet_octets as usize,
-                dscp: u8::try_from(session.dscp).unwrap_or(0),
+                class: TrafficClass {
+                    dscp: u8::try_from(session.dscp).unwrap_or(0),
+                    ecn: 0,
+                },
+                protection: key.map_or(Protection::None, |key| protects.with(key)),
+                tai_offset: tai_offset(),
                 question: Question {
                     follow_up: true,
+                    class_of_service: true,
                     ..Question::default()
                 },
                 ..SenderConfig::new(ssid, schedule, ns(session.timeout_ns), PeerKind::Own)
             },
+            keys,
             report_interval: ns(session.report_interval_ns),
             aligned_to: Timestamp(0),
             targets: session.target_ns.iter().map(|&target| ns(target)).collect(),
-        };
-        SenderSession::open(settings, clock).map_err(|error| error.to_string())
+        })
+    }
+}
+
+impl Running {
+    /// Stops it, and hands back the plan that it followed.
+    fn stop(self) -> Plan {
+        self.stop.store(true, Relaxed);
+        if self.thread.join().is_err() {
+            tracing::error!("the sender thread panicked");
+        }
+        self.plan
     }
 }
 
 /// Makes reports of summaries.
 struct Keeper {
-    planned: Vec<PlannedSession>,
+    /// By session: what it is of the plan, and which of its flows.
+    planned: Vec<(PlannedSession, u32)>,
     generation: String,
     vitals: Arc<Vitals>,
     reports: SyncSender<Report>,
@@ -449,7 +527,7 @@ impl Watcher for Keeper {
     fn sample(&mut self, _session: usize, _sample: &Sample) {}
 
     fn summary(&mut self, session: usize, summary: Summary) {
-        let planned = &self.planned[session];
+        let (planned, flow) = &self.planned[session];
         self.vitals.sent.fetch_add(summary.sent, Relaxed);
         self.vitals.received.fetch_add(summary.received, Relaxed);
         self.vitals
@@ -462,6 +540,7 @@ impl Watcher for Keeper {
         let report = Report {
             path: planned.path.clone(),
             generation: self.generation.clone(),
+            flow: *flow,
             packet_interval: Nanos(i64::try_from(planned.packet_interval_ns).unwrap_or(i64::MAX)),
             summary,
             clock,
@@ -495,3 +574,6 @@ fn write_plan(saved: &Path, plan: &Plan) {
         tracing::warn!(file = %saved.display(), %error, "the plan cannot be kept; after a restart the probe waits for its collector");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,11 +6,15 @@
 
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod daemon;
+mod flow;
 mod history;
 pub mod interface;
+pub mod keys;
 mod metrics;
 pub mod net;
+pub mod network;
 pub mod reflector;
 pub mod sender;
 pub mod spool;

@@ -116,7 +116,7 @@ fn an_exchange_of_test_packets_allocates_nothing() {
                     class_of_service: true,
                     direct_measurement: true,
                     location: true,
-                    member_links: None,
+                    ..Question::default()
                 },
                 ..SenderConfig::new(ssid, schedule, timeout, Reflector::Own)
             }),

@@ -4,10 +4,12 @@ mod clock;
 mod collector;
 mod delay;
 mod doctor;
+mod key_file;
 mod lab;
 mod own_clock;
 mod probe;
 mod reflect;
+mod stamp_format;
 mod topology;
 
 use clap::{Parser, Subcommand};
@@ -30,7 +32,7 @@ pub(crate) struct Cli {
 enum Command {
     Lab(lab::Args),
     Delay(Box<delay::Args>),
-    Reflect(reflect::Args),
+    Reflect(Box<reflect::Args>),
     Probe(probe::Args),
     Collector(collector::Args),
     Clock(clock::Args),
@@ -46,7 +48,7 @@ impl Cli {
             Command::Delay(args) => delay::run(*args, lang),
             Command::Clock(args) => clock::run(args, lang),
             Command::Doctor(args) => doctor::run(args, lang),
-            Command::Reflect(args) => reflect::run(args, lang),
+            Command::Reflect(args) => reflect::run(*args, lang),
             Command::Collector(args) => {
                 log_to_stderr();
                 collector::run(args, lang)

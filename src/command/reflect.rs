@@ -1,7 +1,11 @@
 //! `owl reflect`: answers test packets until it is told to stop.
 
+mod control;
+mod provision;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,10 +15,16 @@ use owl_measure::time::Nanos;
 use owl_measure::words::Lang;
 use owl_probe::clock::Clock;
 use owl_probe::interface::interfaces;
-use owl_probe::net::SocketError;
-use owl_probe::reflector::{HIGH_PORT, Reflector, ReflectorReading, ReflectorStats, STAMP_PORT};
+use owl_probe::keys::KeyWatch;
+use owl_probe::net::{SocketError, ThreadError};
+use owl_probe::reflector::{
+    HIGH_PORT, Memory, Priority, Reflector, ReflectorEngine, ReflectorError, ReflectorReading,
+    ReflectorStats, STAMP_PORT, THREADS_MAX,
+};
 use serde_json::{Value, json};
 
+use self::control::{Control, ServerStats, Servers};
+use self::provision::Provision;
 use super::own_clock::{self, OwnClock};
 use crate::failure::{Failure, Outcome};
 use crate::stop;
@@ -31,6 +41,25 @@ pub(crate) struct Args {
     /// Where to listen, may be repeated; without it every address on UDP port 862, or on 18862 when 862 cannot be had
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Vec<SocketAddr>,
+    /// Answer on N threads, 1 to 64, each with a socket of its own; all packets of a session go to the same one. One
+    /// thread answers more than 100,000 packets a second
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads)]
+    threads: usize,
+    /// Keep the threads to these processors, in turn: 2,3 puts the first on processor 2
+    #[arg(long, value_name = "PROCESSOR,…", value_delimiter = ',')]
+    pin: Vec<usize>,
+    /// Run the threads before every ordinary one (SCHED_FIFO): replies do not wait for a busy processor, but a flood of
+    /// requests leaves little of it to other programs
+    #[arg(long)]
+    real_time: bool,
+    /// Keep no sessions: copy sequence numbers from requests and ask the kernel for no transmit stamps. Costs less a
+    /// packet, but senders see neither in which direction packets were lost nor when replies really left
+    #[arg(long)]
+    stateless: bool,
+    #[command(flatten)]
+    control: Control,
+    #[command(flatten)]
+    provision: Provision,
     #[command(flatten)]
     own_clock: OwnClock,
     /// Print JSON: one line where it listens, and one with the counts at the end
@@ -40,45 +69,102 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     let stop = stop::on_signal()?;
-    let reflector = bind(&args.listen).map_err(|error| {
-        Failure::unable(lang.pick("cannot reflect", "无法反射"))
-            .because(error)
-            .hint(lang.pick(
-                "`--listen ADDR:PORT` takes another port; `owl doctor` lists what is missing",
-                "可用 `--listen ADDR:PORT` 换一个端口；`owl doctor` 会列出缺少的条件",
-            ))
-    })?;
+    let (settings, watch) = args.provision.settings(args.own_clock, lang)?;
+    let keys = watch.map(Keys::new).transpose()?;
+    let reflector = bind(&args.listen, &engine(&args)).map_err(|error| refused(error, lang))?;
+    let reflector = reflector.provisioned(settings);
+    let servers = args.control.bind(lang)?;
     let addresses = reachable(&reflector.local());
     print(&if args.json {
-        format!("{}\n", began_json(&reflector, &addresses, args.own_clock))
+        let mut began = began_json(&reflector, &addresses, args.own_clock);
+        servers.began_json(&mut began);
+        format!("{began}\n")
     } else {
-        began(&reflector, &addresses, args.own_clock, lang)
+        let key_option = keys.as_ref().map_or("", |_| " --key-file FILE");
+        let began = began(&reflector, &addresses, key_option, args.own_clock, lang);
+        format!("{}{began}", servers.began(lang))
     })?;
     let stats = ReflectorStats::default();
-    reflect(reflector, &stats, &stop, args.own_clock, lang).map_err(|error| {
-        Failure::unable(lang.pick("cannot wait for packets", "无法等待报文")).because(error)
+    let server_stats = servers.stats();
+    let served = (servers, &server_stats);
+    reflect(reflector, &stats, served, &stop, args.own_clock, keys, lang).map_err(|error| {
+        Failure::unable(lang.pick("cannot go on reflecting", "无法继续反射")).because(error)
     })?;
     let reading = stats.read();
     print(&if args.json {
-        format!("{}\n", counts_json(&reading))
+        let mut counts = counts_json(&reading);
+        server_stats.counts_json(&mut counts);
+        format!("{counts}\n")
     } else {
-        format!("{}\n", counts(&reading, lang))
+        format!("{}{}\n", counts(&reading, lang), server_stats.counts(lang))
     })
 }
 
-/// Binds what was asked for, or the port of STAMP, or the high one where that may not be had.
-fn bind(listen: &[SocketAddr]) -> Result<Reflector, SocketError> {
-    if !listen.is_empty() {
-        return Reflector::bind(listen, Clock::honest());
+fn threads(text: &str) -> Result<usize, String> {
+    let threads = text.parse().ok();
+    threads
+        .filter(|threads| (1..=THREADS_MAX).contains(threads))
+        .ok_or_else(|| format!("it must be 1 to {THREADS_MAX}"))
+}
+
+fn engine(args: &Args) -> ReflectorEngine {
+    ReflectorEngine {
+        threads: args.threads,
+        pin: args.pin.clone(),
+        priority: if args.real_time {
+            Priority::RealTime
+        } else {
+            Priority::Ordinary
+        },
+        memory: if args.stateless {
+            Memory::Stateless
+        } else {
+            Memory::Stateful
+        },
     }
-    match Reflector::bind_all(STAMP_PORT, Clock::honest()) {
-        Err(SocketError::Bind { source, .. })
+}
+
+fn refused(error: ReflectorError, lang: Lang) -> Failure {
+    let what = lang.pick("cannot reflect", "无法反射");
+    let (failure, hint) = match &error {
+        ReflectorError::Thread(ThreadError::Pin { .. }) => (
+            Failure::usage(what),
+            lang.pick(
+                "`--pin` takes processors of that list; a cpuset or `taskset` may have shortened it",
+                "`--pin` 只能用列出的处理器；cpuset 或 `taskset` 可能限制了它们",
+            ),
+        ),
+        ReflectorError::Thread(ThreadError::RealTime(_)) => (
+            Failure::unable(what),
+            lang.pick(
+                "run it as root, give the service `LimitRTPRIO=1`, or leave out `--real-time`",
+                "请以 root 运行，或为服务设置 `LimitRTPRIO=1`，或去掉 `--real-time`",
+            ),
+        ),
+        _ => (
+            Failure::unable(what),
+            lang.pick(
+                "`--listen ADDR:PORT` takes another port; `owl doctor` lists what is missing",
+                "可用 `--listen ADDR:PORT` 换一个端口；`owl doctor` 会列出缺少的条件",
+            ),
+        ),
+    };
+    failure.because(error).hint(hint)
+}
+
+/// Binds what was asked for, or the port of STAMP, or the high one where that may not be had.
+fn bind(listen: &[SocketAddr], engine: &ReflectorEngine) -> Result<Reflector, ReflectorError> {
+    if !listen.is_empty() {
+        return Reflector::bind_with(listen, engine, Clock::honest());
+    }
+    match Reflector::bind_all(STAMP_PORT, engine, Clock::honest()) {
+        Err(ReflectorError::Socket(SocketError::Bind { source, .. }))
             if matches!(
                 source.kind(),
                 io::ErrorKind::PermissionDenied | io::ErrorKind::AddrInUse
             ) =>
         {
-            Reflector::bind_all(HIGH_PORT, Clock::honest())
+            Reflector::bind_all(HIGH_PORT, engine, Clock::honest())
         }
         bound => bound,
     }
@@ -88,31 +174,66 @@ fn bind(listen: &[SocketAddr]) -> Result<Reflector, SocketError> {
 fn reflect(
     reflector: Reflector,
     stats: &ReflectorStats,
+    (servers, server_stats): (Servers, &ServerStats),
     stop: &AtomicBool,
     own_clock: OwnClock,
+    mut keys: Option<Keys>,
     lang: Lang,
-) -> io::Result<()> {
+) -> Result<(), ReflectorError> {
     let line = LiveLine::new();
     thread::scope(|scope| {
         let thread = thread::Builder::new()
             .name("reflector".to_owned())
             .spawn_scoped(scope, move || {
                 reflector.run(stats, stop, || own_clock.claim())
-            })?;
+            })
+            .map_err(ReflectorError::Start)?;
+        let served = servers
+            .spawn(scope, server_stats, stop, own_clock)
+            .map_err(ReflectorError::Start)
+            .inspect_err(|_| stop.store(true, Relaxed));
         let mut shown = Instant::now();
         while !stop.load(Relaxed) && !thread.is_finished() {
-            if shown.elapsed() >= TICK {
+            let tick = shown.elapsed() >= TICK;
+            if let Some(keys) = &mut keys {
+                keys.look(tick);
+            }
+            if tick {
                 shown = Instant::now();
-                line.show(&counts(&stats.read(), lang));
+                let counts = counts(&stats.read(), lang);
+                line.show(&format!("{counts}{}", server_stats.counts(lang)));
             }
             thread::sleep(LOOK);
         }
         let ended = thread
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        // Servers do not go on without the reflector.
+        stop.store(true, Relaxed);
         line.clear();
-        ended
+        served.and(ended)
     })
+}
+
+/// The key file, and whether SIGHUP has asked to read it again.
+struct Keys {
+    watch: KeyWatch,
+    hangup: Arc<AtomicBool>,
+}
+
+impl Keys {
+    fn new(watch: KeyWatch) -> Result<Self, Failure> {
+        let hangup = stop::on_hangup()?;
+        Ok(Self { watch, hangup })
+    }
+
+    fn look(&mut self, tick: bool) {
+        if self.hangup.swap(false, Relaxed) {
+            self.watch.reload();
+        } else if tick {
+            self.watch.look();
+        }
+    }
 }
 
 /// What the far host may call this one: one address of each family, as `owl delay` takes it. The port is named unless
@@ -149,15 +270,21 @@ fn is_link_local(ip: IpAddr) -> bool {
     }
 }
 
-fn began(reflector: &Reflector, addresses: &[String], own_clock: OwnClock, lang: Lang) -> String {
+fn began(
+    reflector: &Reflector,
+    addresses: &[String],
+    key_option: &str,
+    own_clock: OwnClock,
+    lang: Lang,
+) -> String {
     let listening: Vec<_> = reflector.local().iter().map(ToString::to_string).collect();
     let listening = listening.join(", ");
     let commands: Vec<_> = addresses
         .iter()
-        .map(|address| format!("  owl delay --own {address}\n"))
+        .map(|address| format!("  owl delay --own{key_option} {address}\n"))
         .collect();
     let commands = if commands.is_empty() {
-        "  owl delay --own HOST\n".to_owned()
+        format!("  owl delay --own{key_option} HOST\n")
     } else {
         commands.concat()
     };
@@ -193,6 +320,7 @@ fn began_json(reflector: &Reflector, addresses: &[String], own_clock: OwnClock) 
         "listening": listening,
         "reachable_as": addresses,
         "t2_source": t2,
+        "threads": reflector.threads(),
         "clock": own_clock::described(&own_clock.state()),
     })
 }
@@ -217,11 +345,29 @@ fn counts(reading: &ReflectorReading, lang: Lang) -> String {
             counts.reflected, counts.malformed, counts.rationed, counts.table_full
         ),
     );
-    if reading.unsent > 0 {
-        line.push_str(&lang.pick(
-            format!(", {} unsent", reading.unsent),
-            format!("，未发出 {}", reading.unsent),
-        ));
+    let rest = [
+        (
+            counts.unprovisioned,
+            lang.pick("of hosts that are not answered", "来自不予应答的主机"),
+        ),
+        (counts.unauthentic, lang.pick("not authentic", "认证失败")),
+        (counts.replayed, lang.pick("replayed", "重放")),
+        (
+            counts.unwanted,
+            lang.pick("without a wish for a reply", "不需应答"),
+        ),
+        (
+            counts.wrong_member_link,
+            lang.pick("over another member link", "成员链路不符"),
+        ),
+        (
+            reading.dropped,
+            lang.pick("dropped by this host", "本机丢弃"),
+        ),
+        (reading.unsent, lang.pick("unsent", "未发出")),
+    ];
+    for (count, name) in rest.into_iter().filter(|&(count, _)| count > 0) {
+        line.push_str(&lang.pick(format!(", {count} {name}"), format!("，{name} {count}")));
     }
     if let Some(mean) = t3_early_mean(reading) {
         let max = reading.t3_early_max;
@@ -241,6 +387,12 @@ fn counts_json(reading: &ReflectorReading) -> Value {
         "malformed": counts.malformed,
         "rationed": counts.rationed,
         "table_full": counts.table_full,
+        "unprovisioned": counts.unprovisioned,
+        "unauthentic": counts.unauthentic,
+        "replayed": counts.replayed,
+        "unwanted": counts.unwanted,
+        "wrong_member_link": counts.wrong_member_link,
+        "dropped": reading.dropped,
         "unsent": reading.unsent,
         "t3_stamped": reading.t3_stamped,
         "t3_early_mean_ns": t3_early_mean(reading),
@@ -266,6 +418,15 @@ mod tests {
             ..quiet
         };
         assert!(counts(&told, Lang::En).ends_with("; T3 early by 2.000 µs, 3.000 µs at most"));
+    }
+
+    #[test]
+    fn own_loss_is_spoken_of_only_when_there_is_some() {
+        let lossy = ReflectorReading {
+            dropped: 3,
+            ..ReflectorReading::default()
+        };
+        assert!(counts(&lossy, Lang::En).ends_with(", 3 dropped by this host"));
     }
 
     #[test]

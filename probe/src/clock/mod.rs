@@ -28,4 +28,4 @@ pub use keeper::ClockKeeper;
 pub use settings::ClockConfig;
 pub use shown::Clock;
 pub(crate) use step::BothClocks;
-pub use watch::{ClockWatch, Reading};
+pub use watch::{ClockWatch, Reading, tai_offset};

@@ -2,6 +2,7 @@
 
 use owl_measure::clock::{ClockState, ClockStatus, KernelClock};
 use owl_measure::time::{Nanos, Timestamp};
+use owl_protocol::wire::TaiOffset;
 
 use super::assessment::{Assessment, Part, PartKind, drifted};
 use super::declared;
@@ -22,6 +23,13 @@ const WINDOW: Nanos = Nanos::from_secs(60);
 const TAI_OFFSET_S: i32 = 37;
 /// A change of the kernel's frequency correction from one second to the next that is told.
 const FREQUENCY_JUMP_PPB: i32 = 10_000;
+
+/// TAI less UTC as the kernel knows it, or since 2017 where nobody has told it.
+pub fn tai_offset() -> TaiOffset {
+    kernel_clock().map_or(TaiOffset::SINCE_2017, |kernel| {
+        TaiOffset::from_kernel(kernel.tai_offset_s)
+    })
+}
 
 /// The clock's state, and how it came about.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,9 +3,10 @@
 mod socket;
 mod sys;
 
-pub(crate) use socket::{Answer, Exchange};
+pub(crate) use socket::{Answer, Answerer, Departures, Exchange, Incoming};
 pub use socket::{Received, SocketError, StampedSocket, Stamping, TransmitStamp};
-pub use sys::{Readiness, set_timer_slack, wait};
 pub(crate) use sys::{
-    both_clocks, interface_clock, interface_stamping, kernel_clock, monotonic_clock,
+    BATCH, TransmitStamps, Waiting, both_clocks, interface_clock, interface_stamping, kernel_clock,
+    monotonic_clock,
 };
+pub use sys::{Readiness, ThreadError, pin_to, processors, real_time, set_timer_slack, wait};

@@ -3,6 +3,8 @@
 //! What `setsockopt` promises is not believed: [`StampedSocket::prove`] sends a
 //! real datagram and sees which stamps are delivered.
 
+mod batched;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd as _, AsRawFd, RawFd};
@@ -13,6 +15,8 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::sys::{self, Batch, Queue, Readiness};
 use crate::clock::Clock;
+
+pub(crate) use batched::{Departures, Incoming};
 
 /// Octets of receive buffer asked for; the kernel gives what its limits allow.
 const RECEIVE_BUFFER_OCTETS: usize = 4 << 20;
@@ -56,6 +60,8 @@ pub struct Received {
     pub source: SocketAddr,
     /// The local address it was sent to.
     pub destination: Option<IpAddr>,
+    /// The interface over which it came, as the kernel numbers them, when the kernel tells.
+    pub interface: Option<u32>,
     /// TTL or hop limit on arrival.
     pub ttl: u8,
     /// DSCP and ECN on arrival as they stand in the IP header, when the kernel tells.
@@ -91,6 +97,8 @@ pub(crate) struct Answer<T> {
     pub(crate) to: SocketAddr,
     /// The local address it comes from; `None` lets the kernel choose.
     pub(crate) from: Option<IpAddr>,
+    /// The interface over which it leaves; `None` lets the kernel choose.
+    pub(crate) interface: Option<u32>,
     /// Its traffic class; `None` is the socket's.
     pub(crate) mark: Option<u8>,
     /// What is to be told when the kernel has taken it.
@@ -106,9 +114,29 @@ pub(crate) struct Exchanged {
     pub(crate) refused: usize,
 }
 
+/// Who answers the datagrams of an exchange.
+pub(crate) trait Answerer {
+    /// What is to be told when the kernel has taken a reply.
+    type Note;
+
+    /// Whether the answer to a datagram depends on when earlier replies left, of which some may still wait to be sent:
+    /// these are sent then, and their stamps told, before it is answered.
+    fn needs_stamps(&mut self, datagram: &Received, octets: &[u8]) -> bool;
+
+    /// Writes the reply over the datagram, or leaves it unanswered.
+    fn answer(&mut self, datagram: &Received, room: &mut [u8]) -> Option<Answer<Self::Note>>;
+
+    /// The kernel took a reply.
+    fn sent(&mut self, id: u32, note: Self::Note);
+
+    /// The kernel stamped one.
+    fn stamped(&mut self, stamp: TransmitStamp);
+}
+
 /// Room for the datagrams of one exchange, made once.
 pub(crate) struct Exchange<T> {
     batch: Batch,
+    stamps: Batch,
     notes: Box<[Option<T>]>,
 }
 
@@ -116,6 +144,7 @@ impl<T> Exchange<T> {
     pub(crate) fn new() -> Self {
         Self {
             batch: Batch::new(),
+            stamps: Batch::new(),
             notes: (0..sys::BATCH).map(|_| None).collect(),
         }
     }
@@ -128,6 +157,21 @@ pub struct StampedSocket {
     local: SocketAddr,
     clock: Clock,
     sends: u32,
+    transmit_stamps: TransmitStamps,
+}
+
+/// Whether the kernel is asked to stamp what is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TransmitStamps {
+    Asked,
+    NotAsked,
+}
+
+/// Whether a socket is the first on its address, or one beside another of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    First,
+    Beside,
 }
 
 impl AsRawFd for StampedSocket {
@@ -142,6 +186,22 @@ impl StampedSocket {
     /// # Errors
     /// When the address cannot be bound or the kernel lacks an option that measuring needs.
     pub fn bind(address: SocketAddr, clock: Clock) -> Result<Self, SocketError> {
+        Self::bind_at(address, Place::First, clock)
+    }
+
+    /// Binds another socket to the same address. From now on the kernel gives each flow, by its addresses and ports, to
+    /// one of those that are bound there (SO_REUSEPORT); only processes of the same user can join them.
+    ///
+    /// # Errors
+    /// As [`StampedSocket::bind`].
+    pub fn bind_beside(&self) -> Result<Self, SocketError> {
+        self.socket
+            .set_reuse_port(true)
+            .map_err(self.option("SO_REUSEPORT"))?;
+        Self::bind_at(self.local, Place::Beside, self.clock)
+    }
+
+    fn bind_at(address: SocketAddr, place: Place, clock: Clock) -> Result<Self, SocketError> {
         let bind = |source| SocketError::Bind { address, source };
         let socket = Socket::new(
             Domain::for_address(address),
@@ -182,6 +242,11 @@ impl StampedSocket {
             sys::set_option(socket.as_fd(), libc::IPPROTO_IP, libc::IP_PKTINFO, 1)
                 .map_err(option("IP_PKTINFO"))?;
         }
+        if place == Place::Beside {
+            socket
+                .set_reuse_port(true)
+                .map_err(option("SO_REUSEPORT"))?;
+        }
         // A small buffer is no error: what it drops is lost and counted as such.
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_OCTETS);
         socket.bind(&SockAddr::from(address)).map_err(bind)?;
@@ -195,6 +260,7 @@ impl StampedSocket {
             local,
             clock,
             sends: 0,
+            transmit_stamps: TransmitStamps::Asked,
         };
         socket
             .number_sends_from_zero()
@@ -202,12 +268,39 @@ impl StampedSocket {
         Ok(socket)
     }
 
-    /// Marks what is sent with this DSCP (RFC 2474), 0 to 63.
+    fn option(&self, option: &'static str) -> impl FnOnce(io::Error) -> SocketError {
+        let address = self.local;
+        move |source| SocketError::Option {
+            address,
+            option,
+            source,
+        }
+    }
+
+    /// Asks for no transmit stamps any more, which saves the kernel a queue and this process its reading.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn set_dscp(&self, dscp: u8) -> Result<(), SocketError> {
-        let class = u32::from(dscp & 0x3F) << 2;
+    pub fn without_transmit_stamps(&mut self) -> Result<(), SocketError> {
+        self.transmit_stamps = TransmitStamps::NotAsked;
+        self.renumber().map_err(self.option("SO_TIMESTAMPING"))
+    }
+
+    /// Datagrams that the kernel dropped at this socket since it was bound, for lack of room above all: loss of our own,
+    /// not the network's. The count wraps.
+    ///
+    /// # Errors
+    /// When the kernel does not tell (before Linux 4.12).
+    pub fn dropped(&self) -> io::Result<u32> {
+        sys::drops(self.socket.as_fd())
+    }
+
+    /// Marks what is sent with this DSCP and ECN, as they stand in the IP header.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn set_traffic_class(&self, class: u8) -> Result<(), SocketError> {
+        let class = u32::from(class);
         let result = if self.local.is_ipv6() {
             self.socket.set_tclass_v6(class)
         } else {
@@ -215,23 +308,29 @@ impl StampedSocket {
         };
         result.map_err(|source| SocketError::Option {
             address: self.local,
-            option: "the DSCP",
+            option: "DSCP and ECN",
             source,
         })
     }
 
     /// Drops the stamps that are still on their way, and numbers sends anew.
-    fn renumber(&mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// When the kernel refuses to number them.
+    pub(crate) fn renumber(&mut self) -> io::Result<()> {
         let mut nothing = [0; 0];
         while let Ok(Some(_)) = sys::receive(self.socket.as_fd(), Queue::Error, &mut nothing) {}
         self.number_sends_from_zero()
     }
 
     fn number_sends_from_zero(&mut self) -> io::Result<()> {
-        let wanted = libc::SOF_TIMESTAMPING_RX_SOFTWARE
-            | libc::SOF_TIMESTAMPING_TX_SOFTWARE
-            | libc::SOF_TIMESTAMPING_SOFTWARE
-            | libc::SOF_TIMESTAMPING_OPT_TSONLY;
+        let receive = libc::SOF_TIMESTAMPING_RX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE;
+        let wanted = match self.transmit_stamps {
+            TransmitStamps::NotAsked => receive,
+            TransmitStamps::Asked => {
+                receive | libc::SOF_TIMESTAMPING_TX_SOFTWARE | libc::SOF_TIMESTAMPING_OPT_TSONLY
+            }
+        };
         let set = |flags: libc::c_uint| {
             sys::set_option(
                 self.socket.as_fd(),
@@ -302,11 +401,12 @@ impl StampedSocket {
         let Some(source) = message.source else {
             return Ok(None);
         };
-        let stamp = self.stamp(message.control.kernel, user);
+        let stamp = stamp(self.clock, message.control.kernel, user);
         Ok(Some(Received {
             octets: message.octets,
             source,
             destination: message.control.destination,
+            interface: message.control.interface,
             ttl: message.control.ttl.unwrap_or(0),
             traffic_class: message.control.traffic_class,
             stamp,
@@ -323,51 +423,69 @@ impl StampedSocket {
             if let (Some(id), Some(at)) = (message.control.transmit_id, message.control.kernel) {
                 return Ok(Some(TransmitStamp {
                     id,
-                    stamp: self.kernel(at),
+                    stamp: kernel(self.clock, at),
                 }));
             }
         }
         Ok(None)
     }
 
-    /// Answers what has come, many datagrams in one system call, without waiting: `answer` is given each datagram and
-    /// writes the reply over it, or leaves it unanswered. `sent` is told each reply that the kernel took.
+    /// Answers what has come, many datagrams in one system call, without waiting.
     ///
     /// # Errors
     /// When the kernel reports one.
-    pub(crate) fn exchange<T>(
+    pub(crate) fn exchange<A: Answerer>(
         &mut self,
-        room: &mut Exchange<T>,
-        mut answer: impl FnMut(&Received, &mut [u8]) -> Option<Answer<T>>,
-        mut sent: impl FnMut(u32, T),
+        room: &mut Exchange<A::Note>,
+        answerer: &mut A,
     ) -> io::Result<Exchanged> {
-        let Exchange { batch, notes } = room;
-        let received = batch.receive(self.socket.as_fd(), Queue::Data)?;
+        let received = room.batch.receive(self.socket.as_fd(), Queue::Data)?;
         let user = self.clock.now();
-        for (k, note) in notes.iter_mut().enumerate().take(received) {
-            let control = batch.control(k);
-            let Some(source) = batch.source(k) else {
+        let mut refused = 0;
+        for k in 0..received {
+            let control = room.batch.control(k);
+            let Some(source) = room.batch.source(k) else {
                 continue;
             };
             let datagram = Received {
-                octets: batch.datagram(k).len(),
+                octets: room.batch.datagram(k).len(),
                 source,
                 destination: control.destination,
+                interface: control.interface,
                 ttl: control.ttl.unwrap_or(0),
                 traffic_class: control.traffic_class,
-                stamp: self.stamp(control.kernel, user),
+                stamp: stamp(self.clock, control.kernel, user),
             };
-            let Some(reply) = answer(&datagram, batch.room(k)) else {
+            if answerer.needs_stamps(&datagram, room.batch.datagram(k)) {
+                refused += self.send_answers(room, answerer)?;
+                self.transmit_stamps(room, |stamp| answerer.stamped(stamp))?;
+            }
+            let Some(reply) = answerer.answer(&datagram, room.batch.room(k)) else {
                 continue;
             };
-            *note = Some(reply.note);
+            room.notes[k] = Some(reply.note);
             let to = (reply.to != source).then_some(reply.to);
-            batch.reply(k, reply.octets, to, reply.from, reply.mark);
+            room.batch
+                .reply(k, reply.octets, to, reply.from, reply.interface, reply.mark);
         }
+        refused += self.send_answers(room, answerer)?;
+        Ok(Exchanged {
+            full: received == sys::BATCH,
+            refused,
+        })
+    }
+
+    /// Sends the replies that wait; how many the kernel refused.
+    fn send_answers<A: Answerer>(
+        &mut self,
+        room: &mut Exchange<A::Note>,
+        answerer: &mut A,
+    ) -> io::Result<usize> {
+        let Exchange { batch, notes, .. } = room;
         let mut id = self.sends;
         let refused = batch.send(self.socket.as_fd(), |k| {
             if let Some(note) = notes[k].take() {
-                sent(id, note);
+                answerer.sent(id, note);
             }
             id = id.wrapping_add(1);
         });
@@ -375,10 +493,7 @@ impl StampedSocket {
         if refused > 0 {
             self.renumber()?;
         }
-        Ok(Exchanged {
-            full: received == sys::BATCH,
-            refused,
-        })
+        Ok(refused)
     }
 
     /// Reads the transmit stamps that have come, many in one system call.
@@ -391,36 +506,19 @@ impl StampedSocket {
         mut each: impl FnMut(TransmitStamp),
     ) -> io::Result<()> {
         loop {
-            let received = room.batch.receive(self.socket.as_fd(), Queue::Error)?;
+            let received = room.stamps.receive(self.socket.as_fd(), Queue::Error)?;
             for k in 0..received {
-                let control = room.batch.control(k);
+                let control = room.stamps.control(k);
                 if let (Some(id), Some(at)) = (control.transmit_id, control.kernel) {
                     each(TransmitStamp {
                         id,
-                        stamp: self.kernel(at),
+                        stamp: kernel(self.clock, at),
                     });
                 }
             }
             if received < sys::BATCH {
                 return Ok(());
             }
-        }
-    }
-
-    fn stamp(&self, kernel: Option<Timestamp>, user: Timestamp) -> Stamp {
-        kernel.map_or(
-            Stamp {
-                at: user,
-                source: StampSource::User,
-            },
-            |at| self.kernel(at),
-        )
-    }
-
-    fn kernel(&self, at: Timestamp) -> Stamp {
-        Stamp {
-            at: self.clock.shown(at),
-            source: StampSource::Kernel,
         }
     }
 
@@ -465,6 +563,24 @@ impl StampedSocket {
             }
         }
         Ok(proved)
+    }
+}
+
+/// The kernel's stamp, or the process's where there is none.
+fn stamp(clock: Clock, at: Option<Timestamp>, user: Timestamp) -> Stamp {
+    at.map_or(
+        Stamp {
+            at: user,
+            source: StampSource::User,
+        },
+        |at| kernel(clock, at),
+    )
+}
+
+fn kernel(clock: Clock, at: Timestamp) -> Stamp {
+    Stamp {
+        at: clock.shown(at),
+        source: StampSource::Kernel,
     }
 }
 
@@ -533,7 +649,7 @@ mod tests {
             IpAddr::V6(Ipv6Addr::LOCALHOST),
         ] {
             let (mut near, far) = pair(ip);
-            near.set_dscp(10).unwrap();
+            near.set_traffic_class(10 << 2).unwrap();
             let mut buffer = [0; 64];
             for (own, seen) in [
                 (None, 10 << 2),
@@ -548,6 +664,58 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn sockets_on_one_address_share_its_flows_and_strangers_cannot_join() {
+        let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let (first, _) = pair(ip);
+        let beside = first.bind_beside().unwrap();
+        assert_eq!(beside.local(), first.local());
+        let refused = StampedSocket::bind(first.local(), Clock::honest()).unwrap_err();
+        assert!(matches!(refused, SocketError::Bind { .. }), "{refused}");
+        let mut buffer = [0; 64];
+        let mut served = [0, 0];
+        for _ in 0..64 {
+            let (mut near, _) = pair(ip);
+            let mut by = Vec::new();
+            for _ in 0..3 {
+                near.send(&[7; 44], first.local(), None).unwrap();
+                for (k, socket) in [&first, &beside].into_iter().enumerate() {
+                    by.extend(socket.receive(&mut buffer).unwrap().map(|_| k));
+                }
+            }
+            assert!(by.len() == 3 && by[0] == by[1] && by[1] == by[2], "{by:?}");
+            served[by[0]] += 1;
+        }
+        // 64 flows all on one of two would be a chance of 2⁻⁶³.
+        assert!(served.iter().all(|&flows| flows > 0), "{served:?}");
+    }
+
+    #[test]
+    fn without_transmit_stamps_none_come_and_receive_stamps_do() {
+        let (mut near, far) = pair(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        near.without_transmit_stamps().unwrap();
+        near.send(&[7; 44], far.local(), None).unwrap();
+        assert_eq!(near.transmit_stamp().unwrap(), None);
+        let mut buffer = [0; 64];
+        let received = far.receive(&mut buffer).unwrap().unwrap();
+        assert_eq!(received.stamp.source, StampSource::Kernel);
+    }
+
+    #[test]
+    fn what_a_full_buffer_drops_is_counted() {
+        let (mut near, far) = pair(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        far.socket.set_recv_buffer_size(4_096).unwrap();
+        for _ in 0..100 {
+            near.send(&[7; 1_000], far.local(), None).unwrap();
+        }
+        let (mut buffer, mut received) = ([0; 1_000], 0);
+        while far.receive(&mut buffer).unwrap().is_some() {
+            received += 1;
+        }
+        assert!(received < 100);
+        assert_eq!(far.dropped().unwrap(), 100 - received);
     }
 
     #[test]

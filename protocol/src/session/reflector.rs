@@ -15,10 +15,13 @@ mod replay;
 mod table;
 
 pub use policy::{ControlLimits, Dscps, Policy};
+pub(super) use ration::Bucket;
 pub use ration::{Rate, Rations};
 
 use std::net::{IpAddr, SocketAddr};
+use std::ops::AddAssign;
 
+use ipnet::IpNet;
 use owl_measure::sample::Stamp;
 use owl_measure::time::{Monotonic, Nanos, Timestamp};
 
@@ -35,7 +38,7 @@ use crate::wire::{ErrorEstimate, TaiOffset, TimestampFormat, WireTimestamp};
 pub enum State {
     /// It does, so that loss has a direction, for so many sessions at least. A further one is not answered.
     Stateful {
-        /// Room in the table, up to 2²³.
+        /// Room in the table, up to 2²³; it is of fixed size and takes 272 octets for each.
         sessions: usize,
     },
     /// It copies the sender's number. Replayed packets are then not noticed.
@@ -62,6 +65,9 @@ pub struct ReflectorConfig {
     pub authentication: Authentication,
     /// The keys by session identifier. One that has a key must also protect its TLVs in the unauthenticated mode.
     pub keys: KeyStore,
+    /// Where the session-senders are that are answered, as RFC 8972, section 3, wants reflectors to be provisioned with
+    /// their sessions; empty for anywhere. Looked through for each packet, so who fills it bounds it.
+    pub allow: Vec<IpNet>,
     /// How many replies it gives.
     pub rations: Rations,
     /// Which wishes of senders it fulfils.
@@ -76,8 +82,28 @@ impl ReflectorConfig {
             seed,
             authentication: Authentication::Accepted,
             keys: KeyStore::default(),
+            allow: Vec::new(),
             rations: Rations::default(),
             policy: Policy::default(),
+        }
+    }
+
+    /// One of so many equal parts, which together hold as many sessions and give as many replies as the whole. A source
+    /// has its own ration in each part, since a session is in one of them only; all its sessions together stay below the
+    /// rations of all.
+    #[must_use]
+    pub fn share_of(&self, parts: usize) -> Self {
+        let parts = parts.max(1);
+        let state = match self.state {
+            State::Stateful { sessions } => State::Stateful {
+                sessions: sessions.div_ceil(parts),
+            },
+            State::Stateless => State::Stateless,
+        };
+        Self {
+            state,
+            rations: self.rations.share_of(parts),
+            ..self.clone()
         }
     }
 }
@@ -139,6 +165,9 @@ pub struct Reply {
     pub copies: (u16, Nanos),
     /// What the request said of an access network (RFC 8972, section 4.6).
     pub access_report: Option<AccessReport>,
+    /// The request asked when the reply before it really left (RFC 8972, section 4.7), and the next one will ask the
+    /// same of this: its transmit stamp is wanted before the next request is handled.
+    pub follow_up: bool,
     /// For [`SessionReflector::handle_transmitted`], anew with each copy; `None` from a stateless reflector.
     pub token: Option<ReplyToken>,
     place: Option<Place>,
@@ -183,6 +212,8 @@ impl Reply {
 pub enum Unanswered {
     /// Too short to be a test packet, or too long for the buffer.
     Malformed,
+    /// It comes from where no session-sender is that is answered.
+    Unprovisioned,
     /// Not authenticated where it must be, or its HMAC is wrong.
     Unauthentic,
     /// An authenticated packet that was seen before.
@@ -204,6 +235,8 @@ pub struct ReflectorCounts {
     pub reflected: u64,
     /// [`Unanswered::Malformed`]
     pub malformed: u64,
+    /// [`Unanswered::Unprovisioned`]
+    pub unprovisioned: u64,
     /// [`Unanswered::Unauthentic`]
     pub unauthentic: u64,
     /// [`Unanswered::Replayed`]
@@ -218,11 +251,37 @@ pub struct ReflectorCounts {
     pub wrong_member_link: u64,
 }
 
+impl AddAssign for ReflectorCounts {
+    fn add_assign(&mut self, other: Self) {
+        let Self {
+            reflected,
+            malformed,
+            unprovisioned,
+            unauthentic,
+            replayed,
+            rationed,
+            table_full,
+            unwanted,
+            wrong_member_link,
+        } = other;
+        self.reflected += reflected;
+        self.malformed += malformed;
+        self.unprovisioned += unprovisioned;
+        self.unauthentic += unauthentic;
+        self.replayed += replayed;
+        self.rationed += rationed;
+        self.table_full += table_full;
+        self.unwanted += unwanted;
+        self.wrong_member_link += wrong_member_link;
+    }
+}
+
 /// A STAMP session-reflector.
 #[derive(Debug)]
 pub struct SessionReflector {
     authentication: Authentication,
     keys: KeyStore,
+    allow: Vec<IpNet>,
     policy: Policy,
     table: Option<Table>,
     buckets: Buckets,
@@ -246,6 +305,7 @@ impl SessionReflector {
         Self {
             authentication: config.authentication,
             keys: config.keys,
+            allow: config.allow,
             policy: config.policy,
             table,
             buckets: Buckets::new(config.rations, config.seed),
@@ -280,6 +340,7 @@ impl SessionReflector {
         let count = match result {
             Ok(_) => &mut counts.reflected,
             Err(Unanswered::Malformed) => &mut counts.malformed,
+            Err(Unanswered::Unprovisioned) => &mut counts.unprovisioned,
             Err(Unanswered::Unauthentic) => &mut counts.unauthentic,
             Err(Unanswered::Replayed) => &mut counts.replayed,
             Err(Unanswered::Rationed) => &mut counts.rationed,
@@ -302,22 +363,26 @@ impl SessionReflector {
         if request.octets < SHORT_REQUEST_OCTETS || buffer.len() < PACKET_OCTETS {
             return Err(Unanswered::Malformed);
         }
+        let peer = request.source.ip();
+        if !self.allow.is_empty() && !self.allow.iter().any(|net| net.contains(&peer)) {
+            return Err(Unanswered::Unprovisioned);
+        }
         let short = request.octets < PACKET_OCTETS;
         // The source's own ration first, so that one who has none left takes nothing from the others'.
-        if !self.buckets.take_source(now, request.source.ip(), 1)
+        if !self.buckets.take_source(now, peer, 1)
             || (short && !self.buckets.take_short(now))
             || !self.buckets.take_total(now, 1)
         {
             return Err(Unanswered::Rationed);
         }
-        let opened = self.open(datagram)?;
+        let opened = self.open(datagram, peer)?;
         let (packet, base_octets) = (opened.packet, opened.base_octets);
         let area = buffer
             .get_mut(base_octets..request.octets)
             .unwrap_or_default();
         let inspection = extensions::inspect(area);
         let sequence = packet.sequence.to_be_bytes();
-        let keys = self.keys.of(packet.ssid);
+        let keys = self.keys.of(peer, packet.ssid);
         let integrity = inspection.check(sequence, area, opened.base_key.as_ref(), keys);
 
         let key = table::Key {
@@ -379,7 +444,7 @@ impl SessionReflector {
         if let Some(control) = wishes.control {
             let room = buffer.get_mut(base_octets..).unwrap_or_default();
             let further = u32::from(control.count) - 1;
-            let rationed = self.buckets.take_source(now, request.source.ip(), further)
+            let rationed = self.buckets.take_source(now, peer, further)
                 && self.buckets.take_total(now, further);
             match extensions::resize(room, base_octets, &inspection, control.octets) {
                 Some(area_octets) if rationed => octets = base_octets + area_octets,
@@ -407,6 +472,7 @@ impl SessionReflector {
                 (control.count, Nanos(i64::from(control.interval_ns)))
             }),
             access_report: wishes.access_report,
+            follow_up: wishes.follow_up,
             token: place.map(|place| ReplyToken {
                 place,
                 sequence: number,
@@ -443,13 +509,17 @@ impl SessionReflector {
 
     /// Which mode a packet is of is nowhere written. Where an authenticated one has zeros, an unauthenticated one has
     /// T1 and an Error Estimate, which are never all zero; and its session identifier must have a key.
-    fn open(&self, datagram: &[u8]) -> Result<Opened, Unanswered> {
+    fn open(&self, datagram: &[u8], peer: IpAddr) -> Result<Opened, Unanswered> {
+        let claimed = SenderPacket::claimed_ssid(datagram);
+        let mut keys = claimed
+            .into_iter()
+            .flat_map(|ssid| self.keys.of(peer, ssid))
+            .peekable();
         let looks_authenticated = datagram.len() >= AUTHENTICATED_OCTETS
             && datagram[4..16] == [0; 12]
-            && SenderPacket::claimed_ssid(datagram)
-                .is_ok_and(|ssid| self.keys.of(ssid).next().is_some());
+            && keys.peek().is_some();
         if self.authentication == Authentication::Required || looks_authenticated {
-            let (packet, key) = SenderPacket::decode_authenticated(datagram, &self.keys)
+            let (packet, key) = SenderPacket::decode_authenticated(datagram, keys)
                 .map_err(|_| Unanswered::Unauthentic)?;
             return Ok(Opened {
                 packet,

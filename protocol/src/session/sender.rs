@@ -10,28 +10,30 @@
 //! reflectors send them (RFC 8762, section 4.6); T2 and T3 are read in the
 //! format that their own Error Estimate tells.
 
+mod answers;
 mod config;
 mod held;
 mod losses;
 mod observations;
 mod question;
 
-pub use config::{Reflector, SenderConfig};
-pub use losses::Loss;
+pub use answers::{Answers, TlvAnswers};
+pub use config::{Dialect, Reflector, SenderConfig, TrafficClass, ZeroSsid};
 pub use observations::Observations;
-pub use question::{Padding, Protection, Question};
+pub use question::{Padding, Protection, Question, WantedReturn};
 
 use std::collections::VecDeque;
 
-use owl_measure::reordering::{Reordered, ReorderingWatch};
-use owl_measure::sample::{Direction, PeerClock, Sample, Stamp, StampSource};
+use owl_measure::loss::Loss;
+use owl_measure::reordering::{Reordered, ReorderingWatch, ReplyNumbers};
+use owl_measure::sample::{Direction, Header, PeerClock, Sample, Stamp, StampSource};
 use owl_measure::time::{Monotonic, Nanos, Timestamp};
 
 use self::held::{Correction, HeldSamples};
 use self::losses::Losses;
 use self::question::{Layout, NotBelieved, Told, followed_up};
 use super::schedule::Due;
-use crate::wire::authentication::{Key, KeyStore};
+use crate::wire::authentication::Key;
 use crate::wire::stamp::{ReflectorPacket, SenderPacket};
 use crate::wire::tlv::{MicroSession, TimestampMethod};
 use crate::wire::{ErrorEstimate, WireTimestamp};
@@ -115,7 +117,6 @@ pub struct SessionSender {
     layout: Layout,
     /// The key, and during a change the one before it.
     keys: Vec<Key>,
-    key_store: KeyStore,
     sent: u64,
     /// Sequence of the oldest remembered packet.
     first: u32,
@@ -136,24 +137,32 @@ pub struct SessionSender {
 impl SessionSender {
     /// A session that has sent nothing.
     pub fn new(config: SenderConfig) -> Self {
-        let layout = Layout::new(
-            &config.question,
-            config.dscp,
-            &config.protection,
-            config.packet_octets,
-            config.padding,
-        );
+        let layout = match &config.dialect {
+            Dialect::Stamp => Layout::new(
+                &config.question,
+                config.class.dscp,
+                &config.protection,
+                config.packet_octets,
+                config.padding,
+            ),
+            Dialect::Twamp(mode) => Layout::padded(
+                config.packet_octets.max(mode.request_octets()),
+                config.padding,
+            ),
+        };
         let far_link = config.question.member_links.map(|links| links.reflector);
         let keys: Vec<_> = config.protection.key().cloned().into_iter().collect();
         Self {
             layout,
-            key_store: store(config.ssid, &keys),
             keys,
             sent: 0,
             first: 0,
             remembered: VecDeque::new(),
             decided: 0,
-            losses: Losses::new(config.reflector == Reflector::Own),
+            losses: Losses::new(match config.reflector {
+                Reflector::Own => ReplyNumbers::Counted,
+                Reflector::Stranger => ReplyNumbers::Copied,
+            }),
             held: HeldSamples::default(),
             nothing_followed_up: 0,
             far_link: far_link.filter(|&link| link != 0),
@@ -208,7 +217,6 @@ impl SessionSender {
         };
         self.keys = self.config.protection.key().cloned().into_iter().collect();
         self.keys.push(key);
-        self.key_store = store(self.config.ssid, &self.keys);
     }
 
     /// Writes the next test packet into the first octets of `buffer`, if its send time has come. `wall` is the sender's
@@ -251,11 +259,15 @@ impl SessionSender {
             ssid: self.config.ssid,
         };
         let (count, key) = (self.sent as u32, self.config.protection.key());
-        match &self.config.protection {
-            Protection::None | Protection::Tlvs(_) => {
+        match (&self.config.dialect, &self.config.protection) {
+            (Dialect::Twamp(mode), _) => {
+                self.layout.pad(packet);
+                mode.write_request(&base, packet).ok()?;
+            }
+            (Dialect::Stamp, Protection::None | Protection::Tlvs(_)) => {
                 self.layout.write(&base.encode(), count, key, packet);
             }
-            Protection::Authenticated(key) => {
+            (Dialect::Stamp, Protection::Authenticated(key)) => {
                 let base = base.encode_authenticated(key);
                 self.layout.write(&base, count, Some(key), packet);
             }
@@ -281,10 +293,13 @@ impl SessionSender {
     }
 
     fn read(&self, datagram: &[u8]) -> Option<ReflectorPacket> {
-        let reply = match self.config.protection {
-            Protection::None | Protection::Tlvs(_) => ReflectorPacket::decode(datagram).ok()?,
-            Protection::Authenticated(_) => {
-                ReflectorPacket::decode_authenticated(datagram, &self.key_store).ok()?
+        let reply = match (&self.config.dialect, &self.config.protection) {
+            (Dialect::Twamp(mode), _) => mode.read_reply(datagram).ok()??,
+            (Dialect::Stamp, Protection::None | Protection::Tlvs(_)) => {
+                ReflectorPacket::decode(datagram).ok()?
+            }
+            (Dialect::Stamp, Protection::Authenticated(_)) => {
+                ReflectorPacket::decode_authenticated(datagram, &self.keys).ok()?
             }
         };
         (reply.ssid == self.config.ssid || reply.ssid == 0).then_some(reply)
@@ -334,21 +349,48 @@ impl SessionSender {
         if reply.sequence != reply.sender_sequence {
             self.losses.reflector_counts();
         }
-        let reordered = self.reordering.next(reply.sender_sequence, reply.sequence);
+        let numbers = self.losses.numbers();
+        let reordered = self
+            .reordering
+            .next(reply.sender_sequence, reply.sequence, numbers);
         self.observations.tlvs_not_believed += u64::from(told == Err(NotBelieved));
-        self.observations
-            .told(&believed, self.config.dscp, received.traffic_class);
+        if told.is_ok() {
+            let fates = self.layout.fates(datagram);
+            self.observations.answers.count(fates);
+        }
+        let mut headers =
+            self.observations
+                .told(&believed, self.config.class, received.traffic_class);
+        self.zero_ssid(&reply);
         self.observations.ttls(reply.sender_ttl, received.ttl);
+        headers[0].ttl = reply.sender_ttl;
+        headers[1].ttl = received.ttl;
         let waits = self.follow_up(&believed, &reply, received.stamp.at);
         if received.stamp.at - sent.sent_at.at > self.config.timeout {
             return Arrival::Late { origin };
         }
-        let sample = self.sample(&reply, &sent, received.stamp, &believed);
+        let [forward_header, backward_header] = headers;
+        let sample = Sample {
+            forward_header,
+            backward_header,
+            ..self.sample(&reply, &sent, received.stamp, &believed)
+        };
         self.held.push(now, sample, reordered, reply.sequence);
         if !waits {
             self.held.settle();
         }
         Arrival::OnTime
+    }
+
+    /// Who knows no session identifier sends zero back (RFC 8972, section 3).
+    fn zero_ssid(&mut self, reply: &ReflectorPacket) {
+        if reply.ssid != 0 || self.config.ssid == 0 {
+            return;
+        }
+        self.observations.zero_ssids += 1;
+        if self.config.zero_ssid == ZeroSsid::Stop {
+            self.config.packets = Some(self.sent);
+        }
     }
 
     /// Whether a reply came over the member links that it should have (RFC 9534, section 3.2).
@@ -407,7 +449,8 @@ impl SessionSender {
                 StampSource::User
             },
             received_at: t4,
-            ttl: reply.sender_ttl,
+            forward_header: Header::default(),
+            backward_header: Header::default(),
             peer_clock,
         }
     }
@@ -431,9 +474,10 @@ impl SessionSender {
     pub fn poll_loss(&mut self, now: Monotonic) -> Option<Loss> {
         let linger = self.config.timeout.times(2);
         while let Some(sent) = self.remembered.get(self.decided).copied() {
+            let sequence = self.first.wrapping_add(self.decided as u32);
             match sent.fate {
                 Fate::Waiting if now - sent.at <= linger => break,
-                Fate::Waiting => self.losses.lost(now, sent.origin),
+                Fate::Waiting => self.losses.lost(now, sequence, sent.origin),
                 Fate::Answered { reflector_sequence } => self.losses.answered(reflector_sequence),
             }
             self.decided += 1;
@@ -462,6 +506,7 @@ impl SessionSender {
         let Some(oldest) = self.remembered.pop_front() else {
             return;
         };
+        let sequence = self.first;
         self.first = self.first.wrapping_add(1);
         if self.decided > 0 {
             self.decided -= 1;
@@ -469,13 +514,17 @@ impl SessionSender {
         }
         match oldest.fate {
             Fate::Answered { reflector_sequence } => self.losses.answered(reflector_sequence),
-            Fate::Waiting => self.losses.lost(now, oldest.origin),
+            Fate::Waiting => self.losses.lost(now, sequence, oldest.origin),
         }
     }
 
-    /// When to poll again; `None` once the session is over.
-    pub fn next_deadline(&self) -> Option<Monotonic> {
-        let transmit = (!self.all_sent()).then(|| self.config.schedule.next());
+    /// When the next packet is to be sent; `None` once all have been.
+    pub fn next_transmit(&self) -> Option<Monotonic> {
+        (!self.all_sent()).then(|| self.config.schedule.next())
+    }
+
+    /// When to ask for losses and samples again, unless a reply comes before.
+    pub fn next_settlement(&self) -> Option<Monotonic> {
         let linger = self.config.timeout.times(2) + Nanos(1);
         let loss = self
             .remembered
@@ -483,15 +532,16 @@ impl SessionSender {
             .map(|sent| sent.at + linger);
         let pending = self.losses.deadline(self.config.timeout);
         let sample = self.held.deadline(self.config.timeout);
-        [transmit, loss, pending, sample]
+        [loss, pending, sample].into_iter().flatten().min()
+    }
+
+    /// When to poll again; `None` once the session is over.
+    pub fn next_deadline(&self) -> Option<Monotonic> {
+        [self.next_transmit(), self.next_settlement()]
             .into_iter()
             .flatten()
             .min()
     }
-}
-
-fn store(ssid: u16, keys: &[Key]) -> KeyStore {
-    KeyStore::new(keys.iter().map(|key| (ssid, key.clone())))
 }
 
 #[cfg(test)]

@@ -3,7 +3,11 @@
 //!
 //! 112 octets each way, the last 16 an HMAC-SHA-256 over the first 96, cut to
 //! its first 128 bits. It is checked before anything else of a packet is
-//! believed, and in constant time. A key belongs to a session identifier.
+//! believed, and in constant time.
+
+mod key_store;
+
+pub use key_store::{KeyEntry, KeyStore};
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,8 +26,6 @@ const HMAC_AT: usize = 96;
 pub const HMAC_OCTETS: usize = 16;
 /// The shortest secret: as long as the HMAC that it makes. RFC 2104 recommends 32 octets for SHA-256.
 const SECRET_OCTETS_MIN: usize = 16;
-/// Keys that one session identifier may have at once: the one that goes and the one that comes. More are not looked at.
-const KEYS_PER_SSID: usize = 2;
 
 /// A secret too short to keep anyone out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -79,42 +81,13 @@ impl Key {
     }
 }
 
-/// The keys of a host, by session identifier. Copies share them; to change one, make a new store and swap it whole.
-#[derive(Debug, Clone, Default)]
-pub struct KeyStore(Arc<[(u16, Key)]>);
-
-impl KeyStore {
-    /// Of any number of keys. Two may have the same identifier while they are changed: both are then accepted, and a
-    /// reply has the one that its request had.
-    pub fn new(keys: impl IntoIterator<Item = (u16, Key)>) -> Self {
-        let mut keys: Vec<_> = keys.into_iter().collect();
-        keys.sort_by_key(|&(ssid, _)| ssid);
-        Self(keys.into())
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Those of one session identifier.
-    pub fn of(&self, ssid: u16) -> impl Iterator<Item = &Key> {
-        let first = self.0.partition_point(|&(other, _)| other < ssid);
-        self.0[first..]
-            .iter()
-            .take_while(move |&&(other, _)| other == ssid)
-            .take(KEYS_PER_SSID)
-            .map(|(_, key)| key)
-    }
-}
-
 /// Why a packet is not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unauthentic {
     /// It ends before its HMAC does.
     #[error(transparent)]
     TooShort(#[from] TooShort),
-    /// There is no key for its session identifier.
+    /// There is no key for its session.
     #[error("no key for session identifier {ssid}")]
     NoKey {
         /// The identifier that it claims.
@@ -129,7 +102,11 @@ pub enum Unauthentic {
 }
 
 /// The key that made the packet's HMAC.
-fn authentic<'k>(datagram: &[u8], ssid: u16, keys: &'k KeyStore) -> Result<&'k Key, Unauthentic> {
+fn authentic<'k>(
+    datagram: &[u8],
+    ssid: u16,
+    keys: impl IntoIterator<Item = &'k Key>,
+) -> Result<&'k Key, Unauthentic> {
     let too_short = TooShort {
         octets: datagram.len(),
         needed: AUTHENTICATED_OCTETS,
@@ -137,7 +114,7 @@ fn authentic<'k>(datagram: &[u8], ssid: u16, keys: &'k KeyStore) -> Result<&'k K
     let (covered, rest) = datagram.split_first_chunk::<HMAC_AT>().ok_or(too_short)?;
     let hmac = rest.first_chunk::<HMAC_OCTETS>().ok_or(too_short)?;
     let mut refusal = Unauthentic::NoKey { ssid };
-    for key in keys.of(ssid) {
+    for key in keys {
         if key.verifies([covered, &[]], hmac) {
             return Ok(key);
         }
@@ -164,13 +141,13 @@ impl SenderPacket {
         fields.u16()
     }
 
-    /// Checks and reads an authenticated test packet; also tells the key that made it.
+    /// Checks and reads an authenticated test packet; also tells which of the keys made it.
     ///
     /// # Errors
     /// When it is not authentic. Zero fields are covered by the HMAC and otherwise ignored (RFC 8762, section 4.2.2).
     pub fn decode_authenticated<'k>(
         datagram: &[u8],
-        keys: &'k KeyStore,
+        keys: impl IntoIterator<Item = &'k Key>,
     ) -> Result<(Self, &'k Key), Unauthentic> {
         let key = authentic(datagram, Self::claimed_ssid(datagram)?, keys)?;
         let mut fields = Reader::new(datagram);
@@ -201,9 +178,17 @@ impl ReflectorPacket {
     /// Checks and reads an authenticated reply.
     ///
     /// # Errors
-    /// When it is not authentic.
-    pub fn decode_authenticated(datagram: &[u8], keys: &KeyStore) -> Result<Self, Unauthentic> {
+    /// When none of the keys made it.
+    pub fn decode_authenticated<'k>(
+        datagram: &[u8],
+        keys: impl IntoIterator<Item = &'k Key>,
+    ) -> Result<Self, Unauthentic> {
         authentic(datagram, SenderPacket::claimed_ssid(datagram)?, keys)?;
+        Ok(Self::decode_unsealed(datagram)?)
+    }
+
+    /// Reads the fields of an authenticated reply without asking who wrote them.
+    pub(crate) fn decode_unsealed(datagram: &[u8]) -> Result<Self, TooShort> {
         let mut fields = Reader::new(datagram);
         let sequence = fields.u32()?;
         let _zero = fields.take::<12>()?;

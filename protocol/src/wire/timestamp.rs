@@ -84,6 +84,11 @@ impl TaiOffset {
     /// Since 2017-01-01 (IERS Bulletin C 52), and as long as no leap second is announced.
     pub const SINCE_2017: Self = Self(37);
 
+    /// So many seconds.
+    pub const fn of(seconds: i32) -> Self {
+        Self(seconds)
+    }
+
     /// As the kernel tells it. It says 0 until a time daemon has told it: then the offset since 2017 is meant.
     pub fn from_kernel(seconds: i32) -> Self {
         if seconds == 0 {

@@ -15,8 +15,8 @@ use owl_measure::report::Report;
 use owl_measure::sample::Sample;
 use owl_measure::summary::Summary;
 use owl_measure::time::Nanos;
-use owl_probe::clock::Clock;
-use owl_probe::sender::{SenderSession, Watcher, run};
+use owl_probe::sender::{SessionSenders, Watcher};
+use owl_protocol::session::sender::Observations;
 
 use crate::command::own_clock::OwnClock;
 
@@ -36,6 +36,8 @@ pub(super) struct Running {
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) reports: Vec<Report>,
+    /// What replies showed of the path beside delay and loss.
+    pub(super) observations: Observations,
     /// Packets that the kernel did not take.
     pub(super) unsent: u64,
     /// Datagrams that were no reply of this session.
@@ -44,12 +46,12 @@ pub(super) struct Ended {
     pub(super) unshown: u64,
 }
 
-/// Starts a session; it ends by itself, or when `stop` is set.
+/// Starts the one session of `senders`; it ends by itself, or when `stop` is set.
 ///
 /// # Errors
 /// When the system gives no thread.
 pub(super) fn start(
-    session: SenderSession,
+    mut senders: SessionSenders,
     interval: Nanos,
     own_clock: OwnClock,
     stop: Arc<AtomicBool>,
@@ -66,18 +68,13 @@ pub(super) fn start(
                 clock: own_clock.state(),
                 interval,
             };
-            let mut sessions = [session];
-            run(
-                &mut sessions,
-                Clock::honest(),
-                &stop,
-                || own_clock.claim(),
-                &mut recording,
-            )?;
+            senders.run(&stop, || own_clock.claim(), &mut recording)?;
+            let session = senders.session(0);
             Ok(Ended {
                 reports: recording.reports,
-                unsent: sessions[0].unsent(),
-                strangers: sessions[0].strangers(),
+                observations: *session.observations(),
+                unsent: session.unsent(),
+                strangers: session.strangers(),
                 unshown: recording.unshown,
             })
         })?;
@@ -102,6 +99,7 @@ pub(super) fn report(summary: Summary, clock: ClockState, packet_interval: Nanos
     Report {
         path: String::new(),
         generation: String::new(),
+        flow: 0,
         packet_interval,
         summary,
         clock,

@@ -5,23 +5,34 @@
 //! in or out of structures that the kernel fills, and says why that is sound.
 #![expect(
     unsafe_code,
-    reason = "recvmsg, sendmsg, ppoll, adjtimex and prctl have no safe wrapper with nanosecond stamps"
+    reason = "recvmsg, sendmsg, ppoll, adjtimex, prctl and sched_* have no safe wrapper with nanosecond stamps"
 )]
 
 mod batch;
 mod clocks;
+mod drops;
+mod outgoing;
+mod thread;
+mod wait;
 
 use std::io;
 use std::mem::{MaybeUninit, size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use owl_measure::clock::KernelClock;
 use owl_measure::time::{Nanos, Timestamp};
 use socket2::SockAddr;
 
-pub(super) use batch::{BATCH, Batch};
+pub(crate) use batch::BATCH;
+pub(super) use batch::Batch;
 pub(crate) use clocks::{both_clocks, interface_clock, monotonic_clock};
+pub(super) use drops::drops;
+pub(super) use outgoing::Outgoing;
+pub(crate) use outgoing::TransmitStamps;
+pub use thread::{ThreadError, pin_to, processors, real_time};
+pub(crate) use wait::Waiting;
+pub use wait::{Readiness, wait};
 
 /// Room for the control messages of one packet; the kernel says when it was too little.
 const CONTROL_OCTETS: usize = 512;
@@ -48,8 +59,11 @@ pub(super) struct Control {
     pub(super) traffic_class: Option<u8>,
     /// The local address that the packet was sent to.
     pub(super) destination: Option<IpAddr>,
+    pub(super) interface: Option<u32>,
     /// On the error queue: which send of this socket the stamps belong to, counted from 0.
     pub(super) transmit_id: Option<u32>,
+    /// On the error queue: the same of a stamp taken when the packet came to the queue before the driver.
+    pub(super) queued_id: Option<u32>,
 }
 
 /// One received message.
@@ -180,23 +194,28 @@ fn read_one(
                 copy_out::<libc::c_int>(data, octets).and_then(|class| u8::try_from(class).ok());
         }
         (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
-            control.destination = copy_out::<libc::in_pktinfo>(data, octets)
-                .map(|info| IpAddr::V4(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes())));
+            let info = copy_out::<libc::in_pktinfo>(data, octets);
+            control.destination =
+                info.map(|info| Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes()).into());
+            control.interface = info.and_then(|info| u32::try_from(info.ipi_ifindex).ok());
         }
         (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
-            control.destination = copy_out::<libc::in6_pktinfo>(data, octets)
-                .map(|info| IpAddr::V6(Ipv6Addr::from(info.ipi6_addr.s6_addr)));
+            let info = copy_out::<libc::in6_pktinfo>(data, octets);
+            control.destination = info.map(|info| Ipv6Addr::from(info.ipi6_addr.s6_addr).into());
+            control.interface = info.map(|info| info.ipi6_ifindex);
         }
         (libc::IPPROTO_IP, libc::IP_RECVERR)
         | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR)
         | (libc::SOL_PACKET, PACKET_TX_TIMESTAMP) => {
             let error = copy_out::<libc::sock_extended_err>(data, octets);
-            control.transmit_id = error
-                .filter(|error| {
-                    error.ee_origin == libc::SO_EE_ORIGIN_TIMESTAMPING
-                        && error.ee_info == SCM_TSTAMP_SND
-                })
-                .map(|error| error.ee_data);
+            let error = error.filter(|error| error.ee_origin == libc::SO_EE_ORIGIN_TIMESTAMPING);
+            let id = |kind| {
+                error
+                    .filter(|error| error.ee_info == kind)
+                    .map(|error| error.ee_data)
+            };
+            control.transmit_id = id(SCM_TSTAMP_SND);
+            control.queued_id = id(SCM_TSTAMP_SCHED);
         }
         _ => {}
     }
@@ -204,6 +223,8 @@ fn read_one(
 
 /// `ee_info` of a stamp taken when the packet was handed to the driver (linux/errqueue.h).
 const SCM_TSTAMP_SND: u32 = 0;
+/// `ee_info` of a stamp taken when the packet was handed to the queueing discipline (linux/errqueue.h).
+const SCM_TSTAMP_SCHED: u32 = 1;
 /// The error queue's message type on packet sockets (linux/if_packet.h).
 const PACKET_TX_TIMESTAMP: libc::c_int = 16;
 
@@ -240,7 +261,7 @@ pub(super) fn send(
     header.msg_iovlen = 1;
     let mut used = 0;
     if let Some(from) = from {
-        used = local_address(&mut header, &mut control, used, from);
+        used = local_address(&mut header, &mut control, used, from, 0);
     }
     if let Some(class) = traffic_class {
         mark(&mut header, &mut control, used, to.is_ipv6(), class);
@@ -266,11 +287,12 @@ fn local_address(
     control: &mut ControlBuffer,
     used: usize,
     from: IpAddr,
+    interface: u32,
 ) -> usize {
     match from {
         IpAddr::V4(address) => {
             let info = libc::in_pktinfo {
-                ipi_ifindex: 0,
+                ipi_ifindex: interface.cast_signed(),
                 ipi_spec_dst: libc::in_addr {
                     s_addr: u32::from_ne_bytes(address.octets()),
                 },
@@ -290,7 +312,7 @@ fn local_address(
                 ipi6_addr: libc::in6_addr {
                     s6_addr: address.octets(),
                 },
-                ipi6_ifindex: 0,
+                ipi6_ifindex: interface,
             };
             put_control(
                 header,
@@ -311,13 +333,26 @@ fn mark(
     used: usize,
     ipv6: bool,
     class: u8,
-) {
+) -> usize {
     let (level, kind) = if ipv6 {
         (libc::IPPROTO_IPV6, libc::IPV6_TCLASS)
     } else {
         (libc::IPPROTO_IP, libc::IP_TOS)
     };
-    put_control(header, control, used, level, kind, libc::c_int::from(class));
+    put_control(header, control, used, level, kind, libc::c_int::from(class))
+}
+
+/// Asks for both transmit stamps of this packet: when it comes to the queueing discipline, and when it leaves it.
+fn stamp_queueing(header: &mut libc::msghdr, control: &mut ControlBuffer, used: usize) {
+    let flags = libc::SOF_TIMESTAMPING_TX_SCHED | libc::SOF_TIMESTAMPING_TX_SOFTWARE;
+    put_control(
+        header,
+        control,
+        used,
+        libc::SOL_SOCKET,
+        libc::SO_TIMESTAMPING,
+        flags,
+    );
 }
 
 /// Appends one message to the control data of a header, behind the first `at` octets; where the next one goes.
@@ -352,59 +387,6 @@ fn put_control<T: Copy>(
     header.msg_control = buffer.0.as_mut_ptr().cast();
     header.msg_controllen = (at + space) as _;
     at + space
-}
-
-/// What a socket has to offer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Readiness {
-    /// A datagram to read.
-    pub data: bool,
-    /// Something on the error queue.
-    pub errors: bool,
-}
-
-/// Waits until one of the sockets is ready or the time is over; `ready` gets one entry a socket.
-///
-/// # Errors
-/// When the kernel refuses to wait; an interrupting signal is no error but an early end.
-pub fn wait(sockets: &[RawFd], ready: &mut Vec<Readiness>, at_most: Nanos) -> io::Result<()> {
-    let mut polled: Vec<libc::pollfd> = sockets
-        .iter()
-        .map(|&fd| libc::pollfd {
-            fd,
-            events: libc::POLLIN,
-            revents: 0,
-        })
-        .collect();
-    let ns = at_most.0.max(0);
-    let timeout = libc::timespec {
-        tv_sec: ns / 1_000_000_000,
-        tv_nsec: ns % 1_000_000_000,
-    };
-    // SAFETY: the array lives through the call and its length is stated; the timeout is a live local; no signal mask.
-    let count = unsafe {
-        libc::ppoll(
-            polled.as_mut_ptr(),
-            polled.len() as libc::nfds_t,
-            &raw const timeout,
-            std::ptr::null(),
-        )
-    };
-    ready.clear();
-    if count < 0 {
-        let error = io::Error::last_os_error();
-        ready.resize(sockets.len(), Readiness::default());
-        return if error.kind() == io::ErrorKind::Interrupted {
-            Ok(())
-        } else {
-            Err(error)
-        };
-    }
-    ready.extend(polled.iter().map(|entry| Readiness {
-        data: entry.revents & libc::POLLIN != 0,
-        errors: entry.revents & libc::POLLERR != 0,
-    }));
-    Ok(())
 }
 
 /// Asks for timers of this thread that fire as exactly as the kernel can; where it refuses, waking is less exact and

@@ -28,6 +28,14 @@ impl Rate {
         Nanos(SECOND_NS / i64::from(self.per_second.max(1)))
     }
 
+    /// One of so many equal parts, one reply a second at least.
+    fn share_of(self, parts: u32) -> Self {
+        Self {
+            per_second: (self.per_second / parts).max(1),
+            burst: (self.burst / parts).max(1),
+        }
+    }
+
     fn capacity(self) -> Nanos {
         self.cost().times(i64::from(self.burst.max(1)))
     }
@@ -42,6 +50,18 @@ pub struct Rations {
     pub total: Rate,
     /// Of replies longer than their requests, all sources together.
     pub short: Rate,
+}
+
+impl Rations {
+    /// What one of so many reflectors gives that share the rations of all; the ration of one source stays.
+    pub(super) fn share_of(self, parts: usize) -> Self {
+        let parts = u32::try_from(parts).unwrap_or(u32::MAX).max(1);
+        Self {
+            source: self.source,
+            total: self.total.share_of(parts),
+            short: self.short.share_of(parts),
+        }
+    }
 }
 
 impl Default for Rations {
@@ -59,20 +79,20 @@ impl Default for Rations {
 
 /// A bucket: how much time's worth of replies is left, and when that was so.
 #[derive(Debug, Clone, Copy)]
-struct Bucket {
+pub(crate) struct Bucket {
     left: Nanos,
     since: Monotonic,
 }
 
 impl Bucket {
-    fn full(rate: Rate) -> Self {
+    pub(crate) fn full(rate: Rate) -> Self {
         Self {
             left: rate.capacity(),
             since: Monotonic(0),
         }
     }
 
-    fn take(&mut self, now: Monotonic, rate: Rate, replies: u32) -> bool {
+    pub(crate) fn take(&mut self, now: Monotonic, rate: Rate, replies: u32) -> bool {
         let rest = (now - self.since).max(Nanos::ZERO);
         self.left = (self.left + rest).min(rate.capacity());
         self.since = now;

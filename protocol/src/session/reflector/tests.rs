@@ -1,6 +1,7 @@
 //! What a session-reflector answers, and what it does not.
 
 use super::*;
+use crate::wire::authentication::KeyEntry;
 use crate::wire::tlv::{
     self, ClassOfService, DirectMeasurement, Flags, FollowUp, Location, MicroSession,
     ReflectedControl, ReturnPath, SyncSource, TimestampMethod, Tlv, Tlvs, Value, kind,
@@ -241,6 +242,27 @@ fn short_requests_are_answered_with_the_base_reply_but_rationed() {
 }
 
 #[test]
+fn only_sessions_of_provisioned_sources_are_answered() {
+    let allow = ["198.51.100.0/25", "2001:db8::/64"];
+    let mut reflector = SessionReflector::new(ReflectorConfig {
+        allow: allow.map(|net| net.parse().unwrap()).into(),
+        ..ReflectorConfig::open(16, 1)
+    });
+    for (source, fate) in [
+        ("198.51.100.7:4000", Ok(())),
+        ("198.51.100.127:4000", Ok(())),
+        ("198.51.100.128:4000", Err(Unanswered::Unprovisioned)),
+        ("[2001:db8::9]:4000", Ok(())),
+        ("[2001:db8:0:1::9]:4000", Err(Unanswered::Unprovisioned)),
+    ] {
+        let told = reflect(&mut reflector, 0, &packet(0, 0), source).map(|_| ());
+        assert_eq!(told, fate, "{source}");
+    }
+    let counts = reflector.counts();
+    assert_eq!((counts.reflected, counts.unprovisioned), (3, 2));
+}
+
+#[test]
 fn one_source_cannot_use_up_what_belongs_to_all_and_all_together_have_a_limit() {
     let rate = |per_second, burst| Rate { per_second, burst };
     let mut reflector = SessionReflector::new(ReflectorConfig {
@@ -270,6 +292,28 @@ fn one_source_cannot_use_up_what_belongs_to_all_and_all_together_have_a_limit() 
 }
 
 #[test]
+fn parts_of_a_reflector_give_together_what_the_whole_gives_and_each_source_its_own() {
+    let whole = ReflectorConfig::open(1_000, 1);
+    for (parts, sessions, total, short) in [
+        (0, 1_000, 1_000_000, 1_000),
+        (1, 1_000, 1_000_000, 1_000),
+        (4, 250, 250_000, 250),
+        (64, 16, 15_625, 15),
+        (usize::MAX, 1, 1, 1),
+    ] {
+        let part = whole.share_of(parts);
+        assert_eq!(part.state, State::Stateful { sessions }, "{parts}");
+        let rations = part.rations;
+        assert_eq!(
+            (rations.total.per_second, rations.short.per_second),
+            (total, short),
+            "{parts}"
+        );
+        assert_eq!(rations.source, whole.rations.source, "{parts}");
+    }
+}
+
+#[test]
 fn a_flood_of_forged_sources_finds_a_table_of_fixed_size_and_leaves_it_again() {
     let mut reflector = SessionReflector::new(ReflectorConfig::open(64, 1));
     assert!(reflect(&mut reflector, 0, &packet(0, 1), NEAR).is_ok());
@@ -280,7 +324,7 @@ fn a_flood_of_forged_sources_finds_a_table_of_fixed_size_and_leaves_it_again() {
             reflect(&mut reflector, 2, &packet(0, 0), &source).is_err()
         })
         .count();
-    assert!(refused >= 2_000 - 64, "{refused}");
+    assert!(refused >= 2_000 - 2 * 64, "{refused}");
     let sequence = |reply: Result<ReflectorPacket, _>| reply.unwrap().sequence;
     assert_eq!(
         sequence(reflect(&mut reflector, 3, &packet(2, 1), NEAR)),
@@ -322,8 +366,7 @@ fn an_authenticated_request_gets_an_authenticated_reply() {
     let mut reflector = keyed(Authentication::Accepted);
     let datagram = sender_packet(7, 3).encode_authenticated(&key());
     let answered = ask(&mut reflector, 0, &datagram, request(0, NEAR)).unwrap();
-    let keys = KeyStore::new([(3, key())]);
-    let reply = ReflectorPacket::decode_authenticated(&answered.octets, &keys).unwrap();
+    let reply = ReflectorPacket::decode_authenticated(&answered.octets, &[key()]).unwrap();
     assert_eq!(answered.octets.len(), AUTHENTICATED_OCTETS);
     assert_eq!(
         (reply.sequence, reply.sender_sequence, reply.sender_ttl),
@@ -407,14 +450,16 @@ fn keys_change_without_a_restart_and_sessions_go_on() {
         let datagram = sender_packet(sequence, 3).encode_authenticated(key);
         sequence += 1;
         let answered = ask(reflector, 0, &datagram, request(0, NEAR)).ok()?;
-        let keys = KeyStore::new([(3, key.clone())]);
-        ReflectorPacket::decode_authenticated(&answered.octets, &keys)
+        ReflectorPacket::decode_authenticated(&answered.octets, [key])
             .ok()
             .map(|reply| reply.sequence)
     };
     assert_eq!(ask(&mut reflector, &key()), Some(0));
     assert_eq!(ask(&mut reflector, &new), None);
-    reflector.handle_new_keys(KeyStore::new([(3, key()), (3, new.clone())]));
+    reflector.handle_new_keys(KeyStore::new([KeyEntry {
+        accept: Some(new.clone()),
+        ..KeyEntry::from((3, key()))
+    }]));
     assert_eq!(ask(&mut reflector, &key()), Some(1));
     assert_eq!(ask(&mut reflector, &new), Some(2));
     reflector.handle_new_keys(KeyStore::new([(3, new.clone())]));
@@ -477,6 +522,7 @@ fn a_million_random_datagrams_are_survived() {
     let ReflectorCounts {
         reflected,
         malformed,
+        unprovisioned,
         unauthentic,
         replayed,
         rationed,
@@ -484,6 +530,7 @@ fn a_million_random_datagrams_are_survived() {
         unwanted,
         wrong_member_link,
     } = counts;
+    assert_eq!(unprovisioned, 0, "everybody is answered");
     assert_eq!(
         reflected
             + malformed

@@ -1,7 +1,11 @@
 //! What replies show of the path beside delay and loss.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
+use owl_measure::sample::{DscpFate, Header};
+
+use super::answers::Answers;
+use super::config::TrafficClass;
 use super::question::Told;
 use crate::wire::tlv::{DirectMeasurement, TimestampInformation};
 
@@ -25,32 +29,81 @@ pub struct Observations {
     pub ttl_changes_forward: u64,
     /// How often the TTL or hop limit of a reply differed from that of the reply before.
     pub ttl_changes_backward: u64,
+    /// Packets that reached the reflector by their ECN, as far as it told: not-ECT, ECT(1), ECT(0), CE (RFC 3168).
+    pub ecn_forward: [u64; 4],
+    /// Replies by their ECN on arrival.
+    pub ecn_backward: [u64; 4],
+    /// DSCP with which packets reach the reflector, as told last.
+    pub dscp_forward: Option<u8>,
+    /// DSCP with which the last reply arrived.
+    pub dscp_backward: Option<u8>,
+    /// The least and the greatest TTL or hop limit at the reflector, where it told.
+    pub ttl_forward: Option<(u8, u8)>,
+    /// The least and the greatest TTL or hop limit of replies.
+    pub ttl_backward: Option<(u8, u8)>,
     /// Replies whose TLVs were not believed, here or by the reflector.
     pub tlvs_not_believed: u64,
+    /// What the reflector did with the TLVs.
+    pub answers: Answers,
+    /// Replies whose session identifier was zero though the packets' was not.
+    pub zero_ssids: u64,
+    /// Replies, each packet's first only.
+    pub replies: u64,
     /// Samples whose T3 was corrected by what a later reply told.
     pub t3_corrected: u64,
     /// Samples whose T3 is the one that the reply carried.
     pub t3_uncorrected: u64,
-    /// The reflector's counters, as told last.
-    pub counts: Option<DirectMeasurement>,
+    /// The reflector's counters, as told last, and how many replies had arrived by then.
+    pub counts: Option<(DirectMeasurement, u64)>,
+    /// The same as told first: who leaves the reply itself out of its count does so from the beginning.
+    pub first_counts: Option<(DirectMeasurement, u64)>,
     /// How its timestamps come about, as told last.
     pub information: Option<TimestampInformation>,
     /// The source address and port with which packets reach the reflector, as told last; a translator changes them.
-    pub seen_source: Option<(IpAddr, u16)>,
-    ttl_forward: Option<u8>,
-    ttl_backward: Option<u8>,
+    pub seen_source: Option<SocketAddr>,
+    /// The address and port at which they reach it.
+    pub seen_destination: Option<SocketAddr>,
+    /// The reflector's member link, as told last.
+    pub far_link: Option<u16>,
+    /// TTL or hop limit at the reflector of the last packet of which it told.
+    pub last_ttl_forward: Option<u8>,
+    /// TTL or hop limit of the last reply.
+    pub last_ttl_backward: Option<u8>,
 }
 
 impl Observations {
-    pub(super) fn told(&mut self, told: &Told, dscp: u8, arrived: Option<u8>) {
-        self.counts = told.counts.or(self.counts);
+    /// What the reply tells of how its packet arrived, and how it arrived itself.
+    pub(super) fn told(
+        &mut self,
+        told: &Told,
+        sent: TrafficClass,
+        arrived: Option<u8>,
+    ) -> [Header; 2] {
+        let mut headers = [Header::default(); 2];
+        self.replies += 1;
+        if let Some(counts) = told.counts {
+            self.counts = Some((counts, self.replies));
+            self.first_counts = self.first_counts.or(self.counts);
+        }
         self.information = told.information.or(self.information);
         self.seen_source = told.source.or(self.seen_source);
-        if arrived.is_some_and(|class| class & 0x03 == CONGESTION_EXPERIENCED) {
-            self.congestion_backward += 1;
+        self.seen_destination = told.destination.or(self.seen_destination);
+        self.far_link = told
+            .member_links
+            .map(|links| links.reflector)
+            .or(self.far_link);
+        if let Some(class) = arrived {
+            self.dscp_backward = Some(class >> 2);
+            self.ecn_backward[usize::from(class & 0x03)] += 1;
+            headers[1].congestion = class & 0x03 == CONGESTION_EXPERIENCED;
+            self.congestion_backward += u64::from(headers[1].congestion);
         }
         let Some(class) = told.class_of_service else {
-            return;
+            return headers;
+        };
+        let fate = |kept: bool| match kept {
+            true => DscpFate::Kept,
+            false => DscpFate::Remarked,
         };
         let refused = class.reverse_path != 0;
         let sent_back = if refused {
@@ -58,10 +111,19 @@ impl Observations {
         } else {
             class.wanted_dscp
         };
-        self.remarked_forward += u64::from(class.received_dscp != dscp);
-        self.remarked_backward += u64::from(arrived.is_some_and(|class| class >> 2 != sent_back));
+        self.dscp_forward = Some(class.received_dscp);
+        self.ecn_forward[usize::from(class.received_ecn & 0x03)] += 1;
+        headers[0].dscp = fate(class.received_dscp == sent.dscp);
+        if let Some(class) = arrived {
+            headers[1].dscp = fate(class >> 2 == sent_back);
+        }
+        headers[0].congestion =
+            class.received_ecn == CONGESTION_EXPERIENCED && sent.ecn != CONGESTION_EXPERIENCED;
+        self.remarked_forward += u64::from(headers[0].dscp == DscpFate::Remarked);
+        self.remarked_backward += u64::from(headers[1].dscp == DscpFate::Remarked);
         self.dscp_refused += u64::from(refused);
-        self.congestion_forward += u64::from(class.received_ecn == CONGESTION_EXPERIENCED);
+        self.congestion_forward += u64::from(headers[0].congestion);
+        headers
     }
 
     /// A TTL of 0 is one that was not told.
@@ -69,7 +131,16 @@ impl Observations {
         let changed = |last: &mut Option<u8>, ttl: u8| {
             ttl != 0 && last.replace(ttl).is_some_and(|last| last != ttl)
         };
-        self.ttl_changes_forward += u64::from(changed(&mut self.ttl_forward, forward));
-        self.ttl_changes_backward += u64::from(changed(&mut self.ttl_backward, backward));
+        self.ttl_changes_forward += u64::from(changed(&mut self.last_ttl_forward, forward));
+        self.ttl_changes_backward += u64::from(changed(&mut self.last_ttl_backward, backward));
+        for (range, ttl) in [
+            (&mut self.ttl_forward, forward),
+            (&mut self.ttl_backward, backward),
+        ] {
+            if ttl != 0 {
+                let (low, high) = range.unwrap_or((ttl, ttl));
+                *range = Some((low.min(ttl), high.max(ttl)));
+            }
+        }
     }
 }

@@ -4,14 +4,17 @@
 //! stand as they were sent: a TWAMP-Light reflector takes them for padding and
 //! may send them back cut or elsewhere (RFC 8762, section 4.6).
 
+use std::net::{IpAddr, SocketAddr};
+
 use owl_measure::sample::StampSource;
 
 use crate::wire::WireTimestamp;
 use crate::wire::authentication::{AUTHENTICATED_OCTETS, HMAC_OCTETS, Key};
 use crate::wire::stamp::PACKET_OCTETS;
 use crate::wire::tlv::{
-    self, ClassOfService, DirectMeasurement, Flags, FollowUp, HEADER_OCTETS, Location,
-    LocationItem, MicroSession, TimestampInformation, TimestampMethod, Tlvs, Value, kind,
+    self, AccessReport, ClassOfService, DirectMeasurement, Flags, FollowUp, HEADER_OCTETS,
+    Location, LocationItem, MicroSession, ReflectedControl, ReturnPath, TimestampInformation,
+    TimestampMethod, Tlv, Tlvs, Value, kind,
 };
 
 /// The longest UDP payload over IPv4; longer packets are asked for in vain.
@@ -61,6 +64,24 @@ pub struct Question {
     pub location: bool,
     /// Over which member links they go (RFC 9534); the reflector's is 0 until it is known.
     pub member_links: Option<MicroSession>,
+    /// That the reflector's operator learns of an access network (RFC 8972, section 4.6). It is in every packet, so
+    /// each packet repeats it.
+    pub access_report: Option<AccessReport>,
+    /// That the node with this address answers, and from it (RFC 9503, section 3).
+    pub destination: Option<IpAddr>,
+    /// How the replies come back (RFC 9503, section 4).
+    pub return_path: Option<WantedReturn>,
+    /// One reply of this length to each packet, as UDP payload (RFC 10052, section 3).
+    pub reply_octets: Option<u16>,
+}
+
+/// How replies are to come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WantedReturn {
+    /// On the link on which the packet arrived.
+    SameLink,
+    /// To this address of the session-sender.
+    Address(IpAddr),
 }
 
 /// A test packet without its base, and where in its TLVs what stands.
@@ -81,8 +102,34 @@ pub(super) struct Told {
     pub(super) information: Option<TimestampInformation>,
     pub(super) class_of_service: Option<ClassOfService>,
     pub(super) counts: Option<DirectMeasurement>,
-    pub(super) source: Option<(std::net::IpAddr, u16)>,
+    pub(super) source: Option<SocketAddr>,
+    pub(super) destination: Option<SocketAddr>,
     pub(super) member_links: Option<MicroSession>,
+}
+
+/// What became of one TLV that was asked by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Understood,
+    /// U
+    Unrecognised,
+    /// M; what follows was not looked at.
+    Malformed,
+    /// C
+    Beyond,
+    /// It is not in the reply, or not where it was.
+    Absent,
+}
+
+impl Fate {
+    fn of(flags: Flags) -> Self {
+        match () {
+            () if flags.has(Flags::MALFORMED) => Self::Malformed,
+            () if flags.has(Flags::UNRECOGNISED) => Self::Unrecognised,
+            () if flags.has(Flags::CONFORMANT) => Self::Beyond,
+            () => Self::Understood,
+        }
+    }
 }
 
 /// TLVs that are not to be believed (RFC 8972, sections 4 and 4.8).
@@ -134,6 +181,29 @@ impl Layout {
         if let Some(links) = question.member_links {
             tlv::append(&mut area, kind::MICRO_SESSION, &links.encode());
         }
+        if let Some(report) = question.access_report {
+            tlv::append(&mut area, kind::ACCESS_REPORT, &report.encode());
+        }
+        if let Some(ip) = question.destination {
+            tlv::append_address(&mut area, kind::DESTINATION_NODE_ADDRESS, ip);
+        }
+        match question.return_path {
+            Some(WantedReturn::SameLink) => {
+                tlv::append(&mut area, kind::RETURN_PATH, &ReturnPath::same_link());
+            }
+            Some(WantedReturn::Address(ip)) => {
+                tlv::append(&mut area, kind::RETURN_PATH, &ReturnPath::to(ip));
+            }
+            None => {}
+        }
+        if let Some(octets) = question.reply_octets {
+            let control = ReflectedControl {
+                octets,
+                count: 1,
+                interval_ns: 0,
+            };
+            tlv::append(&mut area, kind::REFLECTED_CONTROL, &control.encode());
+        }
         let signed = protection.key().is_some() && !area.is_empty();
         let hmac_octets = if signed {
             HEADER_OCTETS + HMAC_OCTETS
@@ -165,6 +235,22 @@ impl Layout {
         }
     }
 
+    /// A packet without TLVs: whatever stands before its padding is written by the caller.
+    pub(super) fn padded(octets: usize, padding: Padding) -> Self {
+        let template = fill(padding, octets.min(PACKET_OCTETS_MAX));
+        Self {
+            base_octets: template.len(),
+            template,
+            direct_measurement: None,
+            hmac: None,
+        }
+    }
+
+    /// Fills a packet up.
+    pub(super) fn pad(&self, packet: &mut [u8]) {
+        packet.copy_from_slice(&self.template);
+    }
+
     pub(super) fn octets(&self) -> usize {
         self.template.len()
     }
@@ -191,21 +277,14 @@ impl Layout {
             (Some(sequence), Some(area)) => (sequence, area),
             _ => return Ok(Told::default()),
         };
-        let asked = Tlvs::new(&self.template[self.base_octets..]).flatten();
-        let answered = || {
-            Tlvs::new(area)
-                .map_while(Result::ok)
-                .zip(asked.clone())
-                .take_while(|(tlv, asked)| {
-                    (tlv.kind, tlv.value.len()) == (asked.kind, asked.value.len())
-                })
-                .map(|(tlv, _)| tlv)
-        };
-        if answered().any(|tlv| tlv.flags.has(Flags::INTEGRITY)) {
+        if self
+            .answered(area)
+            .any(|tlv| tlv.flags.has(Flags::INTEGRITY))
+        {
             return Err(NotBelieved);
         }
         if let Some(at) = self.hmac {
-            let right = answered().any(|tlv| match tlv.value() {
+            let right = self.answered(area).any(|tlv| match tlv.value() {
                 Ok(Value::Hmac(hmac)) => keys
                     .iter()
                     .any(|key| key.verifies([sequence, &area[..at]], &hmac)),
@@ -216,30 +295,74 @@ impl Layout {
             }
         }
         let mut told = Told::default();
-        for tlv in answered() {
+        for tlv in self.answered(area) {
             if tlv.flags.has(Flags::MALFORMED) {
                 break;
             }
             if tlv.flags.has(Flags::UNRECOGNISED) {
                 continue;
             }
-            match tlv.value() {
-                Ok(Value::FollowUp(value)) => told.follow_up = Some(value),
-                Ok(Value::TimestampInformation(value)) => told.information = Some(value),
-                Ok(Value::ClassOfService(value)) => told.class_of_service = Some(value),
-                Ok(Value::DirectMeasurement(value)) => told.counts = Some(value),
-                Ok(Value::MicroSession(value)) => told.member_links = Some(value),
-                Ok(Value::Location(value)) => {
-                    told.source = value.items().find_map(|item| match item {
-                        LocationItem::Source(ip) => Some((ip, value.source_port)),
-                        LocationItem::Destination(_) => None,
-                    });
-                }
-                Ok(_) => {}
-                Err(_) => break,
-            }
+            let Ok(value) = tlv.value() else { break };
+            told.take(value);
         }
         Ok(told)
+    }
+
+    fn asked(&self) -> impl Iterator<Item = Tlv<'_>> {
+        Tlvs::new(&self.template[self.base_octets..]).flatten()
+    }
+
+    /// The TLVs of a reply as far as they stand as they were sent.
+    fn answered<'a>(&self, area: &'a [u8]) -> impl Iterator<Item = Tlv<'a>> {
+        Tlvs::new(area)
+            .map_while(Result::ok)
+            .zip(self.asked())
+            .take_while(|(tlv, asked)| {
+                (tlv.kind, tlv.value.len()) == (asked.kind, asked.value.len())
+            })
+            .map(|(tlv, _)| tlv)
+    }
+
+    /// What became of each TLV that was asked by, its type first.
+    pub(super) fn fates(&self, reply: &[u8]) -> impl Iterator<Item = (u8, Fate)> {
+        let mut answered = self.answered(reply.get(self.base_octets..).unwrap_or_default());
+        self.asked().map(move |asked| {
+            let fate = answered
+                .next()
+                .map_or(Fate::Absent, |tlv| Fate::of(tlv.flags));
+            (asked.kind, fate)
+        })
+    }
+}
+
+impl Told {
+    fn take(&mut self, value: Value<'_>) {
+        match value {
+            Value::FollowUp(value) => self.follow_up = Some(value),
+            Value::TimestampInformation(value) => self.information = Some(value),
+            Value::ClassOfService(value) => self.class_of_service = Some(value),
+            Value::DirectMeasurement(value) => self.counts = Some(value),
+            Value::MicroSession(value) => self.member_links = Some(value),
+            Value::Location(value) => {
+                for item in value.items() {
+                    match item {
+                        LocationItem::Source(ip) => {
+                            self.source = Some(SocketAddr::new(ip, value.source_port));
+                        }
+                        LocationItem::Destination(ip) => {
+                            self.destination = Some(SocketAddr::new(ip, value.destination_port));
+                        }
+                    }
+                }
+            }
+            Value::ExtraPadding(_)
+            | Value::AccessReport(_)
+            | Value::Hmac(_)
+            | Value::DestinationNodeAddress(_)
+            | Value::ReturnPath(_)
+            | Value::ReflectedControl(_)
+            | Value::Unknown(_) => {}
+        }
     }
 }
 

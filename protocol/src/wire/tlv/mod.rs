@@ -263,5 +263,13 @@ pub fn append(area: &mut Vec<u8>, kind: u8, value: &[u8]) {
     area.extend_from_slice(&value[..usize::from(octets)]);
 }
 
+/// Appends one whose value is an address.
+pub fn append_address(area: &mut Vec<u8>, kind: u8, ip: IpAddr) {
+    match ip {
+        IpAddr::V4(ip) => append(area, kind, &ip.octets()),
+        IpAddr::V6(ip) => append(area, kind, &ip.octets()),
+    }
+}
+
 #[cfg(test)]
 mod tests;

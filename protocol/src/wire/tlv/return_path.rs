@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Flags, Tlvs, address};
+use super::{Flags, Tlvs, address, append_address};
 
 /// Sub-TLV types (the IANA registry "STAMP Return Path Sub-TLV Types").
 mod sub {
@@ -62,6 +62,13 @@ impl ReturnPath<'_> {
             Some(ip) if !unsupported => ReturnPathItem::Address(ip),
             _ => ReturnPathItem::Unsupported,
         }
+    }
+
+    /// The value that asks for a reply to an address.
+    pub fn to(ip: IpAddr) -> Vec<u8> {
+        let mut value = Vec::new();
+        append_address(&mut value, sub::RETURN_ADDRESS, ip);
+        value
     }
 
     /// The value that asks for a reply on the same link.

@@ -1,6 +1,9 @@
 //! What replies tell by TLVs, in both modes and formats.
 
 use super::*;
+use crate::session::reflector::ControlLimits;
+use crate::wire::authentication::{KeyEntry, KeyStore};
+use crate::wire::tlv::{AccessReport, kind};
 
 fn key() -> Key {
     Key::new(b"thirty-two octets, all of them.!").unwrap()
@@ -17,6 +20,21 @@ fn everything() -> Question {
             sender: 3,
             reflector: 0,
         }),
+        ..Question::default()
+    }
+}
+
+/// With the wishes that a reflector may refuse, too.
+fn everything_and_wishes() -> Question {
+    Question {
+        access_report: Some(AccessReport {
+            access: 1,
+            return_code: 2,
+        }),
+        destination: Some([192, 0, 2, 2].into()),
+        return_path: Some(WantedReturn::Address([192, 0, 2, 1].into())),
+        reply_octets: Some(600),
+        ..everything()
     }
 }
 
@@ -70,7 +88,8 @@ fn all_that_is_asked_is_told_in_every_mode_and_mixture_of_formats() {
             let seen = run.sender.observations();
             assert_eq!((seen.t3_corrected, seen.t3_uncorrected), (199, 1));
             assert_eq!(seen.tlvs_not_believed, 0);
-            let counts = seen.counts.unwrap();
+            let (counts, replies) = seen.counts.unwrap();
+            assert_eq!(replies, 200);
             assert_eq!(
                 (
                     counts.sender_sent,
@@ -81,21 +100,127 @@ fn all_that_is_asked_is_told_in_every_mode_and_mixture_of_formats() {
             );
             assert_eq!(seen.information.unwrap().source_in, SyncSource::GNSS);
             let near = "192.0.2.1".parse().unwrap();
-            assert_eq!(seen.seen_source, Some((near, 5_000)));
-            assert_eq!(run.sender.far_link, Some(5));
+            assert_eq!(seen.seen_source, Some(SocketAddr::new(near, 5_000)));
+            assert_eq!(seen.far_link, Some(5));
         }
+    }
+}
+
+#[test]
+fn each_tlv_is_told_to_be_done_refused_cut_off_or_beyond_the_limits() {
+    let answers = |reflector: ReflectorConfig, question| {
+        let run = simulate(World {
+            sender: SenderConfig {
+                question,
+                ..asking(Protection::Tlvs(key()), TimestampFormat::Ntp)
+            },
+            reflector,
+            ..world(4, 200)
+        });
+        assert_eq!(run.samples.len(), 200);
+        run.sender.observations().answers
+    };
+    let limited = |octets_max| {
+        let mut config = keyed(Authentication::Accepted);
+        config.policy.reflected_control = Some(ControlLimits {
+            octets_max,
+            count_max: 1,
+            volume_octets_max: 2_000,
+            rate_octets_per_second_max: 0,
+        });
+        config
+    };
+    let done = TlvAnswers {
+        understood: 200,
+        ..TlvAnswers::default()
+    };
+    let refused = TlvAnswers {
+        unrecognised: 200,
+        ..TlvAnswers::default()
+    };
+    let beyond = TlvAnswers {
+        beyond_limits: 200,
+        ..TlvAnswers::default()
+    };
+    for (reflector, control) in [
+        (keyed(Authentication::Accepted), refused),
+        (limited(600), done),
+        (limited(599), beyond),
+    ] {
+        let told = answers(reflector, everything_and_wishes());
+        for asked in [2, 3, 4, 5, 6, 7, 8, 9, 10, 11] {
+            assert_eq!(told.of(asked), Some(done), "type {asked}");
+        }
+        assert_eq!(told.of(kind::REFLECTED_CONTROL), Some(control));
+    }
+    let wishes = Question {
+        destination: Some([192, 0, 2, 9].into()),
+        return_path: Some(WantedReturn::SameLink),
+        ..Question::default()
+    };
+    let told = answers(keyed(Authentication::Accepted), wishes);
+    assert_eq!(told.of(kind::DESTINATION_NODE_ADDRESS), Some(refused));
+    assert_eq!(told.of(kind::RETURN_PATH), Some(refused));
+    assert_eq!(told.of(kind::LOCATION), None, "it was not asked for");
+    assert_eq!((told.of(0), told.of(255)), (None, None));
+
+    let mut sender = SessionSender::new(SenderConfig {
+        question: wishes,
+        ..config(1, Reflector::Stranger)
+    });
+    let (packet, _) = transmit(&mut sender, 0);
+    sender.handle_reply(Monotonic(MS), &reply_to(&packet, 0).encode(), kernel(MS));
+    let cut = TlvAnswers {
+        absent: 1,
+        ..TlvAnswers::default()
+    };
+    let told = sender.observations().answers;
+    assert_eq!(told.of(kind::RETURN_PATH), Some(cut));
+}
+
+#[test]
+fn a_zero_session_identifier_ends_the_session_only_when_told_so() {
+    for (zero_ssid, sent) in [(ZeroSsid::Continue, 3), (ZeroSsid::Stop, 1)] {
+        let mut sender = SessionSender::new(SenderConfig {
+            zero_ssid,
+            ..config(3, Reflector::Stranger)
+        });
+        let mut buffer = [0; 100];
+        for at in [0, 10 * MS, 20 * MS] {
+            let now = Monotonic(at);
+            let estimate = ErrorEstimate::NO_CLAIM;
+            if sender
+                .poll_transmit(now, Timestamp(at), estimate, &mut buffer)
+                .is_none()
+            {
+                continue;
+            }
+            let packet = SenderPacket::decode(&buffer).unwrap();
+            let reply = ReflectorPacket {
+                ssid: 0,
+                ..reply_to(&packet, packet.sequence)
+            };
+            sender.handle_reply(now, &reply.encode(), kernel(at + MS));
+            assert!(sender.poll_sample(now).is_some());
+        }
+        assert_eq!(
+            (sender.sent(), sender.observations().zero_ssids),
+            (sent, sent)
+        );
+        assert_eq!(sender.poll_loss(Monotonic(1_000 * MS)), None);
+        assert!(sender.is_over());
     }
 }
 
 #[test]
 fn a_question_fills_in_nothing_that_is_the_reflectors() {
     let mut sender = SessionSender::new(SenderConfig {
-        dscp: 46,
-        question: everything(),
+        class: TrafficClass { dscp: 46, ecn: 0 },
+        question: everything_and_wishes(),
         ..config(2, Reflector::Own)
     });
     for sent in 1..3_u32 {
-        let mut buffer = [0xEE; 200];
+        let mut buffer = [0xEE; 300];
         let at = 10 * MS * i64::from(sent - 1);
         let estimate = ErrorEstimate::NO_CLAIM;
         let transmit = sender
@@ -111,6 +236,10 @@ fn a_question_fills_in_nothing_that_is_the_reflectors() {
             asked.extend([&[0x80, sub_tlv, 0, 16][..], &[0; 16]].concat());
         }
         asked.extend([0x80, 11, 0, 4, 0, 3, 0, 0]);
+        asked.extend([0x80, 6, 0, 4, 1 << 4, 2, 0, 0]);
+        asked.extend([0x80, 9, 0, 4, 192, 0, 2, 2]);
+        asked.extend([0x80, 10, 0, 8, 0x80, 2, 0, 4, 192, 0, 2, 1]);
+        asked.extend([0x80, 12, 0, 12, 2, 88, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(buffer[44..transmit.octets], asked);
     }
 }
@@ -161,7 +290,7 @@ fn the_hmac_stands_last_so_that_a_reflector_that_moves_padding_moves_nothing() {
 fn marks_and_hops_that_change_on_the_way_are_counted() {
     let mut sender = SessionSender::new(SenderConfig {
         packets: None,
-        dscp: 46,
+        class: TrafficClass { dscp: 46, ecn: 0 },
         question: Question {
             class_of_service: true,
             ..Question::default()
@@ -205,6 +334,18 @@ fn marks_and_hops_that_change_on_the_way_are_counted() {
         (2, 1)
     );
     assert_eq!(seen.dscp_refused, 2);
+    assert_eq!(
+        (seen.dscp_forward, seen.dscp_backward),
+        (Some(10), Some(10))
+    );
+    assert_eq!(
+        (seen.ecn_forward, seen.ecn_backward),
+        ([4, 0, 0, 1], [4, 0, 0, 1])
+    );
+    assert_eq!(
+        (seen.ttl_forward, seen.ttl_backward),
+        (Some((249, 250)), Some((59, 60)))
+    );
 }
 
 /// One exchange with the reflector's reply changed on its way back.
@@ -315,7 +456,11 @@ fn a_key_changes_without_a_restart() {
         TimestampFormat::Ntp,
     ));
     let new = Key::new(&[9; 32]).unwrap();
-    let (both, mut buffer) = (KeyStore::new([(9, key()), (9, new.clone())]), [0; 500]);
+    let both = KeyEntry {
+        accept: Some(new.clone()),
+        ..KeyEntry::from((9, key()))
+    };
+    let (both, mut buffer) = (KeyStore::new([both]), [0; 500]);
     let mut reflector = SessionReflector::new(ReflectorConfig {
         state: State::Stateless,
         keys: both,

@@ -1,0 +1,143 @@
+//! Packets that leave in one system call: `sendmmsg`.
+//!
+//! The buffers are made once. A packet is built where it lies until it is sent.
+
+use std::io;
+use std::mem::zeroed;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd as _, BorrowedFd};
+
+use socket2::SockAddr;
+
+use super::{BATCH, ControlBuffer, mark, stamp_queueing};
+
+/// Which transmit stamps a packet gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TransmitStamps {
+    /// That of its departure.
+    Departure,
+    /// That of its coming to the queueing discipline too, where the kernel gives one: a second message on the error queue.
+    Queueing,
+}
+
+/// Room for [`BATCH`] packets that wait to be sent.
+pub(in crate::net) struct Outgoing {
+    octets: Box<[u8]>,
+    /// Room of one packet.
+    room: usize,
+    names: Box<[libc::sockaddr_storage]>,
+    controls: Box<[ControlBuffer]>,
+    slices: Box<[libc::iovec]>,
+    headers: Box<[libc::mmsghdr]>,
+    waiting: usize,
+}
+
+// SAFETY: the pointers in it point to its own boxed parts, which move with it from thread to thread without changing place.
+unsafe impl Send for Outgoing {}
+
+impl Outgoing {
+    /// For packets of at most so many octets.
+    pub(in crate::net) fn new(room: usize) -> Self {
+        // SAFETY: all-zero is a valid sockaddr_storage, iovec and mmsghdr: plain integers and null pointers.
+        let (name, slice, header) = unsafe {
+            (
+                zeroed::<libc::sockaddr_storage>(),
+                zeroed::<libc::iovec>(),
+                zeroed::<libc::mmsghdr>(),
+            )
+        };
+        Self {
+            octets: vec![0; BATCH * room].into_boxed_slice(),
+            room,
+            names: vec![name; BATCH].into_boxed_slice(),
+            controls: (0..BATCH).map(|_| ControlBuffer::empty()).collect(),
+            slices: vec![slice; BATCH].into_boxed_slice(),
+            headers: vec![header; BATCH].into_boxed_slice(),
+            waiting: 0,
+        }
+    }
+
+    /// How large a packet may be.
+    pub(in crate::net) fn room(&self) -> usize {
+        self.room
+    }
+
+    /// How many wait.
+    pub(in crate::net) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Where the next packet is to be written; `None` when as many wait as leave in one call.
+    pub(in crate::net) fn next(&mut self) -> Option<&mut [u8]> {
+        self.octets.chunks_exact_mut(self.room).nth(self.waiting)
+    }
+
+    /// Lets the packet that was written last wait for [`Outgoing::send`]. Without effect when there was no room for it.
+    pub(in crate::net) fn push(
+        &mut self,
+        octets: usize,
+        to: SocketAddr,
+        class: Option<u8>,
+        stamps: TransmitStamps,
+    ) {
+        let k = self.waiting;
+        let Some(packet) = self.octets.chunks_exact_mut(self.room).nth(k) else {
+            return;
+        };
+        let to = SockAddr::from(to);
+        // SAFETY: a sockaddr_storage is what SockAddr points to, whole and initialised.
+        self.names[k] = unsafe { *to.as_ptr().cast::<libc::sockaddr_storage>() };
+        self.slices[k] = libc::iovec {
+            iov_base: packet.as_mut_ptr().cast(),
+            iov_len: octets.min(packet.len()),
+        };
+        let header = &mut self.headers[k].msg_hdr;
+        header.msg_name = (&raw mut self.names[k]).cast();
+        header.msg_namelen = to.len();
+        header.msg_iov = &raw mut self.slices[k];
+        header.msg_iovlen = 1;
+        header.msg_control = std::ptr::null_mut();
+        header.msg_controllen = 0;
+        let control = &mut self.controls[k];
+        let mut used = 0;
+        if let Some(class) = class {
+            let ipv6 = libc::c_int::from(self.names[k].ss_family) == libc::AF_INET6;
+            used = mark(header, control, used, ipv6, class);
+        }
+        if stamps == TransmitStamps::Queueing {
+            stamp_queueing(header, control, used);
+        }
+        self.waiting += 1;
+    }
+
+    /// Sends those that wait, from position `first` on: how many of them the kernel took before it refused one.
+    pub(in crate::net) fn send(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        first: usize,
+    ) -> io::Result<usize> {
+        let Some(rest) = self.headers[..self.waiting].get_mut(first..) else {
+            return Ok(0);
+        };
+        // SAFETY: these headers point to parts of this batch as `push` set them, and nothing of it moves: the parts are boxed.
+        // sendmmsg only reads those parts and writes the lengths into the headers. The descriptor is borrowed.
+        let count = unsafe {
+            libc::sendmmsg(
+                socket.as_raw_fd(),
+                rest.as_mut_ptr(),
+                rest.len() as libc::c_uint,
+                libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+            )
+        };
+        if count < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(count as usize)
+        }
+    }
+
+    /// Makes room again.
+    pub(in crate::net) fn clear(&mut self) {
+        self.waiting = 0;
+    }
+}

@@ -1,0 +1,182 @@
+//! One thread of a session-reflector, with sockets, sessions and rations of its own.
+
+use std::io;
+use std::os::fd::AsRawFd;
+
+use owl_measure::sample::StampSource;
+use owl_measure::time::Nanos;
+use owl_protocol::session::SessionReflector;
+use owl_protocol::session::reflector::ReflectorClock;
+use owl_protocol::wire::ErrorEstimate;
+use owl_protocol::wire::tlv::{TimestampInformation, TimestampMethod};
+
+use super::awaited::{Awaited, Note};
+use super::stats::Block;
+use super::turn::{Turn, Waiting};
+use super::{Memory, ReflectorReading, ReflectorSettings};
+use crate::clock::Clock;
+use crate::net::{BATCH, Exchange, Readiness, StampedSocket, set_timer_slack, wait};
+
+/// Batches taken from one socket before the next one has its turn.
+const TURN: usize = 4;
+/// How often a thread looks whether it should stop, what its clock claims, whether its keys have changed, and what
+/// its sockets dropped.
+const LOOK_AROUND: Nanos = Nanos::from_millis(200);
+
+/// One thread's share of a reflector.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) sockets: Vec<StampedSocket>,
+    pub(super) table: SessionReflector,
+    pub(super) clock: Clock,
+    /// Which receive stamps were proved.
+    pub(super) receive: StampSource,
+    /// What it remembers; only with sessions do its sockets ask the kernel for stamps of replies.
+    pub(super) memory: Memory,
+    pub(super) settings: ReflectorSettings,
+}
+
+/// What changes while a thread runs.
+struct Running<'a> {
+    room: Exchange<Note>,
+    /// One a socket, when transmit stamps are awaited.
+    awaited: Vec<Awaited>,
+    waiting: Vec<Waiting>,
+    /// What each socket had dropped when it was looked at.
+    dropped: Vec<u32>,
+    reading: ReflectorReading,
+    told: ReflectorClock,
+    block: &'a Block,
+}
+
+impl Worker {
+    /// Reflects until told to stop. `claim` is asked now and then for the bound that the Error Estimate tells.
+    ///
+    /// # Errors
+    /// When the kernel refuses to wait for packets.
+    pub(super) fn run(
+        mut self,
+        block: &Block,
+        stop: impl Fn() -> bool,
+        claim: impl Fn() -> Option<Nanos>,
+    ) -> io::Result<()> {
+        set_timer_slack();
+        let descriptors: Vec<_> = self.sockets.iter().map(AsRawFd::as_raw_fd).collect();
+        let mut ready = Vec::<Readiness>::new();
+        let awaiting = match self.memory {
+            Memory::Stateful => self.sockets.len(),
+            Memory::Stateless => 0,
+        };
+        let mut running = Running {
+            room: Exchange::new(),
+            awaited: (0..awaiting).map(|_| Awaited::new()).collect(),
+            waiting: Vec::with_capacity(BATCH),
+            dropped: vec![0; self.sockets.len()],
+            reading: ReflectorReading::default(),
+            told: self.clock_told(None),
+            block,
+        };
+        let mut keys_seen = 0;
+        let mut look_around = self.clock.monotonic();
+        let mut waited = Ok(());
+        while waited.is_ok() && !stop() {
+            if self.clock.monotonic() >= look_around {
+                // A receive stamp taken in user space has no bound, and so neither has anything made from it.
+                let claim = if self.receive == StampSource::User {
+                    None
+                } else {
+                    claim()
+                };
+                running.told = self.clock_told(claim);
+                if let Some(keys) = self.settings.keys.since(&mut keys_seen) {
+                    self.table.handle_new_keys(keys);
+                }
+                self.count_dropped(&mut running);
+                look_around = self.clock.monotonic() + LOOK_AROUND;
+            }
+            waited = wait(&descriptors, &mut ready, LOOK_AROUND);
+            for (k, readiness) in ready.iter().enumerate() {
+                if readiness.data {
+                    self.serve(k, &mut running);
+                }
+                self.collect(k, &mut running);
+            }
+            running.reading.counts = self.table.counts();
+            running.block.tell(&running.reading);
+        }
+        self.count_dropped(&mut running);
+        running.block.tell_last(&running.reading);
+        waited
+    }
+
+    /// What replies tell of the clock: the claim, and how T2 and T3 are taken. T3 as it stands in a reply is software's.
+    fn clock_told(&self, claim: Option<Nanos>) -> ReflectorClock {
+        let method_in = match self.receive {
+            StampSource::Hardware => TimestampMethod::HARDWARE,
+            StampSource::Kernel | StampSource::User => TimestampMethod::SOFTWARE,
+        };
+        ReflectorClock {
+            error_estimate: ErrorEstimate::claim(claim).with_format(self.settings.format),
+            tai_offset: self.settings.tai_offset,
+            information: TimestampInformation {
+                source_in: self.settings.sync_source,
+                method_in,
+                source_out: self.settings.sync_source,
+                method_out: TimestampMethod::SOFTWARE,
+            },
+        }
+    }
+
+    fn count_dropped(&self, running: &mut Running<'_>) {
+        for (socket, before) in self.sockets.iter().zip(&mut running.dropped) {
+            // A kernel that does not tell (before Linux 4.12) leaves the count where it was.
+            if let Ok(now) = socket.dropped() {
+                running.reading.dropped += u64::from(now.wrapping_sub(*before));
+                *before = now;
+            }
+        }
+    }
+
+    /// Takes the transmit stamps that have come.
+    fn collect(&mut self, k: usize, running: &mut Running<'_>) {
+        if let Some(awaited) = running.awaited.get_mut(k) {
+            let (table, reading) = (&mut self.table, &mut running.reading);
+            // An error here is the network's (an ICMP message); stamps that are lost with it are missing in the count.
+            let _ = self.sockets[k].transmit_stamps(&mut running.room, |stamp| {
+                awaited.stamped(stamp, table, reading);
+            });
+        }
+    }
+
+    fn serve(&mut self, k: usize, running: &mut Running<'_>) {
+        for _ in 0..TURN {
+            let socket = &mut self.sockets[k];
+            running.waiting.clear();
+            let mut turn = Turn {
+                table: &mut self.table,
+                awaited: running.awaited.get_mut(k),
+                reading: &mut running.reading,
+                waiting: &mut running.waiting,
+                told: &running.told,
+                clock: self.clock,
+                now: self.clock.monotonic(),
+                local: socket.local(),
+                member_link: self.settings.member_link,
+            };
+            // An error here is one the network made (an ICMP message); the next datagram is not its fault.
+            let Ok(exchanged) = socket.exchange(&mut running.room, &mut turn) else {
+                return;
+            };
+            if exchanged.refused > 0 {
+                running.reading.unsent += exchanged.refused as u64;
+                if let Some(awaited) = running.awaited.get_mut(k) {
+                    awaited.renumbered();
+                }
+            }
+            if !exchanged.full {
+                return;
+            }
+            self.collect(k, running);
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! A socket that sessions to different peers share.
+//!
+//! A reply belongs to the session whose peer it came from. Where sessions to
+//! one peer must share a lane, the session identifier in it decides (RFC 8972,
+//! section 3); a reply without one then goes to the first of them.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::Ordering::Relaxed;
+
+use owl_measure::time::{Monotonic, Nanos, Timestamp};
+use owl_protocol::session::sender::{Transmit, TransmitToken};
+use owl_protocol::wire::stamp::SenderPacket;
+
+use super::session::SenderSession;
+use super::stats::SenderStats;
+use crate::clock::Clock;
+use crate::net::{
+    Departures, Incoming, SocketError, StampedSocket, Stamping, TransmitStamp, TransmitStamps,
+};
+
+/// Sends whose transmit stamp is awaited on one socket: as many as it has sessions, within these. At the bound the oldest
+/// keeps its user-space T1.
+const AWAITED: std::ops::RangeInclusive<usize> = 1_024..=16_384;
+/// A packet of a socket is asked how long it queued on this host so often at most: the answer costs a message on the
+/// error queue, about as much as the stamp of its departure.
+const QUEUEING_PERIOD: Nanos = Nanos::from_millis(10);
+
+/// A packet that was written, and is not stamped yet.
+#[derive(Debug)]
+struct Note {
+    session: u32,
+    token: TransmitToken,
+    /// T1 as it stands in the packet.
+    origin: Timestamp,
+    /// By how much that was after its time.
+    lateness: Nanos,
+    /// When it came to the queueing discipline, if that was asked and has been told.
+    queued_at: Option<Timestamp>,
+}
+
+/// A shared socket.
+#[derive(Debug)]
+pub(super) struct Lane {
+    /// The local address of sessions that may join; `None` when it is one session's own.
+    shared_from: Option<IpAddr>,
+    socket: StampedSocket,
+    stamping: Option<Stamping>,
+    /// Peer and session identifier → session; identifier 0 is the first session to that peer.
+    peers: HashMap<(SocketAddr, u16), u32>,
+    sessions: usize,
+    departures: Departures,
+    /// Of those that wait to leave.
+    notes: Vec<Note>,
+    /// By the number of the send, modulo its length.
+    awaited: Vec<Option<(u32, Note)>>,
+    /// When a packet is asked next how long it queued.
+    queueing: Monotonic,
+    /// Datagrams that the kernel dropped at this socket when it was looked at: its count, which wraps, and their sum.
+    dropped: u32,
+    own_loss: u64,
+}
+
+impl AsRawFd for Lane {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+impl Lane {
+    /// Opens a socket on a port of the kernel's choice, and proves its stamps by a real send.
+    pub(super) fn open(local: IpAddr, clock: Clock) -> Result<Self, SocketError> {
+        let mut lane = Self::private(SocketAddr::new(local, 0), clock)?;
+        lane.shared_from = Some(local);
+        Ok(lane)
+    }
+
+    /// The same on a port that was agreed upon for one session.
+    pub(super) fn private(local: SocketAddr, clock: Clock) -> Result<Self, SocketError> {
+        let mut socket = StampedSocket::bind(local, clock)?;
+        let stamping = socket.prove().ok();
+        Ok(Self {
+            shared_from: None,
+            socket,
+            stamping,
+            peers: HashMap::new(),
+            sessions: 0,
+            departures: Departures::new(0),
+            notes: Vec::with_capacity(Departures::MOST),
+            awaited: (0..*AWAITED.start()).map(|_| None).collect(),
+            queueing: Monotonic(0),
+            dropped: 0,
+            own_loss: 0,
+        })
+    }
+
+    /// Whether sessions from this local address may join.
+    pub(super) fn is_shared_from(&self, local: IpAddr) -> bool {
+        self.shared_from == Some(local)
+    }
+
+    pub(super) fn stamping(&self) -> Option<Stamping> {
+        self.stamping
+    }
+
+    pub(super) fn sessions(&self) -> usize {
+        self.sessions
+    }
+
+    pub(super) fn has_peer(&self, peer: SocketAddr) -> bool {
+        self.has(peer, 0)
+    }
+
+    pub(super) fn has(&self, peer: SocketAddr, ssid: u16) -> bool {
+        self.peers.contains_key(&(peer, ssid))
+    }
+
+    /// Takes a session in, whose replies come from one of these.
+    pub(super) fn join(&mut self, session: u32, sources: &[SocketAddr], ssid: u16) {
+        for &source in sources {
+            self.peers.entry((source, 0)).or_insert(session);
+            self.peers.insert((source, ssid), session);
+        }
+        self.sessions += 1;
+        let awaited = self.sessions.next_power_of_two();
+        let awaited = awaited.clamp(*AWAITED.start(), *AWAITED.end());
+        self.awaited.resize_with(awaited, || None);
+    }
+
+    /// Sees to it that packets of so many octets fit.
+    pub(super) fn make_room(&mut self, octets: usize) {
+        if octets > self.departures.room() {
+            self.departures = Departures::new(octets);
+        }
+    }
+
+    /// Whose reply a datagram may be.
+    pub(super) fn session_of(&self, source: SocketAddr, datagram: &[u8]) -> Option<u32> {
+        let first = self.peers.get(&(source, 0))?;
+        // The identifier stands at the same place in a packet and its reply, at one place in each mode.
+        let open = SenderPacket::decode(datagram).map(|packet| packet.ssid);
+        let authenticated = SenderPacket::claimed_ssid(datagram);
+        let named = [open.ok(), authenticated.ok()]
+            .into_iter()
+            .flatten()
+            .filter(|&ssid| ssid != 0)
+            .find_map(|ssid| self.peers.get(&(source, ssid)));
+        Some(*named.unwrap_or(first))
+    }
+
+    /// Whether nothing more can wait until what waits has left.
+    pub(super) fn is_full(&self) -> bool {
+        self.departures.waiting() == Departures::MOST
+    }
+
+    /// Whether something waits to leave.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.departures.waiting() > 0
+    }
+
+    /// Where the next packet is to be written.
+    pub(super) fn room(&mut self) -> Option<&mut [u8]> {
+        self.departures.next()
+    }
+
+    /// Lets the packet that was written last wait until it leaves with the others.
+    pub(super) fn push(
+        &mut self,
+        number: u32,
+        session: &SenderSession,
+        now: Monotonic,
+        transmit: Transmit,
+    ) {
+        let stamps = if now >= self.queueing {
+            self.queueing = now + QUEUEING_PERIOD;
+            TransmitStamps::Queueing
+        } else {
+            TransmitStamps::Departure
+        };
+        let (peer, class) = (session.peer(), session.traffic_class());
+        self.departures.push(transmit.octets, peer, class, stamps);
+        self.notes.push(Note {
+            session: number,
+            token: transmit.token,
+            origin: transmit.origin,
+            lateness: transmit.due.lateness,
+            queued_at: None,
+        });
+    }
+
+    /// Sends what waits.
+    pub(super) fn flush(
+        &mut self,
+        sessions: &mut [SenderSession],
+        incoming: &mut Incoming,
+        stats: &SenderStats,
+    ) {
+        let waiting = self.departures.waiting();
+        let mut done = 0;
+        while done < waiting {
+            match self.socket.send_many(&mut self.departures, done) {
+                Ok((id, taken)) if taken > 0 => {
+                    let places = self.awaited.len();
+                    for (k, note) in self.notes.drain(..taken).enumerate() {
+                        let id = id.wrapping_add(k as u32);
+                        let place = &mut self.awaited[id as usize % places];
+                        if let Some((_, unstamped)) = place.replace((id, note)) {
+                            given_up(&unstamped, stats);
+                        }
+                    }
+                    stats.sent.fetch_add(taken as u64, Relaxed);
+                    done += taken;
+                }
+                _ => {
+                    // The first of the rest was refused; the others are not its fault. What was sent before it keeps the stamps
+                    // that have come; the others' are given up, since the numbering begins anew.
+                    let refused = self.notes.remove(0);
+                    sessions[refused.session as usize].refused();
+                    stats.unsent.fetch_add(1, Relaxed);
+                    done += 1;
+                    self.collect_stamps(sessions, incoming, stats);
+                    for place in &mut self.awaited {
+                        if let Some((_, unstamped)) = place.take() {
+                            given_up(&unstamped, stats);
+                        }
+                    }
+                    // Where the kernel refuses even that, no stamp has the number of a packet, and none is believed.
+                    let _ = self.socket.renumber();
+                }
+            }
+        }
+        self.departures.clear();
+    }
+
+    /// Gives the transmit stamps that have come to their sessions.
+    pub(super) fn collect_stamps(
+        &mut self,
+        sessions: &mut [SenderSession],
+        incoming: &mut Incoming,
+        stats: &SenderStats,
+    ) {
+        // No more can have come than are awaited.
+        for _ in 0..=self.awaited.len() / Incoming::MOST {
+            // An error here is the network's (an ICMP message); stamps that are lost with it are counted as missing.
+            let Ok(read) = self.socket.transmit_stamps_many(incoming) else {
+                return;
+            };
+            for k in 0..read {
+                if let Some(stamp) = incoming.transmit_stamp(k) {
+                    self.stamped(stamp, sessions, stats);
+                } else if let Some(stamp) = incoming.queueing_stamp(k)
+                    && let Some(note) = self.awaited(stamp.id)
+                {
+                    note.queued_at = Some(stamp.stamp.at);
+                }
+            }
+            if read < Incoming::MOST {
+                return;
+            }
+        }
+    }
+
+    fn stamped(
+        &mut self,
+        stamp: TransmitStamp,
+        sessions: &mut [SenderSession],
+        stats: &SenderStats,
+    ) {
+        if self.awaited(stamp.id).is_none() {
+            return;
+        }
+        let places = self.awaited.len();
+        if let Some((_, note)) = self.awaited[stamp.id as usize % places].take() {
+            let after_t1 = (stamp.stamp.at - note.origin).max(Nanos::ZERO);
+            stats.lateness.count(note.lateness + after_t1);
+            if let Some(queued_at) = note.queued_at {
+                stats.local_queueing.count(stamp.stamp.at - queued_at);
+            }
+            sessions[note.session as usize].transmitted(note.token, stamp.stamp);
+        }
+    }
+
+    fn awaited(&mut self, id: u32) -> Option<&mut Note> {
+        let places = self.awaited.len();
+        match &mut self.awaited[id as usize % places] {
+            Some((of, note)) if *of == id => Some(note),
+            _ => None,
+        }
+    }
+
+    /// Looks what the kernel has dropped at this socket since the last look.
+    pub(super) fn look_at_drops(&mut self, stats: &SenderStats) {
+        // A kernel that does not tell has dropped nothing that we know of.
+        let Ok(dropped) = self.socket.dropped() else {
+            return;
+        };
+        let more = u64::from(dropped.wrapping_sub(self.dropped));
+        self.dropped = dropped;
+        self.own_loss += more;
+        stats.own_loss.fetch_add(more, Relaxed);
+    }
+
+    /// Datagrams that the kernel dropped at this socket, as of the last look.
+    pub(super) fn own_loss(&self) -> u64 {
+        self.own_loss
+    }
+
+    /// Reads datagrams, without waiting: how many.
+    pub(super) fn receive(&self, incoming: &mut Incoming) -> usize {
+        // An error here is one the network made (an ICMP message); the next datagram is not its fault.
+        self.socket.receive_many(incoming).unwrap_or(0)
+    }
+}
+
+/// A transmit stamp that will not come any more.
+fn given_up(note: &Note, stats: &SenderStats) {
+    stats.lateness.count(note.lateness);
+    stats.unstamped.fetch_add(1, Relaxed);
+}
