@@ -309,20 +309,26 @@ fn outlive(daemon: &str, server: Daemon, watch: &mut ClockWatch) {
     drop(server);
     let killed = Clock::honest().now();
     let mut last_measured = before.measured_at.unwrap();
+    // chronyd counts in the interval between its last two measurements, which a busy machine makes longer.
+    let mut interval = MEASURED_EVERY.times(2);
     let mut flagged = None;
     let mut seen = Seen::default();
     let (mut statuses, began) = (Vec::new(), Instant::now());
     while began.elapsed() < phase_length() {
         let reading = watch.read();
         seen.note("the server is gone", &reading);
-        last_measured = last_measured.max(reading.measured_at.unwrap_or(last_measured));
+        let measured = reading.measured_at.unwrap_or(last_measured);
+        if measured > last_measured {
+            interval = interval.max(measured - last_measured);
+            last_measured = measured;
+        }
         let age = reading.state.as_of - last_measured;
         let status = reading.state.status;
         if statuses.last() != Some(&status) {
             statuses.push(status);
         }
         if status == ClockStatus::Synchronised {
-            assert!(age <= MEASURED_EVERY.times(4), "{age}: {reading:?}");
+            assert!(age <= interval.times(3), "{age}: {reading:?}");
             flagged = None;
         } else if flagged.is_none() {
             flagged = Some((age, reading.state.as_of - killed));
