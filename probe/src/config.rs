@@ -10,6 +10,7 @@ use owl_measure::time::Nanos;
 use serde::Deserialize;
 
 use crate::clock::{Clock, Declared};
+use crate::control::ControlConfig;
 use crate::reflector::{Memory, Priority, ReflectorEngine, STAMP_PORT, THREADS_MAX};
 
 /// The configuration of one probe. Relative paths are relative to the file.
@@ -41,6 +42,9 @@ pub struct Config {
     /// What is claimed of the clock.
     #[serde(default)]
     pub clock: ClockConfig,
+    /// The servers that are asked over TCP for a session.
+    #[serde(default)]
+    pub control: ControlConfig,
     /// Set in a lab only.
     pub lab: Option<LabConfig>,
 }
@@ -174,6 +178,9 @@ impl Config {
         ] {
             *path = beside.join(&*path);
         }
+        if let Some(users) = &mut config.control.users {
+            *users = beside.join(&*users);
+        }
         Ok(config)
     }
 
@@ -227,6 +234,10 @@ state = "state"
 [clock]
 source = "gnss"
 bound = "1us"
+[control]
+twamp = ["0.0.0.0:862"]
+users = "users.toml"
+ports = "18760-19960"
 "#;
 
     #[test]
@@ -242,6 +253,12 @@ bound = "1us"
             }
         );
         assert_eq!(config.shown_clock(), Clock::honest());
+        let control = config.control;
+        assert_eq!(
+            control.users.as_deref(),
+            Some(Path::new("/etc/owl/users.toml"))
+        );
+        assert_eq!(control.ports, "18760-19960".parse().ok());
     }
 
     #[test]
@@ -259,6 +276,7 @@ bound = "1us"
             said(&WHOLE.replace("1us", "1 parsec"))
         );
         assert!(said(&format!("colour = 1\n{WHOLE}")).contains("colour"));
+        assert!(said(&WHOLE.replace("19960", "7")).contains("range of UDP ports"));
         assert!(said(&WHOLE.replace("gnss", "simulated")).contains("[lab]"));
         assert!(said(&WHOLE.replace("1us", "0ms")).contains("above zero"));
         assert!(said(&WHOLE.replace("[\"127.0.0.2:18862\"]", "[]")).contains("listen"));

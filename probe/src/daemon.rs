@@ -24,6 +24,8 @@ use tokio::sync::{Notify, watch};
 
 use crate::clock::{self, Clock};
 use crate::config::Config;
+use crate::control::twamp::TwampStats;
+use crate::control::{ControlServers, ServersError};
 use crate::history::ClockHistory;
 use crate::metrics::{self, Metrics};
 use crate::net::SocketError;
@@ -51,6 +53,9 @@ pub enum ProbeError {
     /// The session-reflector cannot run as configured.
     #[error(transparent)]
     Reflector(ReflectorError),
+    /// A control server cannot be had.
+    #[error(transparent)]
+    Control(#[from] ServersError),
     /// The spool cannot be used.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -84,6 +89,7 @@ impl From<ReflectorError> for ProbeError {
 pub(crate) struct Vitals {
     pub(crate) reflector: ReflectorStats,
     pub(crate) sender: Arc<SenderStats>,
+    pub(crate) twamp: TwampStats,
     pub(crate) sent: AtomicU64,
     pub(crate) received: AtomicU64,
     pub(crate) lateness_max_ns: AtomicU64,
@@ -110,6 +116,7 @@ impl Vitals {
 pub struct Probe {
     config: Config,
     reflector: Reflector,
+    control: ControlServers,
     client: quinn::ClientConfig,
     shared: Arc<Shared>,
     vitals: Arc<Vitals>,
@@ -125,6 +132,7 @@ impl Probe {
         let client = uplink::client(&config)?;
         let spool = Spool::open(&config.state)?;
         let reflector = Reflector::bind_with(&config.listen, &config.reflector_engine(), clock)?;
+        let control = ControlServers::bind(&config.control, clock)?;
         let vitals = Arc::new(Vitals::default());
         vitals.clock().push(clock::state(clock, config.declared()));
         let shared = Shared {
@@ -135,6 +143,7 @@ impl Probe {
         Ok(Self {
             config,
             reflector,
+            control,
             client,
             shared: Arc::new(shared),
             vitals,
@@ -154,6 +163,7 @@ impl Probe {
         let Self {
             config,
             reflector,
+            control,
             client,
             shared,
             vitals,
@@ -172,6 +182,14 @@ impl Probe {
                         error = &error as &dyn std::error::Error,
                         "nothing is reflected any more"
                     );
+                }
+            })
+        };
+        let serving = {
+            let (vitals, stop) = (vitals.clone(), stop.clone());
+            std::thread::spawn(move || {
+                if let Err(error) = control.run(&vitals.twamp, &stop, || vitals.claim()) {
+                    tracing::error!(%error, "sessions cannot be asked for any more");
                 }
             })
         };
@@ -245,7 +263,7 @@ impl Probe {
             Ok(())
         });
         stop.store(true, Relaxed);
-        for thread in [reflecting.join(), spooling.join()] {
+        for thread in [reflecting.join(), serving.join(), spooling.join()] {
             if thread.is_err() {
                 tracing::error!("a thread of the probe panicked");
             }
