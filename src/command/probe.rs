@@ -57,6 +57,7 @@ fn explain(id: &str, error: ProbeError) -> Failure {
     // Certificates are configuration; the rest is the host's.
     let failure = match error {
         ProbeError::Uplink(UplinkError::Pem { .. } | UplinkError::Tls(_))
+        | ProbeError::Keys(_)
         | ProbeError::Control(ServersError::Users(_)) => Failure::usage(what),
         _ => Failure::unable(what),
     };
@@ -88,6 +89,7 @@ fn explain(id: &str, error: ProbeError) -> Failure {
         ProbeError::Control(ServersError::Users(_)) => failure.hint(
             "[control] users names a TOML file of lines such as yannan = \"pass-phrase\", which not everyone may read",
         ),
+        ProbeError::Keys(error) => failure.hint(error.hint()),
         ProbeError::Spool(_) => {
             failure.hint("the state directory must be writable and its disk not full")
         }

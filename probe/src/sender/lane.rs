@@ -36,7 +36,8 @@ struct Note {
 /// A shared socket.
 #[derive(Debug)]
 pub(super) struct Lane {
-    asked_for: IpAddr,
+    /// The local address of sessions that may join; `None` when it is one session's own.
+    shared_from: Option<IpAddr>,
     socket: StampedSocket,
     stamping: Option<Stamping>,
     /// Peer and session identifier → session; identifier 0 is the first session to that peer.
@@ -56,12 +57,19 @@ impl AsRawFd for Lane {
 }
 
 impl Lane {
-    /// Opens a socket on this port, or with 0 on one of the kernel's choice, and proves its stamps by a real send.
-    pub(super) fn open(local: IpAddr, port: u16, clock: Clock) -> Result<Self, SocketError> {
-        let mut socket = StampedSocket::bind(SocketAddr::new(local, port), clock)?;
+    /// Opens a socket on a port of the kernel's choice, and proves its stamps by a real send.
+    pub(super) fn open(local: IpAddr, clock: Clock) -> Result<Self, SocketError> {
+        let mut lane = Self::private(SocketAddr::new(local, 0), clock)?;
+        lane.shared_from = Some(local);
+        Ok(lane)
+    }
+
+    /// The same on a port that was agreed upon for one session.
+    pub(super) fn private(local: SocketAddr, clock: Clock) -> Result<Self, SocketError> {
+        let mut socket = StampedSocket::bind(local, clock)?;
         let stamping = socket.prove().ok();
         Ok(Self {
-            asked_for: local,
+            shared_from: None,
             socket,
             stamping,
             peers: HashMap::new(),
@@ -72,9 +80,9 @@ impl Lane {
         })
     }
 
-    /// The local address that it was opened for.
-    pub(super) fn asked_for(&self) -> IpAddr {
-        self.asked_for
+    /// Whether sessions from this local address may join.
+    pub(super) fn is_shared_from(&self, local: IpAddr) -> bool {
+        self.shared_from == Some(local)
     }
 
     pub(super) fn stamping(&self) -> Option<Stamping> {
@@ -93,19 +101,20 @@ impl Lane {
         self.peers.contains_key(&(peer, ssid))
     }
 
-    /// Takes a session in, whose packets are of so many octets.
-    pub(super) fn join(&mut self, session: u32, peer: SocketAddr, ssid: u16, octets: usize) {
-        self.expect(session, peer, ssid);
+    /// Takes a session in, whose replies come from one of these.
+    pub(super) fn join(&mut self, session: u32, sources: &[SocketAddr], ssid: u16) {
+        for &source in sources {
+            self.peers.entry((source, 0)).or_insert(session);
+            self.peers.insert((source, ssid), session);
+        }
         self.sessions += 1;
+    }
+
+    /// Sees to it that packets of so many octets fit.
+    pub(super) fn make_room(&mut self, octets: usize) {
         if octets > self.departures.room() {
             self.departures = Departures::new(octets);
         }
-    }
-
-    /// Replies to a session's packets may come from there.
-    pub(super) fn expect(&mut self, session: u32, source: SocketAddr, ssid: u16) {
-        self.peers.entry((source, 0)).or_insert(session);
-        self.peers.entry((source, ssid)).or_insert(session);
     }
 
     /// Whose reply a datagram may be.

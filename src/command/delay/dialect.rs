@@ -9,6 +9,7 @@ use owl_protocol::session::control::Identity;
 use owl_protocol::session::sender::Dialect;
 use owl_protocol::wire::twamp::TestMode;
 
+use super::owamp::Way;
 use crate::failure::Failure;
 
 /// A protocol of the far end.
@@ -20,15 +21,20 @@ pub(super) enum Protocol {
     TwampLight,
     /// TWAMP (RFC 5357): HOST is asked over TCP to reflect a session
     Twamp,
+    /// OWAMP (RFC 4656): HOST is asked over TCP to receive a session and to send one; there is no round trip
+    Owamp,
 }
 
 /// What is spoken.
 #[derive(Debug, clap::Args)]
 pub(super) struct Spoken {
-    /// Protocol of the far end; with twamp, PORT is the TCP port of its server, 862 unless given
+    /// Protocol of the far end; with twamp and owamp, PORT is the TCP port of its server, 862 and 861 unless given
     #[arg(long, value_name = "PROTOCOL", value_enum, default_value = "stamp")]
     pub(super) protocol: Protocol,
-    /// With twamp: be this user of the server, in the best protected mode that it offers
+    /// With owamp: which way to measure; both unless given
+    #[arg(long, value_name = "WAY", value_enum)]
+    pub(super) direction: Option<Way>,
+    /// With twamp and owamp: be this user of the server, in the best protected mode that it offers
     #[arg(long, value_name = "KEYID", requires = "pass_phrase_file")]
     user: Option<String>,
     /// The user's pass-phrase is the first line of this file
@@ -41,7 +47,9 @@ impl Spoken {
     pub(super) fn dialect(&self) -> Dialect {
         match self.protocol {
             Protocol::Stamp => Dialect::Stamp,
-            Protocol::TwampLight | Protocol::Twamp => Dialect::Twamp(TestMode::Unauthenticated),
+            Protocol::TwampLight | Protocol::Twamp | Protocol::Owamp => {
+                Dialect::Twamp(TestMode::Unauthenticated)
+            }
         }
     }
 
@@ -51,6 +59,7 @@ impl Spoken {
             Protocol::Stamp => "stamp",
             Protocol::TwampLight => "twamp-light",
             Protocol::Twamp => "twamp",
+            Protocol::Owamp => "owamp",
         }
     }
 
@@ -59,10 +68,10 @@ impl Spoken {
         let (Some(user), Some(file)) = (&self.user, &self.pass_phrase_file) else {
             return Ok(None);
         };
-        if self.protocol != Protocol::Twamp {
+        if !matches!(self.protocol, Protocol::Twamp | Protocol::Owamp) {
             return Err(Failure::usage(lang.pick(
-                "--user is for --protocol twamp",
-                "--user 只用于 --protocol twamp",
+                "--user is for --protocol twamp and owamp",
+                "--user 只用于 --protocol twamp 和 owamp",
             )));
         }
         read_pass_phrase(file, user).map(Some).map_err(|error| {

@@ -13,12 +13,13 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use owl_measure::sample::Direction;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_protocol::session::control::{ControlError, Protection};
+use owl_protocol::session::control::{Connected, ControlError, Protection};
 use owl_protocol::session::owamp::{ClientConfig, ClientEvent, ControlClient, last_send_time};
 use owl_protocol::wire::ErrorEstimate;
 use owl_protocol::wire::owamp::{
-    Accept, Agent, FetchSession, PacketRecord, RequestSession, SentSession,
+    Accept, Agent, FetchSession, Modes, PacketRecord, RequestSession, SentSession,
 };
+use owl_protocol::wire::twamp::TestMode;
 
 use super::STOP_MARGIN;
 use super::error::OwampError;
@@ -77,6 +78,7 @@ pub struct Client {
     connection: Connection,
     control: ControlClient,
     sessions: Vec<Session>,
+    connected: Option<Connected>,
     phase: Phase,
     /// When the server should have stopped at the latest.
     end: Timestamp,
@@ -115,8 +117,17 @@ impl Client {
                 end: End::Waiting(socket),
             });
         }
+        let protection = match &settings.user {
+            None => Protection::None,
+            Some(user) => Protection::SharedSecret {
+                modes: Modes::AUTHENTICATED.and(Modes::ENCRYPTED),
+                identity: user.clone(),
+                keys: random::session_keys()?,
+                initial_vector: random::octets()?,
+            },
+        };
         let config = ClientConfig {
-            protection: Protection::None,
+            protection,
             sessions: sessions.iter().map(|it| it.request.clone()).collect(),
             answer_timeout: PATIENCE,
         };
@@ -126,6 +137,7 @@ impl Client {
             server,
             connection,
             sessions,
+            connected: None,
             phase: Phase::Agreeing,
             end: start_at,
             estimate: ErrorEstimate::NO_CLAIM,
@@ -258,7 +270,7 @@ impl Client {
     fn advance(&mut self, event: ClientEvent) -> Result<(), OwampError> {
         let server = self.server;
         match event {
-            ClientEvent::Connected(_) => {}
+            ClientEvent::Connected(connected) => self.connected = Some(connected),
             ClientEvent::SessionAccepted { session, port, sid } => {
                 let preamble = &mut self.sessions[session].request.preamble;
                 preamble.sid = sid;
@@ -313,10 +325,14 @@ impl Client {
             let request = &session.request;
             let preamble = &request.preamble;
             let mut server = self.server;
+            let mode = match &self.connected {
+                Some(connected) => connected.test_mode(preamble.sid),
+                None => TestMode::Unauthenticated,
+            };
             session.end = match (session.end, session.direction) {
                 (End::Waiting(socket), Direction::Forward) => {
                     server.set_port(preamble.receiver_port);
-                    let mut sending = Sending::start(request, socket, server, now)?;
+                    let mut sending = Sending::start(request, mode, socket, server, now)?;
                     sending.keep_departures(preamble.packets);
                     End::Sending(Box::new(sending))
                 }
@@ -325,7 +341,7 @@ impl Client {
                     let last = last_send_time(request, preamble.sid, now);
                     // A clock that is behind begins later; were it behind by more than the loss threshold, all would be lost.
                     self.end = last + preamble.timeout.to_nanos().times(2) + STOP_MARGIN.times(3);
-                    let receiving = Receiving::start(request, socket, server, now);
+                    let receiving = Receiving::start(request, mode, socket, server, now);
                     End::Receiving(Box::new(receiving))
                 }
                 (end, _) => end,

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use owl_measure::sample::{Direction, PeerClock, Stamp, StampSource};
 use owl_measure::summary::StampCounts;
 use owl_measure::time::{Nanos, Timestamp};
+use owl_protocol::session::control::Identity;
 use owl_protocol::wire::NtpTimestamp;
 use owl_protocol::wire::owamp::{
     Addresses, Agent, Interval, PacketRecord, Preamble, RequestSession, SentSession, Sid, Slot,
@@ -40,18 +41,31 @@ impl Directions {
 pub struct ClientSettings {
     /// Where the server listens (TCP).
     pub server: SocketAddr,
+    /// Who asks, in the best protected mode that the server offers; nobody, unauthenticated, when there is none.
+    pub user: Option<Identity>,
     /// Which ways.
     pub directions: Directions,
     /// The gaps between packets, the same each way.
     pub schedule: Slot,
     /// Packets of each session, 1 at least.
     pub packets: u32,
-    /// UDP payload of a test packet, 14 at least.
+    /// UDP payload of a test packet; never less than [`test_packet_octets`].
     pub packet_octets: u32,
     /// The loss threshold: a packet that takes longer is lost. Two clocks that are further apart lose everything.
     pub timeout: Nanos,
     /// DSCP of the test packets, 0 to 63.
     pub dscp: u8,
+}
+
+/// Octets of a protected test packet before its padding (RFC 4656, section 4.1.2).
+const PROTECTED_OCTETS: u32 = 48;
+
+/// Octets of a test packet before its padding: those of a user are protected.
+pub fn test_packet_octets(user: &Option<Identity>) -> u32 {
+    match user {
+        None => TestPacket::OCTETS as u32,
+        Some(_) => PROTECTED_OCTETS,
+    }
 }
 
 impl ClientSettings {
@@ -85,7 +99,9 @@ impl ClientSettings {
                     Addresses::between(server, local.ip())
                 },
                 sid: if forward { Sid::default() } else { sid },
-                padding_octets: self.packet_octets.saturating_sub(TestPacket::OCTETS as u32),
+                padding_octets: self
+                    .packet_octets
+                    .saturating_sub(test_packet_octets(&self.user)),
                 start_at: NtpTimestamp::from_timestamp(start_at),
                 timeout: Interval::from_nanos(self.timeout),
                 type_p: TypeP::of_dscp(self.dscp),

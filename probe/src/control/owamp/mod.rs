@@ -14,7 +14,9 @@ mod serving;
 
 pub use client::Client;
 pub use error::OwampError;
-pub use measurement::{ClientSettings, Directions, Measured, OneWay, Progress, Record};
+pub use measurement::{
+    ClientSettings, Directions, Measured, OneWay, Progress, Record, test_packet_octets,
+};
 pub use server::{OwampReading, OwampServer, OwampStats, ServerSettings};
 
 use owl_measure::time::Nanos;

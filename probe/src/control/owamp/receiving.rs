@@ -8,11 +8,14 @@ use owl_measure::summary::StampCounts;
 use owl_measure::time::Timestamp;
 use owl_protocol::session::owamp::{Arrival, Ignored, Results, SessionReceiver};
 use owl_protocol::wire::ErrorEstimate;
-use owl_protocol::wire::owamp::{RequestSession, SentSession, TestPacket};
+use owl_protocol::wire::owamp::{RequestSession, SentSession};
+use owl_protocol::wire::twamp::TestMode;
 
 use super::TURN;
 use crate::net::StampedSocket;
 
+/// Fields of the longest test packet, the protected one; the rest is padding.
+const FIELDS_MAX: usize = 48;
 /// Turns that are taken when a session ends: more than the receive buffer holds.
 const LAST_TURNS: usize = 500;
 
@@ -46,9 +49,10 @@ pub(super) struct Received {
 }
 
 impl Receiving {
-    /// A session that starts now; its identifier stands in the request.
+    /// A session that starts now, its packets protected like this; its identifier stands in the request.
     pub(super) fn start(
         request: &RequestSession,
+        mode: TestMode,
         socket: StampedSocket,
         from: SocketAddr,
         now: Timestamp,
@@ -56,7 +60,7 @@ impl Receiving {
         Self {
             socket,
             from,
-            receiver: SessionReceiver::new(request, request.preamble.sid, now),
+            receiver: SessionReceiver::new(request, request.preamble.sid, mode, now),
             stamps: StampCounts::default(),
             out_of_time: 0,
             next_sequence: 0,
@@ -65,8 +69,7 @@ impl Receiving {
 
     /// Records what has come, a turn of it at most. `estimate` is what a kernel stamp is worth.
     pub(super) fn collect(&mut self, estimate: ErrorEstimate) {
-        // Of a longer packet the rest is padding.
-        let mut buffer = [0; TestPacket::OCTETS];
+        let mut buffer = [0; FIELDS_MAX];
         for _ in 0..TURN {
             // An error here is one the network made; the next datagram is not its fault.
             let Ok(Some(received)) = self.socket.receive(&mut buffer) else {
@@ -97,7 +100,9 @@ impl Receiving {
                     }
                 }
                 Err(Ignored::OutOfTime) => self.out_of_time += 1,
-                Err(Ignored::Malformed | Ignored::Stranger | Ignored::Full) => {}
+                Err(
+                    Ignored::Malformed | Ignored::NotAuthentic | Ignored::Stranger | Ignored::Full,
+                ) => {}
             }
         }
     }

@@ -5,6 +5,7 @@
 //! session can put that in T1's place.
 
 use std::collections::VecDeque;
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 
@@ -12,7 +13,9 @@ use owl_measure::sample::Stamp;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_protocol::session::owamp::SessionSender;
 use owl_protocol::wire::ErrorEstimate;
-use owl_protocol::wire::owamp::{RequestSession, SentSession, TestPacket};
+use owl_protocol::wire::owamp::{RequestSession, SentSession};
+use owl_protocol::wire::stamp::SenderPacket;
+use owl_protocol::wire::twamp::TestMode;
 
 use super::{STOP_MARGIN, TURN};
 use crate::clock::Clock;
@@ -29,6 +32,7 @@ pub(super) struct Sending {
     peer: SocketAddr,
     sender: SessionSender,
     packet: Vec<u8>,
+    mode: TestMode,
     timeout: Nanos,
     /// (number of the send, sequence number)
     awaited: VecDeque<(u32, u32)>,
@@ -46,22 +50,24 @@ impl AsRawFd for Sending {
 }
 
 impl Sending {
-    /// A session that starts now; its identifier stands in the request.
+    /// A session that starts now, its packets protected like this; its identifier stands in the request.
     pub(super) fn start(
         request: &RequestSession,
+        mode: TestMode,
         socket: StampedSocket,
         peer: SocketAddr,
         now: Timestamp,
     ) -> Result<Self, NoRandomness> {
         let preamble = &request.preamble;
         // Padding should be pseudo-random (RFC 4656, section 4.1.2).
-        let mut packet = vec![0; TestPacket::OCTETS + preamble.padding_octets as usize];
-        random::fill(&mut packet[TestPacket::OCTETS..])?;
+        let mut packet = vec![0; mode.request_octets() + preamble.padding_octets as usize];
+        random::fill(&mut packet)?;
         Ok(Self {
             socket,
             peer,
             sender: SessionSender::new(request, preamble.sid, now),
             packet,
+            mode,
             timeout: preamble.timeout.to_nanos(),
             awaited: VecDeque::new(),
             departures: Vec::new(),
@@ -78,8 +84,19 @@ impl Sending {
     /// Sends what is due.
     pub(super) fn transmit(&mut self, clock: Clock, estimate: ErrorEstimate) {
         while let Some(test) = self.sender.poll_transmit(clock.now(), estimate) {
-            self.packet[..TestPacket::OCTETS].copy_from_slice(&test.encode());
-            match self.socket.send(&self.packet, self.peer, None) {
+            let packet = SenderPacket {
+                sequence: test.sequence,
+                sent_at: test.sent_at.into(),
+                error_estimate: test.error_estimate,
+                ssid: 0,
+            };
+            // The packet was made as long as its mode needs, so writing it cannot fail.
+            let sent = self
+                .mode
+                .write_request(&packet, &mut self.packet)
+                .map_err(io::Error::other)
+                .and_then(|()| self.socket.send(&self.packet, self.peer, None));
+            match sent {
                 Ok(id) => {
                     self.sent += 1;
                     if self.awaited.len() >= AWAITED_MAX {

@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use owl_measure::time::Nanos;
-use owl_protocol::session::control::Offer;
+use owl_protocol::session::control::{Identity, Offer};
 use owl_protocol::session::owamp::{Archive, Policy, SendRation};
 use owl_protocol::wire::NtpTimestamp;
-use owl_protocol::wire::owamp::{CONTROL_PORT, COUNT_MIN, Modes};
+use owl_protocol::wire::owamp::{CONTROL_PORT, Modes};
 
 use super::serving::Serving;
 use crate::clock::Clock;
@@ -23,12 +23,16 @@ use crate::control::listener::{Doorman, ListenError, Listener, Room};
 
 /// Conversations at once. At the bound the next is told "not now".
 const ROOM: Room = Room { all: 16, one: 4 };
+/// Rounds of key derivation, a millisecond or so: what a stranger's try costs this host.
+const ROUNDS: u32 = 4_096;
 
-/// What a server allows.
+/// What a server is, and allows.
 #[derive(Debug, Clone)]
 pub struct ServerSettings {
     /// Where it listens (TCP); every address of the host on port 861 when empty.
     pub listen: Vec<SocketAddr>,
+    /// Who may use it, in the authenticated or encrypted mode; everyone, unauthenticated, when empty.
+    pub users: Arc<[Identity]>,
     /// What it allows each conversation.
     pub policy: Policy,
     /// Where its test sessions have their UDP ports.
@@ -44,6 +48,7 @@ impl Default for ServerSettings {
     fn default() -> Self {
         Self {
             listen: Vec::new(),
+            users: Arc::new([]),
             policy: Policy::default(),
             ports: Ports::any(),
             records_max: 1_000_000,
@@ -56,6 +61,7 @@ impl Default for ServerSettings {
 #[derive(Debug, Default)]
 pub struct OwampStats {
     doorman: Doorman,
+    pub(super) strangers: AtomicU64,
     pub(super) sessions: AtomicU64,
     pub(super) refused: AtomicU64,
     pub(super) sent: AtomicU64,
@@ -70,6 +76,8 @@ pub struct OwampReading {
     pub conversations: u64,
     /// Control connections that came when there was no room.
     pub turned_away: u64,
+    /// Control-Clients that named no user with the right pass-phrase.
+    pub strangers: u64,
     /// Sessions that were accepted.
     pub sessions: u64,
     /// Sessions that were refused.
@@ -88,6 +96,7 @@ impl OwampStats {
         OwampReading {
             conversations: self.doorman.admitted.load(Relaxed),
             turned_away: self.doorman.turned_away.load(Relaxed),
+            strangers: self.strangers.load(Relaxed),
             sessions: self.sessions.load(Relaxed),
             refused: self.refused.load(Relaxed),
             sent: self.sent.load(Relaxed),
@@ -131,7 +140,7 @@ pub struct OwampServer {
 }
 
 impl OwampServer {
-    /// Listens. Only the unauthenticated mode is offered.
+    /// Listens.
     ///
     /// # Errors
     /// When an address is taken, not ours, or below 1024 without permission.
@@ -141,15 +150,20 @@ impl OwampServer {
         } else {
             Listener::bind(&settings.listen, ROOM)?
         };
+        let modes = if settings.users.is_empty() {
+            Modes::UNAUTHENTICATED
+        } else {
+            Modes::AUTHENTICATED.and(Modes::ENCRYPTED)
+        };
         Ok(Self {
             listener,
             shared: Shared {
                 clock,
                 policy: settings.policy,
                 offer: Offer {
-                    modes: Modes::UNAUTHENTICATED,
-                    identities: Arc::new([]),
-                    count: COUNT_MIN,
+                    modes,
+                    identities: settings.users,
+                    count: ROUNDS,
                     started_at: NtpTimestamp::from_timestamp(clock.now()),
                 },
                 ports: settings.ports,

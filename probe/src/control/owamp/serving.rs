@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd as _, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use owl_measure::time::{Nanos, Timestamp};
-use owl_protocol::session::control::Placed;
+use owl_protocol::session::control::{Connected, ControlError, Placed};
 use owl_protocol::session::owamp::{ControlServer, Owner, Results, ServerEvent, Share};
 use owl_protocol::wire::ErrorEstimate;
 use owl_protocol::wire::owamp::{Accept, Agent, Finished, KeyId, RequestSession, SentSession};
@@ -54,6 +54,7 @@ pub(super) struct Serving<'a> {
     peer: SocketAddr,
     local: IpAddr,
     owner: Owner,
+    connected: Option<Connected>,
     connection: Connection,
     control: ControlServer,
     /// As many as the policy allows.
@@ -84,6 +85,7 @@ impl<'a> Serving<'a> {
                 peer.ip(),
                 shared.clock.monotonic(),
             ),
+            connected: None,
             connection,
             sessions: Vec::new(),
             estimate: ErrorEstimate::NO_CLAIM,
@@ -184,7 +186,10 @@ impl<'a> Serving<'a> {
         let heard = self.control.handle_bytes(now, octets, &mut place);
         while let Some(event) = self.control.poll_event() {
             match event {
-                ServerEvent::Connected(connected) => self.owner.key_id = connected.key_id,
+                ServerEvent::Connected(connected) => {
+                    self.owner.key_id = connected.key_id;
+                    self.connected = Some(connected);
+                }
                 ServerEvent::SessionAccepted { .. } => {
                     self.stats.sessions.fetch_add(1, Relaxed);
                 }
@@ -202,7 +207,9 @@ impl<'a> Serving<'a> {
                 }
             }
         }
-        if heard.is_err() {
+        if let Err(error) = &heard {
+            let stranger = matches!(error, ControlError::SecretUnknown);
+            self.stats.strangers.fetch_add(stranger.into(), Relaxed);
             // Such as the refusal of a secret.
             let control = &mut self.control;
             self.connection.write(|| control.poll_transmit()).ok()?;
@@ -218,17 +225,18 @@ impl<'a> Serving<'a> {
                 continue;
             };
             let preamble = &session.request.preamble;
+            let mode = self.connected?.test_mode(preamble.sid);
             session.end = match session.taken {
                 Taken::Share(_) => {
                     let mut to = self.peer;
                     to.set_port(preamble.receiver_port);
-                    let sending = Sending::start(&session.request, socket, to, now).ok()?;
+                    let sending = Sending::start(&session.request, mode, socket, to, now).ok()?;
                     End::Sending(Box::new(sending))
                 }
                 Taken::Records(_) => {
                     let from = preamble.addresses.sender().unwrap_or(self.peer.ip());
                     let from = SocketAddr::new(from, preamble.sender_port);
-                    let receiving = Receiving::start(&session.request, socket, from, now);
+                    let receiving = Receiving::start(&session.request, mode, socket, from, now);
                     End::Receiving(Box::new(receiving))
                 }
             };

@@ -16,8 +16,9 @@ mod measuring;
 fn settings(server: SocketAddr, directions: Directions) -> ClientSettings {
     ClientSettings {
         server,
+        user: None,
         directions,
-        schedule: Slot::Fixed(Interval::from_nanos(Nanos::from_millis(2))),
+        schedule: Slot::Fixed(Interval::from_nanos(Nanos::from_millis(5))),
         packets: 100,
         packet_octets: 50,
         timeout: Nanos::from_millis(300),
@@ -72,4 +73,12 @@ fn measure(settings: &ClientSettings) -> Result<Measured, OwampError> {
     client.run(&AtomicBool::new(false), &Progress::default(), || {
         Some(Nanos(20_000))
     })
+}
+
+/// Each packet was sent, or left out because this machine was busy; and each that was sent has come.
+#[track_caller]
+fn all_came(way: &OneWay) {
+    let came = way.records.iter().filter(|it| it.received_at.is_some());
+    assert_eq!(way.sent + way.skipped, 100, "{way:?}");
+    assert!(way.sent > 0 && came.count() as u64 == way.sent, "{way:?}");
 }

@@ -147,6 +147,7 @@ impl Session {
                     to: received.source,
                     from: None,
                     mark: None,
+                    interface: None,
                     note: (),
                 })
             };

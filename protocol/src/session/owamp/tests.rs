@@ -12,6 +12,7 @@ use crate::wire::owamp::{
     Passphrase, Preamble, RequestSession, SentSession, SessionKeys, Sid, SkipRange, Slot,
     StartSessions, StopSessions, TypeP,
 };
+use crate::wire::twamp::TestMode;
 use crate::wire::{ErrorEstimate, NtpTimestamp};
 
 mod conversation;

@@ -98,7 +98,7 @@ fn nobody_is_sent_test_packets_but_the_one_who_asks() {
 fn what_is_more_than_there_is_room_for_is_refused_and_comes_free_again() {
     let small = |settings: &mut ServerSettings| {
         settings.records_max = 2_500;
-        settings.send_bits_per_second_max = 400_000;
+        settings.send_bits_per_second_max = 200_000;
     };
     with_server(small, Clock::honest(), |server, _| {
         let mut raw = Raw::talking(server);
@@ -110,7 +110,7 @@ fn what_is_more_than_there_is_room_for_is_refused_and_comes_free_again() {
         let mut fast = send.clone();
         fast.preamble.padding_octets = 1_000;
         assert_eq!(raw.ask(&fast).accept, Accept::PermanentLimit);
-        // 98 octets of IPv6 every 2 ms are 392 kb/s; 1100 records each, copies included.
+        // 98 octets of IPv6 every 5 ms are 157 kb/s; 1100 records each, copies included.
         assert_eq!(raw.ask(&send).accept, Accept::Ok);
         send.preamble.sid = Sid([8; 16]);
         assert_eq!(raw.ask(&send).accept, Accept::TemporaryLimit);
@@ -193,7 +193,7 @@ fn octets_that_make_no_sense_end_the_conversation_and_no_other() {
                 raw.closed();
             }
             let found = measure(&settings(server, Directions::Both)).unwrap();
-            assert_eq!(found.forward.unwrap().sent, 100);
+            all_came(&found.forward.unwrap());
             assert_eq!(stats.read().turned_away, 0);
         },
     );

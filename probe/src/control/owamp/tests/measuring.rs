@@ -2,6 +2,8 @@
 
 use super::*;
 use owl_measure::time::Timestamp;
+use owl_protocol::session::control::Identity;
+use owl_protocol::wire::owamp::{KeyId, Passphrase};
 
 fn delays(way: &OneWay) -> Vec<Nanos> {
     way.records
@@ -22,11 +24,7 @@ fn both_directions_are_measured_on_both_families() {
                 let (forward, backward) = (found.forward.unwrap(), found.backward.unwrap());
                 assert_ne!(forward.sid, backward.sid);
                 for way in [&forward, &backward] {
-                    assert_eq!(
-                        (way.sent, way.skipped, way.records.len()),
-                        (100, 0, 100),
-                        "{ip}"
-                    );
+                    all_came(way);
                     assert!(
                         delays(way)
                             .iter()
@@ -35,29 +33,37 @@ fn both_directions_are_measured_on_both_families() {
                     );
                     assert!(way.records.iter().all(|record| record.ttl == 255), "{ip}");
                 }
-                let ours = PeerClock::Within(Nanos(20_000));
-                let first = forward.records[0];
-                assert!(
-                    matches!(first.receiver_clock, PeerClock::Within(bound) if bound >= Nanos(50_000))
-                );
-                assert!(
-                    matches!(backward.records[0].receiver_clock, PeerClock::Within(_)),
-                    "{ours:?}"
-                );
+                let claims =
+                    |clock, bound| matches!(clock, PeerClock::Within(told) if told >= bound);
+                let (first, last) = (forward.records[0], backward.records[0]);
+                let (ours, theirs) = (Nanos(20_000), Nanos(50_000));
+                assert!(claims(first.sender_clock, ours), "{first:?}");
+                assert!(claims(first.receiver_clock, theirs), "{first:?}");
+                assert!(claims(last.sender_clock, theirs), "{last:?}");
+                assert!(claims(last.receiver_clock, ours), "{last:?}");
                 let kernel = |way: &OneWay| {
                     way.records
                         .iter()
                         .filter(|record| record.sent_at.source == StampSource::Kernel)
                         .count()
                 };
-                assert_eq!((kernel(&forward), kernel(&backward)), (100, 0), "{ip}");
-                assert_eq!(backward.receive_stamps.unwrap().kernel, 100, "{ip}");
+                assert_eq!(kernel(&forward) as u64, forward.sent, "{ip}");
+                assert_eq!(kernel(&backward), 0, "{ip}");
+                assert_eq!(
+                    backward.receive_stamps.unwrap().kernel,
+                    backward.sent,
+                    "{ip}"
+                );
                 let counts = stats.read();
                 assert_eq!(
                     (counts.conversations, counts.sessions, counts.fetched),
                     (1, 2, 1)
                 );
-                assert_eq!((counts.sent, counts.recorded), (100, 100), "{ip}");
+                assert_eq!(
+                    (counts.sent, counts.recorded),
+                    (backward.sent, forward.sent),
+                    "{ip}"
+                );
             },
         );
     }
@@ -79,8 +85,7 @@ fn one_direction_alone_and_exponential_gaps_are_measured() {
                     .collect::<Vec<_>>()
                     .try_into()
                     .expect("one direction");
-                assert_eq!(way.sent, 100, "{directions:?}");
-                assert_eq!(delays(&way).len(), 100, "{directions:?}");
+                all_came(&way);
                 let mut times: Vec<Timestamp> =
                     way.records.iter().map(|record| record.sent_at.at).collect();
                 times.sort();
@@ -167,4 +172,31 @@ fn stopped_early_what_went_so_far_is_told() {
             }
         },
     );
+}
+
+fn user(secret: &[u8]) -> Identity {
+    Identity {
+        key_id: KeyId::new("yannan").unwrap(),
+        secret: Passphrase::new(secret).unwrap(),
+    }
+}
+
+#[test]
+fn users_of_a_server_measure_with_protected_packets_and_strangers_are_not_let_in() {
+    let guarded = |settings: &mut ServerSettings| settings.users = [user(b"nine")].into();
+    with_server(guarded, Clock::honest(), |server, stats| {
+        let asked = |user| ClientSettings {
+            user,
+            ..settings(server, Directions::Both)
+        };
+        let found = measure(&asked(Some(user(b"nine")))).unwrap();
+        for way in [found.forward.unwrap(), found.backward.unwrap()] {
+            all_came(&way);
+        }
+        for stranger in [None, Some(user(b"ten"))] {
+            let refused = measure(&asked(stranger)).unwrap_err();
+            assert!(matches!(refused, OwampError::Control { .. }), "{refused}");
+        }
+        assert_eq!((stats.read().strangers, stats.read().sessions), (1, 2));
+    });
 }

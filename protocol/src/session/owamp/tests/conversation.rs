@@ -45,10 +45,11 @@ fn a_session_each_way_is_measured_stopped_and_fetched() {
 
         // The two ends compute their schedules apart.
         let mut sender = SessionSender::new(&request(), sid, WALL);
-        let mut receiver = SessionReceiver::new(agreed, sid, WALL);
+        let mut receiver = SessionReceiver::new(agreed, sid, TestMode::Unauthenticated, WALL);
         send(&mut sender, &mut receiver, seed);
         let mut reverse_sender = SessionSender::new(&accepted[1].1, OUR_SID, WALL);
-        let mut reverse_receiver = SessionReceiver::new(&reverse_request(), OUR_SID, WALL);
+        let mut reverse_receiver =
+            SessionReceiver::new(&reverse_request(), OUR_SID, TestMode::Unauthenticated, WALL);
         send(&mut reverse_sender, &mut reverse_receiver, seed + 10);
 
         talk.client
