@@ -20,9 +20,10 @@ use owl_measure::summary::Summary;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_protocol::session::Schedule;
 use owl_protocol::session::sender::{
-    Protection, Question, Reflector as PeerKind, SenderConfig, TrafficClass,
+    Dialect, Protection, Question, Reflector as PeerKind, SenderConfig, TrafficClass,
 };
-use owl_topology::{Plan, PlannedSession};
+use owl_protocol::wire::twamp::TestMode;
+use owl_topology::{Plan, PlannedSession, ReflectorKind};
 use prost::Message as _;
 use tokio::sync::{Notify, watch};
 
@@ -481,6 +482,15 @@ impl Senders {
             owl_topology::Schedule::Periodic => Schedule::periodic(gap, start),
             owl_topology::Schedule::Poisson => Schedule::poisson(gap, start, seed),
         };
+        // Who is not of ours understands no question, and its word counts for less.
+        let (dialect, kind, follow_up) = match session.reflector() {
+            ReflectorKind::Owl => (Dialect::Stamp, PeerKind::Own, true),
+            ReflectorKind::Stamp => (Dialect::Stamp, PeerKind::Stranger, false),
+            ReflectorKind::TwampLight => {
+                let dialect = Dialect::Twamp(TestMode::Unauthenticated);
+                (dialect, PeerKind::Stranger, false)
+            }
+        };
         Ok(SessionSettings {
             peer,
             local: self
@@ -488,6 +498,7 @@ impl Senders {
                 .source
                 .filter(|source| source.is_ipv4() == peer.is_ipv4()),
             sender: SenderConfig {
+                dialect,
                 packet_octets: session.packet_octets as usize,
                 class: TrafficClass {
                     dscp: u8::try_from(session.dscp).unwrap_or(0),
@@ -496,10 +507,10 @@ impl Senders {
                 protection: key.map_or(Protection::None, |key| protects.with(key)),
                 tai_offset: clock::tai_offset(),
                 question: Question {
-                    follow_up: true,
+                    follow_up,
                     ..Question::default()
                 },
-                ..SenderConfig::new(ssid, schedule, ns(session.timeout_ns), PeerKind::Own)
+                ..SenderConfig::new(ssid, schedule, ns(session.timeout_ns), kind)
             },
             keys,
             report_interval: ns(session.report_interval_ns),
