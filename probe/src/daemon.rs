@@ -2,6 +2,7 @@
 //! its own thread. The timed threads share nothing with the untimed ones but a
 //! bounded channel and a few numbers.
 
+mod far_end;
 mod key_files;
 mod signals;
 
@@ -19,14 +20,12 @@ use owl_measure::sample::Sample;
 use owl_measure::summary::Summary;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_protocol::session::Schedule;
-use owl_protocol::session::sender::{
-    Dialect, Protection, Question, Reflector as PeerKind, SenderConfig, TrafficClass,
-};
-use owl_protocol::wire::twamp::TestMode;
-use owl_topology::{Plan, PlannedSession, ReflectorKind};
+use owl_protocol::session::sender::{Protection, SenderConfig, TrafficClass};
+use owl_topology::{Plan, PlannedSession};
 use prost::Message as _;
 use tokio::sync::{Notify, watch};
 
+use self::far_end::FarEnd;
 use self::key_files::{KeyFiles, SenderKeys};
 use self::signals::{Asked, Signals};
 use crate::clock::{self, Clock};
@@ -482,15 +481,7 @@ impl Senders {
             owl_topology::Schedule::Periodic => Schedule::periodic(gap, start),
             owl_topology::Schedule::Poisson => Schedule::poisson(gap, start, seed),
         };
-        // Who is not of ours understands no question, and its word counts for less.
-        let (dialect, kind, follow_up) = match session.reflector() {
-            ReflectorKind::Owl => (Dialect::Stamp, PeerKind::Own, true),
-            ReflectorKind::Stamp => (Dialect::Stamp, PeerKind::Stranger, false),
-            ReflectorKind::TwampLight => {
-                let dialect = Dialect::Twamp(TestMode::Unauthenticated);
-                (dialect, PeerKind::Stranger, false)
-            }
-        };
+        let far_end = FarEnd::of(session.reflector());
         Ok(SessionSettings {
             peer,
             local: self
@@ -498,7 +489,7 @@ impl Senders {
                 .source
                 .filter(|source| source.is_ipv4() == peer.is_ipv4()),
             sender: SenderConfig {
-                dialect,
+                dialect: far_end.dialect,
                 packet_octets: session.packet_octets as usize,
                 class: TrafficClass {
                     dscp: u8::try_from(session.dscp).unwrap_or(0),
@@ -506,11 +497,8 @@ impl Senders {
                 },
                 protection: key.map_or(Protection::None, |key| protects.with(key)),
                 tai_offset: clock::tai_offset(),
-                question: Question {
-                    follow_up,
-                    ..Question::default()
-                },
-                ..SenderConfig::new(ssid, schedule, ns(session.timeout_ns), kind)
+                question: far_end.question,
+                ..SenderConfig::new(ssid, schedule, ns(session.timeout_ns), far_end.known)
             },
             keys,
             report_interval: ns(session.report_interval_ns),

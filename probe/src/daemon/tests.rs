@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::Protects;
 use crate::reflector::ReflectorEngine;
+use owl_topology::ReflectorKind;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
