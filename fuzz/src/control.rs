@@ -10,7 +10,7 @@ use owl_protocol::wire::owamp::{
     Modes, PacketRecord, Passphrase, Preamble, RequestSession, SentSession, ServerGreeting,
     ServerStart, SetUpResponse, Sid, SkipRange, Slot, StartAck, StopSessions, TypeP,
 };
-use owl_protocol::wire::twamp::{RequestTwSession, StopTwSessions};
+use owl_protocol::wire::twamp::{RequestTwSession, StopTwSessions, TestMode};
 
 use crate::input::Input;
 
@@ -159,7 +159,12 @@ pub fn owamp_server(input: &[u8]) {
                     role: owamp::Role::Receiver,
                     request,
                     ..
-                } => receiving.push(owamp::SessionReceiver::new(&request, SID, Timestamp(0))),
+                } => receiving.push(owamp::SessionReceiver::new(
+                    &request,
+                    SID,
+                    TestMode::Unauthenticated,
+                    Timestamp(0),
+                )),
                 owamp::ServerEvent::Stopped { sent, .. } => {
                     for (receiver, told) in receiving.drain(..).zip(&sent) {
                         let end = Timestamp(600_000_000_000);

@@ -13,14 +13,14 @@ mod stamp;
 
 pub use contract::{report, topology};
 pub use control::{control_messages, owamp_client, owamp_server, twamp_client, twamp_server};
-pub use owamp::owamp_packets;
+pub use owamp::{owamp_packets, twamp_packets};
 pub use stamp::{stamp_reply, stamp_request, tlv};
 
 /// A decoder, and what feeds it.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Each decoder by the name of its corpus.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("control_messages", control_messages),
     ("owamp_client", owamp_client),
     ("owamp_packets", owamp_packets),
@@ -31,5 +31,6 @@ pub const TARGETS: [Target; 11] = [
     ("tlv", tlv),
     ("topology", topology),
     ("twamp_client", twamp_client),
+    ("twamp_packets", twamp_packets),
     ("twamp_server", twamp_server),
 ];

@@ -2,7 +2,9 @@
 //! its own thread. The timed threads share nothing with the untimed ones but a
 //! bounded channel and a few numbers.
 
-use std::collections::BTreeMap;
+mod key_files;
+mod signals;
+
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -17,14 +19,19 @@ use owl_measure::sample::Sample;
 use owl_measure::summary::Summary;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_protocol::session::Schedule;
-use owl_protocol::session::sender::{Question, Reflector as PeerKind, SenderConfig, TrafficClass};
+use owl_protocol::session::sender::{
+    Protection, Question, Reflector as PeerKind, SenderConfig, TrafficClass,
+};
 use owl_topology::{Plan, PlannedSession};
 use prost::Message as _;
 use tokio::sync::{Notify, watch};
 
+use self::key_files::{KeyFiles, SenderKeys};
+use self::signals::{Asked, Signals};
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::history::ClockHistory;
+use crate::keys::{KeyFileError, LiveKeys};
 use crate::metrics::{self, Metrics};
 use crate::net::SocketError;
 use crate::reflector::{Reflector, ReflectorError, ReflectorStats};
@@ -51,6 +58,9 @@ pub enum ProbeError {
     /// The session-reflector cannot run as configured.
     #[error(transparent)]
     Reflector(ReflectorError),
+    /// A key file cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
     /// The spool cannot be used.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -113,18 +123,21 @@ pub struct Probe {
     client: quinn::ClientConfig,
     shared: Arc<Shared>,
     vitals: Arc<Vitals>,
+    keys: KeyFiles,
 }
 
 impl Probe {
     /// Binds the reflector and opens the spool.
     ///
     /// # Errors
-    /// When an address, a certificate or the state directory cannot be used.
+    /// When an address, a certificate, a key file or the state directory cannot be used.
     pub fn prepare(config: Config) -> Result<Self, ProbeError> {
         let clock = config.shown_clock();
         let client = uplink::client(&config)?;
         let spool = Spool::open(&config.state)?;
-        let reflector = Reflector::bind_with(&config.listen, &config.reflector_engine(), clock)?;
+        let keys = KeyFiles::open(&config)?;
+        let reflector = Reflector::bind_with(&config.listen, &config.reflector_engine(), clock)?
+            .provisioned(config.reflector_settings(keys.reflector()));
         let vitals = Arc::new(Vitals::default());
         vitals.clock().push(clock::state(clock, config.declared()));
         let shared = Shared {
@@ -138,6 +151,7 @@ impl Probe {
             client,
             shared: Arc::new(shared),
             vitals,
+            keys,
         })
     }
 
@@ -146,7 +160,7 @@ impl Probe {
         self.reflector.local()
     }
 
-    /// Runs until SIGTERM or SIGINT.
+    /// Runs until SIGTERM or SIGINT; reads the key files again on SIGHUP, and when they have changed.
     ///
     /// # Errors
     /// When the untimed part cannot be started.
@@ -157,6 +171,7 @@ impl Probe {
             client,
             shared,
             vitals,
+            mut keys,
         } = self;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -186,6 +201,7 @@ impl Probe {
             config: config.clone(),
             vitals: vitals.clone(),
             reports,
+            keys: keys.sender(),
             running: None,
         };
         let result = runtime.block_on(async {
@@ -215,6 +231,7 @@ impl Probe {
                     _ = clock_tick.tick() => {
                         let state = clock::state(config.shown_clock(), config.declared());
                         vitals.clock().push(state);
+                        senders.follow_keys(keys.look());
                     }
                     changed = new_plans.changed() => {
                         let plan = new_plans.borrow_and_update().clone();
@@ -222,7 +239,10 @@ impl Probe {
                             senders.follow(plan, &saved);
                         }
                     }
-                    () = signals.any() => break,
+                    asked = signals.next() => match asked {
+                        Asked::Reload => senders.follow_keys(keys.reload()),
+                        Asked::Stop => break,
+                    },
                 }
             }
             senders.stop();
@@ -254,28 +274,6 @@ impl Probe {
     }
 }
 
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn any(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
 /// Writes reports to disk as they come, many in one commit when they come fast.
 fn spool_all(reports: &Receiver<Report>, shared: &Shared) {
     let mut complained = false;
@@ -300,7 +298,17 @@ struct Senders {
     config: Config,
     vitals: Arc<Vitals>,
     reports: SyncSender<Report>,
-    running: Option<(Vec<PlannedSession>, Arc<AtomicBool>, JoinHandle<()>)>,
+    keys: Arc<LiveKeys>,
+    running: Option<Running>,
+}
+
+/// What runs, and how it was opened.
+struct Running {
+    plan: Plan,
+    /// Which sessions of the plan are protected.
+    protected: Vec<bool>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
 }
 
 impl Senders {
@@ -317,12 +325,44 @@ impl Senders {
         if self
             .running
             .as_ref()
-            .is_some_and(|(sessions, ..)| *sessions == plan.sessions)
+            .is_some_and(|running| running.plan.sessions == plan.sessions)
         {
             return;
         }
         write_plan(saved, &plan);
+        self.start(plan);
+    }
+
+    /// Lets sessions follow a change of keys. A new key in place of an old one they find themselves; they begin anew
+    /// when there is a key where there was none, or none where there was one.
+    fn follow_keys(&mut self, keys: SenderKeys) {
+        let protected = match &self.running {
+            Some(running) if keys == SenderKeys::Changed => self.protected(&running.plan),
+            _ => return,
+        };
+        if let Some(running) = self
+            .running
+            .take_if(|running| running.protected != protected)
+        {
+            let plan = running.stop();
+            self.start(plan);
+        }
+    }
+
+    fn protected(&self, plan: &Plan) -> Vec<bool> {
+        let keys = self.keys.current();
+        let sessions = plan.sessions.iter().zip(1_u16..);
+        sessions
+            .map(|(session, ssid)| {
+                let peer = self.peer(session);
+                peer.is_ok_and(|peer| keys.of(peer.ip(), ssid).next().is_some())
+            })
+            .collect()
+    }
+
+    fn start(&mut self, plan: Plan) {
         self.stop();
+        let protected = self.protected(&plan);
         let (mut sessions, planned) = self.open(&plan);
         tracing::info!(
             generation = plan.generation,
@@ -334,7 +374,7 @@ impl Senders {
         let stop = Arc::new(AtomicBool::new(false));
         let mut keeper = Keeper {
             planned,
-            generation: plan.generation,
+            generation: plan.generation.clone(),
             vitals: self.vitals.clone(),
             reports: self.reports.clone(),
         };
@@ -347,15 +387,17 @@ impl Senders {
                 }
             })
         };
-        self.running = Some((plan.sessions, stop, thread));
+        self.running = Some(Running {
+            plan,
+            protected,
+            stop,
+            thread,
+        });
     }
 
     fn stop(&mut self) {
-        if let Some((_, stop, thread)) = self.running.take() {
-            stop.store(true, Relaxed);
-            if thread.join().is_err() {
-                tracing::error!("the sender thread panicked");
-            }
+        if let Some(running) = self.running.take() {
+            running.stop();
         }
     }
 
@@ -367,12 +409,10 @@ impl Senders {
             );
         }
         let clock = self.config.shown_clock();
-        let no_detours = BTreeMap::new();
-        let via = self.config.lab.as_ref().map_or(&no_detours, |lab| &lab.via);
         let mut sessions = SessionSenders::new(clock, self.vitals.sender.clone());
         let mut planned = Vec::new();
         for (session, ssid) in plan.sessions.iter().take(SESSIONS_MAX).zip(1_u16..) {
-            let settings = self.settings(session, ssid, clock, via);
+            let settings = self.settings(session, ssid, clock);
             let opened = settings.and_then(|settings| {
                 let opened = sessions.open(settings);
                 opened.map_err(|error| error.to_string())
@@ -389,23 +429,29 @@ impl Senders {
         (sessions, planned)
     }
 
-    fn settings(
-        &self,
-        session: &PlannedSession,
-        ssid: u16,
-        clock: Clock,
-        via: &BTreeMap<String, SocketAddr>,
-    ) -> Result<SessionSettings, String> {
+    /// Where the packets of a session are sent.
+    fn peer(&self, session: &PlannedSession) -> Result<SocketAddr, String> {
         let address: IpAddr = session
             .address
             .parse()
             .map_err(|_| format!("\"{}\" is no IP address", session.address))?;
         let port =
             u16::try_from(session.port).map_err(|_| format!("{} is no UDP port", session.port))?;
-        let peer = via
-            .get(&session.path)
-            .copied()
-            .unwrap_or(SocketAddr::new(address, port));
+        let lab = self.config.lab.as_ref();
+        let detour = lab.and_then(|lab| lab.via.get(&session.path)).copied();
+        Ok(detour.unwrap_or(SocketAddr::new(address, port)))
+    }
+
+    fn settings(
+        &self,
+        session: &PlannedSession,
+        ssid: u16,
+        clock: Clock,
+    ) -> Result<SessionSettings, String> {
+        let peer = self.peer(session)?;
+        let key = self.keys.current().of(peer.ip(), ssid).next().cloned();
+        let keys = key.is_some().then(|| Arc::clone(&self.keys));
+        let protects = self.config.sender.authentication;
         let ns = |value: u64| Nanos(i64::try_from(value).unwrap_or(i64::MAX));
         // Sessions that began together would always send together: each has its own place within its gap.
         let mut hasher = DefaultHasher::new();
@@ -429,17 +475,30 @@ impl Senders {
                     dscp: u8::try_from(session.dscp).unwrap_or(0),
                     ecn: 0,
                 },
+                protection: key.map_or(Protection::None, |key| protects.with(key)),
+                tai_offset: clock::tai_offset(),
                 question: Question {
                     follow_up: true,
                     ..Question::default()
                 },
                 ..SenderConfig::new(ssid, schedule, ns(session.timeout_ns), PeerKind::Own)
             },
-            keys: None,
+            keys,
             report_interval: ns(session.report_interval_ns),
             aligned_to: Timestamp(0),
             targets: session.target_ns.iter().map(|&target| ns(target)).collect(),
         })
+    }
+}
+
+impl Running {
+    /// Stops it, and hands back the plan that it followed.
+    fn stop(self) -> Plan {
+        self.stop.store(true, Relaxed);
+        if self.thread.join().is_err() {
+            tracing::error!("the sender thread panicked");
+        }
+        self.plan
     }
 }
 
@@ -501,3 +560,6 @@ fn write_plan(saved: &Path, plan: &Plan) {
         tracing::warn!(file = %saved.display(), %error, "the plan cannot be kept; after a restart the probe waits for its collector");
     }
 }
+
+#[cfg(test)]
+mod tests;

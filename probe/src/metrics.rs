@@ -84,6 +84,21 @@ impl Metrics {
             reflector.counts.table_full,
         );
         counter(
+            "owl_probe_reflector_unprovisioned_total",
+            "Test packets from hosts that are not answered.",
+            reflector.counts.unprovisioned,
+        );
+        counter(
+            "owl_probe_reflector_unauthentic_total",
+            "Test packets that were not authenticated, or wrongly.",
+            reflector.counts.unauthentic,
+        );
+        counter(
+            "owl_probe_reflector_replayed_total",
+            "Authenticated test packets that were seen before.",
+            reflector.counts.replayed,
+        );
+        counter(
             "owl_probe_reflector_unsent_total",
             "Replies that the kernel did not take.",
             reflector.unsent,

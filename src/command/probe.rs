@@ -55,7 +55,9 @@ fn explain(id: &str, error: ProbeError) -> Failure {
     let what = format!("cannot start the probe {id}: {error}");
     // Certificates are configuration; the rest is the host's.
     let failure = match error {
-        ProbeError::Uplink(UplinkError::Pem { .. } | UplinkError::Tls(_)) => Failure::usage(what),
+        ProbeError::Uplink(UplinkError::Pem { .. } | UplinkError::Tls(_)) | ProbeError::Keys(_) => {
+            Failure::usage(what)
+        }
         _ => Failure::unable(what),
     };
     let failure = match error.source() {
@@ -73,6 +75,7 @@ fn explain(id: &str, error: ProbeError) -> Failure {
             }
             _ => failure,
         },
+        ProbeError::Keys(error) => failure.hint(error.hint()),
         ProbeError::Spool(_) => {
             failure.hint("the state directory must be writable and its disk not full")
         }

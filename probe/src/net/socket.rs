@@ -60,6 +60,8 @@ pub struct Received {
     pub source: SocketAddr,
     /// The local address it was sent to.
     pub destination: Option<IpAddr>,
+    /// The interface over which it came, as the kernel numbers them, when the kernel tells.
+    pub interface: Option<u32>,
     /// TTL or hop limit on arrival.
     pub ttl: u8,
     /// DSCP and ECN on arrival as they stand in the IP header, when the kernel tells.
@@ -95,6 +97,8 @@ pub(crate) struct Answer<T> {
     pub(crate) to: SocketAddr,
     /// The local address it comes from; `None` lets the kernel choose.
     pub(crate) from: Option<IpAddr>,
+    /// The interface over which it leaves; `None` lets the kernel choose.
+    pub(crate) interface: Option<u32>,
     /// Its traffic class; `None` is the socket's.
     pub(crate) mark: Option<u8>,
     /// What is to be told when the kernel has taken it.
@@ -381,6 +385,7 @@ impl StampedSocket {
             octets: message.octets,
             source,
             destination: message.control.destination,
+            interface: message.control.interface,
             ttl: message.control.ttl.unwrap_or(0),
             traffic_class: message.control.traffic_class,
             stamp,
@@ -427,6 +432,7 @@ impl StampedSocket {
                 octets: batch.datagram(k).len(),
                 source,
                 destination: control.destination,
+                interface: control.interface,
                 ttl: control.ttl.unwrap_or(0),
                 traffic_class: control.traffic_class,
                 stamp: stamp(self.clock, control.kernel, user),
@@ -436,7 +442,7 @@ impl StampedSocket {
             };
             *note = Some(reply.note);
             let to = (reply.to != source).then_some(reply.to);
-            batch.reply(k, reply.octets, to, reply.from, reply.mark);
+            batch.reply(k, reply.octets, to, reply.from, reply.interface, reply.mark);
         }
         let mut id = self.sends;
         let refused = batch.send(self.socket.as_fd(), |k| {

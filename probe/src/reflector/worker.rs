@@ -153,6 +153,7 @@ impl Worker {
             let local = socket.local();
             let now = clock.monotonic();
             let told = running.told;
+            let member_link = self.settings.member_link;
             let answer = |received: &Received, room: &mut [u8]| {
                 let destination =
                     SocketAddr::new(received.destination.unwrap_or(local.ip()), local.port());
@@ -163,8 +164,8 @@ impl Worker {
                     ttl: received.ttl,
                     traffic_class: received.traffic_class.unwrap_or(0),
                     received_at: received.stamp.at,
-                    interface: None,
-                    member_link: None,
+                    interface: received.interface,
+                    member_link,
                 };
                 let reply = table.handle(now, &request, &told, room).ok()?;
                 let from = reply
@@ -178,6 +179,7 @@ impl Worker {
                     octets,
                     to,
                     from,
+                    interface: reply.interface,
                     mark,
                     note: (t3, reply.token),
                 })

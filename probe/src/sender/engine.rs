@@ -96,10 +96,10 @@ impl<'a> Engine<'a> {
                     break;
                 }
                 self.estimate = ErrorEstimate::claim(claim());
+                for session in self.sessions.iter_mut() {
+                    session.look_at_keys();
+                }
                 look_around = now + LOOK_AROUND;
-                self.sessions
-                    .iter_mut()
-                    .for_each(SenderSession::look_at_keys);
             }
             self.transmit_due();
             let settling = self.settling.next_deadline().map(|at| at.max(reading));

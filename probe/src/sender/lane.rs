@@ -101,19 +101,20 @@ impl Lane {
         self.peers.contains_key(&(peer, ssid))
     }
 
-    /// Takes a session in, whose packets are of so many octets.
-    pub(super) fn join(&mut self, session: u32, peer: SocketAddr, ssid: u16, octets: usize) {
-        self.expect(session, peer, ssid);
+    /// Takes a session in, whose replies come from one of these.
+    pub(super) fn join(&mut self, session: u32, sources: &[SocketAddr], ssid: u16) {
+        for &source in sources {
+            self.peers.entry((source, 0)).or_insert(session);
+            self.peers.insert((source, ssid), session);
+        }
         self.sessions += 1;
+    }
+
+    /// Sees to it that packets of so many octets fit.
+    pub(super) fn make_room(&mut self, octets: usize) {
         if octets > self.departures.room() {
             self.departures = Departures::new(octets);
         }
-    }
-
-    /// Replies to a session's packets may come from there.
-    pub(super) fn expect(&mut self, session: u32, source: SocketAddr, ssid: u16) {
-        self.peers.entry((source, 0)).or_insert(session);
-        self.peers.entry((source, ssid)).or_insert(session);
     }
 
     /// Whose reply a datagram may be.

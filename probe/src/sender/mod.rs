@@ -147,14 +147,14 @@ impl SessionSenders {
 
     fn join(&mut self, lane: usize, settings: SessionSettings) -> usize {
         let (peer, ssid) = (settings.peer, settings.sender.ssid);
-        // Another address of the peer, from which it is asked to answer.
-        let node = settings.sender.question.destination;
         let number = self.sessions.len();
+        // It may have been asked to answer from another of its addresses (RFC 9503, section 3).
+        let node = settings.sender.question.destination;
+        let node = node.map(|node| SocketAddr::new(node, peer.port()));
+        let sources: Vec<SocketAddr> = [peer].into_iter().chain(node).collect();
         let session = SenderSession::new(number, settings, lane);
-        self.lanes[lane].join(number as u32, peer, ssid, session.packet_octets());
-        if let Some(node) = node {
-            self.lanes[lane].expect(number as u32, SocketAddr::new(node, peer.port()), ssid);
-        }
+        self.lanes[lane].join(number as u32, &sources, ssid);
+        self.lanes[lane].make_room(session.packet_octets());
         self.sessions.push(session);
         number
     }

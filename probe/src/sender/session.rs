@@ -98,13 +98,6 @@ impl SenderSession {
         self.sender.observations()
     }
 
-    /// Follows a change of the session's key.
-    pub(super) fn look_at_keys(&mut self) {
-        if let Some(key) = self.keys.as_mut().and_then(SessionKeys::changed) {
-            self.sender.handle_new_key(key);
-        }
-    }
-
     pub(super) fn lane(&self) -> usize {
         self.lane
     }
@@ -131,6 +124,13 @@ impl SenderSession {
             self.recorder.skipped(transmit.origin, transmit.due.skipped);
         }
         Some(transmit)
+    }
+
+    /// Follows a change of the session's key.
+    pub(super) fn look_at_keys(&mut self) {
+        if let Some(key) = self.keys.as_mut().and_then(SessionKeys::changed) {
+            self.sender.handle_new_key(key);
+        }
     }
 
     pub(super) fn transmitted(&mut self, token: TransmitToken, at: Stamp) {

@@ -13,3 +13,6 @@ mod session;
 pub use client::{Agreed, ClientSettings, TwampClient};
 pub use error::TwampError;
 pub use server::{ServerSettings, TwampReading, TwampServer, TwampStats};
+
+#[cfg(test)]
+mod tests;

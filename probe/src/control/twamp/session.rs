@@ -17,6 +17,9 @@ use crate::net::{Answer, Exchange, Received, StampedSocket};
 /// Batches taken from one socket before something else has its turn.
 const TURN: usize = 4;
 
+/// Packets that are forgotten when a session starts: more than the receive buffer holds.
+const EARLY_MAX: u32 = 1 << 16;
+
 /// A session that this host reflects.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -67,9 +70,14 @@ impl Session {
         self.reflector = Some(reflector);
     }
 
-    /// From now on it reflects, if it was accepted.
+    /// From now on it reflects, if it was accepted; what came too early is forgotten.
     pub(super) fn start(&mut self) {
-        self.running = self.reflector.is_some();
+        if !self.running && self.reflector.is_some() {
+            self.running = true;
+            let early = || matches!(self.socket.receive(&mut [0; 1]), Ok(Some(_)));
+            // No client may send now, so what still comes after so many is of no session's.
+            (0..EARLY_MAX).take_while(|_| early()).for_each(drop);
+        }
     }
 
     /// Fates of its datagrams, and replies that the kernel did not take.

@@ -53,6 +53,8 @@ pub struct Observations {
     pub t3_uncorrected: u64,
     /// The reflector's counters, as told last, and how many replies had arrived by then.
     pub counts: Option<(DirectMeasurement, u64)>,
+    /// The same as told first: who leaves the reply itself out of its count does so from the beginning.
+    pub first_counts: Option<(DirectMeasurement, u64)>,
     /// How its timestamps come about, as told last.
     pub information: Option<TimestampInformation>,
     /// The source address and port with which packets reach the reflector, as told last; a translator changes them.
@@ -61,17 +63,19 @@ pub struct Observations {
     pub seen_destination: Option<SocketAddr>,
     /// The reflector's member link, as told last.
     pub far_link: Option<u16>,
-    last_ttl_forward: Option<u8>,
-    last_ttl_backward: Option<u8>,
+    /// TTL or hop limit at the reflector of the last packet of which it told.
+    pub last_ttl_forward: Option<u8>,
+    /// TTL or hop limit of the last reply.
+    pub last_ttl_backward: Option<u8>,
 }
 
 impl Observations {
     pub(super) fn told(&mut self, told: &Told, sent: TrafficClass, arrived: Option<u8>) {
         self.replies += 1;
-        self.counts = told
-            .counts
-            .map(|counts| (counts, self.replies))
-            .or(self.counts);
+        if let Some(counts) = told.counts {
+            self.counts = Some((counts, self.replies));
+            self.first_counts = self.first_counts.or(self.counts);
+        }
         self.information = told.information.or(self.information);
         self.seen_source = told.source.or(self.seen_source);
         self.seen_destination = told.destination.or(self.seen_destination);

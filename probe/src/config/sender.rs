@@ -1,0 +1,38 @@
+//! `[sender]`: how session-senders protect their sessions.
+
+use std::path::PathBuf;
+
+use owl_protocol::session::sender::Protection;
+use owl_protocol::wire::authentication::Key;
+use serde::Deserialize;
+
+/// How session-senders protect their sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SenderConfig {
+    /// Key file. A session whose reflector has a key there is protected, any other is open.
+    pub keys: Option<PathBuf>,
+    /// What a key protects.
+    pub authentication: Protects,
+}
+
+/// What a key protects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protects {
+    /// Packets as a whole: authenticated mode (RFC 8762, section 4.4).
+    #[default]
+    Whole,
+    /// Only their TLVs (RFC 8972, section 4.8).
+    Tlv,
+}
+
+impl Protects {
+    /// The protection with a key.
+    pub fn with(self, key: Key) -> Protection {
+        match self {
+            Self::Whole => Protection::Authenticated(key),
+            Self::Tlv => Protection::Tlvs(key),
+        }
+    }
+}
