@@ -17,6 +17,7 @@ use owl_measure::time::Nanos;
 use serde::Deserialize;
 
 use crate::clock::{Clock, Declared};
+use crate::control::ControlConfig;
 use crate::keys::LiveKeys;
 use crate::reflector::{ReflectorEngine, ReflectorSettings, STAMP_PORT};
 
@@ -52,6 +53,9 @@ pub struct Config {
     /// What is claimed of the clock.
     #[serde(default)]
     pub clock: ClockConfig,
+    /// The servers that are asked over TCP for a session.
+    #[serde(default)]
+    pub control: ControlConfig,
     /// Set in a lab only.
     pub lab: Option<LabConfig>,
 }
@@ -162,6 +166,9 @@ impl Config {
         for path in paths.into_iter().chain(keys.into_iter().flatten()) {
             *path = beside.join(&*path);
         }
+        if let Some(users) = &mut config.control.users {
+            *users = beside.join(&*users);
+        }
         Ok(config)
     }
 
@@ -207,6 +214,10 @@ state = "state"
 [clock]
 source = "gnss"
 bound = "1us"
+[control]
+twamp = ["0.0.0.0:862"]
+users = "users.toml"
+ports = "18760-19960"
 "#;
 
     #[test]
@@ -222,6 +233,12 @@ bound = "1us"
             }
         );
         assert_eq!(config.shown_clock(), Clock::honest());
+        let control = config.control;
+        assert_eq!(
+            control.users.as_deref(),
+            Some(Path::new("/etc/owl/users.toml"))
+        );
+        assert_eq!(control.ports, "18760-19960".parse().ok());
     }
 
     #[test]
@@ -239,6 +256,7 @@ bound = "1us"
             said(&WHOLE.replace("1us", "1 parsec"))
         );
         assert!(said(&format!("colour = 1\n{WHOLE}")).contains("colour"));
+        assert!(said(&WHOLE.replace("19960", "7")).contains("range of UDP ports"));
         assert!(said(&WHOLE.replace("gnss", "simulated")).contains("[lab]"));
         assert!(said(&WHOLE.replace("1us", "0ms")).contains("above zero"));
         assert!(said(&WHOLE.replace("[\"127.0.0.2:18862\"]", "[]")).contains("listen"));

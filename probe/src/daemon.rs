@@ -30,6 +30,8 @@ use self::key_files::{KeyFiles, SenderKeys};
 use self::signals::{Asked, Signals};
 use crate::clock::{self, Clock};
 use crate::config::Config;
+use crate::control::twamp::TwampStats;
+use crate::control::{ControlServers, ServersError};
 use crate::history::ClockHistory;
 use crate::keys::{KeyFileError, LiveKeys};
 use crate::metrics::{self, Metrics};
@@ -61,6 +63,9 @@ pub enum ProbeError {
     /// A key file cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
+    /// A control server cannot be had.
+    #[error(transparent)]
+    Control(#[from] ServersError),
     /// The spool cannot be used.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -94,6 +99,7 @@ impl From<ReflectorError> for ProbeError {
 pub(crate) struct Vitals {
     pub(crate) reflector: ReflectorStats,
     pub(crate) sender: Arc<SenderStats>,
+    pub(crate) twamp: TwampStats,
     pub(crate) sent: AtomicU64,
     pub(crate) received: AtomicU64,
     pub(crate) lateness_max_ns: AtomicU64,
@@ -120,6 +126,7 @@ impl Vitals {
 pub struct Probe {
     config: Config,
     reflector: Reflector,
+    control: ControlServers,
     client: quinn::ClientConfig,
     shared: Arc<Shared>,
     vitals: Arc<Vitals>,
@@ -138,6 +145,7 @@ impl Probe {
         let keys = KeyFiles::open(&config)?;
         let reflector = Reflector::bind_with(&config.listen, &config.reflector_engine(), clock)?
             .provisioned(config.reflector_settings(keys.reflector()));
+        let control = ControlServers::bind(&config.control, clock)?;
         let vitals = Arc::new(Vitals::default());
         vitals.clock().push(clock::state(clock, config.declared()));
         let shared = Shared {
@@ -148,6 +156,7 @@ impl Probe {
         Ok(Self {
             config,
             reflector,
+            control,
             client,
             shared: Arc::new(shared),
             vitals,
@@ -168,6 +177,7 @@ impl Probe {
         let Self {
             config,
             reflector,
+            control,
             client,
             shared,
             vitals,
@@ -187,6 +197,14 @@ impl Probe {
                         error = &error as &dyn std::error::Error,
                         "nothing is reflected any more"
                     );
+                }
+            })
+        };
+        let serving = {
+            let (vitals, stop) = (vitals.clone(), stop.clone());
+            std::thread::spawn(move || {
+                if let Err(error) = control.run(&vitals.twamp, &stop, || vitals.claim()) {
+                    tracing::error!(%error, "sessions cannot be asked for any more");
                 }
             })
         };
@@ -265,7 +283,7 @@ impl Probe {
             Ok(())
         });
         stop.store(true, Relaxed);
-        for thread in [reflecting.join(), spooling.join()] {
+        for thread in [reflecting.join(), serving.join(), spooling.join()] {
             if thread.is_err() {
                 tracing::error!("a thread of the probe panicked");
             }

@@ -43,6 +43,7 @@ impl Metrics {
     /// Every metric as it stands now; names and units are those of docs/metrics.md.
     fn families(&self) -> Vec<MetricFamily> {
         let reflector = self.vitals.reflector.read();
+        let twamp = self.vitals.twamp.read();
         let spool = self.shared.spool().counts().unwrap_or_default();
         let clock = self.vitals.clock().latest();
         let value = |counter: &AtomicU64| counter.load(Relaxed);
@@ -117,6 +118,31 @@ impl Metrics {
             "owl_probe_reports_dropped_total",
             "Reports dropped because the disk was too slow.",
             value(&self.vitals.reports_dropped),
+        );
+        counter(
+            "owl_probe_twamp_sessions_total",
+            "Sessions that the TWAMP server accepted.",
+            twamp.sessions,
+        );
+        counter(
+            "owl_probe_twamp_refused_total",
+            "Sessions that the TWAMP server refused.",
+            twamp.refused,
+        );
+        counter(
+            "owl_probe_twamp_clients_refused_total",
+            "Control-Clients that the TWAMP server did not let in.",
+            twamp.turned_away + twamp.strangers,
+        );
+        counter(
+            "owl_probe_twamp_reflected_total",
+            "Test packets that the TWAMP server answered.",
+            twamp.reflected,
+        );
+        counter(
+            "owl_probe_twamp_unanswered_total",
+            "Datagrams to sessions of the TWAMP server that it did not answer.",
+            twamp.unanswered,
         );
         let mut gauge = |name: &str, help: &str, value: f64| {
             let gauge = Gauge::new(name, help).expect("the name is one of the constants below");
