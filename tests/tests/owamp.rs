@@ -39,7 +39,8 @@ fn counts(server: &Daemon) -> Value {
     result["owamp"].clone()
 }
 
-const SHORT: [&str; 6] = ["--count", "50", "--interval", "10ms", "--timeout", "500ms"];
+/// Longer than a process of a busy machine waits for its turn: 1.2 s.
+const SHORT: [&str; 6] = ["--count", "100", "--interval", "12ms", "--timeout", "500ms"];
 
 fn ask(address: &str, more: &[&str]) -> Command {
     let mut command = owl(&["delay", address, "--protocol", "owamp", "--json"]);
@@ -67,7 +68,7 @@ fn complaint(command: &mut Command) -> (Option<i32>, String) {
 #[track_caller]
 fn is_whole(way: &Value) {
     let count = |name: &str| way[name].as_u64().expect("a count");
-    assert_eq!(count("sent") + count("skipped"), 50, "{way}");
+    assert_eq!(count("sent") + count("skipped"), 100, "{way}");
     assert!(count("sent") > 0, "{way}");
     assert_eq!(
         (count("received"), count("lost")),
