@@ -11,7 +11,7 @@ use crate::histogram::{Histogram, HistogramRecorder};
 use crate::loss::Loss;
 use crate::patterns::{LastLosses, OpenPeriod, PLACES, Patterns, place};
 use crate::reordering::Reordered;
-use crate::sample::{Direction, PeerClock, Sample, StampSource};
+use crate::sample::{Direction, DscpFate, Header, PeerClock, Sample, StampSource};
 use crate::time::{Nanos, Timestamp};
 use crate::variation::IpdvPairs;
 
@@ -38,6 +38,43 @@ pub struct EnvelopePoint {
     pub raw: Nanos,
 }
 
+/// How the packets of one direction arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Headers {
+    /// Smallest and largest TTL or hop limit on arrival; `None` when none was told. Equal ones say that all packets took
+    /// as many hops.
+    pub ttl: Option<(u8, u8)>,
+    /// Packets of which it is known with which DSCP they arrived.
+    pub dscp_told: u64,
+    /// Those of them that arrived with another than they were sent with.
+    pub remarked: u64,
+    /// Packets that a router marked as having met congestion.
+    pub congestion: u64,
+}
+
+impl Headers {
+    fn count(&mut self, header: Header) {
+        if header.ttl != 0 {
+            let (low, high) = self.ttl.unwrap_or((header.ttl, header.ttl));
+            self.ttl = Some((low.min(header.ttl), high.max(header.ttl)));
+        }
+        self.dscp_told += u64::from(header.dscp != DscpFate::Untold);
+        self.remarked += u64::from(header.dscp == DscpFate::Remarked);
+        self.congestion += u64::from(header.congestion);
+    }
+
+    /// Adds those of another interval.
+    pub fn merge(&mut self, other: &Self) {
+        self.ttl = match (self.ttl, other.ttl) {
+            (Some((low, high)), Some((lower, higher))) => Some((low.min(lower), high.max(higher))),
+            (known, new) => known.or(new),
+        };
+        self.dscp_told = self.dscp_told.saturating_add(other.dscp_told);
+        self.remarked = self.remarked.saturating_add(other.remarked);
+        self.congestion = self.congestion.saturating_add(other.congestion);
+    }
+}
+
 /// One direction of one interval.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectionSummary {
@@ -55,6 +92,8 @@ pub struct DirectionSummary {
     pub reordered: u64,
     /// What losses and overtaken packets of this direction looked like (RFC 3357, RFC 4737).
     pub patterns: Patterns,
+    /// How its packets arrived.
+    pub headers: Headers,
     /// The lower envelope, in order of time.
     pub envelope: Vec<EnvelopePoint>,
 }
@@ -133,8 +172,6 @@ pub struct Summary {
     pub receive_stamps: StampCounts,
     /// Where T3 was taken, as far as the reflector's follow-ups tell; by its process where they do not.
     pub reflector_stamps: StampCounts,
-    /// Smallest and largest TTL with which packets reached the reflector; `None` without a packet.
-    pub ttl: Option<(u8, u8)>,
     /// What the reflector claimed of its clock.
     pub peer_clock: PeerClockSummary,
 }
@@ -164,6 +201,7 @@ struct OpenDirection {
     lost: u64,
     duplicated: u64,
     reordered: u64,
+    headers: Headers,
     envelope: [Option<EnvelopePoint>; ENVELOPE_POINTS as usize],
 }
 
@@ -176,6 +214,7 @@ impl OpenDirection {
             lost: 0,
             duplicated: 0,
             reordered: 0,
+            headers: Headers::default(),
             envelope: [None; ENVELOPE_POINTS as usize],
         }
     }
@@ -189,6 +228,7 @@ impl OpenDirection {
             duplicated: self.duplicated,
             reordered: self.reordered,
             patterns,
+            headers: self.headers,
             envelope: self.envelope.iter().flatten().copied().collect(),
         }
     }
@@ -225,7 +265,6 @@ struct OpenInterval {
     transmit_stamps: StampCounts,
     receive_stamps: StampCounts,
     reflector_stamps: StampCounts,
-    ttl: Option<(u8, u8)>,
     peer_clock: PeerClockSummary,
 }
 
@@ -281,7 +320,6 @@ impl Recorder {
                     transmit_stamps: StampCounts::default(),
                     receive_stamps: StampCounts::default(),
                     reflector_stamps: StampCounts::default(),
-                    ttl: None,
                     peer_clock: PeerClockSummary::default(),
                 });
                 self.open.len() - 1
@@ -314,6 +352,7 @@ impl Recorder {
         for (k, open) in interval.directions.iter_mut().enumerate() {
             let raw = sample.raw(DIRECTIONS[k]);
             open.raw.record(raw);
+            open.headers.count(sample.header(DIRECTIONS[k]));
             count_within(&mut open.within, raw);
             if let Some(ipdv) = ipdv[k] {
                 open.ipdv.record(ipdv);
@@ -340,8 +379,6 @@ impl Recorder {
         interval.transmit_stamps.count(sample.sent_at.source);
         interval.receive_stamps.count(sample.received_at.source);
         interval.reflector_stamps.count(sample.t3);
-        let (low, high) = interval.ttl.unwrap_or((sample.ttl, sample.ttl));
-        interval.ttl = Some((low.min(sample.ttl), high.max(sample.ttl)));
         match sample.peer_clock {
             PeerClock::Within(bound) => {
                 interval.peer_clock.claims += 1;
@@ -420,7 +457,6 @@ impl Recorder {
             transmit_stamps: interval.transmit_stamps,
             receive_stamps: interval.receive_stamps,
             reflector_stamps: interval.reflector_stamps,
-            ttl: interval.ttl,
             peer_clock: interval.peer_clock,
         })
     }
@@ -457,7 +493,15 @@ pub(crate) mod tests {
             reflector_sent_at: Timestamp(origin + forward),
             t3: StampSource::Kernel,
             received_at: kernel(origin + forward + backward),
-            ttl: 255,
+            forward_header: Header {
+                ttl: 250,
+                dscp: DscpFate::Kept,
+                congestion: false,
+            },
+            backward_header: Header {
+                ttl: 248,
+                ..Header::default()
+            },
             peer_clock: PeerClock::Within(Nanos(1_000)),
         }
     }

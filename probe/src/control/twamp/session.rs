@@ -146,8 +146,8 @@ impl Session {
                     octets,
                     to: received.source,
                     from: None,
-                    mark: None,
                     interface: None,
+                    mark: None,
                     note: (),
                 })
             };
