@@ -166,7 +166,12 @@ fn what_the_server_refuses_is_told_with_its_words_and_a_way_out() {
             "{complaint}"
         );
     }
-    for nonsense in [&["--own"][..], &["--poisson", "--seed", "1"]] {
+    for nonsense in [
+        &["--own"][..],
+        &["--poisson", "--seed", "1"],
+        &["--ecn", "1"],
+        &["--format", "ptp"],
+    ] {
         assert_eq!(
             complaint(&mut ask(&address, nonsense)).0,
             Some(2),
