@@ -28,8 +28,7 @@ use self::key_files::{KeyFiles, SenderKeys};
 use self::signals::{Asked, Signals};
 use crate::clock::{self, Clock};
 use crate::config::Config;
-use crate::control::twamp::TwampStats;
-use crate::control::{ControlServers, ServersError};
+use crate::control::{ControlServers, ServersError, ServersStats};
 use crate::flow::{self, Flow};
 use crate::history::ClockHistory;
 use crate::keys::{KeyFileError, LiveKeys};
@@ -98,7 +97,7 @@ impl From<ReflectorError> for ProbeError {
 pub(crate) struct Vitals {
     pub(crate) reflector: ReflectorStats,
     pub(crate) sender: Arc<SenderStats>,
-    pub(crate) twamp: TwampStats,
+    pub(crate) control: ServersStats,
     pub(crate) sent: AtomicU64,
     pub(crate) received: AtomicU64,
     pub(crate) lateness_max_ns: AtomicU64,
@@ -202,7 +201,7 @@ impl Probe {
         let serving = {
             let (vitals, stop) = (vitals.clone(), stop.clone());
             std::thread::spawn(move || {
-                if let Err(error) = control.run(&vitals.twamp, &stop, || vitals.claim()) {
+                if let Err(error) = control.run(&vitals.control, &stop, || vitals.claim()) {
                     tracing::error!(%error, "sessions cannot be asked for any more");
                 }
             })
