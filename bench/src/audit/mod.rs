@@ -1,0 +1,9 @@
+//! The mesh audit against meshes whose truth is known: kinds of trouble × seeds → one table.
+
+mod mesh;
+mod outcome;
+mod table;
+
+pub use mesh::{mesh_of, targets_of};
+pub use outcome::Outcome;
+pub use table::table;
