@@ -3,9 +3,9 @@
 use std::ops::AddAssign;
 
 use owl_measure::clock::audit::{Audit, audit};
-use owl_measure::clock::suspicion::ProbeVerdict;
+use owl_measure::clock::suspicion::{ProbeKind, ProbeVerdict};
 use owl_measure::delay::Basis;
-use owl_measure::time::Nanos;
+use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::{RunVerdict, State, judge_run};
 use owl_sim::mesh::{Kind, Scenario, Truth};
 
@@ -48,6 +48,12 @@ pub struct Outcome {
     pub liars: u32,
     /// Those of them that were called faulty or suspect.
     pub found_liars: u32,
+    /// Steps and drifts.
+    pub events: u32,
+    /// Those of them that were found, by their own kind.
+    pub found_events: u32,
+    /// The longest time from one to its finding, in seconds of simulated time.
+    pub slowest_s: f64,
     /// Honest clocks that were called faulty.
     pub honest_faulty: u32,
     /// Honest clocks that were called suspect.
@@ -75,6 +81,7 @@ impl Outcome {
         }
         outcome.probes(&audited, &truth, &seen.min_km);
         outcome.offset_errors(&audited, &truth);
+        outcome.event(kind, &audited, &truth);
         outcome
     }
 
@@ -127,6 +134,24 @@ impl Outcome {
                 self.honest_faulty += u32::from(told.verdict == ProbeVerdict::Faulty);
                 self.honest_suspect += u32::from(told.verdict == ProbeVerdict::Suspect);
             }
+        }
+    }
+
+    fn event(&mut self, kind: Kind, audited: &Audit, truth: &Truth) {
+        let sought = match kind {
+            Kind::Step => ProbeKind::Step,
+            Kind::Drift => ProbeKind::Drift,
+            _ => return,
+        };
+        let (Some(probe), Some(event)) = (truth.troubled, truth.event_ns) else {
+            return;
+        };
+        self.events += 1;
+        let told = &audited.probes[probe];
+        if let (Some(found), true) = (told.found, told.kind == Some(sought)) {
+            self.found_events += 1;
+            let after = (found - Timestamp(truth.span_ns.0)).0 - event;
+            self.slowest_s = self.slowest_s.max(after as f64 / 1e9);
         }
     }
 
@@ -219,6 +244,9 @@ impl AddAssign for Outcome {
         self.missed_liars += other.missed_liars;
         self.liars += other.liars;
         self.found_liars += other.found_liars;
+        self.events += other.events;
+        self.found_events += other.found_events;
+        self.slowest_s = self.slowest_s.max(other.slowest_s);
         self.honest_faulty += other.honest_faulty;
         self.honest_suspect += other.honest_suspect;
     }

@@ -10,6 +10,7 @@
 
 use std::collections::BTreeSet;
 
+use super::changes::changes;
 use super::crossing::{Ways, ways};
 use super::dial::{self, Anchor, SHARES};
 use super::matrix::DifferenceBounds;
@@ -204,11 +205,14 @@ pub fn audit(mesh: &Mesh) -> Result<Audit, AuditError> {
         window.least_assumed = window.least_assumed(&line, &suspicion.verdicts, &anchors);
     }
     let offsets = offsets(&windows, &line, &believed, count);
-    let probes = offsets
+    let mut probes: Vec<ProbeAudit> = offsets
         .into_iter()
         .enumerate()
         .map(|(probe, offsets)| suspicion.told(probe, offsets, misplaced.contains(&probe)))
         .collect();
+    for change in changes(count, &ways, line.length()) {
+        Suspicion::changed(&mut probes[change.clock], &change, &line);
+    }
     Ok(Audit {
         probes,
         cut: suspicion.cut,

@@ -1,6 +1,7 @@
 //! Clocks: what a probe claims of its own, and what a mesh of probes can hold against that.
 
 pub mod audit;
+mod changes;
 pub(crate) mod crossing;
 pub mod dial;
 pub mod envelope;

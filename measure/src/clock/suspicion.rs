@@ -7,12 +7,13 @@
 use std::collections::BTreeSet;
 
 use super::audit::AuditedWindow;
+use super::changes::{Change, Movement};
 use super::dial::{self, SHARES};
 use super::mesh::Mesh;
 use super::sources::{Conflict, explain};
 use super::timeline::Timeline;
 use super::window::Window;
-use crate::time::Nanos;
+use crate::time::{Nanos, Timestamp};
 
 /// What is said of a probe's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,6 +56,10 @@ pub struct ProbeAudit {
     pub offsets: Vec<Option<Nanos>>,
     /// The other probes that would explain the conflicts just as well.
     pub alternatives: Vec<usize>,
+    /// Since when, on its own clock, where the trouble has a beginning.
+    pub since: Option<Timestamp>,
+    /// When that could first be told.
+    pub found: Option<Timestamp>,
 }
 
 /// Whom the conflicts speak against.
@@ -227,6 +232,18 @@ impl<'a> Suspicion<'a> {
         })
     }
 
+    /// Adds what the clock was seen to do.
+    pub(super) fn changed(told: &mut ProbeAudit, change: &Change, line: &Timeline) {
+        let probe = change.clock;
+        told.kind = Some(match change.movement {
+            Movement::Step(_) => ProbeKind::Step,
+            Movement::Drift(_) => ProbeKind::Drift,
+        });
+        told.verdict = told.verdict.max(ProbeVerdict::Suspect);
+        told.since = Some(line.local(probe, change.since));
+        told.found = Some(line.local(probe, change.found));
+    }
+
     fn suspect(&mut self, probe: usize, kind: ProbeKind, together: &BTreeSet<usize>) {
         if self.verdicts[probe] == ProbeVerdict::Ok {
             self.verdicts[probe] = ProbeVerdict::Suspect;
@@ -246,13 +263,29 @@ impl<'a> Suspicion<'a> {
             kind: self.kinds[probe],
             offsets,
             alternatives: self.alternatives[probe].iter().copied().collect(),
+            since: None,
+            found: None,
         };
         if told.verdict == ProbeVerdict::Ok && misplaced {
             told.verdict = ProbeVerdict::Suspect;
             told.kind = Some(ProbeKind::Coordinates);
         }
+        let last = told.offsets.iter().rev().flatten().next();
+        if told.verdict != ProbeVerdict::Ok && last.is_some_and(|&offset| is_timescale(offset)) {
+            told.kind = Some(ProbeKind::Timescale);
+        }
         told
     }
+}
+
+/// Whole seconds between time scales that are mistaken for each other: a leap second, and the differences of UTC, TAI, GPS
+/// time and BeiDou time.
+const TIMESCALES_S: [i64; 8] = [1, 4, 14, 18, 19, 27, 33, 37];
+
+fn is_timescale(offset: Nanos) -> bool {
+    TIMESCALES_S
+        .iter()
+        .any(|&s| (offset.abs() - Nanos::from_secs(s)).abs() <= Nanos::from_millis(10))
 }
 
 /// Two clocks that differ by no more than this besides their claims are taken to be wrong the same way.
