@@ -13,6 +13,8 @@ pub enum Basis {
     Proved,
     /// The clocks' own bounds were used, and nothing contradicted them.
     Claimed,
+    /// It was assumed that no more than a share of what light leaves open is asymmetric.
+    Assumed,
 }
 
 /// The difference of two clocks, the session-reflector's error minus the session-sender's.
@@ -100,6 +102,17 @@ impl OneWayDelay {
         clocks: ClockDifference,
         stamp_error: Option<Nanos>,
     ) -> Option<Self> {
+        self.narrowed_on(Basis::Claimed, raw, clocks, stamp_error)
+    }
+
+    /// As [`Self::narrowed`], where what is known of the clocks rests on something else than their claims.
+    pub fn narrowed_on(
+        self,
+        basis: Basis,
+        raw: Bounds,
+        clocks: ClockDifference,
+        stamp_error: Option<Nanos>,
+    ) -> Option<Self> {
         let lo = match (raw.at_least, stamp_error) {
             (Nanos::MAX, _) => Nanos::MAX,
             (Nanos::MIN, _) | (_, None) => self.lo,
@@ -110,11 +123,7 @@ impl OneWayDelay {
         } else {
             self.hi.min(raw.at_most - clocks.at_least)
         };
-        (lo <= hi).then_some(Self {
-            lo,
-            hi,
-            basis: Basis::Claimed,
-        })
+        (lo <= hi).then_some(Self { lo, hi, basis })
     }
 }
 

@@ -41,6 +41,7 @@ fn basis(basis: Basis, lang: Lang) -> &'static str {
     match basis {
         Basis::Proved => lang.pick("proved", "已证明"),
         Basis::Claimed => lang.pick("claimed", "据声明"),
+        Basis::Assumed => lang.pick("assumed", "据假设"),
     }
 }
 
