@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::distribution::Bounds;
 use crate::time::Nanos;
+use crate::words::Lang;
 
 /// What a one-way delay or a verdict rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -15,6 +16,17 @@ pub enum Basis {
     Claimed,
     /// It was assumed that no more than a share of what light leaves open is asymmetric.
     Assumed,
+}
+
+impl Basis {
+    /// The word that a person reads.
+    pub fn word(self, lang: Lang) -> &'static str {
+        match self {
+            Self::Proved => lang.pick("proved", "已证明"),
+            Self::Claimed => lang.pick("claimed", "据声明"),
+            Self::Assumed => lang.pick("assumed", "据假设"),
+        }
+    }
 }
 
 /// The difference of two clocks, the session-reflector's error minus the session-sender's.

@@ -2,7 +2,6 @@
 
 use owl_measure::clock::audit::{Audit, WINDOW};
 use owl_measure::clock::suspicion::{ProbeAudit, ProbeKind, ProbeVerdict};
-use owl_measure::delay::Basis;
 use owl_measure::time::Nanos;
 use owl_measure::verdict::RunVerdict;
 use owl_measure::words::Lang;
@@ -158,7 +157,7 @@ pub(super) fn text(folder: &Folder, audit: &Audit, verdicts: &[RunVerdict], lang
                 .map_or_else(|| "–".to_owned(), |delay| shown(end(delay.hi))),
             verdict
                 .basis()
-                .map_or("–", |basis| basis_word(basis, lang))
+                .map_or("–", |basis| basis.word(lang))
                 .to_owned(),
             verdict
                 .a_star
@@ -181,14 +180,6 @@ fn verdict_word(verdict: ProbeVerdict, lang: Lang) -> &'static str {
         ProbeVerdict::Ok => lang.pick("✓ ok", "✓ 正常"),
         ProbeVerdict::Suspect => lang.pick("? suspect", "? 可疑"),
         ProbeVerdict::Faulty => lang.pick("✗ faulty", "✗ 故障"),
-    }
-}
-
-fn basis_word(basis: Basis, lang: Lang) -> &'static str {
-    match basis {
-        Basis::Proved => lang.pick("proved", "已证明"),
-        Basis::Claimed => lang.pick("claimed", "据声明"),
-        Basis::Assumed => lang.pick("assumed", "据假设"),
     }
 }
 
