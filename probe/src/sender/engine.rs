@@ -211,7 +211,9 @@ impl<'a> Engine<'a> {
             if read < Incoming::MOST {
                 return;
             }
+            // Whoever is asked for more than he can send stays in this loop: the stamps of what he sends must not wait for its end.
             self.transmit_due();
+            self.lanes[lane].collect_stamps(self.sessions, &mut self.incoming, self.stats);
         }
     }
 
