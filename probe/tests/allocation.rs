@@ -84,7 +84,7 @@ fn a_packet_costs_no_allocation_and_a_histogram_few() {
                     follow_up: true,
                     ..Question::default()
                 },
-                ..SenderConfig::new(ssid, schedule, Nanos::from_millis(100), PeerKind::Own)
+                ..SenderConfig::new(ssid, schedule, Nanos::from_secs(5), PeerKind::Own)
             },
             keys: None,
             report_interval: Nanos::from_secs(3_600),
