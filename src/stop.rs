@@ -1,9 +1,10 @@
-//! Ctrl-C: the first one asks a command to end with what it has, the second one ends it at once.
+//! Ctrl-C: the first one asks a command to end with what it has, the second one ends it at once. SIGHUP asks one that
+//! reads a file to read it again.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag::{register, register_conditional_shutdown};
 
 use crate::failure::Failure;
@@ -24,4 +25,15 @@ pub(crate) fn on_signal() -> Result<Arc<AtomicBool>, Failure> {
             .map_err(|error| Failure::unable("cannot handle signals").because(error))?;
     }
     Ok(stop)
+}
+
+/// A flag that the next SIGHUP sets, who takes it away sees the next one too.
+///
+/// # Errors
+/// When the system gives no handler.
+pub(crate) fn on_hangup() -> Result<Arc<AtomicBool>, Failure> {
+    let hangup = Arc::new(AtomicBool::new(false));
+    register(SIGHUP, Arc::clone(&hangup))
+        .map_err(|error| Failure::unable("cannot handle signals").because(error))?;
+    Ok(hangup)
 }

@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use owl_measure::clock::{BoundBasis, ClockSource, ClockState, ClockStatus, KernelClock};
 use owl_measure::time::{Monotonic, Nanos, Timestamp};
+use owl_protocol::wire::TaiOffset;
 
 use crate::net::kernel_clock;
 
@@ -62,6 +63,13 @@ pub struct Declared {
     pub source: ClockSource,
     /// How far from UTC at most, somebody says; `None` claims nothing.
     pub bound: Option<Nanos>,
+}
+
+/// TAI less UTC as the kernel knows it, or since 2017 where nobody has told it.
+pub fn tai_offset() -> TaiOffset {
+    kernel_clock().map_or(TaiOffset::SINCE_2017, |kernel| {
+        TaiOffset::from_kernel(kernel.tai_offset_s)
+    })
 }
 
 /// The clock's state right now: the declared bound, unless the kernel says that nothing disciplines the clock.

@@ -1,16 +1,25 @@
 //! What a probe is told by its configuration file. What it measures it is told
 //! by its collector.
 
+mod reflector;
+mod sender;
+
+pub use reflector::ReflectorConfig;
+pub use sender::{Protects, SenderConfig};
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use owl_measure::clock::ClockSource;
 use owl_measure::time::Nanos;
 use serde::Deserialize;
 
 use crate::clock::{Clock, Declared};
-use crate::reflector::{Memory, Priority, ReflectorEngine, STAMP_PORT, THREADS_MAX};
+use crate::control::ControlConfig;
+use crate::keys::LiveKeys;
+use crate::reflector::{ReflectorEngine, ReflectorSettings, STAMP_PORT};
 use crate::sender::{Pace, SPIN_MAX};
 
 /// The configuration of one probe. Relative paths are relative to the file.
@@ -22,10 +31,10 @@ pub struct Config {
     /// Where its session-reflector listens; all addresses on port 862 when it is not said.
     #[serde(default = "everywhere")]
     pub listen: Vec<SocketAddr>,
-    /// How its session-reflector runs.
+    /// Whom its session-reflector answers, what it does for them, and how it runs.
     #[serde(default)]
     pub reflector: ReflectorConfig,
-    /// How its session-senders run.
+    /// How its session-senders run, and how they protect their sessions.
     #[serde(default)]
     pub sender: SenderConfig,
     /// The address its session-senders send from; the kernel chooses when it is not said.
@@ -45,6 +54,9 @@ pub struct Config {
     /// What is claimed of the clock.
     #[serde(default)]
     pub clock: ClockConfig,
+    /// The servers that are asked over TCP for a session.
+    #[serde(default)]
+    pub control: ControlConfig,
     /// Set in a lab only.
     pub lab: Option<LabConfig>,
 }
@@ -58,43 +70,6 @@ pub struct ClockConfig {
     pub source: ClockSource,
     /// How far from UTC at most.
     pub bound: Option<Nanos>,
-}
-
-/// How the thread of the session-senders runs.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SenderConfig {
-    /// The processor that it keeps to; it runs where the kernel wants when none is said.
-    pub pin: Option<usize>,
-    /// Whether it runs before every ordinary thread of the host (`SCHED_FIFO`).
-    pub real_time: bool,
-    /// For so long before each packet it looks at the clock instead of sleeping, 1 ms at most.
-    pub spin: Nanos,
-}
-
-/// How the session-reflector runs.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ReflectorConfig {
-    /// Its threads, 1 to 64, which share the sessions among them; 1 when it is not said.
-    pub threads: usize,
-    /// Processors that they keep to, in turn; they run where the kernel wants when none is said.
-    pub pin: Vec<usize>,
-    /// Whether they run before every ordinary thread of the host (`SCHED_FIFO`).
-    pub real_time: bool,
-    /// Whether it keeps no sessions: loss then has no direction, and T3 is not followed up.
-    pub stateless: bool,
-}
-
-impl Default for ReflectorConfig {
-    fn default() -> Self {
-        Self {
-            threads: ReflectorEngine::default().threads,
-            pin: Vec::new(),
-            real_time: false,
-            stateless: false,
-        }
-    }
 }
 
 /// What a lab injects. Its presence marks every report as simulated.
@@ -178,20 +153,25 @@ impl Config {
         if config.listen.is_empty() {
             return refused("listen names no address");
         }
+        if let Some(what) = config.reflector.refused() {
+            return refused(what);
+        }
         if !(Nanos::ZERO..=SPIN_MAX).contains(&config.sender.spin) {
             return refused("sender.spin must be 0s to 1ms");
         }
-        if !(1..=THREADS_MAX).contains(&config.reflector.threads) {
-            return refused("reflector.threads must be 1 to 64");
-        }
         let beside = file.parent().unwrap_or(Path::new("."));
-        for path in [
+        let paths = [
             &mut config.ca,
             &mut config.certificate,
             &mut config.key,
             &mut config.state,
-        ] {
+        ];
+        let keys = [&mut config.reflector.keys, &mut config.sender.keys];
+        for path in paths.into_iter().chain(keys.into_iter().flatten()) {
             *path = beside.join(&*path);
+        }
+        if let Some(users) = &mut config.control.users {
+            *users = beside.join(&*users);
         }
         Ok(config)
     }
@@ -201,6 +181,11 @@ impl Config {
         self.lab
             .as_ref()
             .map_or(Clock::honest(), |lab| Clock::lying(lab.lie))
+    }
+
+    /// What its session-reflector is told, with these keys.
+    pub fn reflector_settings(&self, keys: Arc<LiveKeys>) -> ReflectorSettings {
+        self.reflector.settings(keys, self.clock.source)
     }
 
     /// How its session-senders run.
@@ -214,20 +199,7 @@ impl Config {
 
     /// How its session-reflector runs.
     pub fn reflector_engine(&self) -> ReflectorEngine {
-        ReflectorEngine {
-            threads: self.reflector.threads,
-            pin: self.reflector.pin.clone(),
-            priority: if self.reflector.real_time {
-                Priority::RealTime
-            } else {
-                Priority::Ordinary
-            },
-            memory: if self.reflector.stateless {
-                Memory::Stateless
-            } else {
-                Memory::Stateful
-            },
-        }
+        self.reflector.engine()
     }
 
     /// What it claims of its clock.
@@ -255,6 +227,10 @@ state = "state"
 [clock]
 source = "gnss"
 bound = "1us"
+[control]
+twamp = ["0.0.0.0:862"]
+users = "users.toml"
+ports = "18760-19960"
 "#;
 
     #[test]
@@ -270,6 +246,12 @@ bound = "1us"
             }
         );
         assert_eq!(config.shown_clock(), Clock::honest());
+        let control = config.control;
+        assert_eq!(
+            control.users.as_deref(),
+            Some(Path::new("/etc/owl/users.toml"))
+        );
+        assert_eq!(control.ports, "18760-19960".parse().ok());
     }
 
     #[test]
@@ -287,16 +269,16 @@ bound = "1us"
             said(&WHOLE.replace("1us", "1 parsec"))
         );
         assert!(said(&format!("colour = 1\n{WHOLE}")).contains("colour"));
+        assert!(said(&WHOLE.replace("19960", "7")).contains("range of UDP ports"));
         assert!(said(&WHOLE.replace("gnss", "simulated")).contains("[lab]"));
         assert!(said(&WHOLE.replace("1us", "0ms")).contains("above zero"));
         assert!(said(&WHOLE.replace("[\"127.0.0.2:18862\"]", "[]")).contains("listen"));
+        let said = |more: &str| said(&format!("{WHOLE}{more}"));
+        assert!(said("[reflector]\nthreads = 65\n").contains("1 to 64"));
+        assert!(said("[reflector]\ncolour = 1\n").contains("unknown field"));
+        assert!(said("[sender]\nauthentication = \"half\"\n").contains("half"));
         for spin in ["-1us", "2ms"] {
-            let text = format!("{WHOLE}[sender]\nspin = \"{spin}\"\n");
-            assert!(said(&text).contains("0s to 1ms"), "{}", said(&text));
-        }
-        for threads in [0, 65] {
-            let text = format!("{WHOLE}[reflector]\nthreads = {threads}\n");
-            assert!(said(&text).contains("1 to 64"), "{}", said(&text));
+            assert!(said(&format!("[sender]\nspin = \"{spin}\"\n")).contains("0s to 1ms"));
         }
     }
 
@@ -318,25 +300,18 @@ bound = "1us"
     }
 
     #[test]
-    fn the_reflector_is_one_ordinary_thread_with_sessions_unless_it_is_told_otherwise() {
-        let settings = |text: &str| {
-            Config::parse(Path::new("p.toml"), text)
-                .unwrap()
-                .reflector_engine()
-        };
-        let usual = settings(WHOLE);
-        assert_eq!(
-            (usual.threads, usual.pin.len(), usual.priority),
-            (1, 0, Priority::Ordinary)
+    fn key_files_are_beside_the_configuration_unless_named_whole() {
+        let text = format!(
+            "{WHOLE}[reflector]\nkeys = \"keys.toml\"\n[sender]\nkeys = \"/run/keys.toml\"\nauthentication = \"tlv\"\n"
         );
-        assert_eq!(usual.memory, Memory::Stateful);
-        let told = settings(&format!(
-            "{WHOLE}[reflector]\nthreads = 2\npin = [1, 3]\nreal_time = true\nstateless = true\n"
-        ));
+        let config = Config::parse(Path::new("/etc/owl/probe.toml"), &text).unwrap();
         assert_eq!(
-            (told.threads, told.pin, told.priority),
-            (2, vec![1, 3], Priority::RealTime)
+            config.reflector.keys.as_deref(),
+            Some(Path::new("/etc/owl/keys.toml"))
         );
-        assert_eq!(told.memory, Memory::Stateless);
+        assert_eq!(
+            (config.sender.keys.as_deref(), config.sender.authentication),
+            (Some(Path::new("/run/keys.toml")), Protects::Tlv)
+        );
     }
 }

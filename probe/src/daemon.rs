@@ -2,8 +2,10 @@
 //! its own thread. The timed threads share nothing with the untimed ones but a
 //! bounded channel and a few numbers.
 
-use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+mod far_end;
+mod key_files;
+mod signals;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -16,15 +18,21 @@ use owl_measure::report::Report;
 use owl_measure::sample::Sample;
 use owl_measure::summary::Summary;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_protocol::session::Schedule;
-use owl_protocol::session::sender::{Question, Reflector as PeerKind, SenderConfig, TrafficClass};
+use owl_protocol::session::sender::{Protection, SenderConfig, TrafficClass};
 use owl_topology::{Plan, PlannedSession};
 use prost::Message as _;
 use tokio::sync::{Notify, watch};
 
+use self::far_end::FarEnd;
+use self::key_files::{KeyFiles, SenderKeys};
+use self::signals::{Asked, Signals};
 use crate::clock::{self, Clock};
 use crate::config::Config;
+use crate::control::twamp::TwampStats;
+use crate::control::{ControlServers, ServersError};
+use crate::flow::{self, Flow};
 use crate::history::ClockHistory;
+use crate::keys::{KeyFileError, LiveKeys};
 use crate::metrics::{self, Metrics};
 use crate::net::SocketError;
 use crate::reflector::{Reflector, ReflectorError, ReflectorStats};
@@ -51,6 +59,12 @@ pub enum ProbeError {
     /// The session-reflector cannot run as configured.
     #[error(transparent)]
     Reflector(ReflectorError),
+    /// A control server cannot be had.
+    #[error(transparent)]
+    Control(#[from] ServersError),
+    /// A key file cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
     /// The spool cannot be used.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -84,6 +98,7 @@ impl From<ReflectorError> for ProbeError {
 pub(crate) struct Vitals {
     pub(crate) reflector: ReflectorStats,
     pub(crate) sender: Arc<SenderStats>,
+    pub(crate) twamp: TwampStats,
     pub(crate) sent: AtomicU64,
     pub(crate) received: AtomicU64,
     pub(crate) lateness_max_ns: AtomicU64,
@@ -110,21 +125,26 @@ impl Vitals {
 pub struct Probe {
     config: Config,
     reflector: Reflector,
+    control: ControlServers,
     client: quinn::ClientConfig,
     shared: Arc<Shared>,
     vitals: Arc<Vitals>,
+    keys: KeyFiles,
 }
 
 impl Probe {
     /// Binds the reflector and opens the spool.
     ///
     /// # Errors
-    /// When an address, a certificate or the state directory cannot be used.
+    /// When an address, a certificate, a key file or the state directory cannot be used.
     pub fn prepare(config: Config) -> Result<Self, ProbeError> {
         let clock = config.shown_clock();
         let client = uplink::client(&config)?;
         let spool = Spool::open(&config.state)?;
-        let reflector = Reflector::bind_with(&config.listen, &config.reflector_engine(), clock)?;
+        let keys = KeyFiles::open(&config)?;
+        let reflector = Reflector::bind_with(&config.listen, &config.reflector_engine(), clock)?
+            .provisioned(config.reflector_settings(keys.reflector()));
+        let control = ControlServers::bind(&config.control, clock)?;
         let vitals = Arc::new(Vitals::default());
         vitals.clock().push(clock::state(clock, config.declared()));
         let shared = Shared {
@@ -135,9 +155,11 @@ impl Probe {
         Ok(Self {
             config,
             reflector,
+            control,
             client,
             shared: Arc::new(shared),
             vitals,
+            keys,
         })
     }
 
@@ -146,7 +168,7 @@ impl Probe {
         self.reflector.local()
     }
 
-    /// Runs until SIGTERM or SIGINT.
+    /// Runs until SIGTERM or SIGINT; reads the key files again on SIGHUP, and when they have changed.
     ///
     /// # Errors
     /// When the untimed part cannot be started.
@@ -154,9 +176,11 @@ impl Probe {
         let Self {
             config,
             reflector,
+            control,
             client,
             shared,
             vitals,
+            mut keys,
         } = self;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -175,6 +199,14 @@ impl Probe {
                 }
             })
         };
+        let serving = {
+            let (vitals, stop) = (vitals.clone(), stop.clone());
+            std::thread::spawn(move || {
+                if let Err(error) = control.run(&vitals.twamp, &stop, || vitals.claim()) {
+                    tracing::error!(%error, "sessions cannot be asked for any more");
+                }
+            })
+        };
         let (reports, spooling) = sync_channel(REPORTS_IN_FLIGHT);
         let spooling = {
             let shared = shared.clone();
@@ -186,6 +218,7 @@ impl Probe {
             config: config.clone(),
             vitals: vitals.clone(),
             reports,
+            keys: keys.sender(),
             running: None,
         };
         let result = runtime.block_on(async {
@@ -215,6 +248,7 @@ impl Probe {
                     _ = clock_tick.tick() => {
                         let state = clock::state(config.shown_clock(), config.declared());
                         vitals.clock().push(state);
+                        senders.follow_keys(keys.look());
                     }
                     changed = new_plans.changed() => {
                         let plan = new_plans.borrow_and_update().clone();
@@ -222,7 +256,10 @@ impl Probe {
                             senders.follow(plan, &saved);
                         }
                     }
-                    () = signals.any() => break,
+                    asked = signals.next() => match asked {
+                        Asked::Reload => senders.follow_keys(keys.reload()),
+                        Asked::Stop => break,
+                    },
                 }
             }
             senders.stop();
@@ -245,34 +282,12 @@ impl Probe {
             Ok(())
         });
         stop.store(true, Relaxed);
-        for thread in [reflecting.join(), spooling.join()] {
+        for thread in [reflecting.join(), serving.join(), spooling.join()] {
             if thread.is_err() {
                 tracing::error!("a thread of the probe panicked");
             }
         }
         result
-    }
-}
-
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn any(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }
 
@@ -300,7 +315,17 @@ struct Senders {
     config: Config,
     vitals: Arc<Vitals>,
     reports: SyncSender<Report>,
-    running: Option<(Vec<PlannedSession>, Arc<AtomicBool>, JoinHandle<()>)>,
+    keys: Arc<LiveKeys>,
+    running: Option<Running>,
+}
+
+/// What runs, and how it was opened.
+struct Running {
+    plan: Plan,
+    /// Which sessions of the plan are protected.
+    protected: Vec<bool>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
 }
 
 impl Senders {
@@ -317,12 +342,43 @@ impl Senders {
         if self
             .running
             .as_ref()
-            .is_some_and(|(sessions, ..)| *sessions == plan.sessions)
+            .is_some_and(|running| running.plan.sessions == plan.sessions)
         {
             return;
         }
         write_plan(saved, &plan);
+        self.start(plan);
+    }
+
+    /// Lets sessions follow a change of keys. A new key in place of an old one they find themselves; they begin anew
+    /// when there is a key where there was none, or none where there was one.
+    fn follow_keys(&mut self, keys: SenderKeys) {
+        let protected = match &self.running {
+            Some(running) if keys == SenderKeys::Changed => self.protected(&running.plan),
+            _ => return,
+        };
+        if let Some(running) = self
+            .running
+            .take_if(|running| running.protected != protected)
+        {
+            let plan = running.stop();
+            self.start(plan);
+        }
+    }
+
+    fn protected(&self, plan: &Plan) -> Vec<bool> {
+        let keys = self.keys.current();
+        flow::all(plan)
+            .map(|flow| {
+                let peer = self.peer(flow.session);
+                peer.is_ok_and(|peer| keys.of(peer.ip(), flow.ssid).next().is_some())
+            })
+            .collect()
+    }
+
+    fn start(&mut self, plan: Plan) {
         self.stop();
+        let protected = self.protected(&plan);
         let (mut sessions, planned) = self.open(&plan);
         tracing::info!(
             generation = plan.generation,
@@ -334,7 +390,7 @@ impl Senders {
         let stop = Arc::new(AtomicBool::new(false));
         let mut keeper = Keeper {
             planned,
-            generation: plan.generation,
+            generation: plan.generation.clone(),
             vitals: self.vitals.clone(),
             reports: self.reports.clone(),
         };
@@ -347,77 +403,75 @@ impl Senders {
                 }
             })
         };
-        self.running = Some((plan.sessions, stop, thread));
+        self.running = Some(Running {
+            plan,
+            protected,
+            stop,
+            thread,
+        });
     }
 
     fn stop(&mut self) {
-        if let Some((_, stop, thread)) = self.running.take() {
-            stop.store(true, Relaxed);
-            if thread.join().is_err() {
-                tracing::error!("the sender thread panicked");
-            }
+        if let Some(running) = self.running.take() {
+            running.stop();
         }
     }
 
-    fn open(&self, plan: &Plan) -> (SessionSenders, Vec<PlannedSession>) {
-        if plan.sessions.len() > SESSIONS_MAX {
+    fn open(&self, plan: &Plan) -> (SessionSenders, Vec<(PlannedSession, u32)>) {
+        let flows = plan.sessions.iter().map(PlannedSession::flow_count);
+        let flows = flows.fold(0_u32, u32::saturating_add);
+        if flows as usize > SESSIONS_MAX {
             tracing::error!(
                 sessions = plan.sessions.len(),
+                flows,
                 "the plan has too many sessions; the first {SESSIONS_MAX} are measured"
             );
         }
         let clock = self.config.shown_clock();
-        let no_detours = BTreeMap::new();
-        let via = self.config.lab.as_ref().map_or(&no_detours, |lab| &lab.via);
         let mut sessions = SessionSenders::new(clock, self.vitals.sender.clone())
             .at_pace(self.config.sender_pace());
         let mut planned = Vec::new();
-        for (session, ssid) in plan.sessions.iter().take(SESSIONS_MAX).zip(1_u16..) {
-            let settings = self.settings(session, ssid, clock, via);
+        for flow in flow::all(plan).take(SESSIONS_MAX) {
+            let settings = self.settings(&flow, clock);
             let opened = settings.and_then(|settings| {
                 let opened = sessions.open(settings);
                 opened.map_err(|error| error.to_string())
             });
             match opened {
-                Ok(_) => planned.push(session.clone()),
+                Ok(_) => planned.push((flow.session.clone(), flow.number)),
                 Err(error) => tracing::error!(
-                    path = session.path,
+                    path = flow.session.path,
+                    flow = flow.number,
                     error,
-                    "a session cannot be opened; its path is not measured"
+                    "a session cannot be opened; its flow of the path is not measured"
                 ),
             }
         }
         (sessions, planned)
     }
 
-    fn settings(
-        &self,
-        session: &PlannedSession,
-        ssid: u16,
-        clock: Clock,
-        via: &BTreeMap<String, SocketAddr>,
-    ) -> Result<SessionSettings, String> {
+    /// Where the packets of a session are sent.
+    fn peer(&self, session: &PlannedSession) -> Result<SocketAddr, String> {
         let address: IpAddr = session
             .address
             .parse()
             .map_err(|_| format!("\"{}\" is no IP address", session.address))?;
         let port =
             u16::try_from(session.port).map_err(|_| format!("{} is no UDP port", session.port))?;
-        let peer = via
-            .get(&session.path)
-            .copied()
-            .unwrap_or(SocketAddr::new(address, port));
+        let lab = self.config.lab.as_ref();
+        let detour = lab.and_then(|lab| lab.via.get(&session.path)).copied();
+        Ok(detour.unwrap_or(SocketAddr::new(address, port)))
+    }
+
+    fn settings(&self, flow: &Flow<'_>, clock: Clock) -> Result<SessionSettings, String> {
+        let Flow { session, ssid, .. } = *flow;
+        let peer = self.peer(session)?;
+        let key = self.keys.current().of(peer.ip(), ssid).next().cloned();
+        let keys = key.is_some().then(|| Arc::clone(&self.keys));
+        let protects = self.config.sender.authentication;
         let ns = |value: u64| Nanos(i64::try_from(value).unwrap_or(i64::MAX));
-        // Sessions that began together would always send together: each has its own place within its gap.
-        let mut hasher = DefaultHasher::new();
-        session.path.hash(&mut hasher);
-        let (gap, seed) = (ns(session.packet_interval_ns), hasher.finish());
-        let start =
-            clock.monotonic() + Nanos((seed % session.packet_interval_ns.max(1)).cast_signed());
-        let schedule = match session.schedule() {
-            owl_topology::Schedule::Periodic => Schedule::periodic(gap, start),
-            owl_topology::Schedule::Poisson => Schedule::poisson(gap, start, seed),
-        };
+        let schedule = flow.schedule(clock.monotonic());
+        let far_end = FarEnd::of(session.reflector());
         Ok(SessionSettings {
             peer,
             local: self
@@ -425,18 +479,18 @@ impl Senders {
                 .source
                 .filter(|source| source.is_ipv4() == peer.is_ipv4()),
             sender: SenderConfig {
+                dialect: far_end.dialect,
                 packet_octets: session.packet_octets as usize,
                 class: TrafficClass {
                     dscp: u8::try_from(session.dscp).unwrap_or(0),
                     ecn: 0,
                 },
-                question: Question {
-                    follow_up: true,
-                    ..Question::default()
-                },
-                ..SenderConfig::new(ssid, schedule, ns(session.timeout_ns), PeerKind::Own)
+                protection: key.map_or(Protection::None, |key| protects.with(key)),
+                tai_offset: clock::tai_offset(),
+                question: far_end.question,
+                ..SenderConfig::new(ssid, schedule, ns(session.timeout_ns), far_end.known)
             },
-            keys: None,
+            keys,
             report_interval: ns(session.report_interval_ns),
             aligned_to: Timestamp(0),
             targets: session.target_ns.iter().map(|&target| ns(target)).collect(),
@@ -444,9 +498,21 @@ impl Senders {
     }
 }
 
+impl Running {
+    /// Stops it, and hands back the plan that it followed.
+    fn stop(self) -> Plan {
+        self.stop.store(true, Relaxed);
+        if self.thread.join().is_err() {
+            tracing::error!("the sender thread panicked");
+        }
+        self.plan
+    }
+}
+
 /// Makes reports of summaries.
 struct Keeper {
-    planned: Vec<PlannedSession>,
+    /// By session: what it is of the plan, and which of its flows.
+    planned: Vec<(PlannedSession, u32)>,
     generation: String,
     vitals: Arc<Vitals>,
     reports: SyncSender<Report>,
@@ -456,7 +522,7 @@ impl Watcher for Keeper {
     fn sample(&mut self, _session: usize, _sample: &Sample) {}
 
     fn summary(&mut self, session: usize, summary: Summary) {
-        let planned = &self.planned[session];
+        let (planned, flow) = &self.planned[session];
         self.vitals.sent.fetch_add(summary.sent, Relaxed);
         self.vitals.received.fetch_add(summary.received, Relaxed);
         self.vitals
@@ -469,6 +535,7 @@ impl Watcher for Keeper {
         let report = Report {
             path: planned.path.clone(),
             generation: self.generation.clone(),
+            flow: *flow,
             packet_interval: Nanos(i64::try_from(planned.packet_interval_ns).unwrap_or(i64::MAX)),
             summary,
             clock,
@@ -502,3 +569,6 @@ fn write_plan(saved: &Path, plan: &Plan) {
         tracing::warn!(file = %saved.display(), %error, "the plan cannot be kept; after a restart the probe waits for its collector");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,6 +45,7 @@ impl Metrics {
     /// Every metric as it stands now; names and units are those of docs/metrics.md.
     fn families(&self) -> Vec<MetricFamily> {
         let reflector = self.vitals.reflector.read();
+        let twamp = self.vitals.twamp.read();
         let spool = self.shared.spool().counts().unwrap_or_default();
         let clock = self.vitals.clock().latest();
         let value = |counter: &AtomicU64| counter.load(Relaxed);
@@ -86,6 +87,21 @@ impl Metrics {
             reflector.counts.table_full,
         );
         counter(
+            "owl_probe_reflector_unprovisioned_total",
+            "Test packets from hosts that are not answered.",
+            reflector.counts.unprovisioned,
+        );
+        counter(
+            "owl_probe_reflector_unauthentic_total",
+            "Test packets that were not authenticated, or wrongly.",
+            reflector.counts.unauthentic,
+        );
+        counter(
+            "owl_probe_reflector_replayed_total",
+            "Authenticated test packets that were seen before.",
+            reflector.counts.replayed,
+        );
+        counter(
             "owl_probe_reflector_unsent_total",
             "Replies that the kernel did not take.",
             reflector.unsent,
@@ -120,6 +136,31 @@ impl Metrics {
             "owl_probe_unstamped_total",
             "Test packets whose transmit stamp did not come.",
             sender.unstamped,
+        );
+        counter(
+            "owl_probe_twamp_sessions_total",
+            "Sessions that the TWAMP server accepted.",
+            twamp.sessions,
+        );
+        counter(
+            "owl_probe_twamp_refused_total",
+            "Sessions that the TWAMP server refused.",
+            twamp.refused,
+        );
+        counter(
+            "owl_probe_twamp_clients_refused_total",
+            "Control-Clients that the TWAMP server did not let in.",
+            twamp.turned_away + twamp.strangers,
+        );
+        counter(
+            "owl_probe_twamp_reflected_total",
+            "Test packets that the TWAMP server answered.",
+            twamp.reflected,
+        );
+        counter(
+            "owl_probe_twamp_unanswered_total",
+            "Datagrams to sessions of the TWAMP server that it did not answer.",
+            twamp.unanswered,
         );
         families.push(histogram(
             "owl_probe_send_lateness_seconds",

@@ -1,7 +1,11 @@
 //! `owl reflect`: answers test packets until it is told to stop.
 
+mod control;
+mod provision;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,6 +15,7 @@ use owl_measure::time::Nanos;
 use owl_measure::words::Lang;
 use owl_probe::clock::Clock;
 use owl_probe::interface::interfaces;
+use owl_probe::keys::KeyWatch;
 use owl_probe::net::{SocketError, ThreadError};
 use owl_probe::reflector::{
     HIGH_PORT, Memory, Priority, Reflector, ReflectorEngine, ReflectorError, ReflectorReading,
@@ -18,6 +23,8 @@ use owl_probe::reflector::{
 };
 use serde_json::{Value, json};
 
+use self::control::{Control, ServerStats, Servers};
+use self::provision::Provision;
 use super::own_clock::{self, OwnClock};
 use crate::failure::{Failure, Outcome};
 use crate::stop;
@@ -50,6 +57,10 @@ pub(crate) struct Args {
     #[arg(long)]
     stateless: bool,
     #[command(flatten)]
+    control: Control,
+    #[command(flatten)]
+    provision: Provision,
+    #[command(flatten)]
     own_clock: OwnClock,
     /// Print JSON: one line where it listens, and one with the counts at the end
     #[arg(long)]
@@ -58,22 +69,34 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     let stop = stop::on_signal()?;
+    let (settings, watch) = args.provision.settings(args.own_clock, lang)?;
+    let keys = watch.map(Keys::new).transpose()?;
     let reflector = bind(&args.listen, &engine(&args)).map_err(|error| refused(error, lang))?;
+    let reflector = reflector.provisioned(settings);
+    let servers = args.control.bind(lang)?;
     let addresses = reachable(&reflector.local());
     print(&if args.json {
-        format!("{}\n", began_json(&reflector, &addresses, args.own_clock))
+        let mut began = began_json(&reflector, &addresses, args.own_clock);
+        servers.began_json(&mut began);
+        format!("{began}\n")
     } else {
-        began(&reflector, &addresses, args.own_clock, lang)
+        let key_option = keys.as_ref().map_or("", |_| " --key-file FILE");
+        let began = began(&reflector, &addresses, key_option, args.own_clock, lang);
+        format!("{}{began}", servers.began(lang))
     })?;
     let stats = ReflectorStats::default();
-    reflect(reflector, &stats, &stop, args.own_clock, lang).map_err(|error| {
+    let server_stats = servers.stats();
+    let served = (servers, &server_stats);
+    reflect(reflector, &stats, served, &stop, args.own_clock, keys, lang).map_err(|error| {
         Failure::unable(lang.pick("cannot go on reflecting", "无法继续反射")).because(error)
     })?;
     let reading = stats.read();
     print(&if args.json {
-        format!("{}\n", counts_json(&reading))
+        let mut counts = counts_json(&reading);
+        server_stats.counts_json(&mut counts);
+        format!("{counts}\n")
     } else {
-        format!("{}\n", counts(&reading, lang))
+        format!("{}{}\n", counts(&reading, lang), server_stats.counts(lang))
     })
 }
 
@@ -151,8 +174,10 @@ fn bind(listen: &[SocketAddr], engine: &ReflectorEngine) -> Result<Reflector, Re
 fn reflect(
     reflector: Reflector,
     stats: &ReflectorStats,
+    (servers, server_stats): (Servers, &ServerStats),
     stop: &AtomicBool,
     own_clock: OwnClock,
+    mut keys: Option<Keys>,
     lang: Lang,
 ) -> Result<(), ReflectorError> {
     let line = LiveLine::new();
@@ -163,20 +188,52 @@ fn reflect(
                 reflector.run(stats, stop, || own_clock.claim())
             })
             .map_err(ReflectorError::Start)?;
+        let served = servers
+            .spawn(scope, server_stats, stop, own_clock)
+            .map_err(ReflectorError::Start)
+            .inspect_err(|_| stop.store(true, Relaxed));
         let mut shown = Instant::now();
         while !stop.load(Relaxed) && !thread.is_finished() {
-            if shown.elapsed() >= TICK {
+            let tick = shown.elapsed() >= TICK;
+            if let Some(keys) = &mut keys {
+                keys.look(tick);
+            }
+            if tick {
                 shown = Instant::now();
-                line.show(&counts(&stats.read(), lang));
+                let counts = counts(&stats.read(), lang);
+                line.show(&format!("{counts}{}", server_stats.counts(lang)));
             }
             thread::sleep(LOOK);
         }
         let ended = thread
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        // Servers do not go on without the reflector.
+        stop.store(true, Relaxed);
         line.clear();
-        ended
+        served.and(ended)
     })
+}
+
+/// The key file, and whether SIGHUP has asked to read it again.
+struct Keys {
+    watch: KeyWatch,
+    hangup: Arc<AtomicBool>,
+}
+
+impl Keys {
+    fn new(watch: KeyWatch) -> Result<Self, Failure> {
+        let hangup = stop::on_hangup()?;
+        Ok(Self { watch, hangup })
+    }
+
+    fn look(&mut self, tick: bool) {
+        if self.hangup.swap(false, Relaxed) {
+            self.watch.reload();
+        } else if tick {
+            self.watch.look();
+        }
+    }
 }
 
 /// What the far host may call this one: one address of each family, as `owl delay` takes it. The port is named unless
@@ -213,15 +270,21 @@ fn is_link_local(ip: IpAddr) -> bool {
     }
 }
 
-fn began(reflector: &Reflector, addresses: &[String], own_clock: OwnClock, lang: Lang) -> String {
+fn began(
+    reflector: &Reflector,
+    addresses: &[String],
+    key_option: &str,
+    own_clock: OwnClock,
+    lang: Lang,
+) -> String {
     let listening: Vec<_> = reflector.local().iter().map(ToString::to_string).collect();
     let listening = listening.join(", ");
     let commands: Vec<_> = addresses
         .iter()
-        .map(|address| format!("  owl delay --own {address}\n"))
+        .map(|address| format!("  owl delay --own{key_option} {address}\n"))
         .collect();
     let commands = if commands.is_empty() {
-        "  owl delay --own HOST\n".to_owned()
+        format!("  owl delay --own{key_option} HOST\n")
     } else {
         commands.concat()
     };
@@ -282,17 +345,29 @@ fn counts(reading: &ReflectorReading, lang: Lang) -> String {
             counts.reflected, counts.malformed, counts.rationed, counts.table_full
         ),
     );
-    if reading.dropped > 0 {
-        line.push_str(&lang.pick(
-            format!(", {} dropped by this host", reading.dropped),
-            format!("，本机丢弃 {}", reading.dropped),
-        ));
-    }
-    if reading.unsent > 0 {
-        line.push_str(&lang.pick(
-            format!(", {} unsent", reading.unsent),
-            format!("，未发出 {}", reading.unsent),
-        ));
+    let rest = [
+        (
+            counts.unprovisioned,
+            lang.pick("of hosts that are not answered", "来自不予应答的主机"),
+        ),
+        (counts.unauthentic, lang.pick("not authentic", "认证失败")),
+        (counts.replayed, lang.pick("replayed", "重放")),
+        (
+            counts.unwanted,
+            lang.pick("without a wish for a reply", "不需应答"),
+        ),
+        (
+            counts.wrong_member_link,
+            lang.pick("over another member link", "成员链路不符"),
+        ),
+        (
+            reading.dropped,
+            lang.pick("dropped by this host", "本机丢弃"),
+        ),
+        (reading.unsent, lang.pick("unsent", "未发出")),
+    ];
+    for (count, name) in rest.into_iter().filter(|&(count, _)| count > 0) {
+        line.push_str(&lang.pick(format!(", {count} {name}"), format!("，{name} {count}")));
     }
     if let Some(mean) = t3_early_mean(reading) {
         let max = reading.t3_early_max;
@@ -312,6 +387,11 @@ fn counts_json(reading: &ReflectorReading) -> Value {
         "malformed": counts.malformed,
         "rationed": counts.rationed,
         "table_full": counts.table_full,
+        "unprovisioned": counts.unprovisioned,
+        "unauthentic": counts.unauthentic,
+        "replayed": counts.replayed,
+        "unwanted": counts.unwanted,
+        "wrong_member_link": counts.wrong_member_link,
         "dropped": reading.dropped,
         "unsent": reading.unsent,
         "t3_stamped": reading.t3_stamped,

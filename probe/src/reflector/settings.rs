@@ -40,6 +40,9 @@ pub struct ReflectorSettings {
     /// The longest reply, as UDP payload, for which a sender whose HMAC is right may ask (RFC 10052); one reply a
     /// request all the same. `None` gives replies as long as requests.
     pub reply_octets_max: Option<u16>,
+    /// The member link of an aggregation group over which packets come (RFC 9534), as far as the operator knows: no
+    /// socket is bound to it.
+    pub member_link: Option<u16>,
     /// Format of T2 and T3.
     pub format: TimestampFormat,
     /// TAI less UTC, for the PTP format of either end.
@@ -58,6 +61,7 @@ impl Default for ReflectorSettings {
             tell_location: true,
             dscps: Dscps::ALL,
             reply_octets_max: None,
+            member_link: None,
             format: TimestampFormat::Ntp,
             tai_offset: TaiOffset::SINCE_2017,
             sync_source: SyncSource::UNKNOWN,

@@ -43,7 +43,8 @@ struct Note {
 /// A shared socket.
 #[derive(Debug)]
 pub(super) struct Lane {
-    asked_for: IpAddr,
+    /// The local address of sessions that may join; `None` when it is one session's own.
+    shared_from: Option<IpAddr>,
     socket: StampedSocket,
     stamping: Option<Stamping>,
     /// Peer and session identifier → session; identifier 0 is the first session to that peer.
@@ -70,10 +71,17 @@ impl AsRawFd for Lane {
 impl Lane {
     /// Opens a socket on a port of the kernel's choice, and proves its stamps by a real send.
     pub(super) fn open(local: IpAddr, clock: Clock) -> Result<Self, SocketError> {
-        let mut socket = StampedSocket::bind(SocketAddr::new(local, 0), clock)?;
+        let mut lane = Self::private(SocketAddr::new(local, 0), clock)?;
+        lane.shared_from = Some(local);
+        Ok(lane)
+    }
+
+    /// The same on a port that was agreed upon for one session.
+    pub(super) fn private(local: SocketAddr, clock: Clock) -> Result<Self, SocketError> {
+        let mut socket = StampedSocket::bind(local, clock)?;
         let stamping = socket.prove().ok();
         Ok(Self {
-            asked_for: local,
+            shared_from: None,
             socket,
             stamping,
             peers: HashMap::new(),
@@ -87,9 +95,9 @@ impl Lane {
         })
     }
 
-    /// The local address that it was opened for.
-    pub(super) fn asked_for(&self) -> IpAddr {
-        self.asked_for
+    /// Whether sessions from this local address may join.
+    pub(super) fn is_shared_from(&self, local: IpAddr) -> bool {
+        self.shared_from == Some(local)
     }
 
     pub(super) fn stamping(&self) -> Option<Stamping> {

@@ -57,6 +57,15 @@ pub struct SessionSettings {
     pub targets: Vec<Nanos>,
 }
 
+impl SessionSettings {
+    fn local(&self) -> IpAddr {
+        self.local.unwrap_or(match self.peer {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        })
+    }
+}
+
 /// A session that cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
@@ -119,11 +128,7 @@ impl SessionSenders {
     /// # Errors
     /// When a socket is needed and cannot be bound, or replies could not be told from another session's.
     pub fn open(&mut self, settings: SessionSettings) -> Result<usize, SessionError> {
-        let any = match settings.peer {
-            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        };
-        let local = settings.local.unwrap_or(any);
+        let local = settings.local();
         let (peer, ssid) = (settings.peer, settings.sender.ssid);
         let lane = match self.lane_for(local, peer, ssid)? {
             Some(lane) => lane,
@@ -132,6 +137,25 @@ impl SessionSenders {
                 self.lanes.len() - 1
             }
         };
+        Ok(self.join(lane, settings))
+    }
+
+    /// Opens a session on a socket of its own, from a port that was agreed upon: its number.
+    ///
+    /// # Errors
+    /// When the socket cannot be bound.
+    pub fn open_from(
+        &mut self,
+        port: u16,
+        settings: SessionSettings,
+    ) -> Result<usize, SessionError> {
+        let local = SocketAddr::new(settings.local(), port);
+        self.lanes.push(Lane::private(local, self.clock)?);
+        Ok(self.join(self.lanes.len() - 1, settings))
+    }
+
+    fn join(&mut self, lane: usize, settings: SessionSettings) -> usize {
+        let (peer, ssid) = (settings.peer, settings.sender.ssid);
         let number = self.sessions.len();
         // It may have been asked to answer from another of its addresses (RFC 9503, section 3).
         let node = settings.sender.question.destination;
@@ -141,7 +165,7 @@ impl SessionSenders {
         self.lanes[lane].join(number as u32, &sources, ssid);
         self.lanes[lane].make_room(session.packet_octets());
         self.sessions.push(session);
-        Ok(number)
+        number
     }
 
     /// The lane for a session; `None` when it gets a new one.
@@ -153,7 +177,7 @@ impl SessionSenders {
     ) -> Result<Option<usize>, SessionError> {
         let of_address = || {
             let lanes = self.lanes.iter().enumerate();
-            lanes.filter(|(_, lane)| lane.asked_for() == local)
+            lanes.filter(|(_, lane)| lane.is_shared_from(local))
         };
         if let Some((k, _)) = of_address().find(|(_, lane)| !lane.has_peer(peer)) {
             return Ok(Some(k));

@@ -50,20 +50,20 @@ impl SenderSession {
     /// `number` tells it from the other sessions of its thread.
     pub(super) fn new(number: usize, settings: SessionSettings, lane: usize) -> Self {
         let class = settings.sender.class.octet();
-        let ssid = settings.sender.ssid;
+        let (peer, ssid) = (settings.peer, settings.sender.ssid);
         let spread = CLOSING_GAP.times(number as i64).0
             % (settings.report_interval.0 / CLOSING_SHARE).max(1);
         // A loss is certain after twice the threshold, its direction after once more.
         let linger = settings.sender.timeout.times(3) + CLOSING_MARGIN + Nanos(spread);
         let sender = SessionSender::new(settings.sender);
         Self {
-            peer: settings.peer,
+            peer,
             lane,
             traffic_class: (class != 0).then_some(class),
+            linger,
             keys: settings
                 .keys
-                .map(|live| SessionKeys::new(live, settings.peer.ip(), ssid)),
-            linger,
+                .map(|live| SessionKeys::new(live, peer.ip(), ssid)),
             recorder: Recorder::new(
                 settings.report_interval,
                 settings.aligned_to,
@@ -178,7 +178,7 @@ impl SenderSession {
         watcher: &mut impl Watcher,
     ) -> Course {
         while let Some(loss) = self.sender.poll_loss(now) {
-            self.recorder.lost(loss.origin, loss.direction);
+            self.recorder.lost(&loss);
         }
         while let Some((sample, reordered)) = self.sender.poll_sample(now) {
             self.recorder.received(&sample, reordered);

@@ -93,7 +93,8 @@ fn every_packet_comes_back_with_kernel_stamps_on_both_families() {
             kept.samples
                 .iter()
                 .all(|sample| sample.received_at.source == StampSource::Kernel
-                    && sample.ttl == 255),
+                    && sample.forward_header.ttl == 255
+                    && sample.backward_header.ttl == 255),
             "{ip}"
         );
         for sample in &kept.samples {

@@ -16,6 +16,7 @@ use owl_measure::sample::Sample;
 use owl_measure::summary::Summary;
 use owl_measure::time::Nanos;
 use owl_probe::sender::{SessionSenders, Watcher};
+use owl_protocol::session::sender::Observations;
 
 use crate::command::own_clock::OwnClock;
 
@@ -35,6 +36,8 @@ pub(super) struct Running {
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) reports: Vec<Report>,
+    /// What replies showed of the path beside delay and loss.
+    pub(super) observations: Observations,
     /// Packets that the kernel did not take.
     pub(super) unsent: u64,
     /// Datagrams that were no reply of this session.
@@ -69,6 +72,7 @@ pub(super) fn start(
             let session = senders.session(0);
             Ok(Ended {
                 reports: recording.reports,
+                observations: *session.observations(),
                 unsent: session.unsent(),
                 strangers: session.strangers(),
                 unshown: recording.unshown,
@@ -95,6 +99,7 @@ pub(super) fn report(summary: Summary, clock: ClockState, packet_interval: Nanos
     Report {
         path: String::new(),
         generation: String::new(),
+        flow: 0,
         packet_interval,
         summary,
         clock,

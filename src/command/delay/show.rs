@@ -13,7 +13,9 @@ use serde_json::{Value, json};
 
 use super::findings::{Findings, SHOWN, Spread, Way, min_samples};
 use super::limit::Limit;
+use super::patterns;
 use super::session::Ended;
+use super::told::Told;
 use crate::command::own_clock;
 use crate::terminal::{Side, Table};
 
@@ -22,6 +24,7 @@ pub(super) struct Result<'a> {
     pub(super) reflector: SocketAddr,
     pub(super) interval: Nanos,
     pub(super) found: &'a Findings,
+    pub(super) told: Told<'a>,
     pub(super) ended: &'a Ended,
     pub(super) judged: Option<Judged>,
 }
@@ -61,12 +64,10 @@ fn or_dash(span: Option<Nanos>) -> String {
 impl Result<'_> {
     /// The whole of it for a person.
     pub(super) fn text(&self, lang: Lang) -> String {
-        let lines = [
-            self.packets(lang),
-            self.sender(lang),
-            self.clocks(lang),
-            self.limit(lang),
-        ];
+        let mut lines = vec![self.packets(lang)];
+        lines.extend(patterns::lines(self.found, lang));
+        lines.extend([self.sender(lang), self.clocks(lang), self.limit(lang)]);
+        lines.extend(self.told.lines(lang));
         let mut text = format!("{}\n{}", self.table(lang), lines.join("\n"));
         for line in self.verdicts(lang) {
             text.push('\n');
@@ -194,21 +195,16 @@ impl Result<'_> {
                 format!("内核 {}/{all}", counts.kernel),
             )
         };
-        let hops = match counts.ttl {
-            // Some reflectors do not tell it, which reads as zero.
-            None | Some((0, _)) => lang.pick("not told", "未告知").to_owned(),
-            Some((low, high)) if low == high => (255 - low).to_string(),
-            Some((low, high)) => format!("{} … {}", 255 - high, 255 - low),
-        };
+        let hops = self.told.hops(lang);
         lang.pick(
             format!(
-                "stamps: T1 {}, T4 {}; forward hops: {hops}; sent late by {} at most",
+                "stamps: T1 {}, T4 {}; hops: {hops}; sent late by {} at most",
                 stamps(counts.transmit_stamps),
                 stamps(counts.receive_stamps),
                 counts.lateness_max
             ),
             format!(
-                "时间戳：T1 {}，T4 {}；前向跳数：{hops}；发送最多晚 {}",
+                "时间戳：T1 {}，T4 {}；跳数：{hops}；发送最多晚 {}",
                 stamps(counts.transmit_stamps),
                 stamps(counts.receive_stamps),
                 counts.lateness_max
@@ -311,9 +307,9 @@ impl Result<'_> {
             },
             "lateness_max_ns": counts.lateness_max,
             "stamps": { "t1": stamps_json(counts.transmit_stamps), "t4": stamps_json(counts.receive_stamps) },
-            "ttl": counts.ttl.map(|(min, max)| json!({ "min": min, "max": max })),
             "forward": way_json(&found.ways[0]),
             "backward": way_json(&found.ways[1]),
+            "somewhere": patterns::json(&found.somewhere),
             "round_trip": spread_json(&found.round_trip),
             "floor_ns": found.floors.forward,
             "clock": {
@@ -321,6 +317,7 @@ impl Result<'_> {
                 "far_bound_ns": counts.peer_clock.bound(),
                 "apart_at_least_ns": found.clocks_apart(),
             },
+            "told": self.told.json(),
             "limit": { "code": limit.code(), "sentence": limit.sentence(lang) },
             "verdict": self.judged.as_ref().map(|judged| json!({
                 "quantile": judged.quantile,
@@ -372,6 +369,7 @@ fn way_json(way: &Way) -> Value {
         "lost": way.lost,
         "duplicated": way.duplicated,
         "reordered": way.reordered,
+        "patterns": patterns::json(&way.patterns),
     })
 }
 
@@ -413,7 +411,8 @@ pub(super) fn sample_json(sample: &Sample) -> Value {
         "t3_ns": sample.reflector_sent_at,
         "t4_ns": sample.received_at.at,
         "t4_source": source(sample.received_at.source),
-        "ttl": sample.ttl,
+        "ttl": sample.forward_header.ttl,
+        "reply_ttl": sample.backward_header.ttl,
         "far_bound_ns": match sample.peer_clock {
             PeerClock::Within(bound) => Some(bound),
             PeerClock::NoClaim => None,
@@ -425,12 +424,14 @@ pub(super) fn sample_json(sample: &Sample) -> Value {
 mod tests {
     use super::*;
     use crate::command::delay::findings::tests::{HONEST, Path};
+    use owl_protocol::session::sender::{Observations, Question, TrafficClass};
     use unicode_width::UnicodeWidthStr as _;
 
     fn shown(path: &Path, show: impl Fn(&Result<'_>) -> String) -> String {
         let found = path.findings();
         let ended = Ended {
             reports: Vec::new(),
+            observations: Observations::default(),
             unsent: 0,
             strangers: 0,
             unshown: 0,
@@ -440,6 +441,11 @@ mod tests {
             reflector: "192.0.2.1:862".parse().unwrap(),
             interval: Nanos::from_millis(100),
             found: &found,
+            told: Told {
+                seen: &ended.observations,
+                asked: Question::default(),
+                sent: TrafficClass::default(),
+            },
             ended: &ended,
             judged: Some(Judged {
                 quantile: Quantile::P95,

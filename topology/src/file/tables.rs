@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use owl_measure::report::FLOWS_MAX;
 use owl_measure::time::Nanos;
 use owl_measure::verdict::{Profile, Quantile};
 use toml::Spanned;
@@ -16,7 +17,7 @@ use crate::model::{
     Carrier, Clock, Family, Indicator, Layer, Link, LinkRole, Maintenance, Measure, Multihome,
     Name, PathClass, Pon, Probe, Proto, Publish, Region, Site, StatProfile, Sum, Topology,
 };
-use crate::plan::Schedule;
+use crate::plan::{ReflectorKind, Schedule};
 use crate::quantity::Rate;
 
 const SCHEMA: &str = "topology/1";
@@ -478,6 +479,7 @@ fn probe(s: Keys<'_, '_, '_>) -> Option<Probe> {
     let carrier = s.required("carrier");
     let addr = s.filled("addr");
     let port = s.optional("port").unwrap_or(STAMP_PORT);
+    let reflector = s.optional("reflector").unwrap_or(ReflectorKind::Owl);
     let mgmt = s.optional("mgmt");
     let clock = s.inner_required("clock", |s| {
         let (source, max_u95) = (s.required("source"), s.required("max_u95"));
@@ -493,6 +495,7 @@ fn probe(s: Keys<'_, '_, '_>) -> Option<Probe> {
         carrier: carrier?,
         addr: addr?,
         port,
+        reflector,
         mgmt,
         clock: clock?,
         nic_hw_timestamp,
@@ -534,6 +537,16 @@ fn measure(s: Keys<'_, '_, '_>) -> Option<Measure> {
     }
     let families = s.list("families").unwrap_or_else(|| vec![Family::V4]);
     let flows = s.optional("flows").unwrap_or(1);
+    if !(1..=FLOWS_MAX).contains(&flows) {
+        s.fault(
+            "flows",
+            text!(
+                "packets are spread over 1 to {FLOWS_MAX} flows",
+                "报文可分散到 1 至 {FLOWS_MAX} 条流"
+            ),
+            text!("for example flows = 16", "例如 flows = 16"),
+        );
+    }
     let schedule = s.optional("schedule").unwrap_or(Schedule::Periodic);
     let timeout = s.optional("timeout").unwrap_or(Nanos::from_secs(2));
     let report_every = s.optional("report_every").unwrap_or(Nanos::from_secs(10));

@@ -96,6 +96,7 @@ impl Incoming {
             octets: datagram.len(),
             source: self.batch.source(k)?,
             destination: control.destination,
+            interface: control.interface,
             ttl: control.ttl.unwrap_or(0),
             traffic_class: control.traffic_class,
             stamp: super::stamp(self.clock, control.kernel, self.read_at),

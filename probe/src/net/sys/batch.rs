@@ -6,7 +6,7 @@
 
 use std::io;
 use std::mem::{size_of, zeroed};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use socket2::SockAddr;
@@ -14,7 +14,7 @@ use socket2::SockAddr;
 use super::{Control, ControlBuffer, Queue, local_address, mark, read_control, socket_address};
 
 /// Messages in a batch. More gain nothing: the call is a small part of 32 packets' work already.
-pub(in crate::net) const BATCH: usize = 32;
+pub(crate) const BATCH: usize = 32;
 /// Room for one datagram: more than an Ethernet jumbo frame carries. What is longer is cut, as UDP does.
 const DATAGRAM_OCTETS: usize = 9_216;
 
@@ -133,13 +133,14 @@ impl Batch {
     }
 
     /// Marks the room of a received message as a reply of so many octets: to where it came from unless `to` says
-    /// otherwise, from a given local address, with a traffic class.
+    /// otherwise, from a given local address, over a given interface, with a traffic class.
     pub(in crate::net) fn reply(
         &mut self,
         k: usize,
         octets: usize,
         to: Option<SocketAddr>,
         from: Option<IpAddr>,
+        interface: Option<u32>,
         class: Option<u8>,
     ) {
         let header = &mut self.headers[..self.received][k].msg_hdr;
@@ -154,17 +155,23 @@ impl Batch {
         header.msg_controllen = 0;
         header.msg_flags = 0;
         let mut used = 0;
-        if let Some(from) = from {
-            used = local_address(header, &mut self.controls[k], used, from);
+        let ipv6 = libc::c_int::from(self.names[k].ss_family) == libc::AF_INET6;
+        if from.is_some() || interface.is_some() {
+            let any = if ipv6 {
+                IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+            } else {
+                IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+            };
+            let (from, interface) = (from.unwrap_or(any), interface.unwrap_or(0));
+            used = local_address(header, &mut self.controls[k], used, from, interface);
         }
         if let Some(class) = class {
-            let ipv6 = libc::c_int::from(self.names[k].ss_family) == libc::AF_INET6;
             mark(header, &mut self.controls[k], used, ipv6, class);
         }
         self.outgoing.push(k);
     }
 
-    /// Sends what was marked, in order. `each` is told the position of every message that the kernel took; how many it
+    /// Sends what was marked, in order; messages behind the last of it can still be read and marked. `each` is told the position of every message that the kernel took; how many it
     /// refused is returned.
     pub(in crate::net) fn send(
         &mut self,
@@ -201,7 +208,6 @@ impl Batch {
             next += count as usize;
         }
         self.outgoing.clear();
-        self.received = 0;
         refused
     }
 }

@@ -23,7 +23,8 @@ use owl_measure::clock::KernelClock;
 use owl_measure::time::{Nanos, Timestamp};
 use socket2::SockAddr;
 
-pub(super) use batch::{BATCH, Batch};
+pub(crate) use batch::BATCH;
+pub(super) use batch::Batch;
 pub(super) use drops::drops;
 pub(super) use outgoing::Outgoing;
 pub(crate) use outgoing::TransmitStamps;
@@ -56,6 +57,7 @@ pub(super) struct Control {
     pub(super) traffic_class: Option<u8>,
     /// The local address that the packet was sent to.
     pub(super) destination: Option<IpAddr>,
+    pub(super) interface: Option<u32>,
     /// On the error queue: which send of this socket the stamps belong to, counted from 0.
     pub(super) transmit_id: Option<u32>,
     /// On the error queue: the same of a stamp taken when the packet came to the queue before the driver.
@@ -190,12 +192,15 @@ fn read_one(
                 copy_out::<libc::c_int>(data, octets).and_then(|class| u8::try_from(class).ok());
         }
         (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
-            control.destination = copy_out::<libc::in_pktinfo>(data, octets)
-                .map(|info| IpAddr::V4(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes())));
+            let info = copy_out::<libc::in_pktinfo>(data, octets);
+            control.destination =
+                info.map(|info| Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes()).into());
+            control.interface = info.and_then(|info| u32::try_from(info.ipi_ifindex).ok());
         }
         (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
-            control.destination = copy_out::<libc::in6_pktinfo>(data, octets)
-                .map(|info| IpAddr::V6(Ipv6Addr::from(info.ipi6_addr.s6_addr)));
+            let info = copy_out::<libc::in6_pktinfo>(data, octets);
+            control.destination = info.map(|info| Ipv6Addr::from(info.ipi6_addr.s6_addr).into());
+            control.interface = info.map(|info| info.ipi6_ifindex);
         }
         (libc::IPPROTO_IP, libc::IP_RECVERR)
         | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR)
@@ -254,7 +259,7 @@ pub(super) fn send(
     header.msg_iovlen = 1;
     let mut used = 0;
     if let Some(from) = from {
-        used = local_address(&mut header, &mut control, used, from);
+        used = local_address(&mut header, &mut control, used, from, 0);
     }
     if let Some(class) = traffic_class {
         mark(&mut header, &mut control, used, to.is_ipv6(), class);
@@ -280,11 +285,12 @@ fn local_address(
     control: &mut ControlBuffer,
     used: usize,
     from: IpAddr,
+    interface: u32,
 ) -> usize {
     match from {
         IpAddr::V4(address) => {
             let info = libc::in_pktinfo {
-                ipi_ifindex: 0,
+                ipi_ifindex: interface.cast_signed(),
                 ipi_spec_dst: libc::in_addr {
                     s_addr: u32::from_ne_bytes(address.octets()),
                 },
@@ -304,7 +310,7 @@ fn local_address(
                 ipi6_addr: libc::in6_addr {
                     s6_addr: address.octets(),
                 },
-                ipi6_ifindex: 0,
+                ipi6_ifindex: interface,
             };
             put_control(
                 header,

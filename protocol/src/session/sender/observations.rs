@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use owl_measure::sample::{DscpFate, Header};
+
 use super::answers::Answers;
 use super::config::TrafficClass;
 use super::question::Told;
@@ -53,6 +55,8 @@ pub struct Observations {
     pub t3_uncorrected: u64,
     /// The reflector's counters, as told last, and how many replies had arrived by then.
     pub counts: Option<(DirectMeasurement, u64)>,
+    /// The same as told first: who leaves the reply itself out of its count does so from the beginning.
+    pub first_counts: Option<(DirectMeasurement, u64)>,
     /// How its timestamps come about, as told last.
     pub information: Option<TimestampInformation>,
     /// The source address and port with which packets reach the reflector, as told last; a translator changes them.
@@ -61,17 +65,26 @@ pub struct Observations {
     pub seen_destination: Option<SocketAddr>,
     /// The reflector's member link, as told last.
     pub far_link: Option<u16>,
-    last_ttl_forward: Option<u8>,
-    last_ttl_backward: Option<u8>,
+    /// TTL or hop limit at the reflector of the last packet of which it told.
+    pub last_ttl_forward: Option<u8>,
+    /// TTL or hop limit of the last reply.
+    pub last_ttl_backward: Option<u8>,
 }
 
 impl Observations {
-    pub(super) fn told(&mut self, told: &Told, sent: TrafficClass, arrived: Option<u8>) {
+    /// What the reply tells of how its packet arrived, and how it arrived itself.
+    pub(super) fn told(
+        &mut self,
+        told: &Told,
+        sent: TrafficClass,
+        arrived: Option<u8>,
+    ) -> [Header; 2] {
+        let mut headers = [Header::default(); 2];
         self.replies += 1;
-        self.counts = told
-            .counts
-            .map(|counts| (counts, self.replies))
-            .or(self.counts);
+        if let Some(counts) = told.counts {
+            self.counts = Some((counts, self.replies));
+            self.first_counts = self.first_counts.or(self.counts);
+        }
         self.information = told.information.or(self.information);
         self.seen_source = told.source.or(self.seen_source);
         self.seen_destination = told.destination.or(self.seen_destination);
@@ -82,10 +95,15 @@ impl Observations {
         if let Some(class) = arrived {
             self.dscp_backward = Some(class >> 2);
             self.ecn_backward[usize::from(class & 0x03)] += 1;
-            self.congestion_backward += u64::from(class & 0x03 == CONGESTION_EXPERIENCED);
+            headers[1].congestion = class & 0x03 == CONGESTION_EXPERIENCED;
+            self.congestion_backward += u64::from(headers[1].congestion);
         }
         let Some(class) = told.class_of_service else {
-            return;
+            return headers;
+        };
+        let fate = |kept: bool| match kept {
+            true => DscpFate::Kept,
+            false => DscpFate::Remarked,
         };
         let refused = class.reverse_path != 0;
         let sent_back = if refused {
@@ -95,12 +113,17 @@ impl Observations {
         };
         self.dscp_forward = Some(class.received_dscp);
         self.ecn_forward[usize::from(class.received_ecn & 0x03)] += 1;
-        self.remarked_forward += u64::from(class.received_dscp != sent.dscp);
-        self.remarked_backward += u64::from(arrived.is_some_and(|class| class >> 2 != sent_back));
+        headers[0].dscp = fate(class.received_dscp == sent.dscp);
+        if let Some(class) = arrived {
+            headers[1].dscp = fate(class >> 2 == sent_back);
+        }
+        headers[0].congestion =
+            class.received_ecn == CONGESTION_EXPERIENCED && sent.ecn != CONGESTION_EXPERIENCED;
+        self.remarked_forward += u64::from(headers[0].dscp == DscpFate::Remarked);
+        self.remarked_backward += u64::from(headers[1].dscp == DscpFate::Remarked);
         self.dscp_refused += u64::from(refused);
-        self.congestion_forward += u64::from(
-            class.received_ecn == CONGESTION_EXPERIENCED && sent.ecn != CONGESTION_EXPERIENCED,
-        );
+        self.congestion_forward += u64::from(headers[0].congestion);
+        headers
     }
 
     /// A TTL of 0 is one that was not told.
