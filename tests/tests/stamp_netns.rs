@@ -211,7 +211,10 @@ fn base_packets_are_answered_in_the_driver_and_what_asks_for_more_by_a_thread() 
         .status();
     assert!(stopped.is_ok_and(|status| status.success()));
     let counts = reflector.line(PATIENCE, |line| serde_json::from_str::<Value>(line).ok());
-    assert_eq!(counts["reflected_in_driver"], 100, "{counts}");
-    assert!(counts["reflected"].as_u64() >= Some(200), "{counts}");
-    assert!(counts["t3_stamped"].as_u64() >= Some(98), "{counts}");
+    let number = |name: &str| counts[name].as_u64().expect("it is a number");
+    let in_driver = number("reflected_in_driver");
+    // With what `owl delay` sends to find out whether anybody reflects.
+    assert!((100..=120).contains(&in_driver), "{counts}");
+    assert_eq!(number("reflected") - in_driver, 100, "{counts}");
+    assert!(number("t3_stamped") >= 98, "{counts}");
 }
