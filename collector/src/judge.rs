@@ -19,10 +19,12 @@ use owl_measure::verdict::{Claim, Evidence, Quantile, Reason, SessionWindow};
 use owl_topology::Path;
 use tracing::{error, info, warn};
 
+use crate::flow::FlowResult;
 use crate::judgement::{Judgement, NoDataWhy, Percentile, Seat, Span};
 use crate::live::{Live, LiveProbe, Table};
 use crate::now::now;
 use crate::store::{Dirty, Reader, Refused, Store, StoreError, Windowing, Work};
+use crate::way::Way;
 
 /// How often the judge looks.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -283,6 +285,16 @@ impl Window<'_> {
                     direction,
                     &session.evidence(direction, self.length, floors(path), claims),
                 )
+            }),
+            // Seen from the path, whoever measured it.
+            ways: judged.map_or_else(Vec::new, |(session, direction, _)| {
+                Way::seen(session, direction, &KEPT)
+            }),
+            flows: judged.map_or_else(Vec::new, |(session, direction, _)| {
+                let flows = session.flows().iter();
+                flows
+                    .map(|flow| FlowResult::seen(flow, direction))
+                    .collect()
             }),
             // Without a packet there were no clocks to compare.
             clock_error_bound: judged

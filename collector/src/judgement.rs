@@ -10,6 +10,9 @@ use owl_measure::verdict::{Quantile, Reason, Verdict};
 use owl_measure::words::Lang;
 use serde::{Deserialize, Serialize};
 
+use crate::flow::FlowResult;
+use crate::way::Way;
+
 /// Windows after which a judgement is too old to be shown as the present one.
 const CURRENT_WINDOWS: i64 = 3;
 
@@ -39,6 +42,13 @@ pub(crate) struct Judgement {
     pub(crate) why: Option<NoDataWhy>,
     /// The median, the 95th and the 99th percentile; empty when nothing was measured.
     pub(crate) percentiles: Vec<Percentile>,
+    /// How delay varied, and what losses and overtaken packets looked like, each way; empty when nothing was measured, and
+    /// in judgements of older stores.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ways: Vec<Way>,
+    /// Its flows one by one, when there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) flows: Vec<FlowResult>,
     /// How far the difference of the two clocks may be off, as they claim; `None` when one of them claims nothing.
     #[serde(
         rename = "clock_error_bound_ns",

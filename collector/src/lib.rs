@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod flow;
 mod frame;
 mod http;
 mod identity;
@@ -22,6 +23,7 @@ mod store;
 #[cfg(test)]
 mod testing;
 mod totals;
+mod way;
 
 use std::io;
 use std::net::SocketAddr;

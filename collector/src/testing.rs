@@ -1,9 +1,10 @@
 //! What several tests of this crate need: reports of a known path.
 
 use owl_measure::clock::{BoundBasis, ClockSource, ClockState, ClockStatus, KernelClock};
-use owl_measure::reordering::Reordered;
+use owl_measure::loss::Loss;
+use owl_measure::reordering::{Overtaken, Reordered};
 use owl_measure::report::Report;
-use owl_measure::sample::{PeerClock, Sample, Stamp, StampSource};
+use owl_measure::sample::{Direction, Header, PeerClock, Sample, Stamp, StampSource};
 use owl_measure::summary::Recorder;
 use owl_measure::time::{Nanos, Timestamp};
 
@@ -31,10 +32,50 @@ pub(crate) fn report(path: &str, start_s: i64) -> Report {
 /// The report on the second that begins at `start_s`, with ten packets of which nothing was heard again.
 pub(crate) fn unanswered(path: &str, start_s: i64) -> Report {
     let mut recorder = Recorder::new(Nanos::from_secs(1), Timestamp(0), vec![]);
-    for k in 0..10 {
-        let origin = Timestamp(start_s * SECOND + k * SECOND / 10);
+    for k in 0..10_u32 {
+        let origin = Timestamp(start_s * SECOND + i64::from(k) * SECOND / 10);
         recorder.sent(origin, Nanos::ZERO);
-        recorder.lost(origin, None);
+        recorder.lost(&Loss {
+            sequence: k,
+            origin,
+            direction: None,
+            period: None,
+        });
+    }
+    let summary = recorder
+        .close(Timestamp(i64::MAX))
+        .expect("one interval was recorded");
+    Report {
+        summary,
+        ..report(path, start_s)
+    }
+}
+
+/// The report on the second that begins at `start_s`: of ten packets four are lost on the way there, the second and
+/// the fourth to sixth; the last arrives after four that were sent later, three of them right before it.
+pub(crate) fn disturbed(path: &str, start_s: i64) -> Report {
+    let mut recorder = Recorder::new(Nanos::from_secs(1), Timestamp(0), vec![]);
+    for k in 0..10_u32 {
+        let sample = sample(k, start_s, QUIET);
+        recorder.sent(sample.origin, Nanos::ZERO);
+        if matches!(k, 1 | 3..=5) {
+            recorder.lost(&Loss {
+                sequence: k,
+                origin: sample.origin,
+                direction: Some(Direction::Forward),
+                period: Some(Direction::Forward),
+            });
+        } else {
+            let overtaken = Overtaken { extent: 4, n: 3 };
+            let forward = (k == 9).then_some(overtaken);
+            recorder.received(
+                &sample,
+                Reordered {
+                    forward,
+                    ..Reordered::default()
+                },
+            );
+        }
     }
     let summary = recorder
         .close(Timestamp(i64::MAX))
@@ -50,27 +91,8 @@ pub(crate) fn report_of(path: &str, start_s: i64, link: Link) -> Report {
     let length = Nanos::from_secs(1);
     let mut recorder = Recorder::new(length, Timestamp(0), vec![Nanos::from_millis(1)]);
     for k in 0..10_u32 {
-        let origin = start_s * SECOND + i64::from(k) * SECOND / 10;
-        let (reached, back) = (
-            origin + link.forward + link.ahead,
-            origin + link.forward + link.backward,
-        );
-        let kernel = |ns| Stamp {
-            at: Timestamp(ns),
-            source: StampSource::Kernel,
-        };
-        recorder.sent(Timestamp(origin), Nanos::ZERO);
-        let sample = Sample {
-            sequence: k,
-            origin: Timestamp(origin),
-            sent_at: kernel(origin),
-            reflector_received_at: Timestamp(reached),
-            reflector_sent_at: Timestamp(reached),
-            t3: StampSource::Kernel,
-            received_at: kernel(back),
-            ttl: 255,
-            peer_clock: PeerClock::Within(Nanos(10_000)),
-        };
+        let sample = sample(k, start_s, link);
+        recorder.sent(sample.origin, Nanos::ZERO);
         recorder.received(&sample, Reordered::default());
     }
     let summary = recorder
@@ -79,6 +101,7 @@ pub(crate) fn report_of(path: &str, start_s: i64, link: Link) -> Report {
     Report {
         path: path.into(),
         generation: String::new(),
+        flow: 0,
         packet_interval: Nanos(SECOND / 10),
         clock: ClockState {
             as_of: summary.start,
@@ -91,5 +114,36 @@ pub(crate) fn report_of(path: &str, start_s: i64, link: Link) -> Report {
             kernel: KernelClock::default(),
         },
         summary,
+    }
+}
+
+/// One of ten packets of a second.
+fn sample(k: u32, start_s: i64, link: Link) -> Sample {
+    let origin = start_s * SECOND + i64::from(k) * SECOND / 10;
+    let (reached, back) = (
+        origin + link.forward + link.ahead,
+        origin + link.forward + link.backward,
+    );
+    let kernel = |ns| Stamp {
+        at: Timestamp(ns),
+        source: StampSource::Kernel,
+    };
+    Sample {
+        sequence: k,
+        origin: Timestamp(origin),
+        sent_at: kernel(origin),
+        reflector_received_at: Timestamp(reached),
+        reflector_sent_at: Timestamp(reached),
+        t3: StampSource::Kernel,
+        received_at: kernel(back),
+        forward_header: Header {
+            ttl: 255,
+            ..Header::default()
+        },
+        backward_header: Header {
+            ttl: 255,
+            ..Header::default()
+        },
+        peer_clock: PeerClock::Within(Nanos(10_000)),
     }
 }

@@ -5,16 +5,69 @@
 
 use std::collections::BTreeMap;
 
+use owl_measure::lengths::{BUCKETS, Lengths};
+use owl_measure::patterns::Patterns;
 use owl_measure::report::Report;
 use owl_measure::summary::Within;
 use owl_measure::time::Nanos;
 
-/// The labels of losses, in the order of [`Totals::lost`].
+/// The labels of losses and overtaken packets, in the order of [`Totals::lost`].
 pub(crate) const LOST: [&str; 3] = ["forward", "backward", "unknown"];
-/// The labels of duplicates and reordered packets.
+/// The labels of what always has a direction.
 pub(crate) const WAYS: [&str; 2] = ["forward", "backward"];
 /// The labels of packets within the target, in the order of [`Totals::within`].
 pub(crate) const WITHIN: [&str; 3] = ["forward", "backward", "round_trip"];
+
+/// The names of lengths in the store, in the order of [`Totals::lengths`].
+const LENGTHS: [&str; 4] = ["extent", "n_reordering", "loss_period", "loss_distance"];
+/// Where [`LENGTHS`] has the reordering extents.
+pub(crate) const EXTENT: usize = 0;
+/// Where it has the n of n-reordered packets.
+pub(crate) const N_REORDERING: usize = 1;
+/// Where it has the loss periods.
+pub(crate) const LOSS_PERIOD: usize = 2;
+/// Where it has the loss distances.
+pub(crate) const LOSS_DISTANCE: usize = 3;
+
+/// Lengths since the store was made: how many in each bucket, and their sum. The longest of all times says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Tally {
+    counts: [u64; BUCKETS],
+    pub(crate) sum: u64,
+}
+
+impl Tally {
+    fn add(&mut self, lengths: &Lengths) {
+        for (count, more) in self.counts.iter_mut().zip(lengths.counts()) {
+            *count = count.saturating_add(*more);
+        }
+        self.sum = self.sum.saturating_add(lengths.sum());
+    }
+
+    /// How many are at most as long as a bucket's edge.
+    pub(crate) fn up_to(&self, bucket: usize) -> u64 {
+        self.counts
+            .iter()
+            .take(bucket + 1)
+            .fold(0, |sum, count| sum.saturating_add(*count))
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.up_to(BUCKETS)
+    }
+
+    /// Every number with its name in the store.
+    fn fields(&mut self) -> impl Iterator<Item = (String, &mut u64)> {
+        let counts = self.counts.iter_mut().enumerate();
+        counts
+            .map(|(bucket, count)| (bucket.to_string(), count))
+            .chain([("sum".to_owned(), &mut self.sum)])
+    }
+}
+
+/// Before the names of lengths in the store.
+const LENGTHS_PREFIX: &str = "lengths.";
 
 /// What a path has counted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,7 +78,14 @@ pub(crate) struct Totals {
     pub(crate) skipped: u64,
     pub(crate) lost: [u64; 3],
     pub(crate) duplicated: [u64; 2],
-    pub(crate) reordered: [u64; 2],
+    pub(crate) reordered: [u64; 3],
+    /// How often the hop count of a flow changed.
+    pub(crate) hop_changes: [u64; 2],
+    pub(crate) dscp_told: [u64; 2],
+    pub(crate) remarked: [u64; 2],
+    pub(crate) congestion: [u64; 2],
+    /// By what they are lengths of, and by direction as [`LOST`] has them.
+    pub(crate) lengths: [[Tally; 3]; 4],
     /// By target in nanoseconds. Only targets that the topology has had are counted, so a probe cannot make this grow.
     pub(crate) within: BTreeMap<i64, [u64; 3]>,
 }
@@ -50,6 +110,24 @@ impl Totals {
         for (k, direction) in [forward, backward].into_iter().enumerate() {
             grow(&mut self.duplicated[k], direction.duplicated);
             grow(&mut self.reordered[k], direction.reordered);
+            let headers = &direction.headers;
+            grow(&mut self.dscp_told[k], headers.dscp_told);
+            grow(&mut self.remarked[k], headers.remarked);
+            grow(&mut self.congestion[k], headers.congestion);
+        }
+        grow(&mut self.reordered[2], summary.somewhere.extents.count());
+        let patterns = [&forward.patterns, &backward.patterns, &summary.somewhere];
+        for (place, patterns) in patterns.into_iter().enumerate() {
+            let Patterns {
+                extents,
+                n_reordering,
+                loss_periods,
+                loss_distances,
+            } = patterns;
+            let lengths = [extents, n_reordering, loss_periods, loss_distances];
+            for (totals, lengths) in self.lengths.iter_mut().zip(lengths) {
+                totals[place].add(lengths);
+            }
         }
         let counted = |within: &[Within]| {
             within
@@ -71,17 +149,44 @@ impl Totals {
         }
     }
 
-    /// As rows of the store.
-    pub(crate) fn rows(&self) -> Vec<(String, u64)> {
+    /// Counts the directions in which the hop count of a flow changed.
+    pub(crate) fn hops_changed(&mut self, changed: [bool; 2]) {
+        for (total, changed) in self.hop_changes.iter_mut().zip(changed) {
+            *total = total.saturating_add(u64::from(changed));
+        }
+    }
+
+    /// As rows of the store. Most paths lose nothing in most of the ways there are, so only what was counted is a row.
+    pub(crate) fn rows(&self) -> BTreeMap<String, u64> {
         let mut copy = self.clone();
-        copy.fields()
+        let mut rows: BTreeMap<String, u64> = copy
+            .fields()
             .into_iter()
             .map(|(name, value)| (name, *value))
-            .collect()
+            .collect();
+        for (what, places) in LENGTHS.iter().zip(&mut copy.lengths) {
+            for (place, tally) in LOST.iter().zip(places) {
+                let fields = tally.fields().filter(|(_, value)| **value > 0);
+                rows.extend(fields.map(|(field, value)| {
+                    (format!("{LENGTHS_PREFIX}{what}.{place}.{field}"), *value)
+                }));
+            }
+        }
+        rows
+    }
+
+    /// The rows that are not as they were.
+    pub(crate) fn rows_since(&self, before: Option<&Self>) -> Vec<(String, u64)> {
+        let before = before.map(Self::rows).unwrap_or_default();
+        let changed = |(name, value): &(String, u64)| before.get(name) != Some(value);
+        self.rows().into_iter().filter(changed).collect()
     }
 
     /// Takes over a row of the store; a name that this version does not know is left alone.
     pub(crate) fn set(&mut self, name: &str, value: u64) {
+        if let Some(rest) = name.strip_prefix(LENGTHS_PREFIX) {
+            return self.set_length(rest, value);
+        }
         if let Some(target) = name
             .strip_prefix("within.")
             .and_then(|rest| rest.split('.').next()?.parse().ok())
@@ -93,7 +198,21 @@ impl Totals {
         }
     }
 
-    /// Every number with its name in the store: the only place that knows both.
+    fn set_length(&mut self, name: &str, value: u64) {
+        let mut parts = name.split('.');
+        let (what, place) = (parts.next(), parts.next());
+        let find = |names: &[&str], part| names.iter().position(|name| Some(*name) == part);
+        if let (Some(what), Some(place), Some(part)) =
+            (find(&LENGTHS, what), find(&LOST, place), parts.next())
+            && let Some((_, field)) = self.lengths[what][place]
+                .fields()
+                .find(|(field, _)| field == part)
+        {
+            *field = value;
+        }
+    }
+
+    /// Every plain number with its name in the store: the only place that knows both.
     fn fields(&mut self) -> Vec<(String, &mut u64)> {
         let mut fields = vec![
             ("sent".to_owned(), &mut self.sent),
@@ -112,10 +231,19 @@ impl Totals {
                 .map(|(way, value)| (format!("duplicated.{way}"), value)),
         );
         fields.extend(
-            WAYS.iter()
+            LOST.iter()
                 .zip(&mut self.reordered)
                 .map(|(way, value)| (format!("reordered.{way}"), value)),
         );
+        for (name, values) in [
+            ("hop_changes", &mut self.hop_changes),
+            ("dscp_told", &mut self.dscp_told),
+            ("remarked", &mut self.remarked),
+            ("congestion", &mut self.congestion),
+        ] {
+            let named = WAYS.iter().zip(values);
+            fields.extend(named.map(|(way, value)| (format!("{name}.{way}"), value)));
+        }
         for (target, counts) in &mut self.within {
             fields.extend(
                 WITHIN
@@ -131,21 +259,55 @@ impl Totals {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::report;
+    use crate::testing::{report, unanswered};
 
     #[test]
     fn what_is_written_as_rows_is_read_back() {
         let mut totals = Totals::default();
         totals.add(&report("a~b", 0), Nanos::from_millis(1));
-        totals.add(&report("a~b", 1), Nanos::from_millis(1));
+        totals.add(&unanswered("a~b", 1), Nanos::from_millis(1));
         assert!(totals.sent > 0 && totals.within.len() == 1, "{totals:?}");
+        assert_eq!(totals.lengths[LOSS_PERIOD][2].count(), 1);
+        assert_eq!(totals.lengths[LOSS_PERIOD][2].sum, 10);
         let mut read = Totals::default();
         totals
             .rows()
             .iter()
             .for_each(|(name, value)| read.set(name, *value));
-        read.set("from-the-future", 7);
+        for unknown in [
+            "from-the-future",
+            "lengths.extent",
+            "lengths.extent.up.3",
+            "lengths.extent.forward.16",
+        ] {
+            read.set(unknown, 7);
+        }
         assert_eq!(read, totals);
+    }
+
+    #[test]
+    fn only_rows_that_changed_are_written_again() {
+        let target = Nanos::from_millis(1);
+        let mut before = Totals::default();
+        before.add(&report("a~b", 0), target);
+        assert_eq!(before.rows_since(None).len(), before.rows().len());
+        let mut after = before.clone();
+        after.add(&unanswered("a~b", 1), target);
+        let names: Vec<String> = after
+            .rows_since(Some(&before))
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        // Ten packets lost in a row: nine of them at distance 1.
+        let expected = [
+            "lengths.loss_distance.unknown.0",
+            "lengths.loss_distance.unknown.sum",
+            "lengths.loss_period.unknown.4",
+            "lengths.loss_period.unknown.sum",
+            "lost.unknown",
+            "sent",
+        ];
+        assert_eq!(names, expected);
     }
 
     #[test]

@@ -237,6 +237,8 @@ fn healthy(topology: &Topology, path: &Path, seed: u64) -> Link {
         propagation_ns: propagation.0.max(0) as u64,
         queueing_mean_ns: (queueing_us * 1_000).min(headroom),
         loss_ppm: between(mixed(seed, 2), LOSS_PPM) as u32,
+        burst_ppm: 0,
+        burst_packets: 0,
         duplicate_ppm: DUPLICATE_PPM,
         reorder_ppm: REORDER_PPM,
         reorder_hold_ns: REORDER_HOLD.0 as u64,

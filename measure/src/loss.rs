@@ -7,6 +7,21 @@
 //! no direction.
 
 use crate::sample::Direction;
+use crate::time::Timestamp;
+
+/// A packet that did not come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loss {
+    /// The session-sender's number of the packet.
+    pub sequence: u32,
+    /// T1 of the packet.
+    pub origin: Timestamp,
+    /// Where it was lost, when the reflector's numbers tell.
+    pub direction: Option<Direction>,
+    /// Where all losses of its loss period (RFC 3357) were; `None` also when some went missing each way, for then nobody
+    /// knows which of them did.
+    pub period: Option<Direction>,
+}
 
 /// How the losses between two arrived replies divide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

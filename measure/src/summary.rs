@@ -8,8 +8,10 @@
 use std::collections::VecDeque;
 
 use crate::histogram::{Histogram, HistogramRecorder};
+use crate::loss::Loss;
+use crate::patterns::{LastLosses, OpenPeriod, PLACES, Patterns, place};
 use crate::reordering::Reordered;
-use crate::sample::{Direction, PeerClock, Sample, StampSource};
+use crate::sample::{Direction, DscpFate, Header, PeerClock, Sample, StampSource};
 use crate::time::{Nanos, Timestamp};
 use crate::variation::IpdvPairs;
 
@@ -36,6 +38,43 @@ pub struct EnvelopePoint {
     pub raw: Nanos,
 }
 
+/// How the packets of one direction arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Headers {
+    /// Smallest and largest TTL or hop limit on arrival; `None` when none was told. Equal ones say that all packets took
+    /// as many hops.
+    pub ttl: Option<(u8, u8)>,
+    /// Packets of which it is known with which DSCP they arrived.
+    pub dscp_told: u64,
+    /// Those of them that arrived with another than they were sent with.
+    pub remarked: u64,
+    /// Packets that a router marked as having met congestion.
+    pub congestion: u64,
+}
+
+impl Headers {
+    fn count(&mut self, header: Header) {
+        if header.ttl != 0 {
+            let (low, high) = self.ttl.unwrap_or((header.ttl, header.ttl));
+            self.ttl = Some((low.min(header.ttl), high.max(header.ttl)));
+        }
+        self.dscp_told += u64::from(header.dscp != DscpFate::Untold);
+        self.remarked += u64::from(header.dscp == DscpFate::Remarked);
+        self.congestion += u64::from(header.congestion);
+    }
+
+    /// Adds those of another interval.
+    pub fn merge(&mut self, other: &Self) {
+        self.ttl = match (self.ttl, other.ttl) {
+            (Some((low, high)), Some((lower, higher))) => Some((low.min(lower), high.max(higher))),
+            (known, new) => known.or(new),
+        };
+        self.dscp_told = self.dscp_told.saturating_add(other.dscp_told);
+        self.remarked = self.remarked.saturating_add(other.remarked);
+        self.congestion = self.congestion.saturating_add(other.congestion);
+    }
+}
+
 /// One direction of one interval.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectionSummary {
@@ -51,6 +90,10 @@ pub struct DirectionSummary {
     pub duplicated: u64,
     /// Packets overtaken in this direction (RFC 4737).
     pub reordered: u64,
+    /// What losses and overtaken packets of this direction looked like (RFC 3357, RFC 4737).
+    pub patterns: Patterns,
+    /// How its packets arrived.
+    pub headers: Headers,
     /// The lower envelope, in order of time.
     pub envelope: Vec<EnvelopePoint>,
 }
@@ -113,10 +156,15 @@ pub struct Summary {
     pub skipped: u64,
     /// The longest that a packet was sent after its time.
     pub lateness_max: Nanos,
+    /// Datagrams that the session-sender's own host dropped at its socket meanwhile, of this session or of another that
+    /// shares the socket: so many of the losses may be its own and not the path's.
+    pub own_loss: u64,
     /// T1 → T2
     pub forward: DirectionSummary,
     /// T3 → T4
     pub backward: DirectionSummary,
+    /// What losses and overtaken packets looked like of which nobody knows the direction.
+    pub somewhere: Patterns,
     /// Round-trip delay without the reflector's residence.
     pub round_trip: Histogram,
     /// Round trips within each target.
@@ -127,8 +175,6 @@ pub struct Summary {
     pub receive_stamps: StampCounts,
     /// Where T3 was taken, as far as the reflector's follow-ups tell; by its process where they do not.
     pub reflector_stamps: StampCounts,
-    /// Smallest and largest TTL with which packets reached the reflector; `None` without a packet.
-    pub ttl: Option<(u8, u8)>,
     /// What the reflector claimed of its clock.
     pub peer_clock: PeerClockSummary,
 }
@@ -158,6 +204,7 @@ struct OpenDirection {
     lost: u64,
     duplicated: u64,
     reordered: u64,
+    headers: Headers,
     envelope: [Option<EnvelopePoint>; ENVELOPE_POINTS as usize],
 }
 
@@ -170,11 +217,12 @@ impl OpenDirection {
             lost: 0,
             duplicated: 0,
             reordered: 0,
+            headers: Headers::default(),
             envelope: [None; ENVELOPE_POINTS as usize],
         }
     }
 
-    fn finish(&self) -> DirectionSummary {
+    fn finish(&self, patterns: Patterns) -> DirectionSummary {
         DirectionSummary {
             raw: self.raw.finish(),
             ipdv: self.ipdv.finish(),
@@ -182,6 +230,8 @@ impl OpenDirection {
             lost: self.lost,
             duplicated: self.duplicated,
             reordered: self.reordered,
+            patterns,
+            headers: self.headers,
             envelope: self.envelope.iter().flatten().copied().collect(),
         }
     }
@@ -209,13 +259,16 @@ struct OpenInterval {
     lost: u64,
     skipped: u64,
     lateness_max: Nanos,
+    own_loss: u64,
     directions: [OpenDirection; 2],
+    /// Forward, backward, nobody knows.
+    patterns: [Patterns; PLACES],
+    periods: [OpenPeriod; PLACES],
     round_trip: HistogramRecorder,
     round_trip_within: Vec<Within>,
     transmit_stamps: StampCounts,
     receive_stamps: StampCounts,
     reflector_stamps: StampCounts,
-    ttl: Option<(u8, u8)>,
     peer_clock: PeerClockSummary,
 }
 
@@ -227,6 +280,7 @@ pub struct Recorder {
     targets: Vec<Nanos>,
     open: VecDeque<OpenInterval>,
     ipdv: [IpdvPairs; 2],
+    last_losses: LastLosses,
 }
 
 const DIRECTIONS: [Direction; 2] = [Direction::Forward, Direction::Backward];
@@ -240,6 +294,7 @@ impl Recorder {
             targets,
             open: VecDeque::with_capacity(OPEN_MAX),
             ipdv: [IpdvPairs::default(); 2],
+            last_losses: LastLosses::default(),
         }
     }
 
@@ -261,13 +316,15 @@ impl Recorder {
                     lost: 0,
                     skipped: 0,
                     lateness_max: Nanos::ZERO,
+                    own_loss: 0,
                     directions,
+                    patterns: [Patterns::default(); PLACES],
+                    periods: [OpenPeriod::default(); PLACES],
                     round_trip: HistogramRecorder::default(),
                     round_trip_within: none_within(&self.targets),
                     transmit_stamps: StampCounts::default(),
                     receive_stamps: StampCounts::default(),
                     reflector_stamps: StampCounts::default(),
-                    ttl: None,
                     peer_clock: PeerClockSummary::default(),
                 });
                 self.open.len() - 1
@@ -300,6 +357,7 @@ impl Recorder {
         for (k, open) in interval.directions.iter_mut().enumerate() {
             let raw = sample.raw(DIRECTIONS[k]);
             open.raw.record(raw);
+            open.headers.count(sample.header(DIRECTIONS[k]));
             count_within(&mut open.within, raw);
             if let Some(ipdv) = ipdv[k] {
                 open.ipdv.record(ipdv);
@@ -312,16 +370,20 @@ impl Recorder {
                 });
             }
         }
-        interval.directions[0].reordered += u64::from(reordered.forward);
-        interval.directions[1].reordered += u64::from(reordered.backward);
+        let overtaken = [reordered.forward, reordered.backward, reordered.somewhere];
+        for (patterns, overtaken) in interval.patterns.iter_mut().zip(overtaken) {
+            if let Some(overtaken) = overtaken {
+                patterns.overtaken(overtaken);
+            }
+        }
+        interval.directions[0].reordered += u64::from(reordered.forward.is_some());
+        interval.directions[1].reordered += u64::from(reordered.backward.is_some());
         interval.received += 1;
         interval.round_trip.record(sample.round_trip());
         count_within(&mut interval.round_trip_within, sample.round_trip());
         interval.transmit_stamps.count(sample.sent_at.source);
         interval.receive_stamps.count(sample.received_at.source);
         interval.reflector_stamps.count(sample.t3);
-        let (low, high) = interval.ttl.unwrap_or((sample.ttl, sample.ttl));
-        interval.ttl = Some((low.min(sample.ttl), high.max(sample.ttl)));
         match sample.peer_clock {
             PeerClock::Within(bound) => {
                 interval.peer_clock.claims += 1;
@@ -336,12 +398,28 @@ impl Recorder {
         self.interval(origin).late += 1;
     }
 
-    /// A packet did not come back.
-    pub fn lost(&mut self, origin: Timestamp, direction: Option<Direction>) {
-        let interval = self.interval(origin);
+    /// A packet did not come back. Losses are told in the order of their numbers.
+    pub fn lost(&mut self, loss: &Loss) {
+        let distance = self.last_losses.distance(loss);
+        let interval = self.interval(loss.origin);
         interval.lost += 1;
-        if let Some(direction) = direction {
+        if let Some(direction) = loss.direction {
             interval.directions[direction as usize].lost += 1;
+        }
+        let place = place(loss.period);
+        let patterns = &mut interval.patterns[place];
+        if let Some(distance) = distance {
+            patterns.loss_distances.record(distance);
+        }
+        if let Some(length) = interval.periods[place].lost(loss.sequence) {
+            patterns.loss_periods.record(length);
+        }
+    }
+
+    /// The own host dropped datagrams at the session's socket. They may be missing in each of the open intervals.
+    pub fn own_loss(&mut self, count: u64) {
+        for interval in &mut self.open {
+            interval.own_loss = interval.own_loss.saturating_add(count);
         }
     }
 
@@ -367,7 +445,13 @@ impl Recorder {
             .iter()
             .position(ended)
             .or((self.open.len() > OPEN_MAX).then_some(0))?;
-        let interval = self.open.remove(index)?;
+        let mut interval = self.open.remove(index)?;
+        for (patterns, period) in interval.patterns.iter_mut().zip(interval.periods) {
+            if let Some(length) = period.finish() {
+                patterns.loss_periods.record(length);
+            }
+        }
+        let [forward, backward, somewhere] = interval.patterns;
         Some(Summary {
             start: interval.start,
             length,
@@ -377,14 +461,15 @@ impl Recorder {
             lost: interval.lost,
             skipped: interval.skipped,
             lateness_max: interval.lateness_max,
-            forward: interval.directions[0].finish(),
-            backward: interval.directions[1].finish(),
+            own_loss: interval.own_loss,
+            forward: interval.directions[0].finish(forward),
+            backward: interval.directions[1].finish(backward),
+            somewhere,
             round_trip: interval.round_trip.finish(),
             round_trip_within: interval.round_trip_within,
             transmit_stamps: interval.transmit_stamps,
             receive_stamps: interval.receive_stamps,
             reflector_stamps: interval.reflector_stamps,
-            ttl: interval.ttl,
             peer_clock: interval.peer_clock,
         })
     }
@@ -393,7 +478,19 @@ impl Recorder {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::lengths::Lengths;
+    use crate::reordering::Overtaken;
     use crate::sample::Stamp;
+
+    /// A packet sent at `origin` that is lost, as is its whole loss period.
+    pub(crate) fn loss(sequence: u32, origin: i64, direction: Option<Direction>) -> Loss {
+        Loss {
+            sequence,
+            origin: Timestamp(origin),
+            direction,
+            period: direction,
+        }
+    }
 
     /// A sample sent at `origin`, with these raw differences.
     pub(crate) fn sample(sequence: u32, origin: i64, forward: i64, backward: i64) -> Sample {
@@ -409,7 +506,15 @@ pub(crate) mod tests {
             reflector_sent_at: Timestamp(origin + forward),
             t3: StampSource::Kernel,
             received_at: kernel(origin + forward + backward),
-            ttl: 255,
+            forward_header: Header {
+                ttl: 250,
+                dscp: DscpFate::Kept,
+                congestion: false,
+            },
+            backward_header: Header {
+                ttl: 248,
+                ..Header::default()
+            },
             peer_clock: PeerClock::Within(Nanos(1_000)),
         }
     }
@@ -424,15 +529,16 @@ pub(crate) mod tests {
         recorder.received(
             &sample(1, 100, 150, 150),
             Reordered {
-                forward: true,
-                backward: false,
+                forward: Some(Overtaken { extent: 2, n: 1 }),
+                ..Reordered::default()
             },
         );
-        recorder.lost(Timestamp(200), Some(Direction::Backward));
-        recorder.lost(Timestamp(300), None);
+        recorder.lost(&loss(2, 200, Some(Direction::Backward)));
+        recorder.lost(&loss(3, 300, None));
         recorder.late(Timestamp(400));
         recorder.duplicated(Timestamp(0), Direction::Forward);
         recorder.skipped(Timestamp(950), 3);
+        recorder.own_loss(7);
         recorder.received(&sample(10, 1_000, 1, 1), Reordered::default());
 
         assert!(recorder.close(Timestamp(999)).is_none());
@@ -487,10 +593,51 @@ pub(crate) mod tests {
             Some((Nanos(200), Nanos(200)))
         );
         assert_eq!(first.forward.envelope.len(), 2);
-        assert_eq!(first.lateness_max, Nanos(9));
+        assert_eq!((first.lateness_max, first.own_loss), (Nanos(9), 7));
         assert_eq!(first.peer_clock.bound(), Some(Nanos(1_000)));
         assert!(recorder.close(Timestamp(1_500)).is_none());
         assert_eq!(recorder.close(Timestamp(2_000)).unwrap().received, 1);
+    }
+
+    #[test]
+    fn every_loss_is_in_one_loss_period_and_a_period_over_the_edge_is_counted_on_both_sides() {
+        use Direction::{Backward, Forward};
+        let lengths = |each: &[u64]| {
+            let mut lengths = Lengths::default();
+            each.iter().for_each(|&length| lengths.record(length));
+            lengths
+        };
+        let mut recorder = Recorder::new(Nanos(1_000), Timestamp(0), vec![]);
+        for (sequence, direction) in [
+            (1, Some(Forward)),
+            (2, Some(Forward)),
+            (4, Some(Backward)),
+            (6, None),
+            (7, None),
+            (8, Some(Forward)),
+            (9, Some(Forward)),
+            (10, Some(Forward)),
+        ] {
+            recorder.lost(&loss(sequence, i64::from(sequence) * 100, direction));
+        }
+        let first = recorder.close(Timestamp(1_000)).unwrap();
+        assert_eq!(first.forward.patterns.loss_periods, lengths(&[2, 2]));
+        assert_eq!(first.backward.patterns.loss_periods, lengths(&[1]));
+        assert_eq!(first.somewhere.loss_periods, lengths(&[2]));
+        assert_eq!(first.forward.patterns.loss_distances, lengths(&[1, 6, 1]));
+        let places = [
+            &first.forward.patterns,
+            &first.backward.patterns,
+            &first.somewhere,
+        ];
+        let in_periods: u64 = places
+            .iter()
+            .map(|patterns| patterns.loss_periods.sum())
+            .sum();
+        assert_eq!(in_periods, first.lost);
+        let second = recorder.close(Timestamp(2_000)).unwrap();
+        assert_eq!(second.forward.patterns.loss_periods, lengths(&[1]));
+        assert_eq!(second.forward.patterns.loss_distances, lengths(&[1]));
     }
 
     #[test]

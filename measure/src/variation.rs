@@ -33,6 +33,11 @@ pub fn pdv(raw: &Distribution, quantile: Quantile) -> Option<Bounds> {
     })
 }
 
+/// A quantile of IPDV over the pairs there are; signed, so the lower half is negative on a path that varies evenly.
+pub fn ipdv(pairs: &Distribution, quantile: Quantile) -> Option<Bounds> {
+    pairs.at_rank(quantile.rank(pairs.count()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,11 +2,13 @@
 //!
 //! Every run with one seed is the same run. Times are nanoseconds, and the time
 //! line is the truth: a [`Clock`] tells how wrong it reads, a [`Link`] tells
-//! what really happened to a packet.
+//! what really happened to a packet. [`mesh`] puts many of both together, with
+//! one kind of trouble, for those who must find it.
 #![forbid(unsafe_code)]
 
 pub mod clock;
 pub mod link;
+pub mod mesh;
 mod random;
 
 pub use clock::Clock;

@@ -11,6 +11,10 @@ pub struct Link {
     pub queueing_mean_ns: u64,
     /// Packets that are lost.
     pub loss_ppm: u32,
+    /// Packets with which a burst of losses begins.
+    pub burst_ppm: u32,
+    /// How many packets in a row are lost in a burst.
+    pub burst_packets: u32,
     /// Packets of which a second copy arrives.
     pub duplicate_ppm: u32,
     /// Packets that are held back so that later ones overtake them.
@@ -45,6 +49,7 @@ impl Link {
             link: self,
             random: Random::seeded(seed),
             last_arrival_ns: i64::MIN,
+            burst_left: 0,
         }
     }
 }
@@ -55,6 +60,7 @@ pub struct SeededLink {
     link: Link,
     random: Random,
     last_arrival_ns: i64,
+    burst_left: u32,
 }
 
 impl SeededLink {
@@ -64,7 +70,12 @@ impl SeededLink {
         let twice = self.random.happens(self.link.duplicate_ppm);
         let held = self.random.happens(self.link.reorder_ppm);
         let queueing_ns = self.random.exponential_ns(self.link.queueing_mean_ns);
-        if lost {
+        if self.random.happens(self.link.burst_ppm) {
+            self.burst_left = self.link.burst_packets;
+        }
+        let burst = self.burst_left > 0;
+        self.burst_left = self.burst_left.saturating_sub(1);
+        if lost || burst {
             return Crossing::Lost;
         }
         let delay_ns =
@@ -95,6 +106,8 @@ mod tests {
         propagation_ns: 700_000,
         queueing_mean_ns: 50_000,
         loss_ppm: 20_000,
+        burst_ppm: 0,
+        burst_packets: 0,
         duplicate_ppm: 10_000,
         reorder_ppm: 10_000,
         reorder_hold_ns: 2_000_000,
@@ -109,6 +122,33 @@ mod tests {
     fn one_seed_is_one_run() {
         assert_eq!(cross_all(7), cross_all(7));
         assert_ne!(cross_all(7), cross_all(8));
+    }
+
+    #[test]
+    fn a_burst_takes_as_many_packets_as_it_is_long_and_a_new_one_begins_it_again() {
+        let bursty = Link {
+            loss_ppm: 0,
+            burst_ppm: 1_000,
+            burst_packets: 7,
+            ..LOSSY
+        };
+        let mut link = bursty.seeded(3);
+        let lost: Vec<bool> = (0..100_000)
+            .map(|k| link.cross(k * 100_000) == Crossing::Lost)
+            .collect();
+        let runs: Vec<usize> = lost
+            .split(|&lost| !lost)
+            .map(<[bool]>::len)
+            .filter(|&run| run > 0)
+            .collect();
+        assert!(
+            runs.len() > 60 && runs.iter().all(|&run| run >= 7),
+            "{runs:?}"
+        );
+        assert!(
+            runs.iter().filter(|&&run| run == 7).count() > 60,
+            "{runs:?}"
+        );
     }
 
     #[test]

@@ -27,4 +27,22 @@ impl Random {
     pub(crate) fn exponential_ns(&mut self, mean_ns: u64) -> u64 {
         (-(1.0 - self.unit()).ln() * mean_ns as f64) as u64
     }
+
+    /// Uniform in [low, high).
+    pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
+        low + self.unit() * (high - low)
+    }
+
+    /// Normally distributed about zero with this standard deviation, cut at three of them.
+    pub(crate) fn normal(&mut self, deviation: f64) -> f64 {
+        // Box and Muller; the cut keeps "within its bound" a fact that a scenario may promise.
+        let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
+        let angle = std::f64::consts::TAU * self.unit();
+        (radius * angle.cos()).clamp(-3.0, 3.0) * deviation
+    }
+
+    /// One of `count` things, which is at least one.
+    pub(crate) fn choose(&mut self, count: usize) -> usize {
+        ((self.unit() * count as f64) as usize).min(count.saturating_sub(1))
+    }
 }

@@ -2,14 +2,18 @@
 
 mod asking;
 mod authentication;
+mod dialect;
 mod findings;
 mod limit;
 mod live;
+mod owamp;
+mod patterns;
 mod search;
 mod session;
 mod show;
 mod target;
 mod told;
+mod twamp;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,20 +29,23 @@ use owl_measure::words::Lang;
 use owl_probe::clock::Clock;
 use owl_probe::keys::KeyWatch;
 use owl_probe::net::Stamping;
-use owl_probe::sender::{SessionSenders, SessionSettings};
+use owl_probe::sender::{Pace, SPIN_MAX, SessionSenders, SessionSettings};
 use owl_protocol::session::Schedule;
-use owl_protocol::session::sender::{Protection, Reflector, SenderConfig, TrafficClass};
+use owl_protocol::session::sender::{Dialect, Protection, Reflector, SenderConfig, TrafficClass};
+use owl_protocol::wire::owamp::Modes;
 use owl_topology::geodesy::{EARTH_RADIUS_KM, Point, proof_floor};
 use serde_json::json;
 
 use self::asking::Asking;
 use self::authentication::{Authentication, Identity, Towards, no_key};
+use self::dialect::{Protocol, Spoken};
 use self::findings::{Findings, together};
 use self::live::Live;
 use self::session::{Ended, REPORT_INTERVAL, Running};
 use self::show::{Judged, sample_json, stamp_source};
 use self::target::{Family, Target};
 use self::told::Told;
+use self::twamp::Attended;
 use super::own_clock::OwnClock;
 use crate::failure::{Failure, Outcome};
 use crate::stop;
@@ -46,11 +53,15 @@ use crate::terminal::{LiveLine, Reader, print, stream};
 
 /// A longer measurement is a probe's.
 const DURATION_MAX: Nanos = Nanos::from_secs(86_400);
-const INTERVAL_MIN: Nanos = Nanos::from_millis(1);
+/// 100,000 packets a second; a stream without a schedule would measure itself.
+const INTERVAL_MIN: Nanos = Nanos::from_micros(10);
+const TIMEOUT_MIN: Nanos = Nanos::from_millis(1);
 const TIMEOUT_MAX: Nanos = Nanos::from_secs(60);
 /// The first packet leaves this long after the session was described: what its socket takes to be opened and proved
 /// would make it late otherwise.
 const PREPARATION: Nanos = Nanos::from_millis(50);
+/// UDP payload of a test packet, unless another is asked for: STAMP's without TLVs, and enough for TWAMP to reply in kind.
+const OCTETS: u16 = 44;
 /// How often the numbers of a running session are shown.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -59,7 +70,7 @@ const TICK: Duration = Duration::from_secs(1);
 /// A one-way delay is shown twice: as the raw difference of two clocks' stamps, and as the interval that the true delay lies in.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Session-reflector as HOST, HOST:PORT or [IPv6]:PORT; without PORT, 862 and 18862 are tried
+    /// Session-reflector as HOST, HOST:PORT or [IPv6]:PORT; without PORT, UDP 862 and 18862 are tried
     #[arg(value_name = "HOST[:PORT]")]
     reflector: Target,
     /// Only its IPv4 addresses
@@ -68,7 +79,7 @@ pub(crate) struct Args {
     /// Only its IPv6 addresses
     #[arg(short = '6', long)]
     ipv6: bool,
-    /// Time between test packets, 1ms at least
+    /// Time between test packets, 10us at least; a send time that is slept through is skipped and counted
     #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = interval)]
     interval: Nanos,
     /// How long to send; 0s goes on until Ctrl-C, and never longer than 24h
@@ -83,15 +94,21 @@ pub(crate) struct Args {
     /// Seed of those gaps, so that they can be repeated
     #[arg(long, value_name = "NUMBER", requires = "poisson")]
     seed: Option<u64>,
+    /// Look at the clock instead of sleeping for the last DURATION before each packet, 1ms at most: packets leave nearer to
+    /// their time, and each costs that much of a processor
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = spin)]
+    spin: Nanos,
     /// DSCP of the test packets
     #[arg(long, value_name = "DSCP", default_value = "0", value_parser = clap::value_parser!(u8).range(0..64))]
     dscp: u8,
-    /// UDP payload of a test packet at least; what is asked of an own reflector needs 64
-    #[arg(long, value_name = "OCTETS", default_value = "44", value_parser = clap::value_parser!(u16).range(44..=65_507))]
-    octets: u16,
+    /// UDP payload of a test packet at least: STAMP needs 44, and 64 for what is asked of an own reflector; TWAMP needs 14, or 48 when protected. The default is as long as the reply
+    #[arg(long, value_name = "OCTETS", value_parser = clap::value_parser!(u16).range(14..=65_507))]
+    octets: Option<u16>,
     /// A reply that takes longer is late, one that takes twice as long is lost
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = timeout)]
     timeout: Nanos,
+    #[command(flatten)]
+    spoken: Spoken,
     #[command(flatten)]
     asking: Asking,
     #[command(flatten)]
@@ -142,8 +159,12 @@ fn duration(text: &str) -> Result<Nanos, String> {
     between(text, Nanos::ZERO, DURATION_MAX)
 }
 
+fn spin(text: &str) -> Result<Nanos, String> {
+    between(text, Nanos::ZERO, SPIN_MAX)
+}
+
 fn timeout(text: &str) -> Result<Nanos, String> {
-    between(text, INTERVAL_MIN, TIMEOUT_MAX)
+    between(text, TIMEOUT_MIN, TIMEOUT_MAX)
 }
 
 /// Half around the Earth, no two places are further apart.
@@ -166,23 +187,73 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     // Any number will do that the last session from here did not have.
     let seed = clock.now().0.cast_unsigned() ^ u64::from(std::process::id());
     let mut identity = args.authentication.identity(seed as u16, lang)?;
-    let reflector = args.search(&identity, lang)?;
+    if args.spoken.protocol != Protocol::Stamp
+        && (args.asking.is_of_stamp() || identity.watch.is_some())
+    {
+        return Err(Failure::usage(lang.pick(
+            "--ask, --on-zero-ssid and --key-file are for --protocol stamp",
+            "--ask、--on-zero-ssid 和 --key-file 只用于 --protocol stamp",
+        )));
+    }
+    if args.spoken.direction.is_some() && args.spoken.protocol != Protocol::Owamp {
+        return Err(Failure::usage(lang.pick(
+            "--direction is for --protocol owamp: the others measure both ways at once",
+            "--direction 只用于 --protocol owamp：其他协议总是同时测量两个方向",
+        )));
+    }
+    let agreement = match args.spoken.protocol {
+        Protocol::Owamp => return owamp::run(&args, &stop, lang),
+        Protocol::Twamp => Some(twamp::agree(&args, &stop, lang)?),
+        Protocol::Stamp | Protocol::TwampLight => {
+            args.spoken.identity(lang)?;
+            None
+        }
+    };
+    let reflector = match &agreement {
+        Some(agreement) => agreement.agreed.reflector,
+        None => args.search(&identity, lang)?,
+    };
     let protection = identity.protect(reflector.ip(), lang)?;
-    let settings = args.settings(reflector, &identity, protection, clock, seed);
-    let mut senders = SessionSenders::new(clock, Arc::default());
-    senders
-        .open(settings)
-        .map_err(|error| Failure::unable(lang.pick("cannot measure", "无法测量")).because(error))?;
-    args.begin(reflector, &senders, lang)?;
+    let mut settings = args.settings(reflector, &identity, protection, clock, seed);
+    let (mut source_port, mut attended, mut mode) = (None, None, None);
+    if let Some(agreement) = agreement {
+        let (client, agreed) = agreement.split();
+        settings.sender.dialect = Dialect::Twamp(agreed.test_mode.clone());
+        settings.sender.packet_octets = agreed.packet_octets;
+        mode = Some(agreed.mode);
+        let source = agreed.release();
+        settings.local = Some(source.ip());
+        source_port = Some(source.port());
+        attended = Some(
+            Attended::start(client, Arc::clone(&stop)).map_err(|error| no_thread(error, lang))?,
+        );
+    }
+    let pace = Pace {
+        spin: args.spin,
+        ..Pace::default()
+    };
+    let mut senders = SessionSenders::new(clock, Arc::default()).at_pace(pace);
+    match source_port {
+        Some(port) => senders.open_from(port, settings),
+        None => senders.open(settings),
+    }
+    .map_err(|error| Failure::unable(lang.pick("cannot measure", "无法测量")).because(error))?;
+    args.begin(reflector, mode, &senders, lang)?;
     let running = session::start(senders, args.interval, args.own_clock, Arc::clone(&stop))
-        .map_err(|error| {
-            Failure::unable(lang.pick("cannot start a thread", "无法启动线程")).because(error)
-        })?;
+        .map_err(|error| no_thread(error, lang))?;
     args.watch(&running, &mut identity, &stop, lang)?;
     let ended = running.join().map_err(|error| {
         Failure::unable(lang.pick("cannot wait for packets", "无法等待报文")).because(error)
     })?;
-    args.conclude(reflector, &ended, lang)
+    let kept = attended.map(|attended| attended.end(&args, lang));
+    let outcome = args.conclude(reflector, &ended, lang)?;
+    // What came back until then has been told.
+    kept.unwrap_or(Ok(()))?;
+    Ok(outcome)
+}
+
+fn no_thread(error: std::io::Error, lang: Lang) -> Failure {
+    Failure::unable(lang.pick("cannot start a thread", "无法启动线程")).because(error)
 }
 
 impl Args {
@@ -210,25 +281,44 @@ impl Args {
         }
     }
 
-    /// The address at which the session-reflector answers.
-    fn search(&self, identity: &Identity, lang: Lang) -> Result<SocketAddr, Failure> {
-        let host = &self.reflector;
-        let family = match (self.ipv4, self.ipv6) {
+    fn family(&self) -> Family {
+        match (self.ipv4, self.ipv6) {
             (true, _) => Family::V4,
             (_, true) => Family::V6,
             _ => Family::Any,
-        };
-        let unknown =
-            || Failure::unable(lang.pick(format!("cannot find {host}"), format!("找不到 {host}")));
-        let candidates = host
-            .candidates(family)
-            .map_err(|error| unknown().because(error))?;
-        if candidates.is_empty() {
-            return Err(unknown().hint(lang.pick(
+        }
+    }
+
+    fn unknown(&self, lang: Lang) -> Failure {
+        let host = &self.reflector;
+        Failure::unable(lang.pick(format!("cannot find {host}"), format!("找不到 {host}")))
+    }
+
+    /// What a name has been found to mean: one address at least.
+    fn found(
+        &self,
+        found: std::io::Result<Vec<SocketAddr>>,
+        lang: Lang,
+    ) -> Result<Vec<SocketAddr>, Failure> {
+        let found = found.map_err(|error| self.unknown(lang).because(error))?;
+        if found.is_empty() {
+            return Err(self.unknown(lang).hint(lang.pick(
                 "it has no address of the family that was asked for",
                 "它没有所要求地址族的地址",
             )));
         }
+        Ok(found)
+    }
+
+    /// Where a server may listen whose port is this one unless another was given.
+    fn addresses(&self, port: u16, lang: Lang) -> Result<Vec<SocketAddr>, Failure> {
+        self.found(self.reflector.addresses(self.family(), port), lang)
+    }
+
+    /// The address at which the session-reflector answers.
+    fn search(&self, identity: &Identity, lang: Lang) -> Result<SocketAddr, Failure> {
+        let host = &self.reflector;
+        let candidates = self.found(host.candidates(self.family()), lang)?;
         let keyless =
             |candidate: &SocketAddr| matches!(identity.towards(candidate.ip()), Towards::NoKey);
         if candidates.iter().all(keyless) {
@@ -283,7 +373,8 @@ impl Args {
             local: None,
             sender: SenderConfig {
                 packets: Some(self.packets()),
-                packet_octets: self.octets.into(),
+                dialect: self.spoken.dialect(),
+                packet_octets: self.octets.unwrap_or(OCTETS).into(),
                 class: self.class(),
                 padding: self.asking.padding(),
                 format: self.asking.stamp_format.format(),
@@ -310,11 +401,13 @@ impl Args {
     fn begin(
         &self,
         reflector: SocketAddr,
+        mode: Option<Modes>,
         senders: &SessionSenders,
         lang: Lang,
     ) -> Result<Outcome, Failure> {
         if self.json {
-            let line = json!({ "kind": "begin", "reflector": reflector.to_string(), "interval_ns": self.interval, "packets": self.packets() });
+            let mode = mode.map(|mode| mode.to_string());
+            let line = json!({ "kind": "begin", "protocol": self.spoken.name(), "mode": mode, "reflector": reflector.to_string(), "interval_ns": self.interval, "packets": self.packets() });
             return print(&format!("{line}\n"));
         }
         let octets = senders.session(0).packet_octets();
@@ -326,13 +419,17 @@ impl Args {
             ),
             None => lang.pick("not proved", "未经证实").to_owned(),
         };
+        let spoken = match mode {
+            Some(mode) => format!("{reflector} (TWAMP, {mode})"),
+            None => reflector.to_string(),
+        };
         print(&lang.pick(
             format!(
-                "{reflector}: a packet of {octets} octets every {}; stamps {stamps}\n",
+                "{spoken}: a packet of {octets} octets every {}; stamps {stamps}\n",
                 self.interval
             ),
             format!(
-                "{reflector}：每 {} 发送一个 {octets} 字节的报文；时间戳 {stamps}\n",
+                "{spoken}：每 {} 发送一个 {octets} 字节的报文；时间戳 {stamps}\n",
                 self.interval
             ),
         ))
@@ -473,7 +570,11 @@ mod tests {
             "h --duration 25h",
             "h --duration -1s",
             "h --timeout 0s",
-            "h --octets 43",
+            "h --octets 13",
+            "h --user yannan",
+            "h --pass-phrase-file f",
+            "h --protocol ping",
+            "h --direction sideways",
             "h --dscp 64",
             "h --distance 30000",
             "h --distance nan",

@@ -31,7 +31,7 @@ pub(crate) struct Cli {
 enum Command {
     Lab(lab::Args),
     Delay(Box<delay::Args>),
-    Reflect(reflect::Args),
+    Reflect(Box<reflect::Args>),
     Probe(probe::Args),
     Collector(collector::Args),
     Doctor(doctor::Args),
@@ -45,7 +45,7 @@ impl Cli {
             Command::Lab(args) => lab::run(args, lang),
             Command::Delay(args) => delay::run(*args, lang),
             Command::Doctor(args) => doctor::run(args, lang),
-            Command::Reflect(args) => reflect::run(args, lang),
+            Command::Reflect(args) => reflect::run(*args, lang),
             Command::Collector(args) => {
                 log_to_stderr();
                 collector::run(args, lang)

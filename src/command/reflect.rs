@@ -1,5 +1,6 @@
 //! `owl reflect`: answers test packets until it is told to stop.
 
+mod control;
 mod provision;
 
 use std::io;
@@ -22,6 +23,7 @@ use owl_probe::reflector::{
 };
 use serde_json::{Value, json};
 
+use self::control::{Control, ServerStats, Servers};
 use self::provision::Provision;
 use super::own_clock::{self, OwnClock};
 use crate::failure::{Failure, Outcome};
@@ -55,6 +57,8 @@ pub(crate) struct Args {
     #[arg(long)]
     stateless: bool,
     #[command(flatten)]
+    control: Control,
+    #[command(flatten)]
     provision: Provision,
     #[command(flatten)]
     own_clock: OwnClock,
@@ -69,22 +73,30 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     let keys = watch.map(Keys::new).transpose()?;
     let reflector = bind(&args.listen, &engine(&args)).map_err(|error| refused(error, lang))?;
     let reflector = reflector.provisioned(settings);
+    let servers = args.control.bind(lang)?;
     let addresses = reachable(&reflector.local());
     print(&if args.json {
-        format!("{}\n", began_json(&reflector, &addresses, args.own_clock))
+        let mut began = began_json(&reflector, &addresses, args.own_clock);
+        servers.began_json(&mut began);
+        format!("{began}\n")
     } else {
         let key_option = keys.as_ref().map_or("", |_| " --key-file FILE");
-        began(&reflector, &addresses, key_option, args.own_clock, lang)
+        let began = began(&reflector, &addresses, key_option, args.own_clock, lang);
+        format!("{}{began}", servers.began(lang))
     })?;
     let stats = ReflectorStats::default();
-    reflect(reflector, &stats, &stop, args.own_clock, keys, lang).map_err(|error| {
+    let server_stats = servers.stats();
+    let served = (servers, &server_stats);
+    reflect(reflector, &stats, served, &stop, args.own_clock, keys, lang).map_err(|error| {
         Failure::unable(lang.pick("cannot go on reflecting", "无法继续反射")).because(error)
     })?;
     let reading = stats.read();
     print(&if args.json {
-        format!("{}\n", counts_json(&reading))
+        let mut counts = counts_json(&reading);
+        server_stats.counts_json(&mut counts);
+        format!("{counts}\n")
     } else {
-        format!("{}\n", counts(&reading, lang))
+        format!("{}{}\n", counts(&reading, lang), server_stats.counts(lang))
     })
 }
 
@@ -162,6 +174,7 @@ fn bind(listen: &[SocketAddr], engine: &ReflectorEngine) -> Result<Reflector, Re
 fn reflect(
     reflector: Reflector,
     stats: &ReflectorStats,
+    (servers, server_stats): (Servers, &ServerStats),
     stop: &AtomicBool,
     own_clock: OwnClock,
     mut keys: Option<Keys>,
@@ -175,6 +188,10 @@ fn reflect(
                 reflector.run(stats, stop, || own_clock.claim())
             })
             .map_err(ReflectorError::Start)?;
+        let served = servers
+            .spawn(scope, server_stats, stop, own_clock)
+            .map_err(ReflectorError::Start)
+            .inspect_err(|_| stop.store(true, Relaxed));
         let mut shown = Instant::now();
         while !stop.load(Relaxed) && !thread.is_finished() {
             let tick = shown.elapsed() >= TICK;
@@ -183,15 +200,18 @@ fn reflect(
             }
             if tick {
                 shown = Instant::now();
-                line.show(&counts(&stats.read(), lang));
+                let counts = counts(&stats.read(), lang);
+                line.show(&format!("{counts}{}", server_stats.counts(lang)));
             }
             thread::sleep(LOOK);
         }
         let ended = thread
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        // Servers do not go on without the reflector.
+        stop.store(true, Relaxed);
         line.clear();
-        ended
+        served.and(ended)
     })
 }
 

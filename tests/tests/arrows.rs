@@ -29,7 +29,7 @@ struct Arrows {
     tests_to: &'static [&'static str],
 }
 
-const ARROWS: [Arrows; 10] = [
+const ARROWS: [Arrows; 11] = [
     Arrows {
         from: "owl-measure",
         kept: Kept::Exactly,
@@ -115,6 +115,12 @@ const ARROWS: [Arrows; 10] = [
         kept: Kept::AtMost,
         to: &["owl-lab"],
         tests_to: &["owl-lab"],
+    },
+    Arrows {
+        from: "owl-fuzz",
+        kept: Kept::Exactly,
+        to: &["owl-measure", "owl-protocol", "owl-topology"],
+        tests_to: &[],
     },
 ];
 

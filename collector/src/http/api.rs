@@ -16,11 +16,13 @@ use owl_measure::words::Lang;
 use serde::Serialize;
 
 use super::{Failed, Pairs, Web, json, language};
+use crate::flow::FlowResult;
 use crate::judgement::{Judgement, NoDataWhy, Percentile, Seat};
 use crate::live::{LivePath, Table};
 use crate::now::now;
 use crate::page::Zone;
 use crate::store::{HistoryQuery, ProbeRows};
+use crate::way::Way;
 
 /// Verdicts of the past in one answer, unless another number is asked for.
 const LIMIT_DEFAULT: usize = 1_000;
@@ -126,6 +128,11 @@ struct VerdictView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     clock_error_bound_ns: Option<Nanos>,
     percentiles: &'a [Percentile],
+    /// Delay variation, loss periods and reordering, each way.
+    ways: &'a [Way],
+    /// The flows of the path one by one, when there are several.
+    #[serde(skip_serializing_if = "<[FlowResult]>::is_empty")]
+    flows: &'a [FlowResult],
 }
 
 /// What a verdict is told with.
@@ -188,6 +195,8 @@ impl Teller<'_> {
             seat: judgement.seat,
             clock_error_bound_ns: judgement.clock_error_bound,
             percentiles: &judgement.percentiles,
+            ways: &judgement.ways,
+            flows: &judgement.flows,
         }
     }
 }

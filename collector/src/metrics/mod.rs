@@ -4,6 +4,7 @@
 //! series of paths and probes are written straight from the live table, so none
 //! can outlive what it tells of.
 
+mod flows;
 mod own;
 mod table;
 
@@ -17,7 +18,10 @@ use table::Metric;
 
 use crate::judgement::{Judgement, Percentile, Span};
 use crate::live::{LivePath, LiveProbe, Table};
-use crate::totals::{LOST, WAYS, WITHIN};
+use crate::totals::{
+    EXTENT, LOSS_DISTANCE, LOSS_PERIOD, LOST, N_REORDERING, Tally, Totals, WAYS, WITHIN,
+};
+use crate::way::Variation;
 
 /// The percentiles that are shown, by their label.
 const PERCENTILES: [(&str, Quantile); 3] = [
@@ -48,8 +52,107 @@ pub(crate) fn render(live: &Table, own: &Own, now: Timestamp, grace: Nanos) -> S
     page.out
 }
 
+/// Buckets of lengths that are shown, by number; a length up to 1 024 packets is told apart by a factor of two or four.
+const EDGES: [usize; 8] = [0, 1, 2, 3, 4, 6, 8, 10];
+
+/// n of n-reordering with the bucket below it: a sender takes a packet for lost after three others (RFC 5681).
+const N: [(&str, Option<usize>); 4] = [("1", None), ("2", Some(0)), ("3", Some(1)), ("5", Some(2))];
+
+/// Lengths since the store was made, of paths and directions that have any: most have none.
+fn lengths(page: &mut Page, reported: &[&LivePath]) {
+    let ways = |what: usize| {
+        reported.iter().flat_map(move |live| {
+            (0..LOST.len()).filter_map(move |k| {
+                let tally = &live.totals.lengths[what][k];
+                (tally.count() > 0).then(|| {
+                    let path = &live.path;
+                    (
+                        vec![path.id.clone(), path.class.to_string(), LOST[k].into()],
+                        tally,
+                    )
+                })
+            })
+        })
+    };
+    page.histogram(table::PATH_EXTENT, ways(EXTENT));
+    page.series(
+        table::PATH_N_REORDERED,
+        reported.iter().flat_map(|live| {
+            let Totals { lengths, .. } = &live.totals;
+            (0..LOST.len())
+                .filter(|&k| lengths[EXTENT][k].count() > 0)
+                .flat_map(|k| {
+                    let tally = &lengths[N_REORDERING][k];
+                    N.map(|(n, below)| {
+                        let path = &live.path;
+                        let labels = [path.id.as_str(), path.class.as_str(), LOST[k], n];
+                        let fewer = below.map_or(0, |bucket| tally.up_to(bucket));
+                        let count = tally.count().saturating_sub(fewer);
+                        (labels.map(str::to_owned).to_vec(), count as f64)
+                    })
+                })
+        }),
+    );
+    page.histogram(table::PATH_LOSS_PERIOD, ways(LOSS_PERIOD));
+    page.histogram(table::PATH_LOSS_DISTANCE, ways(LOSS_DISTANCE));
+}
+
+/// Delay variation and the longest loss period of the latest windows.
+fn variations(page: &mut Page, judged: &[(&LivePath, &Judgement)]) {
+    let labels = |live: &LivePath, more: &[&str]| {
+        let mut labels = vec![live.path.id.clone(), live.path.class.to_string()];
+        labels.extend(more.iter().map(|label| (*label).to_owned()));
+        labels
+    };
+    let variation = |pick: fn(&Variation) -> Option<Span>| {
+        judged.iter().flat_map(move |(live, judgement)| {
+            judgement.ways.iter().flat_map(move |way| {
+                PERCENTILES
+                    .into_iter()
+                    .filter_map(move |(label, quantile)| {
+                        Some((label, pick(way.variation(quantile)?)?))
+                    })
+                    .flat_map(move |(label, span)| {
+                        [("lower", span.lo), ("upper", span.hi)].map(|(bound, ns)| {
+                            (
+                                labels(live, &[way.direction.code(), label, bound]),
+                                seconds(ns),
+                            )
+                        })
+                    })
+            })
+        })
+    };
+    page.series(table::PATH_PDV, variation(|variation| variation.pdv));
+    page.series(table::PATH_IPDV, variation(|variation| variation.ipdv));
+    page.series(
+        table::PATH_HOPS,
+        judged.iter().flat_map(|(live, judgement)| {
+            let told = judgement.ways.iter();
+            told.filter_map(|way| Some((way.direction.code(), way.hops?)))
+                .flat_map(|(way, (fewest, most))| {
+                    [("lower", fewest), ("upper", most)]
+                        .map(|(bound, hops)| (labels(live, &[way, bound]), f64::from(hops)))
+                })
+        }),
+    );
+    page.series(
+        table::PATH_LOSS_LONGEST,
+        judged.iter().flat_map(|(live, judgement)| {
+            judgement.ways.iter().map(|way| {
+                (
+                    labels(live, &[way.direction.code()]),
+                    way.longest_loss_period as f64,
+                )
+            })
+        }),
+    );
+}
+
 /// One of the plain counters of a path.
 type Count = fn(&LivePath) -> u64;
+/// One of those that count each direction.
+type CountEachWay = fn(&Totals) -> [u64; 2];
 
 fn paths(page: &mut Page, paths: &[LivePath], now: Timestamp, grace: Nanos) {
     let labels = |live: &LivePath| vec![live.path.id.clone(), live.path.class.to_string()];
@@ -139,6 +242,8 @@ fn paths(page: &mut Page, paths: &[LivePath], now: Timestamp, grace: Nanos) {
         table::PATH_ROUND_TRIP,
         bounds(|percentile| Some(percentile.round_trip)),
     );
+    variations(page, &judged);
+    flows::series(page, &judged);
     page.series(
         table::PATH_CLOCK,
         judged.iter().filter_map(|(live, judgement)| {
@@ -173,18 +278,29 @@ fn paths(page: &mut Page, paths: &[LivePath], now: Timestamp, grace: Nanos) {
             [0, 1, 2].map(|k| (with(live, &[LOST[k]]), live.totals.lost[k] as f64))
         }),
     );
-    page.series(
-        table::PATH_DUPLICATED,
-        reported.iter().flat_map(|live| {
-            [0, 1].map(|k| (with(live, &[WAYS[k]]), live.totals.duplicated[k] as f64))
-        }),
-    );
+    let each_way: [(Metric, CountEachWay); 5] = [
+        (table::PATH_DUPLICATED, |totals| totals.duplicated),
+        (table::PATH_HOP_CHANGES, |totals| totals.hop_changes),
+        (table::PATH_DSCP_TOLD, |totals| totals.dscp_told),
+        (table::PATH_REMARKED, |totals| totals.remarked),
+        (table::PATH_CONGESTION, |totals| totals.congestion),
+    ];
+    for (metric, count) in each_way {
+        page.series(
+            metric,
+            reported.iter().flat_map(|live| {
+                let counts = count(&live.totals);
+                [0, 1].map(|k| (with(live, &[WAYS[k]]), counts[k] as f64))
+            }),
+        );
+    }
     page.series(
         table::PATH_REORDERED,
         reported.iter().flat_map(|live| {
-            [0, 1].map(|k| (with(live, &[WAYS[k]]), live.totals.reordered[k] as f64))
+            [0, 1, 2].map(|k| (with(live, &[LOST[k]]), live.totals.reordered[k] as f64))
         }),
     );
+    lengths(page, &reported);
     page.series(
         table::PATH_WITHIN,
         reported
@@ -266,36 +382,76 @@ impl Page {
         if series.peek().is_none() {
             return;
         }
-        let Metric {
-            name,
-            kind,
-            labels,
-            help,
-            ..
-        } = metric;
+        self.head(metric);
+        for (values, value) in series {
+            let labels = metric.labels.iter().zip(&values);
+            self.line(metric.name, labels, value);
+        }
+    }
+
+    /// A histogram with its series; nothing at all when there are none.
+    fn histogram<'a>(
+        &mut self,
+        metric: Metric,
+        series: impl Iterator<Item = (Vec<String>, &'a Tally)>,
+    ) {
+        let mut series = series.peekable();
+        if series.peek().is_none() {
+            return;
+        }
+        self.head(metric);
+        let [bucket, sum, count] =
+            ["bucket", "sum", "count"].map(|part| format!("{}_{part}", metric.name));
+        for (values, tally) in series {
+            let labels = || metric.labels.iter().zip(&values);
+            for edge in EDGES {
+                let (at_most, held) = ((1_u64 << edge).to_string(), tally.up_to(edge));
+                self.line(&bucket, labels().chain([(&"le", &at_most)]), held as f64);
+            }
+            let all = tally.count() as f64;
+            self.line(&bucket, labels().chain([(&"le", &"+Inf".to_owned())]), all);
+            self.line(&sum, labels(), tally.sum as f64);
+            self.line(&count, labels(), all);
+        }
+    }
+
+    fn head(
+        &mut self,
+        Metric {
+            name, kind, help, ..
+        }: Metric,
+    ) {
         let written = writeln!(
             self.out,
             "# HELP {name} {help}\n# TYPE {name} {}",
             kind.code()
         );
         written.expect("writing to a String cannot fail");
-        for (values, value) in series {
-            self.out.push_str(name);
-            for (k, (label, value)) in labels.iter().zip(&values).enumerate() {
-                self.out.push(if k == 0 { '{' } else { ',' });
-                self.out.push_str(label);
-                self.out.push_str("=\"");
-                escape(&mut self.out, value);
-                self.out.push('"');
-            }
-            let end = if values.is_empty() { "" } else { "}" };
-            let value = if value.is_infinite() {
-                "+Inf".to_owned()
-            } else {
-                value.to_string()
-            };
-            writeln!(self.out, "{end} {value}").expect("writing to a String cannot fail");
+    }
+
+    fn line<'a>(
+        &mut self,
+        name: &str,
+        labels: impl Iterator<Item = (&'a &'static str, &'a String)>,
+        value: f64,
+    ) {
+        self.out.push_str(name);
+        let mut open = false;
+        for (label, value) in labels {
+            self.out.push(if open { ',' } else { '{' });
+            open = true;
+            self.out.push_str(label);
+            self.out.push_str("=\"");
+            escape(&mut self.out, value);
+            self.out.push('"');
         }
+        let end = if open { "}" } else { "" };
+        let value = if value.is_infinite() {
+            "+Inf".to_owned()
+        } else {
+            value.to_string()
+        };
+        writeln!(self.out, "{end} {value}").expect("writing to a String cannot fail");
     }
 }
 

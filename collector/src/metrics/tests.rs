@@ -6,9 +6,11 @@ use owl_measure::verdict::{Profile, Verdict};
 use owl_topology::Topology;
 
 use super::*;
+use crate::flow::{FlowDirection, FlowResult};
 use crate::judgement::{NoDataWhy, Percentile};
 use crate::live::{Caller, Live};
-use crate::testing::{SECOND, report};
+use crate::testing::{SECOND, disturbed, report};
+use crate::way::{Way, WayName};
 
 const PATH: &str = "yannan-ct~supercomputing-ct";
 const NOW: Timestamp = Timestamp(20 * SECOND);
@@ -20,6 +22,7 @@ fn live() -> Live {
     let entry = table.path_mut(PATH).unwrap();
     let (target, report) = (entry.path.target, report(PATH, 0));
     entry.totals.add(&report, target);
+    entry.totals.add(&disturbed(PATH, 1), target);
     entry.reported_at = Some(NOW);
     let span = Span {
         lo: Nanos(1),
@@ -29,6 +32,12 @@ fn live() -> Live {
         lo: Nanos(1),
         hi: Nanos::MAX,
         basis: owl_measure::delay::Basis::Proved,
+    };
+    let way = FlowDirection {
+        excess_min: Some(Nanos(1_200_000)),
+        excess_median: Some(span),
+        elsewhere: true,
+        hops: None,
     };
     entry.latest = Some(Judgement {
         path: PATH.into(),
@@ -49,6 +58,32 @@ fn live() -> Live {
         seat: None,
         lost: 0,
         lost_unknown: 0,
+        ways: vec![Way {
+            direction: WayName::Forward,
+            variations: vec![Variation {
+                quantile: Quantile::P95,
+                pdv: Some(span),
+                ipdv: Some(span),
+            }],
+            loss_periods: 2,
+            longest_loss_period: 3,
+            reordered: 1,
+            largest_extent: 5,
+            three_reordered: 1,
+            duplicated: 0,
+            hops: Some((3, 4)),
+            remarked: 0,
+            congestion: 0,
+        }],
+        flows: vec![FlowResult {
+            flow: 3,
+            sent: 50,
+            received: 49,
+            lost: 1,
+            late: 0,
+            forward: way.clone(),
+            backward: way,
+        }],
         late: 0,
     });
     let probe = table.probes.get_mut("yannan-ct").unwrap();
@@ -69,6 +104,54 @@ fn text(now: Timestamp) -> String {
     render(&live().read(), &Own::new(), now, Nanos::from_secs(3))
 }
 
+/// The names of a metric's series.
+fn parts(metric: &Metric) -> impl Iterator<Item = String> {
+    let parts: &[&str] = match metric.kind {
+        table::Kind::Histogram => &["_bucket", "_sum", "_count"],
+        table::Kind::Counter | table::Kind::Gauge => &[""],
+    };
+    let name = metric.name;
+    parts.iter().map(move |part| format!("{name}{part}"))
+}
+
+#[test]
+fn lengths_are_cumulative_histograms_and_only_where_there_are_any() {
+    let text = text(NOW);
+    let value = |series: &str| {
+        let line = text.lines().find(|line| line.starts_with(series));
+        line.unwrap_or_else(|| panic!("no {series} in {text}"))
+            .rsplit_once(' ')
+            .unwrap()
+            .1
+            .to_owned()
+    };
+    let labels = format!("path=\"{PATH}\",class=\"intra-city\",direction=\"forward\"");
+    for (le, count) in [
+        ("1", "1"),
+        ("2", "1"),
+        ("4", "2"),
+        ("1024", "2"),
+        ("+Inf", "2"),
+    ] {
+        let series = format!("owl_path_loss_period_packets_bucket{{{labels},le=\"{le}\"}}");
+        assert_eq!(value(&series), count, "{series}");
+    }
+    assert_eq!(
+        value(&format!("owl_path_loss_period_packets_sum{{{labels}}}")),
+        "4"
+    );
+    assert_eq!(
+        value(&format!("owl_path_loss_period_packets_count{{{labels}}}")),
+        "2"
+    );
+    for (n, count) in [("1", "1"), ("2", "1"), ("3", "1"), ("5", "0")] {
+        let series = format!("owl_path_packets_n_reordered_total{{{labels},n=\"{n}\"}}");
+        assert_eq!(value(&series), count, "{series}");
+    }
+    let backward = labels.replace("forward", "backward");
+    assert!(!text.contains(&format!("owl_path_loss_period_packets_count{{{backward}}}")));
+}
+
 #[test]
 fn every_metric_of_the_table_is_written_and_none_else_with_its_labels() {
     let text = text(NOW);
@@ -77,7 +160,7 @@ fn every_metric_of_the_table_is_written_and_none_else_with_its_labels() {
         let name = line.split(['{', ' ']).next().unwrap();
         let metric = table::ALL
             .iter()
-            .find(|metric| metric.name == name)
+            .find(|metric| parts(metric).any(|part| part == name))
             .unwrap_or_else(|| panic!("{name} is not in the table"));
         let labels = line.strip_prefix(name).unwrap();
         metric
@@ -86,10 +169,7 @@ fn every_metric_of_the_table_is_written_and_none_else_with_its_labels() {
             .for_each(|label| assert!(labels.contains(&format!("{label}=\"")), "{line}"));
         written.insert(name.to_owned());
     }
-    let known: BTreeSet<String> = table::ALL
-        .iter()
-        .map(|metric| metric.name.to_owned())
-        .collect();
+    let known: BTreeSet<String> = table::ALL.iter().flat_map(parts).collect();
     assert_eq!(written, known);
 }
 

@@ -3,8 +3,10 @@
 use super::{FromCollector, FromProbe, Hello, Report, ReportBatch, ReportError, wire};
 use crate::clock::{BoundBasis, ClockSource, ClockState, ClockStatus, KernelClock};
 use crate::histogram::{Cell, Histogram};
+use crate::lengths::Lengths;
+use crate::patterns::Patterns;
 use crate::summary::{
-    DirectionSummary, EnvelopePoint, PeerClockSummary, StampCounts, Summary, Within,
+    DirectionSummary, EnvelopePoint, Headers, PeerClockSummary, StampCounts, Summary, Within,
 };
 use crate::time::{Nanos, Timestamp};
 
@@ -95,6 +97,7 @@ pub(super) fn from_report(report: &Report) -> wire::Report {
         packet_interval_ns: unsigned(report.packet_interval),
         summary: Some(from_summary(&report.summary)),
         clock: Some(from_clock(&report.clock)),
+        flow: report.flow,
     }
 }
 
@@ -102,6 +105,7 @@ pub(super) fn to_report(report: wire::Report) -> Result<Report, ReportError> {
     Ok(Report {
         path: report.path,
         generation: report.generation,
+        flow: report.flow,
         packet_interval: span(report.packet_interval_ns),
         summary: to_summary(report.summary.ok_or(ReportError::Missing("the summary"))?)?,
         clock: to_clock(&report.clock.ok_or(ReportError::Missing("the clock"))?)?,
@@ -109,7 +113,8 @@ pub(super) fn to_report(report: wire::Report) -> Result<Report, ReportError> {
 }
 
 fn from_summary(summary: &Summary) -> wire::Summary {
-    let (ttl_min, ttl_max) = summary.ttl.unwrap_or((0, 0));
+    let (ttl_min, ttl_max) = summary.forward.headers.ttl.unwrap_or((0, 0));
+    let (reply_ttl_min, reply_ttl_max) = summary.backward.headers.ttl.unwrap_or((0, 0));
     wire::Summary {
         start_ns: summary.start.0,
         length_ns: unsigned(summary.length),
@@ -119,6 +124,7 @@ fn from_summary(summary: &Summary) -> wire::Summary {
         lost: summary.lost,
         skipped: summary.skipped,
         lateness_max_ns: unsigned(summary.lateness_max),
+        own_loss: summary.own_loss,
         forward: Some(from_direction(&summary.forward, summary.start)),
         backward: Some(from_direction(&summary.backward, summary.start)),
         round_trip: Some(from_histogram(&summary.round_trip)),
@@ -131,14 +137,16 @@ fn from_summary(summary: &Summary) -> wire::Summary {
         peer_claims: summary.peer_clock.claims,
         peer_no_claims: summary.peer_clock.no_claims,
         peer_widest_ns: unsigned(summary.peer_clock.widest),
+        somewhere: from_patterns(&summary.somewhere),
+        reply_ttl_min: reply_ttl_min.into(),
+        reply_ttl_max: reply_ttl_max.into(),
     }
 }
 
 fn to_summary(summary: wire::Summary) -> Result<Summary, ReportError> {
     let start = Timestamp(summary.start_ns);
-    let octet =
-        |ttl: u32| u8::try_from(ttl).map_err(|_| ReportError::Impossible("a TTL above 255"));
-    let ttl = (octet(summary.ttl_min)?, octet(summary.ttl_max)?);
+    let forward_ttl = to_ttl(summary.ttl_min, summary.ttl_max)?;
+    let backward_ttl = to_ttl(summary.reply_ttl_min, summary.reply_ttl_max)?;
     if summary.length_ns == 0 {
         return Err(ReportError::Impossible("an interval without length"));
     }
@@ -151,18 +159,22 @@ fn to_summary(summary: wire::Summary) -> Result<Summary, ReportError> {
         lost: summary.lost,
         skipped: summary.skipped,
         lateness_max: span(summary.lateness_max_ns),
+        own_loss: summary.own_loss,
         forward: to_direction(
             summary
                 .forward
                 .ok_or(ReportError::Missing("the forward direction"))?,
             start,
+            forward_ttl,
         )?,
         backward: to_direction(
             summary
                 .backward
                 .ok_or(ReportError::Missing("the backward direction"))?,
             start,
+            backward_ttl,
         )?,
+        somewhere: to_patterns(summary.somewhere)?,
         round_trip: to_histogram(
             &summary
                 .round_trip
@@ -172,13 +184,23 @@ fn to_summary(summary: wire::Summary) -> Result<Summary, ReportError> {
         transmit_stamps: to_stamps(summary.transmit_stamps.unwrap_or_default()),
         receive_stamps: to_stamps(summary.receive_stamps.unwrap_or_default()),
         reflector_stamps: to_stamps(summary.reflector_stamps.unwrap_or_default()),
-        ttl: (ttl != (0, 0)).then_some(ttl),
         peer_clock: PeerClockSummary {
             claims: summary.peer_claims,
             no_claims: summary.peer_no_claims,
             widest: span(summary.peer_widest_ns),
         },
     })
+}
+
+/// Smallest and largest; 0 is one that was not told.
+fn to_ttl(min: u32, max: u32) -> Result<Option<(u8, u8)>, ReportError> {
+    let octet =
+        |ttl: u32| u8::try_from(ttl).map_err(|_| ReportError::Impossible("a TTL above 255"));
+    let (min, max) = (octet(min)?, octet(max)?);
+    if min > max {
+        return Err(ReportError::Impossible("a smallest TTL above the largest"));
+    }
+    Ok((min != 0).then_some((min, max)))
 }
 
 fn from_direction(direction: &DirectionSummary, start: Timestamp) -> wire::Direction {
@@ -200,12 +222,17 @@ fn from_direction(direction: &DirectionSummary, start: Timestamp) -> wire::Direc
             .iter()
             .map(|point| (point.raw - base).0)
             .collect(),
+        patterns: from_patterns(&direction.patterns),
+        dscp_told: direction.headers.dscp_told,
+        remarked: direction.headers.remarked,
+        congestion: direction.headers.congestion,
     }
 }
 
 fn to_direction(
     direction: wire::Direction,
     start: Timestamp,
+    ttl: Option<(u8, u8)>,
 ) -> Result<DirectionSummary, ReportError> {
     let raw = to_histogram(
         &direction
@@ -231,9 +258,52 @@ fn to_direction(
         lost: direction.lost,
         duplicated: direction.duplicated,
         reordered: direction.reordered,
+        patterns: to_patterns(direction.patterns)?,
+        headers: Headers {
+            ttl,
+            dscp_told: direction.dscp_told,
+            remarked: direction.remarked,
+            congestion: direction.congestion,
+        },
         envelope,
         raw,
     })
+}
+
+fn from_patterns(patterns: &Patterns) -> Option<wire::Patterns> {
+    (!patterns.is_empty()).then(|| wire::Patterns {
+        extents: from_lengths(&patterns.extents),
+        n_reordering: from_lengths(&patterns.n_reordering),
+        loss_periods: from_lengths(&patterns.loss_periods),
+        loss_distances: from_lengths(&patterns.loss_distances),
+    })
+}
+
+/// Reports of older probes have none.
+fn to_patterns(patterns: Option<wire::Patterns>) -> Result<Patterns, ReportError> {
+    let patterns = patterns.unwrap_or_default();
+    Ok(Patterns {
+        extents: to_lengths(patterns.extents)?,
+        n_reordering: to_lengths(patterns.n_reordering)?,
+        loss_periods: to_lengths(patterns.loss_periods)?,
+        loss_distances: to_lengths(patterns.loss_distances)?,
+    })
+}
+
+fn from_lengths(lengths: &Lengths) -> Option<wire::Lengths> {
+    let counts = lengths.counts();
+    let used = counts.iter().rposition(|&count| count > 0)? + 1;
+    Some(wire::Lengths {
+        counts: counts[..used].to_vec(),
+        longest: lengths.longest(),
+        sum: lengths.sum(),
+    })
+}
+
+fn to_lengths(lengths: Option<wire::Lengths>) -> Result<Lengths, ReportError> {
+    let lengths = lengths.unwrap_or_default();
+    Lengths::from_parts(&lengths.counts, lengths.longest, lengths.sum)
+        .map_err(|_| ReportError::Impossible("more buckets of lengths than there are"))
 }
 
 fn from_histogram(histogram: &Histogram) -> wire::Histogram {

@@ -17,6 +17,9 @@ use crate::time::Nanos;
 /// The version of this contract that [`Hello`] carries.
 pub const VERSION: u32 = 1;
 
+/// Flows of one path at most.
+pub const FLOWS_MAX: u32 = 32;
+
 /// The largest message either side accepts, in octets; a sender splits its batches to stay below.
 pub const MESSAGE_OCTETS_MAX: usize = 1 << 20;
 
@@ -42,7 +45,10 @@ pub struct Report {
     pub path: String,
     /// Of the plan that was followed.
     pub generation: String,
-    /// Time between two packets by that plan.
+    /// Which of the flows that the packets of the path are spread over, from 0: each has its own source port, so
+    /// routers that balance load over equal-cost paths may send each another way.
+    pub flow: u32,
+    /// Time between two packets of the path by that plan, all its flows together.
     pub packet_interval: Nanos,
     /// What was measured.
     pub summary: Summary,
@@ -147,10 +153,10 @@ impl Report {
 mod tests {
     use super::*;
     use crate::clock::{BoundBasis, ClockSource, ClockStatus, KernelClock};
-    use crate::reordering::Reordered;
+    use crate::reordering::{Overtaken, Reordered};
     use crate::sample::Direction;
     use crate::summary::Recorder;
-    use crate::summary::tests::sample;
+    use crate::summary::tests::{loss, sample};
     use crate::time::Timestamp;
 
     fn report() -> Report {
@@ -163,13 +169,16 @@ mod tests {
             let origin = i64::from(k) * 10_000_000;
             recorder.sent(Timestamp(origin), Nanos(7));
             match k % 10 {
-                3 => recorder.lost(Timestamp(origin), Some(Direction::Forward)),
+                3 => recorder.lost(&loss(k, origin, Some(Direction::Forward))),
                 4 => recorder.late(Timestamp(origin)),
                 _ => {
                     let noise = i64::from(k * k % 97) * 1_000;
                     recorder.received(
                         &sample(k, origin, 200_700_000 + noise, -199_300_000 - noise),
-                        Reordered::default(),
+                        Reordered {
+                            backward: (k == 71).then_some(Overtaken { extent: 40, n: 2 }),
+                            ..Reordered::default()
+                        },
                     );
                 }
             }
@@ -177,6 +186,7 @@ mod tests {
         Report {
             path: "yannan-ct~binhaigang-ct".into(),
             generation: "c0ffee".into(),
+            flow: 3,
             packet_interval: Nanos(10_000_000),
             summary: recorder.close(Timestamp(1_000_000_000)).unwrap(),
             clock: ClockState {
@@ -299,8 +309,21 @@ mod tests {
     }
 
     #[test]
-    fn a_quiet_interval_is_small_on_the_wire() {
+    fn an_interval_is_small_on_the_wire() {
         let octets = report().encode().len();
-        assert!(octets < 900, "one report takes {octets} octets");
+        assert!(octets < 1_000, "one report takes {octets} octets");
+    }
+
+    #[test]
+    fn a_report_of_a_probe_that_tells_no_patterns_is_read_as_one_without_any() {
+        let mut old = convert::from_report(&report());
+        let summary = old.summary.as_mut().unwrap();
+        summary.somewhere = None;
+        for direction in [&mut summary.forward, &mut summary.backward] {
+            direction.as_mut().unwrap().patterns = None;
+        }
+        let read = Report::decode(&old.encode_to_vec()).unwrap().summary;
+        assert!(read.forward.patterns.is_empty() && read.backward.patterns.is_empty());
+        assert_eq!(read.forward.lost, report().summary.forward.lost);
     }
 }

@@ -13,6 +13,7 @@ mod awaited;
 mod engine;
 mod settings;
 mod stats;
+mod turn;
 mod worker;
 
 use std::io;
@@ -49,7 +50,7 @@ pub enum ReflectorError {
     #[error(transparent)]
     Thread(#[from] ThreadError),
     /// A thread cannot be started.
-    #[error("cannot start a thread of the session-reflector")]
+    #[error("cannot start a thread")]
     Start(#[source] io::Error),
     /// The kernel refuses to wait for packets.
     #[error("cannot wait for packets")]

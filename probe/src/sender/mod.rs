@@ -8,6 +8,7 @@
 
 mod engine;
 mod lane;
+mod pace;
 mod session;
 mod session_keys;
 mod stats;
@@ -30,6 +31,7 @@ use crate::clock::Clock;
 use crate::keys::LiveKeys;
 use crate::net::{SocketError, Stamping};
 
+pub use self::pace::{Pace, SPIN_MAX};
 pub use self::session::SenderSession;
 pub use self::stats::{SenderReading, SenderStats, SpanCounts};
 
@@ -53,6 +55,15 @@ pub struct SessionSettings {
     pub aligned_to: Timestamp,
     /// Targets within which packets are counted exactly.
     pub targets: Vec<Nanos>,
+}
+
+impl SessionSettings {
+    fn local(&self) -> IpAddr {
+        self.local.unwrap_or(match self.peer {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        })
+    }
 }
 
 /// A session that cannot be had.
@@ -88,6 +99,7 @@ pub struct SessionSenders {
     lanes: Vec<Lane>,
     sessions: Vec<SenderSession>,
     stats: Arc<SenderStats>,
+    pace: Pace,
 }
 
 impl SessionSenders {
@@ -98,7 +110,13 @@ impl SessionSenders {
             lanes: Vec::new(),
             sessions: Vec::new(),
             stats,
+            pace: Pace::default(),
         }
+    }
+
+    /// The same, running at this pace.
+    pub fn at_pace(self, pace: Pace) -> Self {
+        Self { pace, ..self }
     }
 
     /// Opens a session: its number.
@@ -110,11 +128,7 @@ impl SessionSenders {
     /// # Errors
     /// When a socket is needed and cannot be bound, or replies could not be told from another session's.
     pub fn open(&mut self, settings: SessionSettings) -> Result<usize, SessionError> {
-        let any = match settings.peer {
-            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        };
-        let local = settings.local.unwrap_or(any);
+        let local = settings.local();
         let (peer, ssid) = (settings.peer, settings.sender.ssid);
         let lane = match self.lane_for(local, peer, ssid)? {
             Some(lane) => lane,
@@ -123,6 +137,25 @@ impl SessionSenders {
                 self.lanes.len() - 1
             }
         };
+        Ok(self.join(lane, settings))
+    }
+
+    /// Opens a session on a socket of its own, from a port that was agreed upon: its number.
+    ///
+    /// # Errors
+    /// When the socket cannot be bound.
+    pub fn open_from(
+        &mut self,
+        port: u16,
+        settings: SessionSettings,
+    ) -> Result<usize, SessionError> {
+        let local = SocketAddr::new(settings.local(), port);
+        self.lanes.push(Lane::private(local, self.clock)?);
+        Ok(self.join(self.lanes.len() - 1, settings))
+    }
+
+    fn join(&mut self, lane: usize, settings: SessionSettings) -> usize {
+        let (peer, ssid) = (settings.peer, settings.sender.ssid);
         let number = self.sessions.len();
         // It may have been asked to answer from another of its addresses (RFC 9503, section 3).
         let node = settings.sender.question.destination;
@@ -132,7 +165,7 @@ impl SessionSenders {
         self.lanes[lane].join(number as u32, &sources, ssid);
         self.lanes[lane].make_room(session.packet_octets());
         self.sessions.push(session);
-        Ok(number)
+        number
     }
 
     /// The lane for a session; `None` when it gets a new one.
@@ -144,7 +177,7 @@ impl SessionSenders {
     ) -> Result<Option<usize>, SessionError> {
         let of_address = || {
             let lanes = self.lanes.iter().enumerate();
-            lanes.filter(|(_, lane)| lane.asked_for() == local)
+            lanes.filter(|(_, lane)| lane.is_shared_from(local))
         };
         if let Some((k, _)) = of_address().find(|(_, lane)| !lane.has_peer(peer)) {
             return Ok(Some(k));
@@ -183,7 +216,7 @@ impl SessionSenders {
     }
 
     /// Runs the sessions until all are over or `stop` is set. `claim` is asked now and then for the bound that the Error
-    /// Estimate tells.
+    /// Estimate tells. Where the host refuses the pace, packets leave later, a warning says why, and all goes on.
     ///
     /// # Errors
     /// When the kernel refuses to wait for packets.
@@ -198,7 +231,14 @@ impl SessionSenders {
             lanes,
             sessions,
             stats,
+            pace,
         } = self;
-        Engine::new(*clock, lanes, sessions, stats).run(stop, claim, watcher)
+        for error in pace.take_effect() {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the sender's thread runs like any other"
+            );
+        }
+        Engine::new(*clock, pace.spin, lanes, sessions, stats).run(stop, claim, watcher)
     }
 }

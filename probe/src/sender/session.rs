@@ -9,12 +9,13 @@ use owl_protocol::session::SessionSender;
 use owl_protocol::session::sender::{Arrival, Observations, Received, Transmit, TransmitToken};
 use owl_protocol::wire::ErrorEstimate;
 
+use super::engine::LOOK_AROUND;
 use super::session_keys::SessionKeys;
 use super::{SessionSettings, Watcher};
 use crate::net;
 
-/// An interval is closed this long after the last fate in it was decided.
-const CLOSING_MARGIN: Nanos = Nanos::from_millis(50);
+/// An interval is closed this long after the last fate in it was decided: what its socket dropped is known by then.
+const CLOSING_MARGIN: Nanos = Nanos(LOOK_AROUND.0 + 50_000_000);
 
 /// Intervals of different sessions end together. They are closed one after the other, so far apart, within this part of
 /// an interval, so that neither packets nor whoever takes the summaries must wait for all of them.
@@ -33,6 +34,8 @@ pub struct SenderSession {
     recorder: Recorder,
     linger: Nanos,
     unsent: u64,
+    /// What had been dropped at its socket when it was told last.
+    own_loss: u64,
     is_over: bool,
 }
 
@@ -47,26 +50,27 @@ impl SenderSession {
     /// `number` tells it from the other sessions of its thread.
     pub(super) fn new(number: usize, settings: SessionSettings, lane: usize) -> Self {
         let class = settings.sender.class.octet();
-        let ssid = settings.sender.ssid;
+        let (peer, ssid) = (settings.peer, settings.sender.ssid);
         let spread = CLOSING_GAP.times(number as i64).0
             % (settings.report_interval.0 / CLOSING_SHARE).max(1);
         // A loss is certain after twice the threshold, its direction after once more.
         let linger = settings.sender.timeout.times(3) + CLOSING_MARGIN + Nanos(spread);
         let sender = SessionSender::new(settings.sender);
         Self {
-            peer: settings.peer,
+            peer,
             lane,
             traffic_class: (class != 0).then_some(class),
+            linger,
             keys: settings
                 .keys
-                .map(|live| SessionKeys::new(live, settings.peer.ip(), ssid)),
-            linger,
+                .map(|live| SessionKeys::new(live, peer.ip(), ssid)),
             recorder: Recorder::new(
                 settings.report_interval,
                 settings.aligned_to,
                 settings.targets,
             ),
             unsent: 0,
+            own_loss: 0,
             // One that is to send nothing is over before it begins.
             is_over: sender.is_over(),
             sender,
@@ -154,6 +158,16 @@ impl SenderSession {
         }
     }
 
+    /// Tells how many datagrams its socket has dropped so far. Whose they were nobody knows: they may be missing in each
+    /// interval that is open.
+    pub(super) fn own_loss(&mut self, dropped: u64) {
+        let more = dropped.saturating_sub(self.own_loss);
+        if more > 0 {
+            self.own_loss = dropped;
+            self.recorder.own_loss(more);
+        }
+    }
+
     /// Decides what is certain at `now`, a time before the socket was read: losses, samples, and the intervals in which
     /// nothing is open any more at `wall`.
     pub(super) fn settle(
@@ -164,7 +178,7 @@ impl SenderSession {
         watcher: &mut impl Watcher,
     ) -> Course {
         while let Some(loss) = self.sender.poll_loss(now) {
-            self.recorder.lost(loss.origin, loss.direction);
+            self.recorder.lost(&loss);
         }
         while let Some((sample, reordered)) = self.sender.poll_sample(now) {
             self.recorder.received(&sample, reordered);

@@ -18,15 +18,15 @@ mod observations;
 mod question;
 
 pub use answers::{Answers, TlvAnswers};
-pub use config::{Reflector, SenderConfig, TrafficClass, ZeroSsid};
-pub use losses::Loss;
+pub use config::{Dialect, Reflector, SenderConfig, TrafficClass, ZeroSsid};
 pub use observations::Observations;
 pub use question::{Padding, Protection, Question, WantedReturn};
 
 use std::collections::VecDeque;
 
-use owl_measure::reordering::{Reordered, ReorderingWatch};
-use owl_measure::sample::{Direction, PeerClock, Sample, Stamp, StampSource};
+use owl_measure::loss::Loss;
+use owl_measure::reordering::{Reordered, ReorderingWatch, ReplyNumbers};
+use owl_measure::sample::{Direction, Header, PeerClock, Sample, Stamp, StampSource};
 use owl_measure::time::{Monotonic, Nanos, Timestamp};
 
 use self::held::{Correction, HeldSamples};
@@ -137,13 +137,19 @@ pub struct SessionSender {
 impl SessionSender {
     /// A session that has sent nothing.
     pub fn new(config: SenderConfig) -> Self {
-        let layout = Layout::new(
-            &config.question,
-            config.class.dscp,
-            &config.protection,
-            config.packet_octets,
-            config.padding,
-        );
+        let layout = match &config.dialect {
+            Dialect::Stamp => Layout::new(
+                &config.question,
+                config.class.dscp,
+                &config.protection,
+                config.packet_octets,
+                config.padding,
+            ),
+            Dialect::Twamp(mode) => Layout::padded(
+                config.packet_octets.max(mode.request_octets()),
+                config.padding,
+            ),
+        };
         let far_link = config.question.member_links.map(|links| links.reflector);
         let keys: Vec<_> = config.protection.key().cloned().into_iter().collect();
         Self {
@@ -153,7 +159,10 @@ impl SessionSender {
             first: 0,
             remembered: VecDeque::new(),
             decided: 0,
-            losses: Losses::new(config.reflector == Reflector::Own),
+            losses: Losses::new(match config.reflector {
+                Reflector::Own => ReplyNumbers::Counted,
+                Reflector::Stranger => ReplyNumbers::Copied,
+            }),
             held: HeldSamples::default(),
             nothing_followed_up: 0,
             far_link: far_link.filter(|&link| link != 0),
@@ -250,11 +259,15 @@ impl SessionSender {
             ssid: self.config.ssid,
         };
         let (count, key) = (self.sent as u32, self.config.protection.key());
-        match &self.config.protection {
-            Protection::None | Protection::Tlvs(_) => {
+        match (&self.config.dialect, &self.config.protection) {
+            (Dialect::Twamp(mode), _) => {
+                self.layout.pad(packet);
+                mode.write_request(&base, packet).ok()?;
+            }
+            (Dialect::Stamp, Protection::None | Protection::Tlvs(_)) => {
                 self.layout.write(&base.encode(), count, key, packet);
             }
-            Protection::Authenticated(key) => {
+            (Dialect::Stamp, Protection::Authenticated(key)) => {
                 let base = base.encode_authenticated(key);
                 self.layout.write(&base, count, Some(key), packet);
             }
@@ -280,9 +293,12 @@ impl SessionSender {
     }
 
     fn read(&self, datagram: &[u8]) -> Option<ReflectorPacket> {
-        let reply = match self.config.protection {
-            Protection::None | Protection::Tlvs(_) => ReflectorPacket::decode(datagram).ok()?,
-            Protection::Authenticated(_) => {
+        let reply = match (&self.config.dialect, &self.config.protection) {
+            (Dialect::Twamp(mode), _) => mode.read_reply(datagram).ok()??,
+            (Dialect::Stamp, Protection::None | Protection::Tlvs(_)) => {
+                ReflectorPacket::decode(datagram).ok()?
+            }
+            (Dialect::Stamp, Protection::Authenticated(_)) => {
                 ReflectorPacket::decode_authenticated(datagram, &self.keys).ok()?
             }
         };
@@ -333,21 +349,32 @@ impl SessionSender {
         if reply.sequence != reply.sender_sequence {
             self.losses.reflector_counts();
         }
-        let reordered = self.reordering.next(reply.sender_sequence, reply.sequence);
+        let numbers = self.losses.numbers();
+        let reordered = self
+            .reordering
+            .next(reply.sender_sequence, reply.sequence, numbers);
         self.observations.tlvs_not_believed += u64::from(told == Err(NotBelieved));
         if told.is_ok() {
             let fates = self.layout.fates(datagram);
             self.observations.answers.count(fates);
         }
-        self.observations
-            .told(&believed, self.config.class, received.traffic_class);
+        let mut headers =
+            self.observations
+                .told(&believed, self.config.class, received.traffic_class);
         self.zero_ssid(&reply);
         self.observations.ttls(reply.sender_ttl, received.ttl);
+        headers[0].ttl = reply.sender_ttl;
+        headers[1].ttl = received.ttl;
         let waits = self.follow_up(&believed, &reply, received.stamp.at);
         if received.stamp.at - sent.sent_at.at > self.config.timeout {
             return Arrival::Late { origin };
         }
-        let sample = self.sample(&reply, &sent, received.stamp, &believed);
+        let [forward_header, backward_header] = headers;
+        let sample = Sample {
+            forward_header,
+            backward_header,
+            ..self.sample(&reply, &sent, received.stamp, &believed)
+        };
         self.held.push(now, sample, reordered, reply.sequence);
         if !waits {
             self.held.settle();
@@ -422,7 +449,8 @@ impl SessionSender {
                 StampSource::User
             },
             received_at: t4,
-            ttl: reply.sender_ttl,
+            forward_header: Header::default(),
+            backward_header: Header::default(),
             peer_clock,
         }
     }
@@ -446,9 +474,10 @@ impl SessionSender {
     pub fn poll_loss(&mut self, now: Monotonic) -> Option<Loss> {
         let linger = self.config.timeout.times(2);
         while let Some(sent) = self.remembered.get(self.decided).copied() {
+            let sequence = self.first.wrapping_add(self.decided as u32);
             match sent.fate {
                 Fate::Waiting if now - sent.at <= linger => break,
-                Fate::Waiting => self.losses.lost(now, sent.origin),
+                Fate::Waiting => self.losses.lost(now, sequence, sent.origin),
                 Fate::Answered { reflector_sequence } => self.losses.answered(reflector_sequence),
             }
             self.decided += 1;
@@ -477,6 +506,7 @@ impl SessionSender {
         let Some(oldest) = self.remembered.pop_front() else {
             return;
         };
+        let sequence = self.first;
         self.first = self.first.wrapping_add(1);
         if self.decided > 0 {
             self.decided -= 1;
@@ -484,7 +514,7 @@ impl SessionSender {
         }
         match oldest.fate {
             Fate::Answered { reflector_sequence } => self.losses.answered(reflector_sequence),
-            Fate::Waiting => self.losses.lost(now, oldest.origin),
+            Fate::Waiting => self.losses.lost(now, sequence, oldest.origin),
         }
     }
 

@@ -184,6 +184,11 @@ impl ReflectorPacket {
         keys: impl IntoIterator<Item = &'k Key>,
     ) -> Result<Self, Unauthentic> {
         authentic(datagram, SenderPacket::claimed_ssid(datagram)?, keys)?;
+        Ok(Self::decode_unsealed(datagram)?)
+    }
+
+    /// Reads the fields of an authenticated reply without asking who wrote them.
+    pub(crate) fn decode_unsealed(datagram: &[u8]) -> Result<Self, TooShort> {
         let mut fields = Reader::new(datagram);
         let sequence = fields.u32()?;
         let _zero = fields.take::<12>()?;

@@ -6,11 +6,12 @@
 use owl_measure::clock::ClockState;
 use owl_measure::delay::{Floors, OneWayDelay};
 use owl_measure::distribution::{Bounds, Distribution};
+use owl_measure::patterns::Patterns;
 use owl_measure::report::Report;
 use owl_measure::sample::Direction;
 use owl_measure::summary::{PeerClockSummary, StampCounts, Summary};
 use owl_measure::time::Nanos;
-use owl_measure::variation::pdv;
+use owl_measure::variation::{ipdv, pdv};
 use owl_measure::verdict::window::Claims;
 use owl_measure::verdict::{
     Claim, Evidence, Profile, Quantile, SessionWindow, State, Verdict, judge,
@@ -54,6 +55,8 @@ pub(super) struct Way {
     pub(super) lost: u64,
     pub(super) duplicated: u64,
     pub(super) reordered: u64,
+    /// What its losses and overtaken packets looked like.
+    pub(super) patterns: Patterns,
 }
 
 /// Counts of packets, and of what befell their sender.
@@ -69,7 +72,6 @@ pub(super) struct Counts {
     pub(super) lateness_max: Nanos,
     pub(super) transmit_stamps: StampCounts,
     pub(super) receive_stamps: StampCounts,
-    pub(super) ttl: Option<(u8, u8)>,
     pub(super) peer_clock: PeerClockSummary,
 }
 
@@ -84,12 +86,6 @@ impl Counts {
         self.lateness_max = self.lateness_max.max(summary.lateness_max);
         add_stamps(&mut self.transmit_stamps, summary.transmit_stamps);
         add_stamps(&mut self.receive_stamps, summary.receive_stamps);
-        self.ttl = match (self.ttl, summary.ttl) {
-            (Some((low, high)), Some((low_too, high_too))) => {
-                Some((low.min(low_too), high.max(high_too)))
-            }
-            (known, new) => known.or(new),
-        };
         self.peer_clock.claims += summary.peer_clock.claims;
         self.peer_clock.no_claims += summary.peer_clock.no_claims;
         self.peer_clock.widest = self.peer_clock.widest.max(summary.peer_clock.widest);
@@ -108,6 +104,8 @@ pub(super) struct Findings {
     pub(super) counts: Counts,
     /// Forward, backward.
     pub(super) ways: [Way; 2],
+    /// What losses and overtaken packets looked like of which nobody knows the direction.
+    pub(super) somewhere: Patterns,
     pub(super) round_trip: Spread,
     /// This host's clock at its worst.
     pub(super) own_clock: ClockState,
@@ -136,14 +134,16 @@ impl Findings {
         let wanted = i64::try_from(counts.sent.saturating_add(counts.skipped)).unwrap_or(i64::MAX);
         let length = reports.first()?.packet_interval.times(wanted);
         let evidence = |direction| window.evidence(direction, length, floors, claims);
-        let ways = DIRECTIONS.map(|direction| way(reports, direction, &evidence(direction)));
+        let ways = DIRECTIONS.map(|direction| way(&window, direction, &evidence(direction)));
         let round_trip = Spread::of(
             window.round_trip(),
             population(&evidence(Direction::Forward)),
         );
+        let somewhere = *window.patterns(None);
         Some(Self {
             counts,
             ways,
+            somewhere,
             round_trip,
             own_clock: own_clock?,
             floors,
@@ -211,13 +211,7 @@ fn population(evidence: &Evidence<'_>) -> u64 {
         .max(evidence.raw.count().saturating_add(evidence.lost))
 }
 
-fn way(reports: &[Report], direction: Direction, evidence: &Evidence<'_>) -> Way {
-    let summaries = || {
-        reports
-            .iter()
-            .map(|report| report.summary.direction(direction))
-    };
-    let ipdv = Distribution::of(summaries().map(|summary| &summary.ipdv));
+fn way(window: &SessionWindow, direction: Direction, evidence: &Evidence<'_>) -> Way {
     let one_way = |quantile| {
         let proved = evidence.proved(quantile)?;
         let claimed = match evidence.claim {
@@ -231,10 +225,11 @@ fn way(reports: &[Report], direction: Direction, evidence: &Evidence<'_>) -> Way
         raw: Spread::of(evidence.raw, population(evidence)),
         one_way: (|| Some([p50?, p95?, p99?]))(),
         pdv_p95: pdv(evidence.raw, Quantile::P95),
-        ipdv_p95: ipdv.at_rank(Quantile::P95.rank(ipdv.count())),
+        ipdv_p95: ipdv(window.ipdv(direction), Quantile::P95),
         lost: evidence.lost,
-        duplicated: summaries().map(|summary| summary.duplicated).sum(),
-        reordered: summaries().map(|summary| summary.reordered).sum(),
+        duplicated: window.duplicated(direction),
+        reordered: window.reordered(direction),
+        patterns: *window.patterns(Some(direction)),
     }
 }
 
@@ -243,7 +238,7 @@ pub(super) mod tests {
     use super::*;
     use owl_measure::clock::{BoundBasis, ClockSource, ClockStatus, KernelClock};
     use owl_measure::reordering::Reordered;
-    use owl_measure::sample::{PeerClock, Sample, Stamp, StampSource};
+    use owl_measure::sample::{Header, PeerClock, Sample, Stamp, StampSource};
     use owl_measure::summary::Recorder;
     use owl_measure::time::Timestamp;
 
@@ -277,7 +272,14 @@ pub(super) mod tests {
                     reflector_sent_at: there,
                     t3: StampSource::Kernel,
                     received_at: kernel(origin + US(self.forward + self.backward)),
-                    ttl: 250,
+                    forward_header: Header {
+                        ttl: 250,
+                        ..Header::default()
+                    },
+                    backward_header: Header {
+                        ttl: 250,
+                        ..Header::default()
+                    },
                     peer_clock: self
                         .bound
                         .map_or(PeerClock::NoClaim, |us| PeerClock::Within(US(us))),
@@ -287,6 +289,7 @@ pub(super) mod tests {
             let report = Report {
                 path: String::new(),
                 generation: String::new(),
+                flow: 0,
                 packet_interval: Nanos::from_millis(100),
                 summary: recorder.close(Timestamp(i64::MAX)).unwrap(),
                 clock: ClockState {

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::findings::{Findings, SHOWN, Spread, Way, min_samples};
 use super::limit::Limit;
+use super::patterns;
 use super::session::Ended;
 use super::told::Told;
 use crate::command::own_clock;
@@ -63,12 +64,9 @@ fn or_dash(span: Option<Nanos>) -> String {
 impl Result<'_> {
     /// The whole of it for a person.
     pub(super) fn text(&self, lang: Lang) -> String {
-        let mut lines = vec![
-            self.packets(lang),
-            self.sender(lang),
-            self.clocks(lang),
-            self.limit(lang),
-        ];
+        let mut lines = vec![self.packets(lang)];
+        lines.extend(patterns::lines(self.found, lang));
+        lines.extend([self.sender(lang), self.clocks(lang), self.limit(lang)]);
         lines.extend(self.told.lines(lang));
         let mut text = format!("{}\n{}", self.table(lang), lines.join("\n"));
         for line in self.verdicts(lang) {
@@ -309,9 +307,9 @@ impl Result<'_> {
             },
             "lateness_max_ns": counts.lateness_max,
             "stamps": { "t1": stamps_json(counts.transmit_stamps), "t4": stamps_json(counts.receive_stamps) },
-            "ttl": counts.ttl.map(|(min, max)| json!({ "min": min, "max": max })),
             "forward": way_json(&found.ways[0]),
             "backward": way_json(&found.ways[1]),
+            "somewhere": patterns::json(&found.somewhere),
             "round_trip": spread_json(&found.round_trip),
             "floor_ns": found.floors.forward,
             "clock": {
@@ -371,6 +369,7 @@ fn way_json(way: &Way) -> Value {
         "lost": way.lost,
         "duplicated": way.duplicated,
         "reordered": way.reordered,
+        "patterns": patterns::json(&way.patterns),
     })
 }
 
@@ -412,7 +411,8 @@ pub(super) fn sample_json(sample: &Sample) -> Value {
         "t3_ns": sample.reflector_sent_at,
         "t4_ns": sample.received_at.at,
         "t4_source": source(sample.received_at.source),
-        "ttl": sample.ttl,
+        "ttl": sample.forward_header.ttl,
+        "reply_ttl": sample.backward_header.ttl,
         "far_bound_ns": match sample.peer_clock {
             PeerClock::Within(bound) => Some(bound),
             PeerClock::NoClaim => None,

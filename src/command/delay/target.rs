@@ -36,18 +36,27 @@ impl Family {
 }
 
 impl Target {
-    /// Where it may listen: every address of the name, and both ports when none was given.
+    /// Every address of the name, with the port that was given or this one.
     ///
     /// # Errors
     /// When the name is not known.
-    pub(super) fn candidates(&self, family: Family) -> io::Result<Vec<SocketAddr>> {
-        let known = (self.host.as_str(), self.port.unwrap_or(STAMP_PORT)).to_socket_addrs()?;
+    pub(super) fn addresses(&self, family: Family, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let known = (self.host.as_str(), self.port.unwrap_or(port)).to_socket_addrs()?;
         let mut addresses = Vec::new();
         for address in known.filter(|address| family.has(address.ip())) {
             if addresses.len() < ADDRESSES_MAX && !addresses.contains(&address) {
                 addresses.push(address);
             }
         }
+        Ok(addresses)
+    }
+
+    /// Where its session-reflector may listen: every address of the name, and both ports when none was given.
+    ///
+    /// # Errors
+    /// When the name is not known.
+    pub(super) fn candidates(&self, family: Family) -> io::Result<Vec<SocketAddr>> {
+        let addresses = self.addresses(family, STAMP_PORT)?;
         let high = addresses
             .iter()
             .filter(|_| self.port.is_none())

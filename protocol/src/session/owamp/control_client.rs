@@ -2,16 +2,17 @@
 //! after the other, starts those that were accepted, stops them, and fetches
 //! what the server has received.
 
-use std::collections::VecDeque;
-
 use owl_measure::time::{Monotonic, Nanos};
 
 use super::fetch::{FetchReader, Piece};
+use super::request;
 use super::stop::{self, Expected};
-use super::{ClientSetUp, Connected, ControlError, ControlStream, OutOfTurn, Protection, request};
+use crate::session::control::{
+    Asker, ClientSetUp, Connected, ControlError, OutOfTurn, Protection, feed,
+};
 use crate::wire::owamp::{
     Accept, AcceptSession, Agent, FetchAck, FetchSession, PacketRecord, RequestSession,
-    SentSession, Sid, SkipRange, StartAck, StartSessions, command,
+    SentSession, Sid, SkipRange, command,
 };
 
 /// What a Control-Client is to do.
@@ -104,28 +105,23 @@ enum State {
 #[derive(Debug)]
 pub struct ControlClient {
     config: ClientConfig,
-    stream: ControlStream,
+    asker: Asker<ClientEvent>,
     state: State,
     answered: usize,
     /// Accepted sessions of which we have to tell, and of which the server has to.
     ours: Vec<Expected>,
     theirs: Vec<Expected>,
-    deadline: Option<Monotonic>,
-    /// At most one for each message in the octets of one call.
-    events: VecDeque<ClientEvent>,
 }
 
 impl ControlClient {
     /// Once TCP is connected. The server speaks first.
     pub fn new(config: ClientConfig, now: Monotonic) -> Self {
         Self {
-            stream: ControlStream::default(),
+            asker: Asker::new(config.answer_timeout, now),
             state: State::SettingUp(ClientSetUp::new(config.protection.clone())),
             answered: 0,
             ours: Vec::new(),
             theirs: Vec::new(),
-            deadline: Some(now + config.answer_timeout),
-            events: VecDeque::new(),
             config,
         }
     }
@@ -134,33 +130,30 @@ impl ControlClient {
     ///
     /// # Errors
     /// When the connection cannot go on.
-    pub fn handle_bytes(&mut self, now: Monotonic, mut octets: &[u8]) -> Result<(), ControlError> {
-        if self.deadline.is_some() {
-            self.await_answer(now);
-        }
-        loop {
-            let taken = self.stream.fill(octets);
-            octets = &octets[taken..];
-            while self.step(now).inspect_err(|_| self.give_up())? {}
-            if octets.is_empty() {
-                return Ok(());
-            }
-        }
+    pub fn handle_bytes(&mut self, now: Monotonic, octets: &[u8]) -> Result<(), ControlError> {
+        self.asker.heard(now);
+        feed(
+            self,
+            octets,
+            |client| &mut client.asker.stream,
+            |client| client.step(now),
+        )
+        .inspect_err(|_| self.give_up())
     }
 
     /// What is to be sent over TCP.
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        self.stream.poll_transmit()
+        self.asker.stream.poll_transmit()
     }
 
     /// What has happened, in order.
     pub fn poll_event(&mut self) -> Option<ClientEvent> {
-        self.events.pop_front()
+        self.asker.poll_event()
     }
 
     /// By when the server must have answered: call [`Self::handle_timeout`] then.
     pub fn next_deadline(&self) -> Option<Monotonic> {
-        self.deadline
+        self.asker.deadline()
     }
 
     /// Gives up a server that does not answer.
@@ -168,7 +161,7 @@ impl ControlClient {
     /// # Errors
     /// When it is too late.
     pub fn handle_timeout(&mut self, now: Monotonic) -> Result<(), ControlError> {
-        if self.deadline.is_some_and(|deadline| now >= deadline) {
+        if self.asker.is_late(now) {
             self.give_up();
             return Err(ControlError::Silent);
         }
@@ -184,11 +177,8 @@ impl ControlClient {
         if none || !matches!(self.state, State::Ready) {
             return Err(OutOfTurn);
         }
-        self.stream
-            .write_message(&StartSessions.encode())
-            .map_err(|_| OutOfTurn)?;
+        self.asker.start(now)?;
         self.state = State::Starting;
-        self.await_answer(now);
         Ok(())
     }
 
@@ -208,10 +198,10 @@ impl ControlClient {
         if !stop::tells_all(sent, &self.ours) {
             return Err(OutOfTurn);
         }
-        stop::write(&mut self.stream, accept, sent).map_err(|_| OutOfTurn)?;
+        stop::write(&mut self.asker.stream, accept, sent).map_err(|_| OutOfTurn)?;
         self.run(true, heard);
         if !heard {
-            self.await_answer(now);
+            self.asker.await_answer(now);
         }
         Ok(())
     }
@@ -224,11 +214,10 @@ impl ControlClient {
         if !matches!(self.state, State::Ready) {
             return Err(OutOfTurn);
         }
-        self.stream
-            .write_message(&fetch.encode())
+        self.asker
+            .ask(now, &fetch.encode())
             .map_err(|_| OutOfTurn)?;
         self.state = State::Fetching(FetchReader::Ack);
-        self.await_answer(now);
         Ok(())
     }
 
@@ -236,25 +225,24 @@ impl ControlClient {
     fn step(&mut self, now: Monotonic) -> Result<bool, ControlError> {
         match &mut self.state {
             State::SettingUp(set_up) => {
-                let Some(connected) = set_up.progress(&mut self.stream)? else {
+                let Some(connected) = set_up.progress(&mut self.asker.stream)? else {
                     return Ok(false);
                 };
-                self.events.push_back(ClientEvent::Connected(connected));
+                self.asker.tell(ClientEvent::Connected(connected));
                 self.request(now)?;
             }
             State::Requesting => {
-                let Some(message) = self.stream.read_message(AcceptSession::OCTETS)? else {
+                let Some(answer) = self.asker.read_answer()? else {
                     return Ok(false);
                 };
-                self.answer(&AcceptSession::decode(&message)?);
+                self.answer(&answer);
                 self.request(now)?;
             }
             State::Starting => {
-                let Some(message) = self.stream.read_message(StartAck::OCTETS)? else {
+                let Some(accept) = self.asker.read_start_ack()? else {
                     return Ok(false);
                 };
-                self.deadline = None;
-                let event = match StartAck::decode(&message)?.accept {
+                let event = match accept {
                     Accept::Ok => {
                         self.run(false, false);
                         ClientEvent::Started
@@ -264,32 +252,32 @@ impl ControlClient {
                         ClientEvent::StartRefused { accept }
                     }
                 };
-                self.events.push_back(event);
+                self.asker.tell(event);
             }
             State::Running { told, heard: false } => {
                 let told = *told;
-                match self.stream.peek(1)? {
+                match self.asker.stream.peek(1)? {
                     None => return Ok(false),
                     Some([command::STOP_SESSIONS]) => {}
                     Some(octets) => return Err(ControlError::Unexpected { command: octets[0] }),
                 }
-                let Some(stop) = stop::read(&mut self.stream, &self.theirs)? else {
+                let Some(stop) = stop::read(&mut self.asker.stream, &self.theirs)? else {
                     return Ok(false);
                 };
-                self.deadline = None;
+                self.asker.answered();
                 self.run(told, true);
                 let (accept, sent) = (stop.accept, stop.sent);
-                self.events.push_back(ClientEvent::Stopped { accept, sent });
+                self.asker.tell(ClientEvent::Stopped { accept, sent });
             }
             State::Fetching(reader) => {
-                let Some(piece) = reader.progress(&mut self.stream)? else {
+                let Some(piece) = reader.progress(&mut self.asker.stream)? else {
                     return Ok(false);
                 };
                 if matches!(piece, Piece::Refused(_) | Piece::Ended) {
                     self.state = State::Ready;
-                    self.deadline = None;
+                    self.asker.answered();
                 }
-                self.events.push_back(match piece {
+                self.asker.tell(match piece {
                     Piece::Refused(accept) => ClientEvent::FetchRefused { accept },
                     Piece::Begun {
                         ack,
@@ -306,10 +294,8 @@ impl ControlClient {
             }
             // The server has nothing to say now.
             State::Ready | State::Running { heard: true, .. } => {
-                return match self.stream.peek(1)? {
-                    None => Ok(false),
-                    Some(octets) => Err(ControlError::Unexpected { command: octets[0] }),
-                };
+                self.asker.expect_silence()?;
+                return Ok(false);
             }
             State::GivenUp => return Err(ControlError::GivenUp),
         }
@@ -319,7 +305,7 @@ impl ControlClient {
     fn answer(&mut self, answer: &AcceptSession) {
         let session = self.answered;
         self.answered += 1;
-        self.events.push_back(match answer.accept {
+        self.asker.tell(match answer.accept {
             Accept::Ok => {
                 let preamble = &self.config.sessions[session].preamble;
                 let sid = match preamble.conf_receiver {
@@ -341,14 +327,14 @@ impl ControlClient {
     /// Asks for the next session, or tells that all have been answered.
     fn request(&mut self, now: Monotonic) -> Result<(), ControlError> {
         if let Some(asked) = self.config.sessions.get(self.answered) {
-            request::write(&mut self.stream, asked)?;
+            request::write(&mut self.asker.stream, asked)?;
             self.state = State::Requesting;
-            self.await_answer(now);
+            self.asker.await_answer(now);
         } else {
             let accepted = self.ours.len() + self.theirs.len();
             self.state = State::Ready;
-            self.deadline = None;
-            self.events.push_back(ClientEvent::Negotiated { accepted });
+            self.asker.answered();
+            self.asker.tell(ClientEvent::Negotiated { accepted });
         }
         Ok(())
     }
@@ -364,12 +350,8 @@ impl ControlClient {
         };
     }
 
-    fn await_answer(&mut self, now: Monotonic) {
-        self.deadline = Some(now + self.config.answer_timeout);
-    }
-
     fn give_up(&mut self) {
         self.state = State::GivenUp;
-        self.deadline = None;
+        self.asker.answered();
     }
 }

@@ -12,9 +12,12 @@ use owl_measure::time::{Monotonic, Nanos};
 use super::fetch::{FetchAnswer, FetchWriter};
 use super::request::{self, SLOTS_MAX};
 use super::stop::{self, Expected};
-use super::{Connected, ControlError, ControlStream, Offer, OutOfTurn, ServerRandom, ServerSetUp};
+use crate::session::control::{
+    Connected, ControlError, ControlStream, Offer, OutOfTurn, Placed, ServerRandom, ServerSetUp,
+    feed,
+};
 use crate::wire::owamp::{
-    Accept, AcceptSession, Agent, FetchAck, FetchSession, RequestSession, SentSession, Sid, Slot,
+    Accept, AcceptSession, Agent, FetchAck, FetchSession, RequestSession, SentSession, Slot,
     StartAck, StartSessions, TestPacket, command,
 };
 
@@ -29,7 +32,8 @@ pub struct Policy {
     pub packet_octets_max: u32,
     /// Slots of the longest schedule; never more than 1000.
     pub slots_max: usize,
-    /// The shortest mean gap between packets.
+    /// The shortest mean gap between packets; in a session that this host sends, the shortest of any slot, so that no
+    /// schedule makes it send a burst.
     pub mean_gap_min: Nanos,
     /// The longest loss threshold.
     pub timeout_max: Nanos,
@@ -54,15 +58,6 @@ impl Default for Policy {
             silence_max: Nanos::from_secs(1_800),
         }
     }
-}
-
-/// Where a session has its place on this host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Placed {
-    /// The UDP port, bound by now: in TWAMP the one asked for, if that could be.
-    pub port: u16,
-    /// A new identifier; unused in a session that this host only sends.
-    pub sid: Sid,
 }
 
 /// What this host does in a session.
@@ -167,21 +162,17 @@ impl ControlServer {
     pub fn handle_bytes(
         &mut self,
         now: Monotonic,
-        mut octets: &[u8],
+        octets: &[u8],
         place: &mut dyn FnMut(&RequestSession) -> Result<Placed, Accept>,
     ) -> Result<(), ControlError> {
         self.heard_at = now;
-        loop {
-            let taken = self.stream.fill(octets);
-            octets = &octets[taken..];
-            while self
-                .step(now, place)
-                .inspect_err(|_| self.state = State::Closed)?
-            {}
-            if octets.is_empty() {
-                return Ok(());
-            }
-        }
+        feed(
+            self,
+            octets,
+            |server| &mut server.stream,
+            |server| server.step(now, place),
+        )
+        .inspect_err(|_| self.state = State::Closed)
     }
 
     /// What is to be sent over TCP. Ask again when it has been: a long answer comes in pieces.
@@ -394,12 +385,18 @@ impl ControlServer {
             let (Slot::Exponential(parameter) | Slot::Fixed(parameter)) = slot;
             sum.saturating_add(parameter.to_nanos().0)
         });
+        let hasty = role == Role::Sender
+            && request.schedule.iter().any(|slot| {
+                let (Slot::Exponential(parameter) | Slot::Fixed(parameter)) = slot;
+                parameter.to_nanos() < policy.mean_gap_min
+            });
         let packet_octets = preamble
             .padding_octets
             .saturating_add(TestPacket::OCTETS as u32);
         if slots == 0
             || slots > policy.slots_max.min(SLOTS_MAX)
             || parameters < policy.mean_gap_min.times(slots as i64).0
+            || hasty
             || preamble.packets == 0
             || preamble.packets > policy.packets_max
             || packet_octets > policy.packet_octets_max

@@ -1,8 +1,8 @@
 //! The records of a session on the wire (RFC 4656, section 3.9), written and
 //! read piece by piece: there may be far more than either side buffers.
 
-use super::stream::INPUT_MAX;
-use super::{ControlError, ControlStream, request};
+use super::request;
+use crate::session::control::{ControlError, ControlStream, INPUT_MAX};
 use crate::wire::owamp::{
     Accept, BLOCK_OCTETS, FetchAck, Finished, PacketRecord, RequestSession, SkipRange,
 };

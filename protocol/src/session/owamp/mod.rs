@@ -1,6 +1,6 @@
 //! OWAMP-Control and OWAMP-Test (RFC 4656): one-way sessions between two
-//! hosts, and their results. The control connection is also the one on which
-//! [`twamp_control`](super::twamp_control) stands.
+//! hosts, and their results. What their control connection has in common with
+//! TWAMP's stands in [`control`](super::control).
 //!
 //! Both ends are told octets and times; neither owns a socket nor a clock, and
 //! randomness is an argument. Feed a control end with `handle_bytes`, send what
@@ -8,29 +8,25 @@
 //! `handle_timeout` at `next_deadline`. After an error, send what is left to
 //! transmit and close the connection.
 
+mod archive;
 mod control_client;
 mod control_server;
-mod error;
 mod fetch;
+mod ration;
 mod receiver;
 mod request;
 mod schedule;
 mod sender;
-mod set_up;
 mod stop;
-mod stream;
 
+pub use archive::{Archive, Owner};
 pub use control_client::{ClientConfig, ClientEvent, ControlClient};
-pub use control_server::{ControlServer, Placed, Policy, Role, ServerEvent};
-pub use error::{ControlError, OutOfTurn};
+pub use control_server::{ControlServer, Policy, Role, ServerEvent};
 pub use fetch::FetchAnswer;
+pub use ration::{SendRation, Share};
 pub use receiver::{Arrival, Ignored, Results, SessionReceiver};
 pub use schedule::SendSchedule;
-pub use sender::SessionSender;
-pub use set_up::{Connected, Identity, Offer, Protection, ServerRandom};
-
-pub(crate) use set_up::{ClientSetUp, ServerSetUp};
-pub(crate) use stream::ControlStream;
+pub use sender::{SessionSender, last_send_time};
 
 #[cfg(test)]
 mod tests;

@@ -7,10 +7,13 @@ use owl_measure::time::{Nanos, Timestamp};
 
 use super::sender::SendTimes;
 use crate::wire::owamp::{PacketRecord, RequestSession, SentSession, Sid, SkipRange, TestPacket};
+use crate::wire::twamp::TestMode;
 use crate::wire::{ErrorEstimate, NtpTimestamp, TimestampFormat};
 
 /// Copies of packets that are recorded besides the first of each; more are ignored.
 const DUPLICATES_MAX: usize = 1_000;
+/// Fields of the longest test packet, the protected one.
+const FIELDS_MAX: usize = 48;
 
 /// A datagram that arrived at the port of a session.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +33,8 @@ pub struct Arrival<'a> {
 pub enum Ignored {
     /// Too short, or its timestamp is not in the NTP format.
     Malformed,
+    /// Someone else's, or changed on the way.
+    NotAuthentic,
     /// A sequence number beyond the session.
     Stranger,
     /// More than the loss threshold after it was sent, or before it: as good as lost.
@@ -54,6 +59,7 @@ pub struct Results {
 pub struct SessionReceiver {
     request: RequestSession,
     sid: Sid,
+    mode: TestMode,
     started_at: Timestamp,
     timeout: Nanos,
     records: Vec<PacketRecord>,
@@ -63,11 +69,13 @@ pub struct SessionReceiver {
 }
 
 impl SessionReceiver {
-    /// Of a session that is started now. Takes 40 octets for each packet: allow no more packets than there is room for.
-    pub fn new(request: &RequestSession, sid: Sid, now: Timestamp) -> Self {
+    /// Of a session that is started now, its packets protected like this. Takes 32 octets for each packet: allow no more
+    /// packets than there is room for.
+    pub fn new(request: &RequestSession, sid: Sid, mode: TestMode, now: Timestamp) -> Self {
         let packets = request.preamble.packets as usize;
         Self {
             sid,
+            mode,
             started_at: now,
             timeout: request.preamble.timeout.to_nanos(),
             records: Vec::with_capacity(packets.saturating_add(DUPLICATES_MAX)),
@@ -92,7 +100,7 @@ impl SessionReceiver {
     /// # Errors
     /// When it is not to be recorded.
     pub fn handle(&mut self, arrival: &Arrival<'_>) -> Result<PacketRecord, Ignored> {
-        let packet = TestPacket::decode(arrival.datagram).map_err(|_| Ignored::Malformed)?;
+        let packet = self.read(arrival.datagram)?;
         if packet.error_estimate.format() != TimestampFormat::Ntp {
             return Err(Ignored::Malformed);
         }
@@ -120,6 +128,23 @@ impl SessionReceiver {
         self.seen[packet.sequence as usize / 64] |= 1 << (packet.sequence % 64);
         self.records.push(record);
         Ok(record)
+    }
+
+    fn read(&self, datagram: &[u8]) -> Result<TestPacket, Ignored> {
+        // What is behind the fields is padding.
+        let mut fields = [0; FIELDS_MAX];
+        let octets = datagram.len().min(FIELDS_MAX);
+        fields[..octets].copy_from_slice(&datagram[..octets]);
+        let packet = self
+            .mode
+            .read_request(&mut fields[..octets])
+            .map_err(|_| Ignored::Malformed)?
+            .ok_or(Ignored::NotAuthentic)?;
+        Ok(TestPacket {
+            sequence: packet.sequence,
+            sent_at: NtpTimestamp(packet.sent_at.0),
+            error_estimate: packet.error_estimate,
+        })
     }
 
     fn is_seen(&self, sequence: u32) -> bool {
@@ -175,6 +200,9 @@ mod tests {
     use super::*;
     use crate::session::owamp::SessionSender;
     use crate::session::owamp::tests::request;
+    use crate::wire::owamp::SessionKeys;
+    use crate::wire::stamp::SenderPacket;
+    use crate::wire::twamp::TestKeys;
 
     const SID: Sid = Sid([7; 16]);
     const START: Timestamp = Timestamp(1_795_441_000_000_000_000);
@@ -196,7 +224,7 @@ mod tests {
         request.preamble.packets = packets;
         let mut link = link.seeded(seed);
         let mut sender = SessionSender::new(&request, SID, START);
-        let mut receiver = SessionReceiver::new(&request, SID, START);
+        let mut receiver = SessionReceiver::new(&request, SID, TestMode::Unauthenticated, START);
         let (mut sent, mut lost, mut arrivals) = (Vec::new(), Vec::new(), Vec::new());
         while let Some(now) = sender.next_deadline() {
             let packet = sender.poll_transmit(now, CLOCK).unwrap();
@@ -283,7 +311,7 @@ mod tests {
             crate::wire::owamp::Interval(1 << 32),
         )];
         request.preamble.timeout = crate::wire::owamp::Interval(2 << 32);
-        let receiver = SessionReceiver::new(&request, SID, START);
+        let receiver = SessionReceiver::new(&request, SID, TestMode::Unauthenticated, START);
         let told = SentSession {
             sid: SID,
             next_sequence: 8,
@@ -306,7 +334,7 @@ mod tests {
     fn what_is_no_packet_of_the_session_is_ignored() {
         let mut request = request();
         request.preamble.packets = 10;
-        let mut receiver = SessionReceiver::new(&request, SID, START);
+        let mut receiver = SessionReceiver::new(&request, SID, TestMode::Unauthenticated, START);
         let packet = |sequence, ns| TestPacket {
             sequence,
             sent_at: NtpTimestamp::from_timestamp(START + Nanos(ns)),
@@ -346,11 +374,44 @@ mod tests {
     }
 
     #[test]
+    fn a_protected_packet_is_recorded_and_a_changed_one_is_not() {
+        let keys = SessionKeys {
+            aes: [4; 16],
+            hmac: [5; 32],
+        };
+        let sent_at = NtpTimestamp::from_timestamp(START);
+        for mode in [
+            TestMode::Authenticated(TestKeys::new(keys)),
+            TestMode::Encrypted(TestKeys::new(keys)),
+        ] {
+            let mut datagram = [7; 100];
+            let packet = SenderPacket {
+                sequence: 9,
+                sent_at: sent_at.into(),
+                error_estimate: CLOCK,
+                ssid: 0,
+            };
+            mode.write_request(&packet, &mut datagram).unwrap();
+            let mut receiver = SessionReceiver::new(&request(), SID, mode, START);
+            for octet in 0..16 {
+                let mut changed = datagram;
+                changed[octet] ^= 1;
+                let ignored = receiver.handle(&arrival(&changed, START)).err();
+                assert_eq!(ignored, Some(Ignored::NotAuthentic), "octet {octet}");
+            }
+            let short = receiver.handle(&arrival(&datagram[..47], START));
+            assert_eq!(short.err(), Some(Ignored::Malformed));
+            let record = receiver.handle(&arrival(&datagram, START)).unwrap();
+            assert_eq!((record.sequence, record.sent_at), (9, sent_at));
+        }
+    }
+
+    #[test]
     fn a_million_random_datagrams_are_survived() {
         let mut random = Pcg64::seed_from_u64(4);
         let mut request = request();
         request.preamble.packets = 1_000;
-        let mut receiver = SessionReceiver::new(&request, SID, START);
+        let mut receiver = SessionReceiver::new(&request, SID, TestMode::Unauthenticated, START);
         let mut datagram = [0; 24];
         for _ in 0..1_000_000 {
             datagram.chunks_mut(8).for_each(|chunk| {

@@ -1,7 +1,7 @@
 //! Request-Session on the wire (RFC 4656, section 3.5): asked by a client, and
 //! given back by a server with the records of a session (section 3.9).
 
-use super::{ControlError, ControlStream};
+use crate::session::control::{ControlError, ControlStream};
 use crate::wire::owamp::{Accept, BLOCK_OCTETS, Preamble, RequestSession, Slot, command};
 
 /// Slots of the longest schedule that is read at all.

@@ -1,6 +1,6 @@
 //! The OWAMP session-sender (RFC 4656, section 4.1): sends when the schedule
-//! says so. A packet that is late by more than the loss threshold is left out,
-//! and told as skipped when the session ends.
+//! says so. A packet that is too late is left out, and told as skipped when the
+//! session ends, so a sender that slept never catches up in a burst.
 
 use owl_measure::time::{Nanos, Timestamp};
 
@@ -10,6 +10,9 @@ use crate::wire::{ErrorEstimate, NtpTimestamp};
 
 /// Gaps in what was sent that are remembered. One more ends the session: the host cannot keep the schedule.
 const SKIP_RANGES_MAX: usize = 1_000;
+/// A packet that is later than this is not sent any more, nor one later than the loss threshold. It bounds the burst
+/// that follows a pause.
+const LATE_MAX: Nanos = Nanos::from_millis(100);
 
 /// The send times of a session, one after the other.
 #[derive(Debug)]
@@ -20,14 +23,15 @@ pub(super) struct SendTimes {
 }
 
 impl SendTimes {
-    /// From the start that was asked for, or from now when that was none.
+    /// From the start that was asked for, but not before now, which is when Start-Sessions was said (section 3.5). Zero
+    /// asks for no time.
     pub(super) fn new(request: &RequestSession, sid: Sid, now: Timestamp) -> Self {
-        let start = match request.preamble.start_at {
+        let asked = match request.preamble.start_at {
             NtpTimestamp(0) => now,
             start_at => start_at.to_timestamp(now),
         };
         Self {
-            start,
+            start: asked.max(now),
             schedule: SendSchedule::new(sid, request.schedule.clone()),
             offset: 0,
         }
@@ -40,6 +44,15 @@ impl SendTimes {
     }
 }
 
+/// When the last packet of a session is to be sent that is started now.
+pub fn last_send_time(request: &RequestSession, sid: Sid, now: Timestamp) -> Timestamp {
+    let mut times = SendTimes::new(request, sid, now);
+    for _ in 1..request.preamble.packets {
+        times.next();
+    }
+    times.next()
+}
+
 /// An OWAMP session-sender.
 #[derive(Debug)]
 pub struct SessionSender {
@@ -47,7 +60,7 @@ pub struct SessionSender {
     times: SendTimes,
     due: Timestamp,
     packets: u32,
-    timeout: Nanos,
+    late_max: Nanos,
     next: u32,
     skipped: Vec<SkipRange>,
 }
@@ -61,7 +74,7 @@ impl SessionSender {
             due: times.next(),
             times,
             packets: request.preamble.packets,
-            timeout: request.preamble.timeout.to_nanos(),
+            late_max: request.preamble.timeout.to_nanos().min(LATE_MAX),
             next: 0,
             skipped: Vec::new(),
         }
@@ -74,7 +87,7 @@ impl SessionSender {
         error_estimate: ErrorEstimate,
     ) -> Option<TestPacket> {
         while self.next < self.packets && self.due <= now {
-            let (sequence, late) = (self.next, now - self.due > self.timeout);
+            let (sequence, late) = (self.next, now - self.due > self.late_max);
             if late && !self.skip(sequence) {
                 self.packets = sequence;
                 return None;
@@ -90,6 +103,14 @@ impl SessionSender {
             }
         }
         None
+    }
+
+    /// The kernel did not take the packet that was given last: it was never sent, and is told as skipped.
+    pub fn handle_unsent(&mut self, sequence: u32) {
+        let is_last = sequence.checked_add(1) == Some(self.next);
+        if is_last && !self.skip(sequence) {
+            self.packets = self.next;
+        }
     }
 
     /// When to poll again; `None` once all packets have been sent.
@@ -181,6 +202,65 @@ mod tests {
             (sender.sent().next_sequence, sender.sent().skipped),
             (10, skipped)
         );
+    }
+
+    #[test]
+    fn what_the_kernel_refused_was_never_sent() {
+        let mut sender = sender(5);
+        for k in 1..=3 {
+            poll(&mut sender, k);
+            if k > 1 {
+                sender.handle_unsent(k as u32 - 1);
+            }
+        }
+        sender.handle_unsent(0);
+        assert_eq!(poll(&mut sender, 4), Some(3));
+        let skipped = vec![SkipRange { first: 1, last: 2 }];
+        assert_eq!(
+            (sender.sent().next_sequence, sender.sent().skipped),
+            (4, skipped)
+        );
+    }
+
+    #[test]
+    fn a_pause_is_not_made_up_for_in_a_burst() {
+        let mut request = request();
+        request.schedule = vec![Slot::Fixed(Interval::from_nanos(Nanos::from_millis(1)))];
+        request.preamble.packets = 50_000;
+        request.preamble.timeout = Interval::from_nanos(Nanos::from_secs(60));
+        let mut sender = SessionSender::new(&request, SID, START);
+        let now = START + Nanos::from_secs(40);
+        let burst = std::iter::from_fn(|| sender.poll_transmit(now, ErrorEstimate::NO_CLAIM));
+        assert!((90..=101).contains(&burst.count()));
+        assert!(sender.sent().next_sequence >= 39_990);
+    }
+
+    #[test]
+    fn a_session_begins_when_it_was_to_begin_but_not_before_it_is_started() {
+        let begins = |asked: Timestamp| {
+            let mut request = request();
+            request.schedule = vec![Slot::Fixed(Interval::from_nanos(GAP))];
+            request.preamble.start_at = NtpTimestamp::from_timestamp(asked);
+            SessionSender::new(&request, SID, START).next_deadline()
+        };
+        let later = START + Nanos::from_secs(7);
+        assert_eq!(begins(later), Some(later + GAP));
+        assert_eq!(begins(START - Nanos::from_secs(7)), Some(START + GAP));
+    }
+
+    #[test]
+    fn the_last_packet_is_sent_when_the_schedule_says() {
+        let mut request = request();
+        let last = last_send_time(&request, SID, START);
+        let mut sender = SessionSender::new(&request, SID, START);
+        let mut deadline = START;
+        while let Some(due) = sender.next_deadline() {
+            deadline = due;
+            sender.poll_transmit(due, ErrorEstimate::NO_CLAIM);
+        }
+        assert_eq!(last, deadline);
+        request.preamble.packets = 1;
+        assert!(last_send_time(&request, SID, START) < last);
     }
 
     #[test]

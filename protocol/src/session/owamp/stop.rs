@@ -1,8 +1,7 @@
 //! Stop-Sessions on the wire (RFC 4656, section 3.8): each side tells of the
 //! sessions that it has sent, of all of them and of no other.
 
-use super::stream::INPUT_MAX;
-use super::{ControlError, ControlStream};
+use crate::session::control::{ControlError, ControlStream, INPUT_MAX};
 use crate::wire::owamp::{Accept, BLOCK_OCTETS, SentSession, Sid, SkipRange, StopSessions};
 
 /// A session of which the peer has to tell.

@@ -6,11 +6,13 @@ use rand_pcg::Pcg64;
 use rand_pcg::rand_core::{Rng, SeedableRng};
 
 use super::*;
+use crate::session::control::{ControlError, Identity, Offer, Placed, Protection, ServerRandom};
 use crate::wire::owamp::{
     Accept, Addresses, Agent, FetchSession, Finished, Interval, KeyId, Modes, PacketRecord,
     Passphrase, Preamble, RequestSession, SentSession, SessionKeys, Sid, SkipRange, Slot,
     StartSessions, StopSessions, TypeP,
 };
+use crate::wire::twamp::TestMode;
 use crate::wire::{ErrorEstimate, NtpTimestamp};
 
 mod conversation;
@@ -58,7 +60,7 @@ fn protection(mode: Modes) -> Protection {
         return Protection::None;
     }
     Protection::SharedSecret {
-        mode,
+        modes: mode,
         identity: identity(),
         keys: SessionKeys {
             aes: [4; 16],

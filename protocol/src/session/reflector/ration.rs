@@ -79,20 +79,20 @@ impl Default for Rations {
 
 /// A bucket: how much time's worth of replies is left, and when that was so.
 #[derive(Debug, Clone, Copy)]
-struct Bucket {
+pub(crate) struct Bucket {
     left: Nanos,
     since: Monotonic,
 }
 
 impl Bucket {
-    fn full(rate: Rate) -> Self {
+    pub(crate) fn full(rate: Rate) -> Self {
         Self {
             left: rate.capacity(),
             since: Monotonic(0),
         }
     }
 
-    fn take(&mut self, now: Monotonic, rate: Rate, replies: u32) -> bool {
+    pub(crate) fn take(&mut self, now: Monotonic, rate: Rate, replies: u32) -> bool {
         let rest = (now - self.since).max(Nanos::ZERO);
         self.left = (self.left + rest).min(rate.capacity());
         self.since = now;

@@ -4,6 +4,7 @@ use owl_measure::time::Nanos;
 
 use super::{Padding, Protection, Question};
 use crate::session::schedule::Schedule;
+use crate::wire::twamp::TestMode;
 use crate::wire::{TaiOffset, TimestampFormat};
 
 /// What is known of the session-reflector.
@@ -13,6 +14,16 @@ pub enum Reflector {
     Own,
     /// Any other: it counts its replies only if it shows so, and a clock claim below 100 ns is no claim.
     Stranger,
+}
+
+/// Which test packets are spoken.
+#[derive(Debug, Clone)]
+pub enum Dialect {
+    /// STAMP's (RFC 8762).
+    Stamp,
+    /// TWAMP-Test's (RFC 5357, section 4), for TWAMP Light too: 14 octets and padding, or 48 in a protected mode. They
+    /// have no session identifier and no TLVs, so nothing is asked, and their mode alone protects them.
+    Twamp(TestMode),
 }
 
 /// What marks a packet in its IP header.
@@ -44,6 +55,8 @@ pub enum ZeroSsid {
 /// What a session is. [`SenderConfig::new`] is one that asks for nothing and protects nothing.
 #[derive(Debug, Clone)]
 pub struct SenderConfig {
+    /// Which test packets are spoken.
+    pub dialect: Dialect,
     /// STAMP session identifier.
     pub ssid: u16,
     /// Send times.
@@ -76,6 +89,7 @@ impl SenderConfig {
     /// A session of base packets without end, in the NTP format.
     pub fn new(ssid: u16, schedule: Schedule, timeout: Nanos, reflector: Reflector) -> Self {
         Self {
+            dialect: Dialect::Stamp,
             ssid,
             schedule,
             timeout,

@@ -235,6 +235,22 @@ impl Layout {
         }
     }
 
+    /// A packet without TLVs: whatever stands before its padding is written by the caller.
+    pub(super) fn padded(octets: usize, padding: Padding) -> Self {
+        let template = fill(padding, octets.min(PACKET_OCTETS_MAX));
+        Self {
+            base_octets: template.len(),
+            template,
+            direct_measurement: None,
+            hmac: None,
+        }
+    }
+
+    /// Fills a packet up.
+    pub(super) fn pad(&self, packet: &mut [u8]) {
+        packet.copy_from_slice(&self.template);
+    }
+
     pub(super) fn octets(&self) -> usize {
         self.template.len()
     }

@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 
 mod correction;
 mod extension;
+mod patterns;
 
 const MS: i64 = 1_000_000;
 
@@ -78,6 +79,12 @@ struct Run {
     sender: SessionSender,
     lost_forward: u64,
     lost_backward: u64,
+    /// The numbers of the packets that were lost, either way.
+    lost: Vec<u32>,
+    /// The sender's numbers in the order in which packets reached the reflector, copies and all.
+    reached: Vec<u32>,
+    /// The reflector's numbers in the order in which replies came back.
+    returned: Vec<u32>,
     forward: Vec<i64>,
     /// By how much T3 in the replies was early, by the sender's sequence numbers.
     early: Vec<i64>,
@@ -101,6 +108,7 @@ fn simulate(world: World) -> Run {
     let far: SocketAddr = "192.0.2.2:862".parse().unwrap();
     let (mut lost_forward, mut lost_backward) = (0, 0);
     let (mut forward, mut early, mut left) = (vec![], vec![], vec![]);
+    let (mut lost, mut reached, mut returned) = (vec![], vec![], vec![]);
     let (mut samples, mut buffer) = (vec![], vec![0; 2_000]);
     // The earliest last.
     let mut flying: Vec<(i64, Flight)> = Vec::new();
@@ -111,6 +119,8 @@ fn simulate(world: World) -> Run {
         let arrived = flying.pop_if(|next| next.0 == now);
         match arrived.map(|(_, flight)| flight) {
             Some(Flight::ToReflector(octets)) => {
+                let sequence = u32::from_be_bytes([octets[0], octets[1], octets[2], octets[3]]);
+                reached.push(sequence);
                 buffer[..octets.len()].copy_from_slice(&octets);
                 let request = Request {
                     octets: octets.len(),
@@ -136,7 +146,10 @@ fn simulate(world: World) -> Run {
                 }
                 let octets = buffer[..reply.octets].to_vec();
                 match back.cross(leaves) {
-                    Crossing::Lost => lost_backward += 1,
+                    Crossing::Lost => {
+                        lost_backward += 1;
+                        lost.push(sequence);
+                    }
                     Crossing::Arrives { at_ns } => flying.push((at_ns, Flight::Back(octets))),
                     Crossing::Twice { at_ns, again_at_ns } => flying.extend([
                         (at_ns, Flight::Back(octets.clone())),
@@ -145,6 +158,9 @@ fn simulate(world: World) -> Run {
                 }
             }
             Some(Flight::Back(octets)) => {
+                returned.push(u32::from_be_bytes([
+                    octets[0], octets[1], octets[2], octets[3],
+                ]));
                 match sender.handle_reply(Monotonic(now), &octets, kernel(now)) {
                     Arrival::OnTime => {}
                     Arrival::Late { origin } => recorder.late(origin),
@@ -166,7 +182,12 @@ fn simulate(world: World) -> Run {
                     sender.handle_transmitted(transmit.token, kernel(now).stamp);
                     let octets = buffer[..transmit.octets].to_vec();
                     match there.cross(now) {
-                        Crossing::Lost => lost_forward += 1,
+                        Crossing::Lost => {
+                            lost_forward += 1;
+                            lost.push(u32::from_be_bytes([
+                                octets[0], octets[1], octets[2], octets[3],
+                            ]));
+                        }
                         Crossing::Arrives { at_ns } => {
                             forward.push(at_ns - now);
                             flying.push((at_ns, Flight::ToReflector(octets)));
@@ -183,7 +204,7 @@ fn simulate(world: World) -> Run {
             }
         }
         while let Some(loss) = sender.poll_loss(Monotonic(now)) {
-            recorder.lost(loss.origin, loss.direction);
+            recorder.lost(&loss);
         }
         while let Some((sample, reordered)) = sender.poll_sample(Monotonic(now)) {
             recorder.received(&sample, reordered);
@@ -196,6 +217,9 @@ fn simulate(world: World) -> Run {
         sender,
         lost_forward,
         lost_backward,
+        lost,
+        reached,
+        returned,
         forward,
         early,
         left,
@@ -206,6 +230,8 @@ const QUIET: Link = Link {
     propagation_ns: 700_000,
     queueing_mean_ns: 80_000,
     loss_ppm: 0,
+    burst_ppm: 0,
+    burst_packets: 0,
     duplicate_ppm: 0,
     reorder_ppm: 0,
     reorder_hold_ns: 0,
@@ -420,7 +446,15 @@ fn replies_of_twamp_light_reflectors_are_valid_at_any_of_their_lengths() {
             };
             let arrival = sender.handle_reply(Monotonic(MS), &reply.encode()[..octets], kernel(MS));
             assert_eq!(arrival, Arrival::OnTime, "{octets} octets");
-            assert_eq!(sender.poll_sample(Monotonic(MS)).unwrap().0.ttl, ttl);
+            assert_eq!(
+                sender
+                    .poll_sample(Monotonic(MS))
+                    .unwrap()
+                    .0
+                    .forward_header
+                    .ttl,
+                ttl
+            );
         }
     }
 }
@@ -440,8 +474,10 @@ fn a_stateless_strangers_losses_have_no_direction() {
     assert_eq!(
         sender.poll_loss(Monotonic(1_000 * MS)),
         Some(Loss {
+            sequence: 1,
             origin: Timestamp(10 * MS),
-            direction: None
+            direction: None,
+            period: None
         })
     );
     assert!(sender.is_over());

@@ -1,14 +1,12 @@
 //! The Control-Client: asks for its sessions one after the other, starts those
 //! that were accepted, and stops them.
 
-use std::collections::VecDeque;
-
 use owl_measure::time::{Monotonic, Nanos};
 
-use crate::session::owamp::{
-    ClientSetUp, Connected, ControlError, ControlStream, OutOfTurn, Protection,
+use crate::session::control::{
+    Asker, ClientSetUp, Connected, ControlError, OutOfTurn, Protection, feed,
 };
-use crate::wire::owamp::{Accept, AcceptSession, Sid, StartAck, StartSessions, StopSessions};
+use crate::wire::owamp::{Accept, AcceptSession, Sid, StopSessions};
 use crate::wire::twamp::{RequestTwSession, StopTwSessions};
 
 /// What a Control-Client is to do.
@@ -81,14 +79,10 @@ pub enum ClientState {
 pub struct ControlClient {
     config: ClientConfig,
     set_up: ClientSetUp,
-    stream: ControlStream,
+    asker: Asker<ClientEvent>,
     state: ClientState,
     answered: usize,
     accepted: u32,
-    /// By when the server must have answered.
-    deadline: Option<Monotonic>,
-    /// At most one for each message in the octets of one call.
-    events: VecDeque<ClientEvent>,
 }
 
 impl ControlClient {
@@ -96,12 +90,10 @@ impl ControlClient {
     pub fn new(config: ClientConfig, now: Monotonic) -> Self {
         Self {
             set_up: ClientSetUp::new(config.protection.clone()),
-            stream: ControlStream::default(),
+            asker: Asker::new(config.answer_timeout, now),
             state: ClientState::SettingUp,
             answered: 0,
             accepted: 0,
-            deadline: Some(now + config.answer_timeout),
-            events: VecDeque::new(),
             config,
         }
     }
@@ -115,30 +107,29 @@ impl ControlClient {
     ///
     /// # Errors
     /// When the connection cannot go on.
-    pub fn handle_bytes(&mut self, now: Monotonic, mut octets: &[u8]) -> Result<(), ControlError> {
-        loop {
-            let taken = self.stream.fill(octets);
-            octets = &octets[taken..];
-            while self.step(now).inspect_err(|_| self.give_up())? {}
-            if octets.is_empty() {
-                return Ok(());
-            }
-        }
+    pub fn handle_bytes(&mut self, now: Monotonic, octets: &[u8]) -> Result<(), ControlError> {
+        feed(
+            self,
+            octets,
+            |client| &mut client.asker.stream,
+            |client| client.step(now),
+        )
+        .inspect_err(|_| self.give_up())
     }
 
     /// What is to be sent over TCP.
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        self.stream.poll_transmit()
+        self.asker.stream.poll_transmit()
     }
 
     /// What has happened, in order.
     pub fn poll_event(&mut self) -> Option<ClientEvent> {
-        self.events.pop_front()
+        self.asker.poll_event()
     }
 
     /// By when the server must have answered: call [`Self::handle_timeout`] then.
     pub fn next_deadline(&self) -> Option<Monotonic> {
-        self.deadline
+        self.asker.deadline()
     }
 
     /// Gives up a server that does not answer.
@@ -146,7 +137,7 @@ impl ControlClient {
     /// # Errors
     /// When it is too late.
     pub fn handle_timeout(&mut self, now: Monotonic) -> Result<(), ControlError> {
-        if self.deadline.is_some_and(|deadline| now >= deadline) {
+        if self.asker.is_late(now) {
             self.give_up();
             return Err(ControlError::Silent);
         }
@@ -161,11 +152,8 @@ impl ControlClient {
         if self.state != ClientState::Negotiated || self.accepted == 0 {
             return Err(OutOfTurn);
         }
-        self.stream
-            .write_message(&StartSessions.encode())
-            .map_err(|_| OutOfTurn)?;
+        self.asker.start(now)?;
         self.state = ClientState::Starting;
-        self.deadline = Some(now + self.config.answer_timeout);
         Ok(())
     }
 
@@ -181,7 +169,8 @@ impl ControlClient {
             accept,
             sessions: self.accepted,
         });
-        self.stream
+        self.asker
+            .stream
             .write_message(&stop.encode())
             .map_err(|_| OutOfTurn)?;
         self.state = ClientState::Stopped;
@@ -192,25 +181,24 @@ impl ControlClient {
     fn step(&mut self, now: Monotonic) -> Result<bool, ControlError> {
         match self.state {
             ClientState::SettingUp => {
-                let Some(connected) = self.set_up.progress(&mut self.stream)? else {
+                let Some(connected) = self.set_up.progress(&mut self.asker.stream)? else {
                     return Ok(false);
                 };
-                self.events.push_back(ClientEvent::Connected(connected));
+                self.asker.tell(ClientEvent::Connected(connected));
                 self.request(now)?;
             }
             ClientState::Requesting => {
-                let Some(message) = self.stream.read_message(AcceptSession::OCTETS)? else {
+                let Some(answer) = self.asker.read_answer()? else {
                     return Ok(false);
                 };
-                self.answer(&AcceptSession::decode(&message)?);
+                self.answer(&answer);
                 self.request(now)?;
             }
             ClientState::Starting => {
-                let Some(message) = self.stream.read_message(StartAck::OCTETS)? else {
+                let Some(accept) = self.asker.read_start_ack()? else {
                     return Ok(false);
                 };
-                self.deadline = None;
-                let (state, event) = match StartAck::decode(&message)?.accept {
+                let (state, event) = match accept {
                     Accept::Ok => (ClientState::Running, ClientEvent::Started),
                     accept => (
                         ClientState::Negotiated,
@@ -218,14 +206,12 @@ impl ControlClient {
                     ),
                 };
                 self.state = state;
-                self.events.push_back(event);
+                self.asker.tell(event);
             }
             // The server has nothing to say now.
             ClientState::Negotiated | ClientState::Running | ClientState::Stopped => {
-                return match self.stream.peek(1)? {
-                    None => Ok(false),
-                    Some(octets) => Err(ControlError::Unexpected { command: octets[0] }),
-                };
+                self.asker.expect_silence()?;
+                return Ok(false);
             }
             ClientState::GivenUp => return Err(ControlError::GivenUp),
         }
@@ -235,7 +221,7 @@ impl ControlClient {
     fn answer(&mut self, answer: &AcceptSession) {
         let session = self.answered;
         self.answered += 1;
-        self.events.push_back(match answer.accept {
+        self.asker.tell(match answer.accept {
             Accept::Ok => {
                 self.accepted += 1;
                 ClientEvent::SessionAccepted {
@@ -251,20 +237,19 @@ impl ControlClient {
     /// Asks for the next session, or tells that all have been answered.
     fn request(&mut self, now: Monotonic) -> Result<(), ControlError> {
         if let Some(request) = self.config.sessions.get(self.answered) {
-            self.stream.write_message(&request.encode())?;
+            self.asker.ask(now, &request.encode())?;
             self.state = ClientState::Requesting;
-            self.deadline = Some(now + self.config.answer_timeout);
         } else {
             let accepted = self.accepted;
             self.state = ClientState::Negotiated;
-            self.deadline = None;
-            self.events.push_back(ClientEvent::Negotiated { accepted });
+            self.asker.answered();
+            self.asker.tell(ClientEvent::Negotiated { accepted });
         }
         Ok(())
     }
 
     fn give_up(&mut self) {
         self.state = ClientState::GivenUp;
-        self.deadline = None;
+        self.asker.answered();
     }
 }

@@ -10,7 +10,6 @@
 mod client;
 mod server;
 
-pub use super::owamp::Placed;
 pub use client::{ClientConfig, ClientEvent, ClientState, ControlClient};
 pub use server::{ControlServer, Policy, ServerEvent, SessionEnd};
 

@@ -8,11 +8,11 @@ use std::collections::VecDeque;
 
 use owl_measure::time::{Monotonic, Nanos};
 
-use crate::session::owamp::{
-    Connected, ControlError, ControlStream, Offer, Placed, ServerRandom, ServerSetUp,
+use crate::session::control::{
+    Connected, ControlError, ControlStream, Offer, Placed, ServerRandom, ServerSetUp, feed,
 };
-use crate::wire::owamp::{Accept, AcceptSession, KeyId, Sid, StartAck, StartSessions, command};
-use crate::wire::twamp::{REFLECTOR_PACKET_OCTETS, RequestTwSession, StopTwSessions};
+use crate::wire::owamp::{Accept, AcceptSession, Sid, StartAck, StartSessions, command};
+use crate::wire::twamp::{RequestTwSession, StopTwSessions};
 
 /// What a server allows each connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +119,9 @@ pub struct ControlServer {
     stream: ControlStream,
     state: State,
     sessions: Vec<Session>,
-    key_id: KeyId,
+    /// Octets of requests and of replies before their padding, as the mode of the connection has them.
+    test_octets: (u32, u32),
+    /// When its last whole message came: a client that trickles octets is as silent as one that sends none.
     heard_at: Monotonic,
     /// At most one for each message in the octets of one call, and one for each session.
     events: VecDeque<ServerEvent>,
@@ -136,15 +138,10 @@ impl ControlServer {
             stream,
             state,
             sessions: Vec::new(),
-            key_id: KeyId::NONE,
+            test_octets: (0, 0),
             heard_at: now,
             events: VecDeque::new(),
         }
-    }
-
-    /// Whose secret protects the connection; [`KeyId::NONE`] when none does.
-    pub fn key_id(&self) -> KeyId {
-        self.key_id
     }
 
     /// What TCP has delivered. `place` binds a port for a session that the policy allows, or says why not.
@@ -154,21 +151,16 @@ impl ControlServer {
     pub fn handle_bytes(
         &mut self,
         now: Monotonic,
-        mut octets: &[u8],
+        octets: &[u8],
         place: &mut dyn FnMut(&RequestTwSession) -> Result<Placed, Accept>,
     ) -> Result<(), ControlError> {
-        self.heard_at = now;
-        loop {
-            let taken = self.stream.fill(octets);
-            octets = &octets[taken..];
-            while self
-                .step(now, place)
-                .inspect_err(|_| self.handle_closed())?
-            {}
-            if octets.is_empty() {
-                return Ok(());
-            }
-        }
+        feed(
+            self,
+            octets,
+            |server| &mut server.stream,
+            |server| server.step(now, place),
+        )
+        .inspect_err(|_| self.handle_closed())
     }
 
     /// What is to be sent over TCP.
@@ -256,7 +248,9 @@ impl ControlServer {
                 let Some(connected) = set_up.progress(&mut self.stream)? else {
                     return Ok(false);
                 };
-                self.key_id = connected.key_id;
+                let mode = connected.test_mode(Sid::default());
+                self.test_octets = (mode.request_octets() as u32, mode.reply_octets() as u32);
+                self.heard_at = now;
                 self.events.push_back(ServerEvent::Connected(connected));
                 self.state = State::Ready;
                 return Ok(true);
@@ -276,6 +270,7 @@ impl ControlServer {
         let Some(message) = self.stream.read_message(length)? else {
             return Ok(false);
         };
+        self.heard_at = now;
         match command {
             command::REQUEST_TW_SESSION => {
                 self.request(RequestTwSession::decode(&message)?, place)?
@@ -322,9 +317,11 @@ impl ControlServer {
         if !request.addresses.version_is_known() || request.type_p.dscp().is_none() {
             return Err(Accept::NotSupported);
         }
+        let (request_octets, reply_octets) = self.test_octets;
         let packet_octets = request
             .padding_octets
-            .saturating_add(REFLECTOR_PACKET_OCTETS);
+            .saturating_add(request_octets)
+            .max(reply_octets);
         if packet_octets > self.policy.packet_octets_max
             || request.timeout.to_nanos() > self.policy.timeout_max
         {

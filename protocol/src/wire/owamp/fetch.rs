@@ -13,7 +13,7 @@ use crate::wire::{ErrorEstimate, NtpTimestamp, Reader, TooShort};
 pub struct FetchSession {
     /// The first sequence number.
     pub begin: u32,
-    /// The last one. From 0 to 0xFFFFFFFF asks for all, finished or not.
+    /// The last one. From 0 to 0xFFFFFFFF asks for all of a session that ended as it should.
     pub end: u32,
     /// Of which session.
     pub sid: Sid,

@@ -57,6 +57,22 @@ impl Addresses {
         ..Self::OF_CONNECTION_V4
     };
 
+    /// Two addresses of one family.
+    pub fn between(sender: IpAddr, receiver: IpAddr) -> Self {
+        let octets = |address: IpAddr| match address {
+            IpAddr::V4(address) => {
+                let [a, b, c, d] = address.octets();
+                [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+            }
+            IpAddr::V6(address) => address.octets(),
+        };
+        Self {
+            ip_version: if sender.is_ipv4() { 4 } else { 6 },
+            sender: octets(sender),
+            receiver: octets(receiver),
+        }
+    }
+
     /// The sender's; `None` when it is that of the connection or of no version of IP.
     pub fn sender(&self) -> Option<IpAddr> {
         self.address(self.sender)
@@ -322,6 +338,16 @@ mod tests {
         }
         for end in 0..16 {
             assert!(Slot::decode(&GOLDEN[112..112 + end]).is_err(), "{end}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_read_as_it_was_written() {
+        for (sender, receiver) in [("192.0.2.1", "198.51.100.7"), ("2001:db8::1", "::1")] {
+            let (sender, receiver) = (sender.parse().unwrap(), receiver.parse().unwrap());
+            let addresses = Addresses::between(sender, receiver);
+            assert_eq!(addresses.sender(), Some(sender));
+            assert_eq!(addresses.receiver(), Some(receiver));
         }
     }
 

@@ -1,6 +1,8 @@
 //! The three messages of the connection set-up (RFC 4656, section 3.1), the
 //! same for TWAMP: Server Greeting, Set-Up-Response, Server-Start.
 
+use std::fmt;
+
 use super::Accept;
 use crate::wire::{NtpTimestamp, Reader, TooShort};
 
@@ -28,9 +30,48 @@ impl Modes {
         mode.0.count_ones() == 1 && self.0 & mode.0 != 0
     }
 
+    /// The best mode that is offered here and wanted there: authenticated, whose timestamps nobody has to encrypt between
+    /// reading the clock and sending, before encrypted, mixed, and unauthenticated.
+    pub fn best_of(self, wanted: Self) -> Option<Self> {
+        let common = Self(self.0 & wanted.0);
+        [
+            Self::AUTHENTICATED,
+            Self::ENCRYPTED,
+            Self::MIXED,
+            Self::UNAUTHENTICATED,
+        ]
+        .into_iter()
+        .find(|&mode| common.offers(mode))
+    }
+
     /// These and those.
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+}
+
+impl fmt::Display for Modes {
+    /// In words, with "or" between several.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = [
+            (Self::UNAUTHENTICATED, "unauthenticated"),
+            (Self::AUTHENTICATED, "authenticated"),
+            (Self::ENCRYPTED, "encrypted"),
+            (Self::MIXED, "mixed"),
+        ];
+        let mut rest = self.0;
+        let mut between = "";
+        for (mode, name) in names {
+            if rest & mode.0 != 0 {
+                write!(f, "{between}{name}")?;
+                between = " or ";
+            }
+            rest &= !mode.0;
+        }
+        if rest != 0 || self.is_empty() {
+            write!(f, "{between}{rest:#x}")?;
+        }
+        Ok(())
     }
 }
 
@@ -258,6 +299,25 @@ mod tests {
             refused.encode()[..16],
             *b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01"
         );
+    }
+
+    #[test]
+    fn the_best_mode_that_both_know_is_taken() {
+        for (offered, wanted, best) in [
+            (1 | 2 | 4 | 8, 2 | 4 | 8, Some(2)),
+            (1 | 4 | 8, 2 | 4 | 8, Some(4)),
+            (1 | 8, 2 | 4 | 8, Some(8)),
+            (1, 2 | 4 | 8, None),
+            (0, 1, None),
+            (0x1E1, 1, Some(1)),
+            (16, 16, None),
+        ] {
+            let best = best.map(Modes);
+            assert_eq!(Modes(offered).best_of(Modes(wanted)), best, "{offered}");
+        }
+        assert_eq!(Modes(1 | 8).to_string(), "unauthenticated or mixed");
+        assert_eq!(Modes(2 | 32).to_string(), "authenticated or 0x20");
+        assert_eq!(Modes(0).to_string(), "0x0");
     }
 
     #[test]

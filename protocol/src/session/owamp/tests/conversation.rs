@@ -45,10 +45,11 @@ fn a_session_each_way_is_measured_stopped_and_fetched() {
 
         // The two ends compute their schedules apart.
         let mut sender = SessionSender::new(&request(), sid, WALL);
-        let mut receiver = SessionReceiver::new(agreed, sid, WALL);
+        let mut receiver = SessionReceiver::new(agreed, sid, TestMode::Unauthenticated, WALL);
         send(&mut sender, &mut receiver, seed);
         let mut reverse_sender = SessionSender::new(&accepted[1].1, OUR_SID, WALL);
-        let mut reverse_receiver = SessionReceiver::new(&reverse_request(), OUR_SID, WALL);
+        let mut reverse_receiver =
+            SessionReceiver::new(&reverse_request(), OUR_SID, TestMode::Unauthenticated, WALL);
         send(&mut reverse_sender, &mut reverse_receiver, seed + 10);
 
         talk.client
@@ -209,6 +210,13 @@ fn what_the_policy_does_not_allow_is_refused_with_its_reason() {
     check(
         request(),
         |asked| asked.schedule = vec![asked.schedule[0]; 101],
+        too_much,
+    );
+    check(
+        reverse_request(),
+        |asked| {
+            asked.schedule = vec![Slot::Fixed(Interval(0)), Slot::Fixed(Interval(1 << 32))];
+        },
         too_much,
     );
     let unsupported = Accept::NotSupported;
