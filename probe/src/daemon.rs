@@ -45,7 +45,7 @@ const REPORTS_IN_FLIGHT: usize = 4_096;
 /// How often the clock is read.
 const CLOCK_EVERY: Duration = Duration::from_secs(1);
 /// Sessions that one plan may hold; what is beyond is not measured, and said.
-const SESSIONS_MAX: usize = 1_000;
+const SESSIONS_MAX: usize = 10_000;
 /// How long shutting down waits for the last reports to be acknowledged.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -427,7 +427,8 @@ impl Senders {
             );
         }
         let clock = self.config.shown_clock();
-        let mut sessions = SessionSenders::new(clock, self.vitals.sender.clone());
+        let mut sessions = SessionSenders::new(clock, self.vitals.sender.clone())
+            .at_pace(self.config.sender_pace());
         let mut planned = Vec::new();
         for flow in flow::all(plan).take(SESSIONS_MAX) {
             let settings = self.settings(&flow, clock);
