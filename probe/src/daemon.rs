@@ -2,6 +2,7 @@
 //! its own thread. The timed threads share nothing with the untimed ones but a
 //! bounded channel and a few numbers.
 
+mod far_end;
 mod key_files;
 mod signals;
 
@@ -17,13 +18,12 @@ use owl_measure::report::Report;
 use owl_measure::sample::Sample;
 use owl_measure::summary::Summary;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_protocol::session::sender::{
-    Protection, Question, Reflector as PeerKind, SenderConfig, TrafficClass,
-};
+use owl_protocol::session::sender::{Protection, SenderConfig, TrafficClass};
 use owl_topology::{Plan, PlannedSession};
 use prost::Message as _;
 use tokio::sync::{Notify, watch};
 
+use self::far_end::FarEnd;
 use self::key_files::{KeyFiles, SenderKeys};
 use self::signals::{Asked, Signals};
 use crate::clock::{self, Clock};
@@ -58,12 +58,12 @@ pub enum ProbeError {
     /// The session-reflector cannot run as configured.
     #[error(transparent)]
     Reflector(ReflectorError),
-    /// A key file cannot be used.
-    #[error(transparent)]
-    Keys(#[from] KeyFileError),
     /// A control server cannot be had.
     #[error(transparent)]
     Control(#[from] ServersError),
+    /// A key file cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyFileError),
     /// The spool cannot be used.
     #[error(transparent)]
     Spool(#[from] SpoolError),
@@ -470,6 +470,7 @@ impl Senders {
         let protects = self.config.sender.authentication;
         let ns = |value: u64| Nanos(i64::try_from(value).unwrap_or(i64::MAX));
         let schedule = flow.schedule(clock.monotonic());
+        let far_end = FarEnd::of(session.reflector());
         Ok(SessionSettings {
             peer,
             local: self
@@ -477,6 +478,7 @@ impl Senders {
                 .source
                 .filter(|source| source.is_ipv4() == peer.is_ipv4()),
             sender: SenderConfig {
+                dialect: far_end.dialect,
                 packet_octets: session.packet_octets as usize,
                 class: TrafficClass {
                     dscp: u8::try_from(session.dscp).unwrap_or(0),
@@ -484,12 +486,8 @@ impl Senders {
                 },
                 protection: key.map_or(Protection::None, |key| protects.with(key)),
                 tai_offset: clock::tai_offset(),
-                question: Question {
-                    follow_up: true,
-                    class_of_service: true,
-                    ..Question::default()
-                },
-                ..SenderConfig::new(ssid, schedule, ns(session.timeout_ns), PeerKind::Own)
+                question: far_end.question,
+                ..SenderConfig::new(ssid, schedule, ns(session.timeout_ns), far_end.known)
             },
             keys,
             report_interval: ns(session.report_interval_ns),

@@ -122,6 +122,22 @@ impl Metrics {
             "Reports dropped because the disk was too slow.",
             value(&self.vitals.reports_dropped),
         );
+        let sender = self.vitals.sender.read();
+        counter(
+            "owl_probe_own_loss_packets_total",
+            "Datagrams that the kernel dropped at the session-senders' own sockets: own loss.",
+            sender.own_loss,
+        );
+        counter(
+            "owl_probe_unsent_total",
+            "Test packets that the kernel did not take.",
+            sender.unsent,
+        );
+        counter(
+            "owl_probe_unstamped_total",
+            "Test packets whose transmit stamp did not come.",
+            sender.unstamped,
+        );
         counter(
             "owl_probe_twamp_sessions_total",
             "Sessions that the TWAMP server accepted.",
@@ -176,22 +192,6 @@ impl Metrics {
             "owl_probe_owamp_fetched_total",
             "Sessions whose records were fetched from the OWAMP server.",
             owamp.fetched,
-        );
-        let sender = self.vitals.sender.read();
-        counter(
-            "owl_probe_own_loss_packets_total",
-            "Datagrams that the kernel dropped at the session-senders' own sockets: own loss.",
-            sender.own_loss,
-        );
-        counter(
-            "owl_probe_unsent_total",
-            "Test packets that the kernel did not take.",
-            sender.unsent,
-        );
-        counter(
-            "owl_probe_unstamped_total",
-            "Test packets whose transmit stamp did not come.",
-            sender.unstamped,
         );
         families.push(histogram(
             "owl_probe_send_lateness_seconds",
