@@ -125,10 +125,17 @@ pub(super) fn text(flows: &[FlowWindow], ports: &[u16], lang: Lang) -> String {
             (there, min, lang.pick("forward", "前向")),
             (back, back_min, lang.pick("backward", "反向")),
         ] {
-            if way.elsewhere {
+            if way.takes_other_route() {
+                let hops = hops(way);
                 sentences.push_str(&lang.pick(
-                    format!("flow {} takes {excess} {name}: another route\n", flow.flow),
-                    format!("流 {} {name}时延 {excess}：经由另一条路由\n", flow.flow),
+                    format!(
+                        "flow {} takes {excess} {name}, over {hops} hops: another route\n",
+                        flow.flow
+                    ),
+                    format!(
+                        "流 {} {name}时延 {excess}，经 {hops} 跳：另一条路由\n",
+                        flow.flow
+                    ),
                 ));
             }
         }
@@ -146,7 +153,7 @@ pub(super) fn json(flows: &[FlowWindow], ports: &[u16]) -> Value {
         json!({
             "excess_min_ns": way.excess_min,
             "excess_median": bounds_json(way.excess_median),
-            "other_route": way.elsewhere,
+            "other_route": way.takes_other_route(),
             "ttl": way.headers.ttl.map(|(min, max)| json!({ "min": min, "max": max })),
         })
     };
@@ -209,9 +216,9 @@ mod tests {
 
     #[test]
     fn a_flow_of_another_route_is_named_in_a_table_that_fits() {
-        let way = |us, elsewhere| FlowWay {
+        let way = |us, longer| FlowWay {
             excess_min: Some(Nanos::from_micros(us)),
-            elsewhere,
+            longer,
             ..FlowWay::default()
         };
         let flow = |flow, there| FlowWindow {
@@ -224,7 +231,7 @@ mod tests {
         let flows = [flow(0, way(0, false)), flow(3, way(1_200, true))];
         let ports = [40_000, 40_001, 40_002, 40_003];
         let said = text(&flows, &ports, Lang::En);
-        let sentence = "flow 3 takes +1.200 ms forward: another route";
+        let sentence = "flow 3 takes +1.200 ms forward, over - hops: another route";
         assert!(said.contains(sentence) && said.contains("40003"), "{said}");
         for line in text(&flows, &ports, Lang::Zh).lines() {
             assert!(line.width() <= 120, "{line}");
