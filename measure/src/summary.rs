@@ -156,6 +156,9 @@ pub struct Summary {
     pub skipped: u64,
     /// The longest that a packet was sent after its time.
     pub lateness_max: Nanos,
+    /// Datagrams that the session-sender's own host dropped at its socket meanwhile, of this session or of another that
+    /// shares the socket: so many of the losses may be its own and not the path's.
+    pub own_loss: u64,
     /// T1 → T2
     pub forward: DirectionSummary,
     /// T3 → T4
@@ -256,6 +259,7 @@ struct OpenInterval {
     lost: u64,
     skipped: u64,
     lateness_max: Nanos,
+    own_loss: u64,
     directions: [OpenDirection; 2],
     /// Forward, backward, nobody knows.
     patterns: [Patterns; PLACES],
@@ -312,6 +316,7 @@ impl Recorder {
                     lost: 0,
                     skipped: 0,
                     lateness_max: Nanos::ZERO,
+                    own_loss: 0,
                     directions,
                     patterns: [Patterns::default(); PLACES],
                     periods: [OpenPeriod::default(); PLACES],
@@ -411,6 +416,13 @@ impl Recorder {
         }
     }
 
+    /// The own host dropped datagrams at the session's socket. They may be missing in each of the open intervals.
+    pub fn own_loss(&mut self, count: u64) {
+        for interval in &mut self.open {
+            interval.own_loss = interval.own_loss.saturating_add(count);
+        }
+    }
+
     /// A second copy arrived.
     pub fn duplicated(&mut self, origin: Timestamp, direction: Direction) {
         self.interval(origin).directions[direction as usize].duplicated += 1;
@@ -449,6 +461,7 @@ impl Recorder {
             lost: interval.lost,
             skipped: interval.skipped,
             lateness_max: interval.lateness_max,
+            own_loss: interval.own_loss,
             forward: interval.directions[0].finish(forward),
             backward: interval.directions[1].finish(backward),
             somewhere,
@@ -525,6 +538,7 @@ pub(crate) mod tests {
         recorder.late(Timestamp(400));
         recorder.duplicated(Timestamp(0), Direction::Forward);
         recorder.skipped(Timestamp(950), 3);
+        recorder.own_loss(7);
         recorder.received(&sample(10, 1_000, 1, 1), Reordered::default());
 
         assert!(recorder.close(Timestamp(999)).is_none());
@@ -579,7 +593,7 @@ pub(crate) mod tests {
             Some((Nanos(200), Nanos(200)))
         );
         assert_eq!(first.forward.envelope.len(), 2);
-        assert_eq!(first.lateness_max, Nanos(9));
+        assert_eq!((first.lateness_max, first.own_loss), (Nanos(9), 7));
         assert_eq!(first.peer_clock.bound(), Some(Nanos(1_000)));
         assert!(recorder.close(Timestamp(1_500)).is_none());
         assert_eq!(recorder.close(Timestamp(2_000)).unwrap().received, 1);

@@ -17,8 +17,10 @@ use owl_measure::time::Nanos;
 use serde::Deserialize;
 
 use crate::clock::{Clock, Declared};
+use crate::control::ControlConfig;
 use crate::keys::LiveKeys;
 use crate::reflector::{ReflectorEngine, ReflectorSettings, STAMP_PORT};
+use crate::sender::{Pace, SPIN_MAX};
 
 /// The configuration of one probe. Relative paths are relative to the file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -32,7 +34,7 @@ pub struct Config {
     /// Whom its session-reflector answers, what it does for them, and how it runs.
     #[serde(default)]
     pub reflector: ReflectorConfig,
-    /// How its session-senders protect their sessions.
+    /// How its session-senders run, and how they protect their sessions.
     #[serde(default)]
     pub sender: SenderConfig,
     /// The address its session-senders send from; the kernel chooses when it is not said.
@@ -52,6 +54,9 @@ pub struct Config {
     /// What is claimed of the clock.
     #[serde(default)]
     pub clock: ClockConfig,
+    /// The servers that are asked over TCP for a session.
+    #[serde(default)]
+    pub control: ControlConfig,
     /// Set in a lab only.
     pub lab: Option<LabConfig>,
 }
@@ -151,6 +156,9 @@ impl Config {
         if let Some(what) = config.reflector.refused() {
             return refused(what);
         }
+        if !(Nanos::ZERO..=SPIN_MAX).contains(&config.sender.spin) {
+            return refused("sender.spin must be 0s to 1ms");
+        }
         let beside = file.parent().unwrap_or(Path::new("."));
         let paths = [
             &mut config.ca,
@@ -161,6 +169,9 @@ impl Config {
         let keys = [&mut config.reflector.keys, &mut config.sender.keys];
         for path in paths.into_iter().chain(keys.into_iter().flatten()) {
             *path = beside.join(&*path);
+        }
+        if let Some(users) = &mut config.control.users {
+            *users = beside.join(&*users);
         }
         Ok(config)
     }
@@ -175,6 +186,15 @@ impl Config {
     /// What its session-reflector is told, with these keys.
     pub fn reflector_settings(&self, keys: Arc<LiveKeys>) -> ReflectorSettings {
         self.reflector.settings(keys, self.clock.source)
+    }
+
+    /// How its session-senders run.
+    pub fn sender_pace(&self) -> Pace {
+        Pace {
+            pin: self.sender.pin,
+            real_time: self.sender.real_time,
+            spin: self.sender.spin,
+        }
     }
 
     /// How its session-reflector runs.
@@ -207,6 +227,11 @@ state = "state"
 [clock]
 source = "gnss"
 bound = "1us"
+[control]
+twamp = ["0.0.0.0:862"]
+owamp = ["0.0.0.0:861"]
+users = "users.toml"
+ports = "18760-19960"
 "#;
 
     #[test]
@@ -222,6 +247,16 @@ bound = "1us"
             }
         );
         assert_eq!(config.shown_clock(), Clock::honest());
+        let control = config.control;
+        assert_eq!(
+            control.users.as_deref(),
+            Some(Path::new("/etc/owl/users.toml"))
+        );
+        assert_eq!(control.ports, "18760-19960".parse().ok());
+        assert_eq!(
+            (control.twamp[0].port(), control.owamp[0].port()),
+            (862, 861)
+        );
     }
 
     #[test]
@@ -239,6 +274,7 @@ bound = "1us"
             said(&WHOLE.replace("1us", "1 parsec"))
         );
         assert!(said(&format!("colour = 1\n{WHOLE}")).contains("colour"));
+        assert!(said(&WHOLE.replace("19960", "7")).contains("range of UDP ports"));
         assert!(said(&WHOLE.replace("gnss", "simulated")).contains("[lab]"));
         assert!(said(&WHOLE.replace("1us", "0ms")).contains("above zero"));
         assert!(said(&WHOLE.replace("[\"127.0.0.2:18862\"]", "[]")).contains("listen"));
@@ -246,6 +282,26 @@ bound = "1us"
         assert!(said("[reflector]\nthreads = 65\n").contains("1 to 64"));
         assert!(said("[reflector]\ncolour = 1\n").contains("unknown field"));
         assert!(said("[sender]\nauthentication = \"half\"\n").contains("half"));
+        for spin in ["-1us", "2ms"] {
+            assert!(said(&format!("[sender]\nspin = \"{spin}\"\n")).contains("0s to 1ms"));
+        }
+    }
+
+    #[test]
+    fn the_senders_sleep_and_wait_their_turn_unless_they_are_told_otherwise() {
+        let pace = |text: &str| {
+            Config::parse(Path::new("p.toml"), text)
+                .unwrap()
+                .sender_pace()
+        };
+        assert_eq!(pace(WHOLE), Pace::default());
+        let told = format!("{WHOLE}[sender]\npin = 1\nreal_time = true\nspin = \"30us\"\n");
+        let expected = Pace {
+            pin: Some(1),
+            real_time: true,
+            spin: Nanos::from_micros(30),
+        };
+        assert_eq!(pace(&told), expected);
     }
 
     #[test]

@@ -124,6 +124,7 @@ fn from_summary(summary: &Summary) -> wire::Summary {
         lost: summary.lost,
         skipped: summary.skipped,
         lateness_max_ns: unsigned(summary.lateness_max),
+        own_loss: summary.own_loss,
         forward: Some(from_direction(&summary.forward, summary.start)),
         backward: Some(from_direction(&summary.backward, summary.start)),
         round_trip: Some(from_histogram(&summary.round_trip)),
@@ -158,6 +159,7 @@ fn to_summary(summary: wire::Summary) -> Result<Summary, ReportError> {
         lost: summary.lost,
         skipped: summary.skipped,
         lateness_max: span(summary.lateness_max_ns),
+        own_loss: summary.own_loss,
         forward: to_direction(
             summary
                 .forward

@@ -121,6 +121,8 @@ pub(super) struct Summary {
     pub(super) reply_ttl_min: u32,
     #[prost(uint32, tag = "32")]
     pub(super) reply_ttl_max: u32,
+    #[prost(uint64, tag = "40")]
+    pub(super) own_loss: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

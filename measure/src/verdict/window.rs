@@ -94,7 +94,11 @@ impl SessionWindow {
         Some(Self {
             sent: total(|s| s.sent),
             late: total(|s| s.late),
-            lost: [total(|s| s.forward.lost), total(|s| s.backward.lost)],
+            lost: [
+                total(|s| s.forward.lost),
+                // What the own host dropped had come all the way: that the path lost it is not certain.
+                total(|s| s.backward.lost.saturating_sub(s.own_loss)),
+            ],
             lost_somewhere: total(crate::summary::Summary::lost_somewhere),
             raw: [raw(|s| &s.forward), raw(|s| &s.backward)],
             ipdv: [ipdv(|s| &s.forward), ipdv(|s| &s.backward)],
@@ -458,6 +462,29 @@ mod tests {
         // A flow that does not report is missing from the plan, so nobody takes the others for the whole.
         assert_eq!(verdict(&even[..3]).reason, Some(Reason::Coverage));
         assert!(SessionWindow::of(&even[..1]).unwrap().flows().is_empty());
+    }
+
+    #[test]
+    fn what_the_own_host_dropped_is_not_blamed_on_the_way_back() {
+        let mut reports = reports(900_000, 900_000, 0);
+        for report in &mut reports {
+            report.summary.lost = 5;
+            report.summary.backward.lost = 5;
+        }
+        let lost = |own_loss: [u64; 5]| {
+            let mut reports = reports.clone();
+            for (report, own_loss) in reports.iter_mut().zip(own_loss) {
+                report.summary.own_loss = own_loss;
+            }
+            let window = SessionWindow::of(&reports).unwrap();
+            (
+                window.lost(Direction::Forward),
+                window.lost(Direction::Backward),
+            )
+        };
+        assert_eq!(lost([0; 5]), (0, 25));
+        assert_eq!(lost([2, 0, 0, 0, 0]), (0, 23));
+        assert_eq!(lost([0, 9, 0, 0, 0]), (0, 20), "each interval by itself");
     }
 
     #[test]

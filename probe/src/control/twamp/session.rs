@@ -7,12 +7,12 @@ use std::os::fd::{AsRawFd, RawFd};
 use owl_measure::sample::StampSource;
 use owl_measure::time::Monotonic;
 use owl_protocol::session::TwampReflector;
-use owl_protocol::session::reflector::{ReflectorClock, ReflectorCounts, Request};
+use owl_protocol::session::reflector::{ReflectorClock, Request};
 use owl_protocol::wire::ErrorEstimate;
 use owl_protocol::wire::owamp::Sid;
 
 use crate::clock::Clock;
-use crate::net::{Answer, Exchange, Received, StampedSocket};
+use crate::net::{Answer, Answerer, Exchange, Received, StampedSocket, TransmitStamp};
 
 /// Batches taken from one socket before something else has its turn.
 const TURN: usize = 4;
@@ -31,6 +31,15 @@ pub(super) struct Session {
     reflector: Option<TwampReflector>,
     running: bool,
     unsent: u64,
+    /// Replies, and datagrams without one, that have been told already.
+    told: Fates,
+}
+
+/// What became of the datagrams of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Fates {
+    pub(super) reflected: u64,
+    pub(super) unanswered: u64,
 }
 
 impl AsRawFd for Session {
@@ -58,6 +67,7 @@ impl Session {
             reflector: None,
             running: false,
             unsent: 0,
+            told: Fates::default(),
         }
     }
 
@@ -80,10 +90,20 @@ impl Session {
         }
     }
 
-    /// Fates of its datagrams, and replies that the kernel did not take.
-    pub(super) fn counts(&self) -> (ReflectorCounts, u64) {
+    /// What became of its datagrams since this was asked last.
+    pub(super) fn news(&mut self) -> Fates {
         let counts = self.reflector.as_ref().map(TwampReflector::counts);
-        (counts.unwrap_or_default(), self.unsent)
+        let counts = counts.unwrap_or_default();
+        let unsent = self.unsent.min(counts.reflected);
+        let now = Fates {
+            reflected: counts.reflected - unsent,
+            unanswered: counts.malformed + counts.unauthentic + counts.rationed + unsent,
+        };
+        let before = std::mem::replace(&mut self.told, now);
+        Fates {
+            reflected: now.reflected.saturating_sub(before.reflected),
+            unanswered: now.unanswered.saturating_sub(before.unanswered),
+        }
     }
 
     /// Answers what has come, a turn of it at most; when the last packet of the session came, if one did.
@@ -108,31 +128,15 @@ impl Session {
         let before = reflector.counts().reflected;
         let now = clock.monotonic();
         for _ in 0..TURN {
-            let answer = |received: &Received, buffer: &mut [u8]| {
-                let destination = received.destination.unwrap_or(local.ip());
-                let request = Request {
-                    octets: received.octets,
-                    source: received.source,
-                    destination: SocketAddr::new(destination, local.port()),
-                    ttl: received.ttl,
-                    traffic_class: received.traffic_class.unwrap_or(0),
-                    received_at: received.stamp.at,
-                    interface: None,
-                    member_link: None,
-                };
-                let octets = reflector.handle(now, &request, &told, buffer).ok()?;
-                reflector.seal(buffer, &told, clock.now());
-                Some(Answer {
-                    octets,
-                    to: received.source,
-                    from: None,
-                    interface: None,
-                    mark: None,
-                    note: (),
-                })
+            let mut turn = Turn {
+                reflector,
+                told: &told,
+                clock,
+                now,
+                local,
             };
             // An error here is one the network made (an ICMP message); the next datagram is not its fault.
-            let Ok(exchanged) = self.socket.exchange(room, answer, |_, ()| {}) else {
+            let Ok(exchanged) = self.socket.exchange(room, &mut turn) else {
                 break;
             };
             self.unsent += exchanged.refused as u64;
@@ -141,7 +145,8 @@ impl Session {
             }
         }
         self.forget_stamps(room);
-        (reflector_counts(&self.reflector) > before).then_some(now)
+        let reflected = self.reflector.as_ref()?.counts().reflected;
+        (reflected > before).then_some(now)
     }
 
     /// Nobody asks when a reply really left, and stamps that are not read fill the socket up.
@@ -151,6 +156,51 @@ impl Session {
     }
 }
 
-fn reflector_counts(reflector: &Option<TwampReflector>) -> u64 {
-    reflector.as_ref().map_or(0, |it| it.counts().reflected)
+/// What answers the datagrams of one exchange.
+struct Turn<'a> {
+    reflector: &'a mut TwampReflector,
+    told: &'a ReflectorClock,
+    clock: Clock,
+    now: Monotonic,
+    local: SocketAddr,
+}
+
+impl Answerer for Turn<'_> {
+    type Note = ();
+
+    fn needs_stamps(&mut self, _: &Received, _: &[u8]) -> bool {
+        false
+    }
+
+    fn answer(&mut self, received: &Received, buffer: &mut [u8]) -> Option<Answer<()>> {
+        let destination = received.destination.unwrap_or(self.local.ip());
+        let request = Request {
+            octets: received.octets,
+            source: received.source,
+            destination: SocketAddr::new(destination, self.local.port()),
+            ttl: received.ttl,
+            traffic_class: received.traffic_class.unwrap_or(0),
+            received_at: received.stamp.at,
+            interface: None,
+            member_link: None,
+        };
+        let reflector = &mut *self.reflector;
+        let octets = reflector
+            .handle(self.now, &request, self.told, buffer)
+            .ok()?;
+        reflector.seal(buffer, self.told, self.clock.now());
+        Some(Answer {
+            octets,
+            to: received.source,
+            from: None,
+            interface: None,
+            mark: None,
+            note: (),
+        })
+    }
+
+    fn sent(&mut self, _: u32, (): ()) {}
+
+    /// Nobody asks when a reply really left.
+    fn stamped(&mut self, _: TransmitStamp) {}
 }

@@ -265,6 +265,10 @@ fn packets(way: &Way, lang: Lang) -> String {
             lang.pick("left out by the sender", "发送端略过"),
         ),
         (
+            way.unsent.unwrap_or(0),
+            lang.pick("of these refused by the kernel", "其中内核拒绝发送"),
+        ),
+        (
             way.out_of_time.unwrap_or(0),
             lang.pick("came outside of --timeout", "到达时已超出 --timeout"),
         ),
@@ -342,6 +346,7 @@ fn way_json(way: &Way) -> Value {
         "lost": way.lost,
         "too_young": way.open(),
         "skipped": way.skipped,
+        "unsent": way.unsent,
         "out_of_time": way.out_of_time,
         "duplicated": way.duplicated,
         "reordered": way.reordered,
