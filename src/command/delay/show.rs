@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use owl_measure::delay::{Basis, OneWayDelay};
+use owl_measure::delay::OneWayDelay;
 use owl_measure::distribution::Bounds;
 use owl_measure::sample::{PeerClock, Sample, StampSource};
 use owl_measure::summary::StampCounts;
@@ -12,6 +12,7 @@ use owl_measure::words::Lang;
 use serde_json::{Value, json};
 
 use super::findings::{Findings, SHOWN, Spread, Way, min_samples};
+use super::flows;
 use super::limit::Limit;
 use super::patterns;
 use super::session::Ended;
@@ -37,13 +38,6 @@ pub(super) struct Judged {
 
 const WAYS: [(&str, &str); 2] = [("forward", "前向"), ("backward", "反向")];
 
-fn basis(basis: Basis, lang: Lang) -> &'static str {
-    match basis {
-        Basis::Proved => lang.pick("proved", "已证明"),
-        Basis::Claimed => lang.pick("claimed", "据声明"),
-    }
-}
-
 /// [`Nanos::MAX`] stands for a packet that did not come back.
 fn span(span: Nanos, lang: Lang) -> String {
     if span == Nanos::MAX {
@@ -67,8 +61,18 @@ impl Result<'_> {
         let mut lines = vec![self.packets(lang)];
         lines.extend(patterns::lines(self.found, lang));
         lines.extend([self.sender(lang), self.clocks(lang), self.limit(lang)]);
-        lines.extend(self.told.lines(lang));
-        let mut text = format!("{}\n{}", self.table(lang), lines.join("\n"));
+        let first = match self.found.flows() {
+            [] => "",
+            _ => lang.pick("flow 0: ", "流 0："),
+        };
+        let told = self.told.lines(lang).into_iter();
+        lines.extend(told.map(|line| format!("{first}{line}")));
+        let mut text = format!("{}\n", self.table(lang));
+        let flows = self.found.flows();
+        if !flows.is_empty() {
+            text.push_str(&flows::text(flows, &self.ended.source_ports, lang));
+        }
+        text.push_str(&lines.join("\n"));
         for line in self.verdicts(lang) {
             text.push('\n');
             text.push_str(&line);
@@ -120,7 +124,7 @@ impl Result<'_> {
             ]);
             // Faster than light: the last line says that the distance is wrong, and no interval follows from it.
             let Some(one_way) = way.one_way else { continue };
-            let rests_on = basis(one_way[1].basis, lang);
+            let rests_on = one_way[1].basis.word(lang);
             let mut end = |label: &str, ends: [Nanos; 3]| {
                 let mut row = <[String; 11]>::default();
                 row[0] = format!("  {label} ({rests_on})");
@@ -195,7 +199,10 @@ impl Result<'_> {
                 format!("内核 {}/{all}", counts.kernel),
             )
         };
-        let hops = self.told.hops(lang);
+        let hops = match self.found.flows() {
+            [] => self.told.hops(lang),
+            _ => lang.pick("of each flow above", "见上表").to_owned(),
+        };
         lang.pick(
             format!(
                 "stamps: T1 {}, T4 {}; hops: {hops}; sent late by {} at most",
@@ -263,7 +270,7 @@ impl Result<'_> {
             );
             if let Some(delay) = verdict.delay {
                 let (lo, hi) = (span(delay.lo, lang), span(delay.hi, lang));
-                line.push_str(&format!(" [{lo}, {hi}] {}", basis(delay.basis, lang)));
+                line.push_str(&format!(" [{lo}, {hi}] {}", delay.basis.word(lang)));
             }
             if let Some(class) = verdict.class {
                 line.push_str(&lang.pick(
@@ -318,6 +325,7 @@ impl Result<'_> {
                 "apart_at_least_ns": found.clocks_apart(),
             },
             "told": self.told.json(),
+            "flows": flows::json(found.flows(), &self.ended.source_ports),
             "limit": { "code": limit.code(), "sentence": limit.sentence(lang) },
             "verdict": self.judged.as_ref().map(|judged| json!({
                 "quantile": judged.quantile,
@@ -337,7 +345,7 @@ fn ns(span: Nanos) -> Value {
     }
 }
 
-fn bounds_json(bounds: Option<Bounds>) -> Value {
+pub(super) fn bounds_json(bounds: Option<Bounds>) -> Value {
     json!(
         bounds
             .map(|bounds| json!({ "at_least_ns": bounds.at_least, "at_most_ns": bounds.at_most }))
@@ -395,7 +403,7 @@ pub(super) fn stamp_source(source: StampSource, lang: Lang) -> &'static str {
 }
 
 /// One packet that came back, for a program.
-pub(super) fn sample_json(sample: &Sample) -> Value {
+pub(super) fn sample_json(sample: &Sample, flow: u32) -> Value {
     let source = |source| match source {
         StampSource::Hardware => "hardware",
         StampSource::Kernel => "kernel",
@@ -404,6 +412,7 @@ pub(super) fn sample_json(sample: &Sample) -> Value {
     json!({
         "kind": "sample",
         "sequence": sample.sequence,
+        "flow": flow,
         "t1_sent_ns": sample.origin,
         "t1_ns": sample.sent_at.at,
         "t1_source": source(sample.sent_at.source),
@@ -432,6 +441,7 @@ mod tests {
         let ended = Ended {
             reports: Vec::new(),
             observations: Observations::default(),
+            source_ports: Vec::new(),
             unsent: 0,
             strangers: 0,
             unshown: 0,

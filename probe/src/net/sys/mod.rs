@@ -5,10 +5,11 @@
 //! in or out of structures that the kernel fills, and says why that is sound.
 #![expect(
     unsafe_code,
-    reason = "recvmsg, sendmsg, ppoll, adjtimex, prctl and sched_* have no safe wrapper with nanosecond stamps"
+    reason = "recvmsg, sendmsg, ppoll, adjtimex, prctl, sched_* and bpf have no safe wrapper with nanosecond stamps"
 )]
 
 mod batch;
+mod bpf;
 mod clocks;
 mod drops;
 mod outgoing;
@@ -26,6 +27,7 @@ use socket2::SockAddr;
 
 pub(crate) use batch::BATCH;
 pub(super) use batch::Batch;
+pub(crate) use bpf::{Link, Map, MapKind, Program};
 pub(crate) use clocks::{both_clocks, interface_clock, monotonic_clock};
 pub(super) use drops::drops;
 pub(super) use outgoing::Outgoing;
