@@ -7,7 +7,7 @@
 //! the clock: chronyd runs with -x, ptp4l free running, and both without the
 //! capability to set it.
 //!
-//! `OWL_CLOCK_PHASE_SECONDS` is how long each trouble lasts (5 unless set); the
+//! `OWL_CLOCK_PHASE_SECONDS` is how long each trouble lasts (2 unless set); the
 //! figures of docs are those of 40:
 //! `OWL_CLOCK_PHASE_SECONDS=40 cargo test --release -p owl-lab --test clocks -- --nocapture`
 
@@ -206,7 +206,7 @@ fn phases() -> [Phase; 7] {
 
 fn phase_length() -> Duration {
     let told = std::env::var("OWL_CLOCK_PHASE_SECONDS").ok();
-    Duration::from_secs(told.and_then(|text| text.parse().ok()).unwrap_or(5))
+    Duration::from_secs(told.and_then(|text| text.parse().ok()).unwrap_or(2))
 }
 
 /// What was read of one daemon.

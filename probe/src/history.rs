@@ -13,19 +13,29 @@ const NOTICED_WITHIN: Nanos = Nanos::from_secs(1);
 
 /// The clock's states, one a second, oldest first.
 #[derive(Debug, Default)]
-pub(crate) struct ClockHistory(VecDeque<ClockState>);
+pub(crate) struct ClockHistory {
+    states: VecDeque<ClockState>,
+    /// Steps of the clock since the start.
+    steps: u64,
+}
 
 impl ClockHistory {
     pub(crate) fn push(&mut self, state: ClockState) {
-        if self.0.len() >= STATES_MAX {
-            self.0.pop_front();
+        if self.states.len() >= STATES_MAX {
+            self.states.pop_front();
         }
-        self.0.push_back(state);
+        self.steps = self.steps.saturating_add(state.steps.into());
+        self.states.push_back(state);
     }
 
     /// The newest state.
     pub(crate) fn latest(&self) -> Option<ClockState> {
-        self.0.back().copied()
+        self.states.back().copied()
+    }
+
+    /// Steps of the clock since the start.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps
     }
 
     /// What may be claimed between two instants; from the newest state when none lies there.
@@ -33,7 +43,7 @@ impl ClockHistory {
     /// A step is noticed a moment after it happened, so one that was noticed just after the end counts too.
     pub(crate) fn worst(&self, from: Timestamp, to: Timestamp) -> Option<ClockState> {
         let noticed_by = to + NOTICED_WITHIN;
-        let within = self.0.iter().filter(|state| {
+        let within = self.states.iter().filter(|state| {
             (from..=to).contains(&state.as_of)
                 || state.steps > 0 && (to..=noticed_by).contains(&state.as_of)
         });

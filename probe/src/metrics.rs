@@ -7,6 +7,7 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use owl_measure::clock::ClockStatus;
 use prometheus::core::Collector as _;
 use prometheus::proto::{self, MetricFamily, MetricType};
 use prometheus::{Encoder as _, Gauge, IntCounter, TextEncoder};
@@ -48,7 +49,10 @@ impl Metrics {
         let twamp = self.vitals.control.twamp.read();
         let owamp = self.vitals.control.owamp.read();
         let spool = self.shared.spool().counts().unwrap_or_default();
-        let clock = self.vitals.clock().latest();
+        let (clock, steps) = {
+            let history = self.vitals.clock();
+            (history.latest(), history.steps())
+        };
         let value = |counter: &AtomicU64| counter.load(Relaxed);
         let mut families = Vec::new();
         let mut counter = |name: &str, help: &str, value: u64| {
@@ -57,6 +61,11 @@ impl Metrics {
             counter.inc_by(value);
             families.extend(counter.collect());
         };
+        counter(
+            "owl_probe_own_clock_steps_total",
+            "Steps of this clock.",
+            steps,
+        );
         counter(
             "owl_probe_packets_sent_total",
             "Test packets sent in completed intervals.",
@@ -232,6 +241,13 @@ impl Metrics {
             "owl_probe_t3_early_max_seconds",
             "The longest that a reply left after the T3 it carries.",
             reflector.t3_early_max.as_secs_f64(),
+        );
+        gauge(
+            "owl_probe_own_clock_synchronised",
+            "1 while this clock follows its source.",
+            f64::from(u8::from(
+                clock.is_some_and(|state| state.status == ClockStatus::Synchronised),
+            )),
         );
         if let Some(bound) = clock.and_then(|state| state.bound_at(state.as_of)) {
             gauge(

@@ -52,11 +52,19 @@ impl SessionWindow {
         let total = |count: fn(&crate::summary::Summary) -> u64| {
             summaries().fold(0_u64, |sum, s| sum.saturating_add(count(s)))
         };
+        // Where the own clock stepped, no difference of two stamps means anything, not even a round trip: its packets
+        // were sent, and nobody knows how long they took.
+        let steady = || {
+            reports
+                .iter()
+                .filter(|report| report.clock.steps == 0)
+                .map(|report| &report.summary)
+        };
         let raw = |pick: fn(&crate::summary::Summary) -> &DirectionSummary| {
-            Distribution::of(summaries().map(|s| &pick(s).raw))
+            Distribution::of(steady().map(|s| &pick(s).raw))
         };
         let ipdv = |pick: fn(&crate::summary::Summary) -> &DirectionSummary| {
-            Distribution::of(summaries().map(|s| &pick(s).ipdv))
+            Distribution::of(steady().map(|s| &pick(s).ipdv))
         };
         let merged = |pick: fn(&crate::summary::Summary) -> &Patterns| {
             summaries().fold(Patterns::default(), |mut merged, s| {
@@ -117,7 +125,7 @@ impl SessionWindow {
             somewhere: merged(|s| &s.somewhere),
             headers: [headers(|s| &s.forward), headers(|s| &s.backward)],
             flows: flows(&reports),
-            round_trip: Distribution::of(summaries().map(|s| &s.round_trip)),
+            round_trip: Distribution::of(steady().map(|s| &s.round_trip)),
             packet_interval: first.packet_interval,
             clocks: widest_clocks(&reports),
             stamp_errors: [
@@ -461,6 +469,27 @@ mod tests {
         // A flow that does not report is missing from the plan, so nobody takes the others for the whole.
         assert_eq!(verdict(&even[..3]).reason, Some(Reason::Coverage));
         assert!(SessionWindow::of(&even[..1]).unwrap().flows().is_empty());
+    }
+
+    #[test]
+    fn an_interval_in_which_the_clock_stepped_has_packets_and_no_delays() {
+        let steps = |n: usize| {
+            let mut reports = reports(900_000, 900_000, 0);
+            for report in &mut reports[..n] {
+                report.clock.steps = 1;
+                report.clock.status = ClockStatus::Disrupted;
+            }
+            let window = SessionWindow::of(&reports).unwrap();
+            assert_eq!(window.sent(), 100);
+            let evidence = (
+                window.round_trip().count(),
+                window.raw(Direction::Forward).count(),
+            );
+            (evidence, window.clocks().is_some())
+        };
+        assert_eq!(steps(0), ((100, 100), true));
+        assert_eq!(steps(1), ((80, 80), false));
+        assert_eq!(steps(5), ((0, 0), false));
     }
 
     #[test]
