@@ -29,7 +29,6 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use crate::judgement::Judgement;
 use crate::live::Live;
 use crate::metrics::{self, Own};
 use crate::now::now;
@@ -50,6 +49,8 @@ const CONNECTION: Duration = Duration::from_secs(300);
 const QUERIES_MAX: usize = 4;
 /// Windows on a path's page.
 const PAGE_WINDOWS: usize = 120;
+/// Changes of the hop count on a path's page.
+const PAGE_HOP_CHANGES: usize = 20;
 /// Between two attempts to accept when the process has no descriptor left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
@@ -305,12 +306,17 @@ async fn path(
         return Err(Failed::Unknown);
     }
     let wanted = id.clone();
-    let mut history: Vec<Judgement> = web
+    let mut past = web
         .ask(move |reader| {
-            reader.history(HistoryQuery {
+            let windows = reader.history(HistoryQuery {
                 path: Some(&wanted),
                 since: Timestamp(i64::MIN),
                 limit: PAGE_WINDOWS,
+            })?;
+            let hop_changes = reader.hop_changes(&wanted, PAGE_HOP_CHANGES)?;
+            Ok(page::Past {
+                windows,
+                hop_changes,
             })
         })
         .await?;
@@ -318,10 +324,9 @@ async fn path(
     let table = web.live.read();
     let live = table.path(&id).ok_or(Failed::Unknown)?;
     // Windows that another profile judged have other lengths; one chart tells of one rule.
-    history.retain(|judgement| judgement.profile == live.path.profile.id);
-    Ok(Html(
-        page::path(&frame, &table, live, &history).into_string(),
-    ))
+    past.windows
+        .retain(|judgement| judgement.profile == live.path.profile.id);
+    Ok(Html(page::path(&frame, &table, live, &past).into_string()))
 }
 
 async fn style() -> Response {

@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use owl_measure::report::{FromCollector, FromProbe, Hello, Report, ReportBatch, VERSION};
+use owl_measure::report::{
+    FLOWS_MAX, FromCollector, FromProbe, Hello, Report, ReportBatch, VERSION,
+};
 use owl_measure::time::{Nanos, Timestamp};
 use owl_topology::{ProbeId, Topology};
 use prost::Message as _;
@@ -433,7 +435,11 @@ impl Desk {
                 .is_some_and(|(from, _)| from == probe);
             let in_time =
                 start >= received_at - self.keep && start + length <= received_at + FUTURE_MAX;
-            from_here && in_time && length <= INTERVAL_MAX && self.paths.contains(&report.path)
+            from_here
+                && in_time
+                && report.flow < FLOWS_MAX
+                && length <= INTERVAL_MAX
+                && self.paths.contains(&report.path)
         };
         let admit = |report: Report| {
             own(&report).then(|| Admitted {

@@ -19,6 +19,7 @@ use owl_measure::verdict::{Claim, Evidence, Quantile, Reason, SessionWindow};
 use owl_topology::Path;
 use tracing::{error, info, warn};
 
+use crate::flow::FlowResult;
 use crate::judgement::{Judgement, NoDataWhy, Percentile, Seat, Span};
 use crate::live::{Live, LiveProbe, Table};
 use crate::now::now;
@@ -288,6 +289,12 @@ impl Window<'_> {
             // Seen from the path, whoever measured it.
             ways: judged.map_or_else(Vec::new, |(session, direction, _)| {
                 Way::seen(session, direction, &KEPT)
+            }),
+            flows: judged.map_or_else(Vec::new, |(session, direction, _)| {
+                let flows = session.flows().iter();
+                flows
+                    .map(|flow| FlowResult::seen(flow, direction))
+                    .collect()
             }),
             // Without a packet there were no clocks to compare.
             clock_error_bound: judged

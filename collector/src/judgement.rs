@@ -10,6 +10,7 @@ use owl_measure::verdict::{Quantile, Reason, Verdict};
 use owl_measure::words::Lang;
 use serde::{Deserialize, Serialize};
 
+use crate::flow::FlowResult;
 use crate::way::Way;
 
 /// Windows after which a judgement is too old to be shown as the present one.
@@ -45,6 +46,9 @@ pub(crate) struct Judgement {
     /// in judgements of older stores.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) ways: Vec<Way>,
+    /// Its flows one by one, when there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) flows: Vec<FlowResult>,
     /// How far the difference of the two clocks may be off, as they claim; `None` when one of them claims nothing.
     #[serde(
         rename = "clock_error_bound_ns",

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod flow;
 mod frame;
 mod http;
 mod identity;

@@ -4,7 +4,7 @@ use owl_measure::clock::{BoundBasis, ClockSource, ClockState, ClockStatus, Kerne
 use owl_measure::loss::Loss;
 use owl_measure::reordering::{Overtaken, Reordered};
 use owl_measure::report::Report;
-use owl_measure::sample::{Direction, PeerClock, Sample, Stamp, StampSource};
+use owl_measure::sample::{Direction, Header, PeerClock, Sample, Stamp, StampSource};
 use owl_measure::summary::Recorder;
 use owl_measure::time::{Nanos, Timestamp};
 
@@ -101,6 +101,7 @@ pub(crate) fn report_of(path: &str, start_s: i64, link: Link) -> Report {
     Report {
         path: path.into(),
         generation: String::new(),
+        flow: 0,
         packet_interval: Nanos(SECOND / 10),
         clock: ClockState {
             as_of: summary.start,
@@ -135,7 +136,14 @@ fn sample(k: u32, start_s: i64, link: Link) -> Sample {
         reflector_sent_at: Timestamp(reached),
         t3: StampSource::Kernel,
         received_at: kernel(back),
-        ttl: 255,
+        forward_header: Header {
+            ttl: 255,
+            ..Header::default()
+        },
+        backward_header: Header {
+            ttl: 255,
+            ..Header::default()
+        },
         peer_clock: PeerClock::Within(Nanos(10_000)),
     }
 }

@@ -13,7 +13,7 @@ use owl_measure::time::Nanos;
 
 /// The labels of losses and overtaken packets, in the order of [`Totals::lost`].
 pub(crate) const LOST: [&str; 3] = ["forward", "backward", "unknown"];
-/// The labels of duplicates.
+/// The labels of what always has a direction.
 pub(crate) const WAYS: [&str; 2] = ["forward", "backward"];
 /// The labels of packets within the target, in the order of [`Totals::within`].
 pub(crate) const WITHIN: [&str; 3] = ["forward", "backward", "round_trip"];
@@ -79,6 +79,11 @@ pub(crate) struct Totals {
     pub(crate) lost: [u64; 3],
     pub(crate) duplicated: [u64; 2],
     pub(crate) reordered: [u64; 3],
+    /// How often the hop count of a flow changed.
+    pub(crate) hop_changes: [u64; 2],
+    pub(crate) dscp_told: [u64; 2],
+    pub(crate) remarked: [u64; 2],
+    pub(crate) congestion: [u64; 2],
     /// By what they are lengths of, and by direction as [`LOST`] has them.
     pub(crate) lengths: [[Tally; 3]; 4],
     /// By target in nanoseconds. Only targets that the topology has had are counted, so a probe cannot make this grow.
@@ -105,6 +110,10 @@ impl Totals {
         for (k, direction) in [forward, backward].into_iter().enumerate() {
             grow(&mut self.duplicated[k], direction.duplicated);
             grow(&mut self.reordered[k], direction.reordered);
+            let headers = &direction.headers;
+            grow(&mut self.dscp_told[k], headers.dscp_told);
+            grow(&mut self.remarked[k], headers.remarked);
+            grow(&mut self.congestion[k], headers.congestion);
         }
         grow(&mut self.reordered[2], summary.somewhere.extents.count());
         let patterns = [&forward.patterns, &backward.patterns, &summary.somewhere];
@@ -137,6 +146,13 @@ impl Totals {
                 .iter_mut()
                 .zip(counts)
                 .for_each(|(total, by)| grow(total, by.unwrap_or(0)));
+        }
+    }
+
+    /// Counts the directions in which the hop count of a flow changed.
+    pub(crate) fn hops_changed(&mut self, changed: [bool; 2]) {
+        for (total, changed) in self.hop_changes.iter_mut().zip(changed) {
+            *total = total.saturating_add(u64::from(changed));
         }
     }
 
@@ -219,6 +235,15 @@ impl Totals {
                 .zip(&mut self.reordered)
                 .map(|(way, value)| (format!("reordered.{way}"), value)),
         );
+        for (name, values) in [
+            ("hop_changes", &mut self.hop_changes),
+            ("dscp_told", &mut self.dscp_told),
+            ("remarked", &mut self.remarked),
+            ("congestion", &mut self.congestion),
+        ] {
+            let named = WAYS.iter().zip(values);
+            fields.extend(named.map(|(way, value)| (format!("{name}.{way}"), value)));
+        }
         for (target, counts) in &mut self.within {
             fields.extend(
                 WITHIN

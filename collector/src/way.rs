@@ -2,6 +2,7 @@
 //! what its losses and its overtaken packets looked like.
 
 use owl_measure::sample::Direction;
+use owl_measure::summary::Headers;
 use owl_measure::variation::{ipdv, pdv};
 use owl_measure::verdict::{Quantile, SessionWindow};
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,15 @@ pub(crate) struct Way {
     pub(crate) three_reordered: u64,
     /// Second and later copies (RFC 5560).
     pub(crate) duplicated: u64,
+    /// Fewest and most hops that packets took: 255 less the TTL on arrival; `None` when it was not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hops: Option<(u8, u8)>,
+    /// Packets that arrived with another DSCP than they were sent with.
+    #[serde(default)]
+    pub(crate) remarked: u64,
+    /// Packets that arrived marked as having met congestion (ECN).
+    #[serde(default)]
+    pub(crate) congestion: u64,
 }
 
 impl Way {
@@ -105,7 +115,13 @@ impl Way {
                 ipdv: ipdv.map(|bounds| Span::from(Some(bounds))),
             })
         };
+        let headers = direction.map_or_else(Headers::default, |way| *session.headers(way));
         Self {
+            hops: headers
+                .ttl
+                .map(|(low, high)| (u8::MAX - high, u8::MAX - low)),
+            remarked: headers.remarked,
+            congestion: headers.congestion,
             direction: name,
             variations: direction.map_or_else(Vec::new, |direction| {
                 let each = quantiles.iter();

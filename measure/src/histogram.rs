@@ -5,8 +5,6 @@
 //! then 128 cells an octave: at most 0.8 % of the distance from the base). An
 //! offset of 200 ms between two clocks therefore costs no resolution.
 
-use hdrhistogram::Histogram as Hdr;
-
 use crate::time::Nanos;
 
 /// Cells of width one before the octaves begin; what `hdrhistogram` makes of two significant digits.
@@ -38,27 +36,51 @@ const fn edges_of(cell: u32) -> (u64, u64) {
 }
 
 /// Records the spans of one interval.
+///
+/// Only cells that are not empty take room, 8 octets each: no more than there are spans, and no more than 14,848 ever.
 #[derive(Debug, Clone)]
 pub struct HistogramRecorder {
     base: Nanos,
     min: Nanos,
     max: Nanos,
     sum: Nanos,
-    at_or_above: Hdr<u32>,
-    below: Hdr<u32>,
+    at_or_above: Half,
+    below: Half,
+}
+
+/// The cells on one side of the base that are not empty, in order, and how often each was hit.
+#[derive(Debug, Clone, Default)]
+struct Half(Vec<(u32, u32)>);
+
+impl Half {
+    fn record(&mut self, distance: u64) {
+        let cell = cell_of(distance);
+        match self.0.binary_search_by_key(&cell, |&(cell, _)| cell) {
+            Ok(place) => self.0[place].1 = self.0[place].1.saturating_add(1),
+            Err(place) => {
+                // Doubling would keep up to twice the room, in every histogram of every session.
+                if self.0.len() == self.0.capacity() {
+                    self.0.reserve_exact((self.0.len() / 4).max(4));
+                }
+                self.0.insert(place, (cell, 1));
+            }
+        }
+    }
+
+    fn cells(&self) -> impl DoubleEndedIterator<Item = (u32, u64)> + '_ {
+        self.0.iter().map(|&(cell, count)| (cell, u64::from(count)))
+    }
 }
 
 impl Default for HistogramRecorder {
     fn default() -> Self {
-        let half =
-            || Hdr::new(2).expect("two significant digits are within the crate's range of 0 to 5");
         Self {
             base: Nanos::ZERO,
             min: Nanos::MAX,
             max: Nanos::MIN,
             sum: Nanos::ZERO,
-            at_or_above: half(),
-            below: half(),
+            at_or_above: Half::default(),
+            below: Half::default(),
         }
     }
 }
@@ -66,46 +88,33 @@ impl Default for HistogramRecorder {
 impl HistogramRecorder {
     /// Counts one span.
     pub fn record(&mut self, value: Nanos) {
-        if self.at_or_above.is_empty() {
+        if self.at_or_above.0.is_empty() {
             self.base = value;
         }
         self.min = self.min.min(value);
         self.max = self.max.max(value);
         self.sum += value;
         let distance = value - self.base;
-        let (half, magnitude) = if distance >= Nanos::ZERO {
-            (&mut self.at_or_above, distance.0.unsigned_abs())
+        if distance >= Nanos::ZERO {
+            self.at_or_above.record(distance.0.unsigned_abs());
         } else {
-            (&mut self.below, distance.abs().0.unsigned_abs())
-        };
-        half.record(magnitude)
-            .expect("an auto-resizing histogram takes every value up to i64::MAX");
+            // Saturated, the most negative span has the largest magnitude that there is a cell for.
+            self.below.record(distance.abs().0.unsigned_abs());
+        }
     }
 
     /// What has been recorded, without the room that was kept for more.
     pub fn finish(&self) -> Histogram {
-        let cells = |half: &Hdr<u32>| {
-            half.iter_recorded()
-                .map(|step| (cell_of(step.value_iterated_to()), step.count_at_value()))
-                .collect::<Vec<(u32, u32)>>()
-        };
-        let below = cells(&self.below)
-            .into_iter()
-            .rev()
-            .map(|(cell, count)| (Cell::Below(cell), count));
-        let above = cells(&self.at_or_above)
-            .into_iter()
-            .map(|(cell, count)| (Cell::AtOrAbove(cell), count));
-        let cells = below
-            .chain(above)
-            .map(|(cell, count)| (cell, u64::from(count)))
-            .collect();
+        let below = self.below.cells().rev();
+        let below = below.map(|(cell, count)| (Cell::Below(cell), count));
+        let above = self.at_or_above.cells();
+        let above = above.map(|(cell, count)| (Cell::AtOrAbove(cell), count));
         Histogram {
             base: self.base,
             min: self.min,
             max: self.max,
             sum: self.sum,
-            cells,
+            cells: below.chain(above).collect(),
         }
     }
 }
@@ -236,6 +245,7 @@ impl Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hdrhistogram::Histogram as Hdr;
 
     #[test]
     fn our_cells_are_those_of_hdrhistogram() {

@@ -44,6 +44,29 @@ pub enum PeerClock {
     NoClaim,
 }
 
+/// What became of the DSCP of a packet on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum DscpFate {
+    /// Nobody told with which it arrived.
+    #[default]
+    Untold,
+    /// It arrived with the one that it was sent with.
+    Kept,
+    /// It arrived with another.
+    Remarked,
+}
+
+/// How a packet arrived: what the network did to its header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Header {
+    /// TTL or hop limit on arrival; 0 when it was not told.
+    pub ttl: u8,
+    /// Its DSCP (RFC 2474).
+    pub dscp: DscpFate,
+    /// A router marked it as having met congestion (ECN codepoint CE, RFC 3168).
+    pub congestion: bool,
+}
+
 /// One test packet that came back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sample {
@@ -61,8 +84,10 @@ pub struct Sample {
     pub t3: StampSource,
     /// T4.
     pub received_at: Stamp,
-    /// TTL or hop limit with which the packet reached the session-reflector.
-    pub ttl: u8,
+    /// How the packet reached the session-reflector.
+    pub forward_header: Header,
+    /// How the reply came back.
+    pub backward_header: Header,
     /// What the session-reflector claims of its clock.
     pub peer_clock: PeerClock,
 }
@@ -83,6 +108,14 @@ impl Sample {
         match direction {
             Direction::Forward => self.forward(),
             Direction::Backward => self.backward(),
+        }
+    }
+
+    /// The header of the packet or of its reply, on arrival.
+    pub fn header(&self, direction: Direction) -> Header {
+        match direction {
+            Direction::Forward => self.forward_header,
+            Direction::Backward => self.backward_header,
         }
     }
 
@@ -114,7 +147,8 @@ mod tests {
             reflector_sent_at: Timestamp(350 - 1000),
             t3: StampSource::Kernel,
             received_at: at(550),
-            ttl: 255,
+            forward_header: Header::default(),
+            backward_header: Header::default(),
             peer_clock: PeerClock::NoClaim,
         };
         assert_eq!(sample.forward(), Nanos(-700));

@@ -11,7 +11,7 @@ use crate::histogram::{Histogram, HistogramRecorder};
 use crate::loss::Loss;
 use crate::patterns::{LastLosses, OpenPeriod, PLACES, Patterns, place};
 use crate::reordering::Reordered;
-use crate::sample::{Direction, PeerClock, Sample, StampSource};
+use crate::sample::{Direction, DscpFate, Header, PeerClock, Sample, StampSource};
 use crate::time::{Nanos, Timestamp};
 use crate::variation::IpdvPairs;
 
@@ -38,6 +38,43 @@ pub struct EnvelopePoint {
     pub raw: Nanos,
 }
 
+/// How the packets of one direction arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Headers {
+    /// Smallest and largest TTL or hop limit on arrival; `None` when none was told. Equal ones say that all packets took
+    /// as many hops.
+    pub ttl: Option<(u8, u8)>,
+    /// Packets of which it is known with which DSCP they arrived.
+    pub dscp_told: u64,
+    /// Those of them that arrived with another than they were sent with.
+    pub remarked: u64,
+    /// Packets that a router marked as having met congestion.
+    pub congestion: u64,
+}
+
+impl Headers {
+    fn count(&mut self, header: Header) {
+        if header.ttl != 0 {
+            let (low, high) = self.ttl.unwrap_or((header.ttl, header.ttl));
+            self.ttl = Some((low.min(header.ttl), high.max(header.ttl)));
+        }
+        self.dscp_told += u64::from(header.dscp != DscpFate::Untold);
+        self.remarked += u64::from(header.dscp == DscpFate::Remarked);
+        self.congestion += u64::from(header.congestion);
+    }
+
+    /// Adds those of another interval.
+    pub fn merge(&mut self, other: &Self) {
+        self.ttl = match (self.ttl, other.ttl) {
+            (Some((low, high)), Some((lower, higher))) => Some((low.min(lower), high.max(higher))),
+            (known, new) => known.or(new),
+        };
+        self.dscp_told = self.dscp_told.saturating_add(other.dscp_told);
+        self.remarked = self.remarked.saturating_add(other.remarked);
+        self.congestion = self.congestion.saturating_add(other.congestion);
+    }
+}
+
 /// One direction of one interval.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectionSummary {
@@ -55,6 +92,8 @@ pub struct DirectionSummary {
     pub reordered: u64,
     /// What losses and overtaken packets of this direction looked like (RFC 3357, RFC 4737).
     pub patterns: Patterns,
+    /// How its packets arrived.
+    pub headers: Headers,
     /// The lower envelope, in order of time.
     pub envelope: Vec<EnvelopePoint>,
 }
@@ -117,6 +156,9 @@ pub struct Summary {
     pub skipped: u64,
     /// The longest that a packet was sent after its time.
     pub lateness_max: Nanos,
+    /// Datagrams that the session-sender's own host dropped at its socket meanwhile, of this session or of another that
+    /// shares the socket: so many of the losses may be its own and not the path's.
+    pub own_loss: u64,
     /// T1 → T2
     pub forward: DirectionSummary,
     /// T3 → T4
@@ -133,8 +175,6 @@ pub struct Summary {
     pub receive_stamps: StampCounts,
     /// Where T3 was taken, as far as the reflector's follow-ups tell; by its process where they do not.
     pub reflector_stamps: StampCounts,
-    /// Smallest and largest TTL with which packets reached the reflector; `None` without a packet.
-    pub ttl: Option<(u8, u8)>,
     /// What the reflector claimed of its clock.
     pub peer_clock: PeerClockSummary,
 }
@@ -164,6 +204,7 @@ struct OpenDirection {
     lost: u64,
     duplicated: u64,
     reordered: u64,
+    headers: Headers,
     envelope: [Option<EnvelopePoint>; ENVELOPE_POINTS as usize],
 }
 
@@ -176,6 +217,7 @@ impl OpenDirection {
             lost: 0,
             duplicated: 0,
             reordered: 0,
+            headers: Headers::default(),
             envelope: [None; ENVELOPE_POINTS as usize],
         }
     }
@@ -189,6 +231,7 @@ impl OpenDirection {
             duplicated: self.duplicated,
             reordered: self.reordered,
             patterns,
+            headers: self.headers,
             envelope: self.envelope.iter().flatten().copied().collect(),
         }
     }
@@ -216,6 +259,7 @@ struct OpenInterval {
     lost: u64,
     skipped: u64,
     lateness_max: Nanos,
+    own_loss: u64,
     directions: [OpenDirection; 2],
     /// Forward, backward, nobody knows.
     patterns: [Patterns; PLACES],
@@ -225,7 +269,6 @@ struct OpenInterval {
     transmit_stamps: StampCounts,
     receive_stamps: StampCounts,
     reflector_stamps: StampCounts,
-    ttl: Option<(u8, u8)>,
     peer_clock: PeerClockSummary,
 }
 
@@ -273,6 +316,7 @@ impl Recorder {
                     lost: 0,
                     skipped: 0,
                     lateness_max: Nanos::ZERO,
+                    own_loss: 0,
                     directions,
                     patterns: [Patterns::default(); PLACES],
                     periods: [OpenPeriod::default(); PLACES],
@@ -281,7 +325,6 @@ impl Recorder {
                     transmit_stamps: StampCounts::default(),
                     receive_stamps: StampCounts::default(),
                     reflector_stamps: StampCounts::default(),
-                    ttl: None,
                     peer_clock: PeerClockSummary::default(),
                 });
                 self.open.len() - 1
@@ -314,6 +357,7 @@ impl Recorder {
         for (k, open) in interval.directions.iter_mut().enumerate() {
             let raw = sample.raw(DIRECTIONS[k]);
             open.raw.record(raw);
+            open.headers.count(sample.header(DIRECTIONS[k]));
             count_within(&mut open.within, raw);
             if let Some(ipdv) = ipdv[k] {
                 open.ipdv.record(ipdv);
@@ -340,8 +384,6 @@ impl Recorder {
         interval.transmit_stamps.count(sample.sent_at.source);
         interval.receive_stamps.count(sample.received_at.source);
         interval.reflector_stamps.count(sample.t3);
-        let (low, high) = interval.ttl.unwrap_or((sample.ttl, sample.ttl));
-        interval.ttl = Some((low.min(sample.ttl), high.max(sample.ttl)));
         match sample.peer_clock {
             PeerClock::Within(bound) => {
                 interval.peer_clock.claims += 1;
@@ -371,6 +413,13 @@ impl Recorder {
         }
         if let Some(length) = interval.periods[place].lost(loss.sequence) {
             patterns.loss_periods.record(length);
+        }
+    }
+
+    /// The own host dropped datagrams at the session's socket. They may be missing in each of the open intervals.
+    pub fn own_loss(&mut self, count: u64) {
+        for interval in &mut self.open {
+            interval.own_loss = interval.own_loss.saturating_add(count);
         }
     }
 
@@ -412,6 +461,7 @@ impl Recorder {
             lost: interval.lost,
             skipped: interval.skipped,
             lateness_max: interval.lateness_max,
+            own_loss: interval.own_loss,
             forward: interval.directions[0].finish(forward),
             backward: interval.directions[1].finish(backward),
             somewhere,
@@ -420,7 +470,6 @@ impl Recorder {
             transmit_stamps: interval.transmit_stamps,
             receive_stamps: interval.receive_stamps,
             reflector_stamps: interval.reflector_stamps,
-            ttl: interval.ttl,
             peer_clock: interval.peer_clock,
         })
     }
@@ -457,7 +506,15 @@ pub(crate) mod tests {
             reflector_sent_at: Timestamp(origin + forward),
             t3: StampSource::Kernel,
             received_at: kernel(origin + forward + backward),
-            ttl: 255,
+            forward_header: Header {
+                ttl: 250,
+                dscp: DscpFate::Kept,
+                congestion: false,
+            },
+            backward_header: Header {
+                ttl: 248,
+                ..Header::default()
+            },
             peer_clock: PeerClock::Within(Nanos(1_000)),
         }
     }
@@ -481,6 +538,7 @@ pub(crate) mod tests {
         recorder.late(Timestamp(400));
         recorder.duplicated(Timestamp(0), Direction::Forward);
         recorder.skipped(Timestamp(950), 3);
+        recorder.own_loss(7);
         recorder.received(&sample(10, 1_000, 1, 1), Reordered::default());
 
         assert!(recorder.close(Timestamp(999)).is_none());
@@ -535,7 +593,7 @@ pub(crate) mod tests {
             Some((Nanos(200), Nanos(200)))
         );
         assert_eq!(first.forward.envelope.len(), 2);
-        assert_eq!(first.lateness_max, Nanos(9));
+        assert_eq!((first.lateness_max, first.own_loss), (Nanos(9), 7));
         assert_eq!(first.peer_clock.bound(), Some(Nanos(1_000)));
         assert!(recorder.close(Timestamp(1_500)).is_none());
         assert_eq!(recorder.close(Timestamp(2_000)).unwrap().received, 1);

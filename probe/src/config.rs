@@ -20,6 +20,7 @@ use crate::clock::{Clock, Declared};
 use crate::control::ControlConfig;
 use crate::keys::LiveKeys;
 use crate::reflector::{ReflectorEngine, ReflectorSettings, STAMP_PORT};
+use crate::sender::{Pace, SPIN_MAX};
 
 /// The configuration of one probe. Relative paths are relative to the file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -33,7 +34,7 @@ pub struct Config {
     /// Whom its session-reflector answers, what it does for them, and how it runs.
     #[serde(default)]
     pub reflector: ReflectorConfig,
-    /// How its session-senders protect their sessions.
+    /// How its session-senders run, and how they protect their sessions.
     #[serde(default)]
     pub sender: SenderConfig,
     /// The address its session-senders send from; the kernel chooses when it is not said.
@@ -155,6 +156,9 @@ impl Config {
         if let Some(what) = config.reflector.refused() {
             return refused(what);
         }
+        if !(Nanos::ZERO..=SPIN_MAX).contains(&config.sender.spin) {
+            return refused("sender.spin must be 0s to 1ms");
+        }
         let beside = file.parent().unwrap_or(Path::new("."));
         let paths = [
             &mut config.ca,
@@ -182,6 +186,15 @@ impl Config {
     /// What its session-reflector is told, with these keys.
     pub fn reflector_settings(&self, keys: Arc<LiveKeys>) -> ReflectorSettings {
         self.reflector.settings(keys, self.clock.source)
+    }
+
+    /// How its session-senders run.
+    pub fn sender_pace(&self) -> Pace {
+        Pace {
+            pin: self.sender.pin,
+            real_time: self.sender.real_time,
+            spin: self.sender.spin,
+        }
     }
 
     /// How its session-reflector runs.
@@ -264,6 +277,26 @@ ports = "18760-19960"
         assert!(said("[reflector]\nthreads = 65\n").contains("1 to 64"));
         assert!(said("[reflector]\ncolour = 1\n").contains("unknown field"));
         assert!(said("[sender]\nauthentication = \"half\"\n").contains("half"));
+        for spin in ["-1us", "2ms"] {
+            assert!(said(&format!("[sender]\nspin = \"{spin}\"\n")).contains("0s to 1ms"));
+        }
+    }
+
+    #[test]
+    fn the_senders_sleep_and_wait_their_turn_unless_they_are_told_otherwise() {
+        let pace = |text: &str| {
+            Config::parse(Path::new("p.toml"), text)
+                .unwrap()
+                .sender_pace()
+        };
+        assert_eq!(pace(WHOLE), Pace::default());
+        let told = format!("{WHOLE}[sender]\npin = 1\nreal_time = true\nspin = \"30us\"\n");
+        let expected = Pace {
+            pin: Some(1),
+            real_time: true,
+            spin: Nanos::from_micros(30),
+        };
+        assert_eq!(pace(&told), expected);
     }
 
     #[test]

@@ -6,7 +6,6 @@ mod far_end;
 mod key_files;
 mod signals;
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -19,7 +18,6 @@ use owl_measure::report::Report;
 use owl_measure::sample::Sample;
 use owl_measure::summary::Summary;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_protocol::session::Schedule;
 use owl_protocol::session::sender::{Protection, SenderConfig, TrafficClass};
 use owl_topology::{Plan, PlannedSession};
 use prost::Message as _;
@@ -32,6 +30,7 @@ use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::control::twamp::TwampStats;
 use crate::control::{ControlServers, ServersError};
+use crate::flow::{self, Flow};
 use crate::history::ClockHistory;
 use crate::keys::{KeyFileError, LiveKeys};
 use crate::metrics::{self, Metrics};
@@ -47,7 +46,7 @@ const REPORTS_IN_FLIGHT: usize = 4_096;
 /// How often the clock is read.
 const CLOCK_EVERY: Duration = Duration::from_secs(1);
 /// Sessions that one plan may hold; what is beyond is not measured, and said.
-const SESSIONS_MAX: usize = 1_000;
+const SESSIONS_MAX: usize = 10_000;
 /// How long shutting down waits for the last reports to be acknowledged.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -369,11 +368,10 @@ impl Senders {
 
     fn protected(&self, plan: &Plan) -> Vec<bool> {
         let keys = self.keys.current();
-        let sessions = plan.sessions.iter().zip(1_u16..);
-        sessions
-            .map(|(session, ssid)| {
-                let peer = self.peer(session);
-                peer.is_ok_and(|peer| keys.of(peer.ip(), ssid).next().is_some())
+        flow::all(plan)
+            .map(|flow| {
+                let peer = self.peer(flow.session);
+                peer.is_ok_and(|peer| keys.of(peer.ip(), flow.ssid).next().is_some())
             })
             .collect()
     }
@@ -419,28 +417,33 @@ impl Senders {
         }
     }
 
-    fn open(&self, plan: &Plan) -> (SessionSenders, Vec<PlannedSession>) {
-        if plan.sessions.len() > SESSIONS_MAX {
+    fn open(&self, plan: &Plan) -> (SessionSenders, Vec<(PlannedSession, u32)>) {
+        let flows = plan.sessions.iter().map(PlannedSession::flow_count);
+        let flows = flows.fold(0_u32, u32::saturating_add);
+        if flows as usize > SESSIONS_MAX {
             tracing::error!(
                 sessions = plan.sessions.len(),
+                flows,
                 "the plan has too many sessions; the first {SESSIONS_MAX} are measured"
             );
         }
         let clock = self.config.shown_clock();
-        let mut sessions = SessionSenders::new(clock, self.vitals.sender.clone());
+        let mut sessions = SessionSenders::new(clock, self.vitals.sender.clone())
+            .at_pace(self.config.sender_pace());
         let mut planned = Vec::new();
-        for (session, ssid) in plan.sessions.iter().take(SESSIONS_MAX).zip(1_u16..) {
-            let settings = self.settings(session, ssid, clock);
+        for flow in flow::all(plan).take(SESSIONS_MAX) {
+            let settings = self.settings(&flow, clock);
             let opened = settings.and_then(|settings| {
                 let opened = sessions.open(settings);
                 opened.map_err(|error| error.to_string())
             });
             match opened {
-                Ok(_) => planned.push(session.clone()),
+                Ok(_) => planned.push((flow.session.clone(), flow.number)),
                 Err(error) => tracing::error!(
-                    path = session.path,
+                    path = flow.session.path,
+                    flow = flow.number,
                     error,
-                    "a session cannot be opened; its path is not measured"
+                    "a session cannot be opened; its flow of the path is not measured"
                 ),
             }
         }
@@ -460,28 +463,15 @@ impl Senders {
         Ok(detour.unwrap_or(SocketAddr::new(address, port)))
     }
 
-    fn settings(
-        &self,
-        session: &PlannedSession,
-        ssid: u16,
-        clock: Clock,
-    ) -> Result<SessionSettings, String> {
+    fn settings(&self, flow: &Flow<'_>, clock: Clock) -> Result<SessionSettings, String> {
+        let Flow { session, ssid, .. } = *flow;
         let peer = self.peer(session)?;
         let key = self.keys.current().of(peer.ip(), ssid).next().cloned();
         let keys = key.is_some().then(|| Arc::clone(&self.keys));
         let protects = self.config.sender.authentication;
         let ns = |value: u64| Nanos(i64::try_from(value).unwrap_or(i64::MAX));
-        // Sessions that began together would always send together: each has its own place within its gap.
-        let mut hasher = DefaultHasher::new();
-        session.path.hash(&mut hasher);
-        let (gap, seed) = (ns(session.packet_interval_ns), hasher.finish());
-        let start =
-            clock.monotonic() + Nanos((seed % session.packet_interval_ns.max(1)).cast_signed());
-        let schedule = match session.schedule() {
-            owl_topology::Schedule::Periodic => Schedule::periodic(gap, start),
-            owl_topology::Schedule::Poisson => Schedule::poisson(gap, start, seed),
-        };
         let far_end = FarEnd::of(session.reflector());
+        let schedule = flow.schedule(clock.monotonic());
         Ok(SessionSettings {
             peer,
             local: self
@@ -521,7 +511,8 @@ impl Running {
 
 /// Makes reports of summaries.
 struct Keeper {
-    planned: Vec<PlannedSession>,
+    /// By session: what it is of the plan, and which of its flows.
+    planned: Vec<(PlannedSession, u32)>,
     generation: String,
     vitals: Arc<Vitals>,
     reports: SyncSender<Report>,
@@ -531,7 +522,7 @@ impl Watcher for Keeper {
     fn sample(&mut self, _session: usize, _sample: &Sample) {}
 
     fn summary(&mut self, session: usize, summary: Summary) {
-        let planned = &self.planned[session];
+        let (planned, flow) = &self.planned[session];
         self.vitals.sent.fetch_add(summary.sent, Relaxed);
         self.vitals.received.fetch_add(summary.received, Relaxed);
         self.vitals
@@ -544,6 +535,7 @@ impl Watcher for Keeper {
         let report = Report {
             path: planned.path.clone(),
             generation: self.generation.clone(),
+            flow: *flow,
             packet_interval: Nanos(i64::try_from(planned.packet_interval_ns).unwrap_or(i64::MAX)),
             summary,
             clock,

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod daemon;
+mod flow;
 mod history;
 pub mod interface;
 pub mod keys;

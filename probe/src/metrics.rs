@@ -8,9 +8,11 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus::core::Collector as _;
-use prometheus::{Encoder as _, Gauge, IntCounter, TextEncoder, proto::MetricFamily};
+use prometheus::proto::{self, MetricFamily, MetricType};
+use prometheus::{Encoder as _, Gauge, IntCounter, TextEncoder};
 
 use crate::daemon::Vitals;
+use crate::sender::SpanCounts;
 use crate::uplink::Shared;
 
 /// What is read when somebody asks.
@@ -144,6 +146,32 @@ impl Metrics {
             "Datagrams to sessions of the TWAMP server that it did not answer.",
             twamp.unanswered,
         );
+        let sender = self.vitals.sender.read();
+        counter(
+            "owl_probe_own_loss_packets_total",
+            "Datagrams that the kernel dropped at the session-senders' own sockets: own loss.",
+            sender.own_loss,
+        );
+        counter(
+            "owl_probe_unsent_total",
+            "Test packets that the kernel did not take.",
+            sender.unsent,
+        );
+        counter(
+            "owl_probe_unstamped_total",
+            "Test packets whose transmit stamp did not come.",
+            sender.unstamped,
+        );
+        families.push(histogram(
+            "owl_probe_send_lateness_seconds",
+            "How long after their time test packets left.",
+            &sender.lateness,
+        ));
+        families.push(histogram(
+            "owl_probe_local_queueing_seconds",
+            "How long test packets waited in this host's queueing discipline.",
+            &sender.local_queueing,
+        ));
         let mut gauge = |name: &str, help: &str, value: f64| {
             let gauge = Gauge::new(name, help).expect("the name is one of the constants below");
             gauge.set(value);
@@ -185,6 +213,28 @@ impl Metrics {
     }
 }
 
+/// The cells of the sender's thread as a classic histogram.
+fn histogram(name: &str, help: &str, counts: &SpanCounts) -> MetricFamily {
+    let mut histogram = proto::Histogram::default();
+    histogram.set_sample_count(counts.count);
+    histogram.set_sample_sum(counts.sum.as_secs_f64());
+    let buckets = counts.at_most.map(|(edge, count)| {
+        let mut bucket = proto::Bucket::default();
+        bucket.set_upper_bound(edge.as_secs_f64());
+        bucket.set_cumulative_count(count);
+        bucket
+    });
+    histogram.set_bucket(buckets.into());
+    let mut metric = proto::Metric::default();
+    metric.set_histogram(histogram);
+    let mut family = MetricFamily::default();
+    family.set_name(name.into());
+    family.set_help(help.into());
+    family.set_field_type(MetricType::HISTOGRAM);
+    family.set_metric(vec![metric]);
+    family
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,7 +242,6 @@ mod tests {
     use crate::spool::Spool;
     use owl_measure::clock::ClockSource;
     use owl_measure::time::Nanos;
-    use prometheus::proto::MetricType;
     use std::collections::BTreeSet;
 
     #[test]
@@ -219,6 +268,7 @@ mod tests {
             .map(|family| {
                 let kind = match family.get_field_type() {
                     MetricType::COUNTER => "counter",
+                    MetricType::HISTOGRAM => "histogram",
                     _ => "gauge",
                 };
                 format!("{} {kind}", family.name())

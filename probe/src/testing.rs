@@ -12,6 +12,7 @@ pub(crate) fn report(path: &str) -> Report {
     Report {
         path: path.into(),
         generation: "g".into(),
+        flow: 0,
         packet_interval: Nanos::from_millis(100),
         summary: recorder.close(Timestamp(i64::MAX)).unwrap(),
         clock: ClockState {

@@ -29,7 +29,7 @@ use owl_measure::words::Lang;
 use owl_probe::clock::Clock;
 use owl_probe::keys::KeyWatch;
 use owl_probe::net::Stamping;
-use owl_probe::sender::{SessionSenders, SessionSettings};
+use owl_probe::sender::{Pace, SPIN_MAX, SessionSenders, SessionSettings};
 use owl_protocol::session::Schedule;
 use owl_protocol::session::sender::{Dialect, Protection, Reflector, SenderConfig, TrafficClass};
 use owl_protocol::wire::owamp::Modes;
@@ -53,7 +53,9 @@ use crate::terminal::{LiveLine, Reader, print, stream};
 
 /// A longer measurement is a probe's.
 const DURATION_MAX: Nanos = Nanos::from_secs(86_400);
-const INTERVAL_MIN: Nanos = Nanos::from_millis(1);
+/// 100,000 packets a second; a stream without a schedule would measure itself.
+const INTERVAL_MIN: Nanos = Nanos::from_micros(10);
+const TIMEOUT_MIN: Nanos = Nanos::from_millis(1);
 const TIMEOUT_MAX: Nanos = Nanos::from_secs(60);
 /// The first packet leaves this long after the session was described: what its socket takes to be opened and proved
 /// would make it late otherwise.
@@ -77,7 +79,7 @@ pub(crate) struct Args {
     /// Only its IPv6 addresses
     #[arg(short = '6', long)]
     ipv6: bool,
-    /// Time between test packets, 1ms at least
+    /// Time between test packets, 10us at least; a send time that is slept through is skipped and counted
     #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = interval)]
     interval: Nanos,
     /// How long to send; 0s goes on until Ctrl-C, and never longer than 24h
@@ -92,6 +94,10 @@ pub(crate) struct Args {
     /// Seed of those gaps, so that they can be repeated
     #[arg(long, value_name = "NUMBER", requires = "poisson")]
     seed: Option<u64>,
+    /// Look at the clock instead of sleeping for the last DURATION before each packet, 1ms at most: packets leave nearer to
+    /// their time, and each costs that much of a processor
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = spin)]
+    spin: Nanos,
     /// DSCP of the test packets
     #[arg(long, value_name = "DSCP", default_value = "0", value_parser = clap::value_parser!(u8).range(0..64))]
     dscp: u8,
@@ -153,8 +159,12 @@ fn duration(text: &str) -> Result<Nanos, String> {
     between(text, Nanos::ZERO, DURATION_MAX)
 }
 
+fn spin(text: &str) -> Result<Nanos, String> {
+    between(text, Nanos::ZERO, SPIN_MAX)
+}
+
 fn timeout(text: &str) -> Result<Nanos, String> {
-    between(text, INTERVAL_MIN, TIMEOUT_MAX)
+    between(text, TIMEOUT_MIN, TIMEOUT_MAX)
 }
 
 /// Half around the Earth, no two places are further apart.
@@ -218,7 +228,11 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
             Attended::start(client, Arc::clone(&stop)).map_err(|error| no_thread(error, lang))?,
         );
     }
-    let mut senders = SessionSenders::new(clock, Arc::default());
+    let pace = Pace {
+        spin: args.spin,
+        ..Pace::default()
+    };
+    let mut senders = SessionSenders::new(clock, Arc::default()).at_pace(pace);
     match source_port {
         Some(port) => senders.open_from(port, settings),
         None => senders.open(settings),

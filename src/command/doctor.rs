@@ -11,7 +11,7 @@ use owl_measure::time::Nanos;
 use owl_measure::words::Lang;
 use owl_probe::clock::{self, Clock, Declared};
 use owl_probe::interface::{Interface, interfaces};
-use owl_probe::net::{SocketError, StampedSocket, set_timer_slack, wait};
+use owl_probe::net::{SocketError, StampedSocket, real_time, set_timer_slack, wait};
 use owl_probe::reflector::{HIGH_PORT, STAMP_PORT};
 use serde_json::{Value, json};
 
@@ -80,6 +80,7 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
             .map(|it| interface(it, lang)),
     );
     checks.push(timers(lang));
+    checks.push(real_time_class(lang));
     checks.push(governor(lang));
     print(&if args.json {
         format!("{}\n", as_json(&checks))
@@ -367,6 +368,27 @@ fn timers(lang: Lang) -> Check {
         "the host is busy or its timers are coarse: packets go out late (that is counted, and harms no delay); give owl a core of its own",
         "主机繁忙或定时器粗糙：报文会晚发（有计数，不影响时延）；请为 owl 独占一个核",
     ))
+}
+
+/// Whether the timed threads may run before every ordinary one. Tried on a thread of its own, which ends with it.
+fn real_time_class(lang: Lang) -> Check {
+    let name = lang.pick("real-time class (SCHED_FIFO)", "实时调度类（SCHED_FIFO）");
+    let allowed = std::thread::scope(|scope| scope.spawn(real_time).join());
+    let check = |found: &str| Check::good("real-time", name, found.to_owned());
+    match allowed {
+        Ok(Ok(())) => check(lang.pick(
+            "allowed; `real_time = true` in a probe's configuration asks for it",
+            "允许；在探针配置中用 `real_time = true` 启用",
+        )),
+        _ => check(lang.pick(
+            "not allowed: on a busy host packets wait for their turn (that is counted as lateness, and harms no delay)",
+            "无权限：主机繁忙时报文需要排队等待 CPU（计为晚发，不影响时延）",
+        ))
+        .lacking(lang.pick(
+            "LimitRTPRIO=1 in the service, `ulimit -r 1`, or sudo setcap cap_sys_nice=+ep \"$(command -v owl)\"; only `real_time = true` needs it",
+            "在服务中设置 LimitRTPRIO=1、`ulimit -r 1`，或 sudo setcap cap_sys_nice=+ep \"$(command -v owl)\"；仅 `real_time = true` 需要",
+        )),
+    }
 }
 
 fn governor(lang: Lang) -> Check {

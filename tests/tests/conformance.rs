@@ -23,7 +23,7 @@ fn sources(folder: &Path, into: &mut String) -> io::Result<()> {
 fn every_test_that_the_conformance_tables_name_exists() {
     let page = fs::read_to_string(repository().join("docs/conformance.md")).unwrap();
     let mut source = String::new();
-    for folder in ["protocol/src", "probe/src", "src"] {
+    for folder in ["protocol/src", "probe/src", "src", "tests/tests"] {
         sources(&repository().join(folder), &mut source).unwrap();
     }
     let mut named = 0;

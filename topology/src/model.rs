@@ -510,7 +510,8 @@ pub struct Measure {
     pub dscp: Vec<u8>,
     /// Address families that its probes must have.
     pub families: Vec<Family>,
-    /// Flows that the packets are meant to be spread over; the plan takes one.
+    /// Flows that the packets of each ordered pair are spread over, 1 to 32: each has a source port of its own, so that
+    /// equal-cost paths can be told apart. They share `rate_pps`.
     pub flows: u32,
     /// How the send times are drawn.
     pub schedule: Schedule,

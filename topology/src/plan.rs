@@ -1,10 +1,12 @@
 //! What one probe must do: the only thing that flows from collector to probe.
 //!
-//! One session for each path that begins at the probe. Of the addresses, sizes
-//! and code points that a measurement declares the plan takes the first; the
-//! others, further flows and families are declared and checked, not planned.
+//! One session for each path that begins at the probe, spread over as many flows
+//! as its measurement declares. Of the addresses, sizes and code points that a
+//! measurement declares the plan takes the first; the others and further
+//! families are declared and checked, not planned.
 //! The message is also written down in plan.proto.
 
+use owl_measure::report::FLOWS_MAX;
 use owl_measure::time::Nanos;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -67,6 +69,10 @@ pub struct PlannedSession {
     /// The distinct targets of one-way delay on this path; the probe counts packets within each exactly.
     #[prost(uint64, repeated, tag = "11")]
     pub target_ns: Vec<u64>,
+    /// Flows over which the packets are spread, each with a session identifier and a source port of its own; 0 in plans of
+    /// older collectors, which is one. The flows share the time between packets: each sends every `flows`-th.
+    #[prost(uint32, tag = "12")]
+    pub flows: u32,
     /// What the peer is.
     #[prost(enumeration = "ReflectorKind", tag = "13")]
     #[serde(
@@ -75,6 +81,13 @@ pub struct PlannedSession {
         deserialize_with = "read_word::<ReflectorKind, _>"
     )]
     pub reflector: i32,
+}
+
+impl PlannedSession {
+    /// How many flows it has, from one to [`FLOWS_MAX`].
+    pub fn flow_count(&self) -> u32 {
+        self.flows.clamp(1, FLOWS_MAX)
+    }
 }
 
 /// How send times are drawn.
@@ -195,6 +208,7 @@ fn session(claim: &Claim<'_>) -> PlannedSession {
         report_interval_ns: ns(measure.report_every),
         schedule: measure.schedule.into(),
         target_ns: vec![ns(claim.class.target)],
+        flows: measure.flows,
         reflector: peer.reflector.into(),
     }
 }
@@ -229,6 +243,7 @@ mod tests {
                 report_interval_ns: 3,
                 schedule: Schedule::Poisson.into(),
                 target_ns: vec![4],
+                flows: 5,
                 reflector: ReflectorKind::TwampLight.into(),
             }],
         }
@@ -343,6 +358,10 @@ mod tests {
             (2_000_000_000, 10_000_000_000)
         );
         assert_eq!(first.schedule(), Schedule::Periodic);
+        assert_eq!(
+            (first.flows, PlannedSession::default().flow_count()),
+            (16, 1)
+        );
         assert_eq!(topology.plan(&"nobody".into()), None);
     }
 

@@ -3,7 +3,7 @@
 use owl_measure::clock::{BoundBasis, ClockSource, ClockState, ClockStatus, KernelClock};
 use owl_measure::reordering::Reordered;
 use owl_measure::report::Report;
-use owl_measure::sample::{PeerClock, Sample, Stamp, StampSource};
+use owl_measure::sample::{Header, PeerClock, Sample, Stamp, StampSource};
 use owl_measure::summary::Recorder;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_protocol::wire::stamp::{ReflectorPacket, SenderPacket};
@@ -39,7 +39,14 @@ pub(crate) fn samples(start: Timestamp, packets: u32) -> impl Iterator<Item = Sa
             reflector_sent_at: origin + forward,
             t3: StampSource::Kernel,
             received_at: kernel(origin + forward + backward),
-            ttl: 251,
+            forward_header: Header {
+                ttl: 251,
+                ..Header::default()
+            },
+            backward_header: Header {
+                ttl: 251,
+                ..Header::default()
+            },
             peer_clock: PeerClock::Within(Nanos::from_micros(50)),
         }
     })
@@ -71,6 +78,7 @@ pub(crate) fn window() -> Vec<Report> {
             Report {
                 path: "yannan-ct~binhai-ct".into(),
                 generation: "1".into(),
+                flow: 0,
                 packet_interval: PACKET_INTERVAL,
                 summary,
                 clock: clock(start),

@@ -17,7 +17,7 @@ use owl_measure::sample::Sample;
 use owl_measure::summary::Summary;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_probe::clock::Clock;
-use owl_probe::sender::{SenderStats, SessionSenders, SessionSettings, SpanCounts, Watcher};
+use owl_probe::sender::{Pace, SenderStats, SessionSenders, SessionSettings, SpanCounts, Watcher};
 use owl_protocol::session::Schedule;
 use owl_protocol::session::sender::{Question, Reflector, SenderConfig};
 
@@ -44,6 +44,12 @@ struct Args {
     /// How long, in seconds
     #[arg(long, default_value_t = 10.0)]
     seconds: f64,
+    /// Run before every ordinary thread
+    #[arg(long)]
+    real_time: bool,
+    /// Look at the clock for so long before each packet instead of sleeping
+    #[arg(long, default_value = "0s")]
+    spin: Nanos,
     /// Ask for nothing besides the base packet
     #[arg(long)]
     plain: bool,
@@ -80,7 +86,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let clock = Clock::honest();
     let stats = Arc::<SenderStats>::default();
     let empty = resident_octets()?;
-    let mut senders = SessionSenders::new(clock, stats.clone());
+    let mut senders = SessionSenders::new(clock, stats.clone()).at_pace(Pace {
+        pin: None,
+        real_time: args.real_time,
+        spin: args.spin,
+    });
     let start = clock.monotonic() + Nanos::from_millis(500);
     for number in 0..args.sessions {
         let phase = if args.together {
@@ -119,14 +129,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         senders.run(&stop, || None, &mut sums)?;
         waiting.join().expect("it reads one file")
     })?;
-    let seconds = began.elapsed().as_secs_f64();
-    let processor = (processor_time()? - used) / seconds;
+    let processor = (processor_time()? - used) / began.elapsed().as_secs_f64();
+    // The thread looks now and then whether it should stop, so it has sent for a little longer.
+    let seconds = (clock.monotonic() - start).as_secs_f64();
     let read = stats.read();
     let per_session = resident.saturating_sub(empty) / u64::from(args.sessions);
     println!(
-        "{{\"sent\":{},\"per_second\":{:.0},\"received\":{},\"late\":{},\"lost\":{},\"skipped\":{},\"unsent\":{},\"unstamped\":{},\"kernel_t1\":{},\"sockets\":{},\"processor\":{processor:.3},\"octets_a_session\":{per_session},\"lateness_p50_us\":{},\"lateness_p99_us\":{},\"lateness_p999_us\":{},\"lateness_mean_us\":{:.1},\"lateness_max_us\":{:.0}}}",
+        "{{\"seconds\":{seconds:.3},\"sent\":{},\"per_second\":{:.0},\"received\":{},\"late\":{},\"lost\":{},\"skipped\":{},\"unsent\":{},\"unstamped\":{},\"kernel_t1\":{},\"sockets\":{},\"processor\":{processor:.3},\"octets_a_session\":{per_session},\"lateness_p50_us\":{},\"lateness_p99_us\":{},\"lateness_p999_us\":{},\"lateness_mean_us\":{:.1},\"lateness_max_us\":{:.0},\"own_loss\":{},\"queueing_p99_us\":{}}}",
         read.sent,
-        read.sent as f64 / args.seconds,
+        read.sent as f64 / seconds,
         sums.received,
         sums.late,
         sums.lost,
@@ -140,6 +151,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         at_most_us(&read.lateness, 0.999),
         read.lateness.sum.0 as f64 / 1e3 / read.lateness.count.max(1) as f64,
         sums.lateness_max.0 as f64 / 1e3,
+        read.own_loss,
+        at_most_us(&read.local_queueing, 0.99),
     );
     Ok(())
 }

@@ -16,6 +16,7 @@ use owl_measure::words::Lang;
 use serde::Serialize;
 
 use super::{Failed, Pairs, Web, json, language};
+use crate::flow::FlowResult;
 use crate::judgement::{Judgement, NoDataWhy, Percentile, Seat};
 use crate::live::{LivePath, Table};
 use crate::now::now;
@@ -129,6 +130,9 @@ struct VerdictView<'a> {
     percentiles: &'a [Percentile],
     /// Delay variation, loss periods and reordering, each way.
     ways: &'a [Way],
+    /// The flows of the path one by one, when there are several.
+    #[serde(skip_serializing_if = "<[FlowResult]>::is_empty")]
+    flows: &'a [FlowResult],
 }
 
 /// What a verdict is told with.
@@ -192,6 +196,7 @@ impl Teller<'_> {
             clock_error_bound_ns: judgement.clock_error_bound,
             percentiles: &judgement.percentiles,
             ways: &judgement.ways,
+            flows: &judgement.flows,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! series of paths and probes are written straight from the live table, so none
 //! can outlive what it tells of.
 
+mod flows;
 mod own;
 mod table;
 
@@ -125,6 +126,17 @@ fn variations(page: &mut Page, judged: &[(&LivePath, &Judgement)]) {
     page.series(table::PATH_PDV, variation(|variation| variation.pdv));
     page.series(table::PATH_IPDV, variation(|variation| variation.ipdv));
     page.series(
+        table::PATH_HOPS,
+        judged.iter().flat_map(|(live, judgement)| {
+            let told = judgement.ways.iter();
+            told.filter_map(|way| Some((way.direction.code(), way.hops?)))
+                .flat_map(|(way, (fewest, most))| {
+                    [("lower", fewest), ("upper", most)]
+                        .map(|(bound, hops)| (labels(live, &[way, bound]), f64::from(hops)))
+                })
+        }),
+    );
+    page.series(
         table::PATH_LOSS_LONGEST,
         judged.iter().flat_map(|(live, judgement)| {
             judgement.ways.iter().map(|way| {
@@ -139,6 +151,8 @@ fn variations(page: &mut Page, judged: &[(&LivePath, &Judgement)]) {
 
 /// One of the plain counters of a path.
 type Count = fn(&LivePath) -> u64;
+/// One of those that count each direction.
+type CountEachWay = fn(&Totals) -> [u64; 2];
 
 fn paths(page: &mut Page, paths: &[LivePath], now: Timestamp, grace: Nanos) {
     let labels = |live: &LivePath| vec![live.path.id.clone(), live.path.class.to_string()];
@@ -229,6 +243,7 @@ fn paths(page: &mut Page, paths: &[LivePath], now: Timestamp, grace: Nanos) {
         bounds(|percentile| Some(percentile.round_trip)),
     );
     variations(page, &judged);
+    flows::series(page, &judged);
     page.series(
         table::PATH_CLOCK,
         judged.iter().filter_map(|(live, judgement)| {
@@ -263,12 +278,22 @@ fn paths(page: &mut Page, paths: &[LivePath], now: Timestamp, grace: Nanos) {
             [0, 1, 2].map(|k| (with(live, &[LOST[k]]), live.totals.lost[k] as f64))
         }),
     );
-    page.series(
-        table::PATH_DUPLICATED,
-        reported.iter().flat_map(|live| {
-            [0, 1].map(|k| (with(live, &[WAYS[k]]), live.totals.duplicated[k] as f64))
-        }),
-    );
+    let each_way: [(Metric, CountEachWay); 5] = [
+        (table::PATH_DUPLICATED, |totals| totals.duplicated),
+        (table::PATH_HOP_CHANGES, |totals| totals.hop_changes),
+        (table::PATH_DSCP_TOLD, |totals| totals.dscp_told),
+        (table::PATH_REMARKED, |totals| totals.remarked),
+        (table::PATH_CONGESTION, |totals| totals.congestion),
+    ];
+    for (metric, count) in each_way {
+        page.series(
+            metric,
+            reported.iter().flat_map(|live| {
+                let counts = count(&live.totals);
+                [0, 1].map(|k| (with(live, &[WAYS[k]]), counts[k] as f64))
+            }),
+        );
+    }
     page.series(
         table::PATH_REORDERED,
         reported.iter().flat_map(|live| {

@@ -74,6 +74,14 @@ metrics! {
         "Bounds of a percentile of the inter-packet delay variation over the consecutive packets received, latest judged window; signed.";
     PATH_LOSS_LONGEST = Gauge "owl_path_loss_period_longest_packets" ["path", "class", "direction"] "packets"
         "Packets in the longest loss period of the latest judged window; 0 without losses.";
+    PATH_HOPS = Gauge "owl_path_hops" ["path", "class", "direction", "bound"] "hops"
+        "Fewest and most hops that packets took, latest judged window: 255 less the TTL or hop limit on arrival.";
+    PATH_FLOW_EXCESS = Gauge "owl_path_flow_delay_excess_seconds" ["path", "class", "flow", "direction", "statistic"] "seconds"
+        "How much longer a flow takes than the fastest one of its path, latest judged window; only of paths with several flows.";
+    PATH_FLOW_ELSEWHERE = Gauge "owl_path_flow_other_route" ["path", "class", "flow", "direction"] "flag"
+        "1 for a flow whose fastest packet was slower than 95 % of the fastest flow's, latest judged window; only of paths with several flows.";
+    PATH_FLOW_LOSS = Gauge "owl_path_flow_loss_ratio" ["path", "class", "flow"] "ratio"
+        "Test packets of a flow that never came back, of those sent, latest judged window; only of paths with several flows.";
     PATH_CLOCK = Gauge "owl_path_clock_error_bound_seconds" ["path", "class"] "seconds"
         "How far the difference of the path's two clocks may be off, as they claim, latest judged window.";
     PATH_WINDOW = Gauge "owl_path_window_end_timestamp_seconds" ["path", "class"] "seconds"
@@ -100,6 +108,14 @@ metrics! {
         "Packets lost one after the other; no series before the first loss.";
     PATH_LOSS_DISTANCE = Histogram "owl_path_loss_distance_packets" ["path", "class", "direction"] "packets"
         "Packets from one loss to the next; no series before the second loss.";
+    PATH_HOP_CHANGES = Counter "owl_path_hop_changes_total" ["path", "class", "direction"] "changes"
+        "How often all packets of a report took another number of hops than all packets of the one before: another route.";
+    PATH_DSCP_TOLD = Counter "owl_path_packets_dscp_told_total" ["path", "class", "direction"] "packets"
+        "Test packets of which it is known with which DSCP they arrived.";
+    PATH_REMARKED = Counter "owl_path_packets_remarked_total" ["path", "class", "direction"] "packets"
+        "Test packets that arrived with another DSCP than they were sent with.";
+    PATH_CONGESTION = Counter "owl_path_packets_congestion_marked_total" ["path", "class", "direction"] "packets"
+        "Test packets that arrived with the ECN mark of having met congestion.";
     PATH_WITHIN = Counter "owl_path_within_target_total" ["path", "class", "direction", "target"] "packets"
         "Test packets whose raw one-way difference or round trip was at most the target, counted exactly; no verdict, the clocks are not in it.";
     PATH_REPORTED = Gauge "owl_path_last_report_timestamp_seconds" ["path", "class"] "seconds"

@@ -6,6 +6,7 @@ use owl_measure::verdict::{Profile, Verdict};
 use owl_topology::Topology;
 
 use super::*;
+use crate::flow::{FlowDirection, FlowResult};
 use crate::judgement::{NoDataWhy, Percentile};
 use crate::live::{Caller, Live};
 use crate::testing::{SECOND, disturbed, report};
@@ -31,6 +32,12 @@ fn live() -> Live {
         lo: Nanos(1),
         hi: Nanos::MAX,
         basis: owl_measure::delay::Basis::Proved,
+    };
+    let way = FlowDirection {
+        excess_min: Some(Nanos(1_200_000)),
+        excess_median: Some(span),
+        elsewhere: true,
+        hops: None,
     };
     entry.latest = Some(Judgement {
         path: PATH.into(),
@@ -64,6 +71,18 @@ fn live() -> Live {
             largest_extent: 5,
             three_reordered: 1,
             duplicated: 0,
+            hops: Some((3, 4)),
+            remarked: 0,
+            congestion: 0,
+        }],
+        flows: vec![FlowResult {
+            flow: 3,
+            sent: 50,
+            received: 49,
+            lost: 1,
+            late: 0,
+            forward: way.clone(),
+            backward: way,
         }],
         late: 0,
     });

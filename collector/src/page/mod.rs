@@ -1,6 +1,7 @@
 //! The pages: HTML and SVG made here, readable without script or colour.
 
 mod chart;
+mod flows;
 mod matrix;
 mod overview;
 mod path;
@@ -17,7 +18,7 @@ use owl_topology::Topology;
 use sha2::{Digest as _, Sha256};
 
 pub(crate) use overview::overview;
-pub(crate) use path::path;
+pub(crate) use path::{Past, path};
 
 use crate::live::Table;
 

@@ -5,22 +5,26 @@ use owl_measure::verdict::Quantile;
 
 use super::Frame;
 use super::chart::chart;
+use super::flows::flows;
 use super::matrix::{carriers, ends};
 use super::say::{Standing, basis, evidence, limits, ms, target};
-use super::ways::ways;
+use super::ways::{hop_changes, ways};
 use crate::judgement::{Judgement, Span};
 use crate::live::{LivePath, Table};
+use crate::store::HopChange;
 
 /// Windows that are listed in words beside the chart.
 const ROWS: usize = 30;
 
-/// The page of one path; `history` is newest first.
-pub(crate) fn path(
-    frame: &Frame<'_>,
-    table: &Table,
-    live: &LivePath,
-    history: &[Judgement],
-) -> Markup {
+/// What the store tells of a path's past, newest first.
+#[derive(Debug, Default)]
+pub(crate) struct Past {
+    pub(crate) windows: Vec<Judgement>,
+    pub(crate) hop_changes: Vec<HopChange>,
+}
+
+/// The page of one path.
+pub(crate) fn path(frame: &Frame<'_>, table: &Table, live: &LivePath, past: &Past) -> Markup {
     let lang = frame.lang;
     let judgement = frame.current(live);
     let standing = Standing::of(judgement);
@@ -38,8 +42,10 @@ pub(crate) fn path(
         }
         (facts(frame, live, judgement))
         h2 { (lang.pick("One-way delay over time", "单向时延变化")) }
-        (chart(frame, history, live.path.target))
-        (windows(frame, history))
+        (chart(frame, &past.windows, live.path.target))
+        @if let Some(judgement) = judgement { (flows(&judgement.flows, lang)) }
+        (hop_changes(frame, &past.hop_changes))
+        (windows(frame, &past.windows))
     };
     frame.page(table, &format!("/paths/{id}"), &title, &body)
 }

@@ -40,6 +40,7 @@ fn judgement(path: &str, age: i64, verdict: Verdict, why: Option<NoDataWhy>) -> 
         lost: 0,
         lost_unknown: 0,
         ways: Vec::new(),
+        flows: Vec::new(),
         late: 0,
         verdict,
     }
@@ -177,13 +178,20 @@ fn pages(lang: Lang) -> Vec<String> {
             .into_iter()
             .zip(0..)
             .map(|((verdict, why), age)| judgement(&entry.path.id, age * 2, verdict, why));
-        pages.push(path(&frame, &table, entry, &past.collect::<Vec<_>>()).into_string());
-        pages.push(path(&frame, &table, entry, &[]).into_string());
+        pages.push(path(&frame, &table, entry, &of_windows(past.collect())).into_string());
+        pages.push(path(&frame, &table, entry, &Past::default()).into_string());
     }
     pages
 }
 
 /// The overview's sentences and one path's page when all paths have this verdict.
+fn of_windows(windows: Vec<Judgement>) -> Past {
+    Past {
+        windows,
+        ..Past::default()
+    }
+}
+
 fn page_of(lang: Lang, verdict: &Verdict, lost_unknown: u64) -> [String; 2] {
     let topology = Topology::yancheng();
     let live = Live::new(&topology, Some(&Profile::lab()));
@@ -207,10 +215,10 @@ fn page_of(lang: Lang, verdict: &Verdict, lost_unknown: u64) -> [String; 2] {
     };
     let table = live.read();
     let entry = &table.paths[0];
-    let past = [entry.latest.clone().unwrap()];
+    let past = vec![entry.latest.clone().unwrap()];
     [
         overview(&frame, &table).into_string(),
-        path(&frame, &table, entry, &past).into_string(),
+        path(&frame, &table, entry, &of_windows(past)).into_string(),
     ]
 }
 

@@ -1,10 +1,41 @@
-//! Delay variation, loss periods and reordering of a window, in words.
+//! Hops, delay variation, loss periods and reordering of a window, in words.
+//! And when hop counts changed.
 
+use maud::{Markup, html};
 use owl_measure::verdict::Quantile;
 use owl_measure::words::Lang;
 
+use super::Frame;
 use super::say::ms;
+use crate::store::HopChange;
 use crate::way::{Way, WayName};
+
+/// When the hop count changed, as a list; nothing when it never did. A change is evidence of another route.
+pub(super) fn hop_changes(frame: &Frame<'_>, changes: &[HopChange]) -> Markup {
+    let lang = frame.lang;
+    html! {
+        @if !changes.is_empty() {
+            h2 { (lang.pick("Other routes", "路由变化")) }
+            ul {
+                @for change in changes {
+                    li { time { (frame.zone.instant(change.at)) } " — " (sentence(change, lang)) }
+                }
+            }
+        }
+    }
+}
+
+fn sentence(change: &HopChange, lang: Lang) -> String {
+    let (way, before, after) = (name(change.direction, lang), change.before, change.after);
+    let flow = match change.flow {
+        0 => String::new(),
+        flow => lang.pick(format!(", flow {flow}"), format!("，流 {flow}")),
+    };
+    lang.pick(
+        format!("{way}{flow}: the hop count changed from {before} to {after}"),
+        format!("{way}{flow}：跳数由 {before} 变为 {after}"),
+    )
+}
 
 fn name(way: WayName, lang: Lang) -> &'static str {
     match way {
@@ -49,7 +80,26 @@ pub(super) fn ways(ways: &[Way], lang: Lang) -> Vec<(&'static str, String)> {
             )
         })
     });
+    let hops = told(&|way| {
+        let (fewest, most) = way.hops?;
+        Some(if fewest == most {
+            most.to_string()
+        } else {
+            format!("{fewest} … {most}")
+        })
+    });
+    let remarked = told(&|way| {
+        let (remarked, met) = (way.remarked, way.congestion);
+        (remarked > 0 || met > 0).then(|| {
+            lang.pick(
+                format!("{remarked} packets with another DSCP, {met} met congestion"),
+                format!("{remarked} 个报文 DSCP 被改写，{met} 个遇到拥塞"),
+            )
+        })
+    });
     [
+        (lang.pick("Hops", "跳数"), hops),
+        (lang.pick("Remarked", "改写"), remarked),
         (lang.pick("Delay variation, p95", "时延变化 p95"), variation),
         (lang.pick("Loss periods", "连续丢包"), losses),
         (lang.pick("Overtaken", "乱序"), reordering),
@@ -62,6 +112,7 @@ pub(super) fn ways(ways: &[Way], lang: Lang) -> Vec<(&'static str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use owl_measure::time::Timestamp;
 
     const QUIET: Way = Way {
         direction: WayName::Forward,
@@ -72,7 +123,27 @@ mod tests {
         largest_extent: 0,
         three_reordered: 0,
         duplicated: 0,
+        hops: None,
+        remarked: 0,
+        congestion: 0,
     };
+
+    #[test]
+    fn a_change_of_the_hop_count_is_a_sentence() {
+        let change = |flow| HopChange {
+            flow,
+            direction: WayName::Forward,
+            at: Timestamp(0),
+            before: 5,
+            after: 7,
+        };
+        let said = [0, 3].map(|flow| sentence(&change(flow), Lang::En));
+        assert_eq!(said[0], "this way: the hop count changed from 5 to 7");
+        assert_eq!(
+            said[1],
+            "this way, flow 3: the hop count changed from 5 to 7"
+        );
+    }
 
     #[test]
     fn only_what_happened_is_told() {

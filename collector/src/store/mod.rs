@@ -4,6 +4,7 @@
 //! writes; whoever reads opens a connection of its own. What is said to be
 //! stored is on the disk.
 
+mod hops;
 mod reader;
 mod writer;
 
@@ -21,13 +22,15 @@ use tokio::sync::{mpsc, oneshot};
 use crate::judgement::Judgement;
 use crate::live::{Caller, Live};
 use crate::metrics::Own;
-pub(crate) use reader::{Dirty, HistoryQuery, ProbeRows, Reader};
+pub(crate) use reader::{Dirty, HistoryQuery, HopChange, ProbeRows, Reader};
 use writer::Writer;
 
 /// Orders that wait for the writer; when it is full, whoever brings one more waits (back-pressure up to the probes).
 const ORDERS_MAX: usize = 64;
-/// The version of schema.sql.
-const SCHEMA_VERSION: i64 = 1;
+/// The version of the schema: schema.sql, and then each of [`UPGRADES`].
+const SCHEMA_VERSION: i64 = 2;
+/// What makes each version from the one before it.
+const UPGRADES: [&str; 1] = [include_str!("upgrade-2.sql")];
 /// How long a connection waits for another one's lock, such as a copying tool's; then the store refuses for a while.
 const BUSY: std::time::Duration = std::time::Duration::from_secs(1);
 

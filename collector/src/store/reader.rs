@@ -13,6 +13,7 @@ use super::{StoreError, connect};
 use crate::judgement::Judgement;
 use crate::live::{Caller, Live};
 use crate::totals::Totals;
+use crate::way::WayName;
 
 /// Reports of one path that one window takes in; a probe that sends more of them is judged by the first.
 const REPORTS_A_SESSION_MAX: usize = 4_096;
@@ -35,6 +36,20 @@ pub(crate) struct HistoryQuery<'a> {
     pub(crate) since: Timestamp,
     /// How many at most.
     pub(crate) limit: usize,
+}
+
+/// A change of the hop count of one flow of a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct HopChange {
+    pub(crate) flow: u32,
+    pub(crate) direction: WayName,
+    /// When the first interval began all of whose packets took the new number of hops.
+    #[serde(rename = "at_ns")]
+    pub(crate) at: Timestamp,
+    /// Hops before: 255 less the TTL on arrival.
+    pub(crate) before: u8,
+    /// Hops since.
+    pub(crate) after: u8,
 }
 
 /// What the store holds of one probe.
@@ -272,6 +287,34 @@ impl Reader {
             ),
         }?;
         bodies.iter().map(|body| self.judgement(body)).collect()
+    }
+
+    /// When the hop count of a path changed, newest first.
+    pub(crate) fn hop_changes(
+        &self,
+        path: &str,
+        limit: usize,
+    ) -> Result<Vec<HopChange>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.rows(
+            "SELECT flow, direction, at_ns, before, after FROM hop_change
+             WHERE path = ?1 AND before IS NOT NULL ORDER BY at_ns DESC, flow, direction LIMIT ?2",
+            params![path, limit],
+            |row| {
+                let direction = match row.get(1)? {
+                    0 => WayName::Forward,
+                    _ => WayName::Backward,
+                };
+                let hops = |ttl: u8| u8::MAX - ttl;
+                Ok(HopChange {
+                    flow: row.get(0)?,
+                    direction,
+                    at: Timestamp(row.get(2)?),
+                    before: hops(row.get(3)?),
+                    after: hops(row.get(4)?),
+                })
+            },
+        )
     }
 
     /// What is stored of each probe and epoch.

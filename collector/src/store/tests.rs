@@ -7,6 +7,7 @@ use owl_topology::Topology;
 use super::*;
 use crate::testing::{SECOND, report};
 use crate::totals::Totals;
+use crate::way::WayName;
 
 const PATH: &str = "yannan-ct~binhaigang-ct";
 
@@ -293,4 +294,85 @@ fn a_store_of_another_version_is_refused() {
         Arc::clone(&bench.own),
     );
     assert!(matches!(again, Err(StoreError::Version { found: 99, .. })));
+}
+
+/// A report whose packets reached the reflector with these TTLs, smallest and largest.
+fn with_ttl(start_s: i64, ttl: (u8, u8)) -> Option<Admitted> {
+    let mut report = report(PATH, start_s);
+    report.summary.forward.headers.ttl = Some(ttl);
+    Some(Admitted {
+        body: report.encode(),
+        report,
+    })
+}
+
+#[test]
+fn a_hop_count_that_changes_is_told_once_with_the_interval_that_had_it_first() {
+    let mut bench = Bench::new();
+    let same = |start, ttl| with_ttl(start, (ttl, ttl));
+    bench
+        .arrive(1, vec![same(0, 250), same(1, 250), with_ttl(2, (248, 250))])
+        .unwrap();
+    let changes = |bench: &Bench| {
+        let told = bench.reader().hop_changes(PATH, 10).unwrap();
+        assert!(
+            told.iter()
+                .all(|change| change.direction == WayName::Forward)
+        );
+        let each = told.iter();
+        each.map(|change| (change.at.0 / SECOND, change.before, change.after))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        changes(&bench),
+        [],
+        "the first is none, and a mixture is none"
+    );
+    bench.arrive(4, vec![same(3, 248), same(4, 248)]).unwrap();
+    assert_eq!(changes(&bench), [(3, 5, 7)]);
+    let mut bench = bench.crash();
+    bench.arrive(6, vec![same(5, 248)]).unwrap();
+    assert_eq!(
+        changes(&bench),
+        [(3, 5, 7)],
+        "what was seen last outlives a crash"
+    );
+    bench.arrive(7, vec![same(2, 250)]).unwrap();
+    assert_eq!(
+        changes(&bench),
+        [(3, 5, 7)],
+        "a report that comes late tells of no change"
+    );
+    bench.arrive(7, vec![same(6, 250)]).unwrap();
+    assert_eq!(
+        changes(&bench),
+        [(3, 5, 7)],
+        "nor does one that came before"
+    );
+    bench.arrive(8, vec![same(7, 250)]).unwrap();
+    assert_eq!(changes(&bench), [(7, 7, 5), (3, 5, 7)]);
+    assert_eq!(bench.totals().hop_changes, [2, 0]);
+    let retain = Work::Retain {
+        before: Timestamp(100 * SECOND),
+    };
+    bench.writer.commit(&[&retain]).unwrap();
+    assert_eq!(
+        changes(&bench),
+        [(7, 7, 5)],
+        "the next change is told from the last"
+    );
+}
+
+#[test]
+fn a_store_of_the_first_version_is_brought_up_to_date() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = Connection::open(directory.path().join("owl.sqlite")).unwrap();
+    first.execute_batch(include_str!("schema.sql")).unwrap();
+    drop(first);
+    let (_, _, writer) = open(directory.path());
+    let version: i64 = writer
+        .connection
+        .query_row("PRAGMA user_version", (), |row| row.get(0))
+        .unwrap();
+    assert_eq!(version, SCHEMA_VERSION);
 }

@@ -8,12 +8,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
+use owl_measure::report::Report;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::State;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, params};
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
+use super::hops::{self, Hops, NewHops};
 use super::{
     Admitted, Arrival, Dirty, Order, Reader, Refused, SCHEMA_VERSION, StoreError, Windowing, Work,
     connect, epoch_column,
@@ -35,6 +37,7 @@ pub(super) struct Writer {
     own: Arc<Own>,
     targets: HashMap<String, Nanos>,
     totals: HashMap<String, Totals>,
+    hops: Hops,
 }
 
 /// What became of one arrival.
@@ -88,6 +91,13 @@ impl Writer {
             let schema = concat!("BEGIN IMMEDIATE;\n", include_str!("schema.sql"), "COMMIT;");
             connection.execute_batch(schema).map_err(fault)?;
         }
+        for upgrade in (1..).zip(super::UPGRADES) {
+            let (from, sql) = upgrade;
+            if version(&connection).map_err(fault)? == from {
+                let sql = format!("BEGIN IMMEDIATE;\n{sql}COMMIT;");
+                connection.execute_batch(&sql).map_err(fault)?;
+            }
+        }
         let found = version(&connection).map_err(fault)?;
         if found != SCHEMA_VERSION {
             return Err(StoreError::Version {
@@ -96,6 +106,7 @@ impl Writer {
             });
         }
         let totals = Reader::open(file)?.fill(&live)?;
+        let hops = Hops::read(&connection).map_err(fault)?;
         let targets = live
             .read()
             .paths
@@ -109,6 +120,7 @@ impl Writer {
             own,
             targets,
             totals,
+            hops,
         })
     }
 
@@ -136,9 +148,10 @@ impl Writer {
 
     /// Carries out all of them, or none.
     pub(super) fn commit(&mut self, works: &[&Work]) -> Result<Vec<u64>, Refused> {
-        let mut changed = BTreeMap::new();
-        match self.transact(works, &mut changed) {
+        let (mut changed, mut new_hops) = (BTreeMap::new(), NewHops::default());
+        match self.transact(works, &mut changed, &mut new_hops) {
             Ok(done) => {
+                self.hops.learn(new_hops);
                 self.totals.extend(
                     changed
                         .iter()
@@ -161,13 +174,17 @@ impl Writer {
         &mut self,
         works: &[&Work],
         changed: &mut BTreeMap<String, Totals>,
+        new_hops: &mut NewHops,
     ) -> rusqlite::Result<Vec<Done>> {
         let (windowing, targets, totals) = (&self.windowing, &self.targets, &self.totals);
+        let hops = &self.hops;
         let transaction = self.connection.transaction()?;
         let mut counting = Counting {
             targets,
             totals,
             changed,
+            hops,
+            new_hops,
         };
         let done = works
             .iter()
@@ -313,18 +330,24 @@ struct Counting<'a> {
     targets: &'a HashMap<String, Nanos>,
     totals: &'a HashMap<String, Totals>,
     changed: &'a mut BTreeMap<String, Totals>,
+    hops: &'a Hops,
+    new_hops: &'a mut NewHops,
 }
 
 impl Counting<'_> {
-    fn add(&mut self, report: &owl_measure::report::Report) {
+    fn add(&mut self, transaction: &Transaction<'_>, report: &Report) -> rusqlite::Result<()> {
         let Some(&target) = self.targets.get(&report.path) else {
-            return;
+            return Ok(());
         };
         let so_far = || self.totals.get(&report.path).cloned().unwrap_or_default();
-        self.changed
+        let totals = self
+            .changed
             .entry(report.path.clone())
-            .or_insert_with(so_far)
-            .add(report, target);
+            .or_insert_with(so_far);
+        totals.add(report, target);
+        let hops_changed = self.new_hops.follow(self.hops, transaction, report)?;
+        totals.hops_changed(hops_changed);
+        Ok(())
     }
 }
 
@@ -377,7 +400,7 @@ fn take(
             continue;
         }
         taken.fresh.push(index);
-        counting.add(report);
+        counting.add(transaction, report)?;
         windows.extend(
             windowing
                 .lengths
@@ -459,6 +482,7 @@ fn retain(transaction: &Transaction<'_>, before: Timestamp) -> rusqlite::Result<
         );
         removed += transaction.execute(&sql, params![before.0, ROWS_A_RETENTION])?;
     }
+    removed += hops::retain(transaction, before, ROWS_A_RETENTION)?;
     removed += transaction.execute(
         "DELETE FROM dirty WHERE window_start_ns < ?1",
         params![before.0],

@@ -6,7 +6,7 @@ use crate::histogram::{Cell, Histogram};
 use crate::lengths::Lengths;
 use crate::patterns::Patterns;
 use crate::summary::{
-    DirectionSummary, EnvelopePoint, PeerClockSummary, StampCounts, Summary, Within,
+    DirectionSummary, EnvelopePoint, Headers, PeerClockSummary, StampCounts, Summary, Within,
 };
 use crate::time::{Nanos, Timestamp};
 
@@ -97,6 +97,7 @@ pub(super) fn from_report(report: &Report) -> wire::Report {
         packet_interval_ns: unsigned(report.packet_interval),
         summary: Some(from_summary(&report.summary)),
         clock: Some(from_clock(&report.clock)),
+        flow: report.flow,
     }
 }
 
@@ -104,6 +105,7 @@ pub(super) fn to_report(report: wire::Report) -> Result<Report, ReportError> {
     Ok(Report {
         path: report.path,
         generation: report.generation,
+        flow: report.flow,
         packet_interval: span(report.packet_interval_ns),
         summary: to_summary(report.summary.ok_or(ReportError::Missing("the summary"))?)?,
         clock: to_clock(&report.clock.ok_or(ReportError::Missing("the clock"))?)?,
@@ -111,7 +113,8 @@ pub(super) fn to_report(report: wire::Report) -> Result<Report, ReportError> {
 }
 
 fn from_summary(summary: &Summary) -> wire::Summary {
-    let (ttl_min, ttl_max) = summary.ttl.unwrap_or((0, 0));
+    let (ttl_min, ttl_max) = summary.forward.headers.ttl.unwrap_or((0, 0));
+    let (reply_ttl_min, reply_ttl_max) = summary.backward.headers.ttl.unwrap_or((0, 0));
     wire::Summary {
         start_ns: summary.start.0,
         length_ns: unsigned(summary.length),
@@ -121,6 +124,7 @@ fn from_summary(summary: &Summary) -> wire::Summary {
         lost: summary.lost,
         skipped: summary.skipped,
         lateness_max_ns: unsigned(summary.lateness_max),
+        own_loss: summary.own_loss,
         forward: Some(from_direction(&summary.forward, summary.start)),
         backward: Some(from_direction(&summary.backward, summary.start)),
         round_trip: Some(from_histogram(&summary.round_trip)),
@@ -134,14 +138,15 @@ fn from_summary(summary: &Summary) -> wire::Summary {
         peer_no_claims: summary.peer_clock.no_claims,
         peer_widest_ns: unsigned(summary.peer_clock.widest),
         somewhere: from_patterns(&summary.somewhere),
+        reply_ttl_min: reply_ttl_min.into(),
+        reply_ttl_max: reply_ttl_max.into(),
     }
 }
 
 fn to_summary(summary: wire::Summary) -> Result<Summary, ReportError> {
     let start = Timestamp(summary.start_ns);
-    let octet =
-        |ttl: u32| u8::try_from(ttl).map_err(|_| ReportError::Impossible("a TTL above 255"));
-    let ttl = (octet(summary.ttl_min)?, octet(summary.ttl_max)?);
+    let forward_ttl = to_ttl(summary.ttl_min, summary.ttl_max)?;
+    let backward_ttl = to_ttl(summary.reply_ttl_min, summary.reply_ttl_max)?;
     if summary.length_ns == 0 {
         return Err(ReportError::Impossible("an interval without length"));
     }
@@ -154,17 +159,20 @@ fn to_summary(summary: wire::Summary) -> Result<Summary, ReportError> {
         lost: summary.lost,
         skipped: summary.skipped,
         lateness_max: span(summary.lateness_max_ns),
+        own_loss: summary.own_loss,
         forward: to_direction(
             summary
                 .forward
                 .ok_or(ReportError::Missing("the forward direction"))?,
             start,
+            forward_ttl,
         )?,
         backward: to_direction(
             summary
                 .backward
                 .ok_or(ReportError::Missing("the backward direction"))?,
             start,
+            backward_ttl,
         )?,
         somewhere: to_patterns(summary.somewhere)?,
         round_trip: to_histogram(
@@ -176,13 +184,23 @@ fn to_summary(summary: wire::Summary) -> Result<Summary, ReportError> {
         transmit_stamps: to_stamps(summary.transmit_stamps.unwrap_or_default()),
         receive_stamps: to_stamps(summary.receive_stamps.unwrap_or_default()),
         reflector_stamps: to_stamps(summary.reflector_stamps.unwrap_or_default()),
-        ttl: (ttl != (0, 0)).then_some(ttl),
         peer_clock: PeerClockSummary {
             claims: summary.peer_claims,
             no_claims: summary.peer_no_claims,
             widest: span(summary.peer_widest_ns),
         },
     })
+}
+
+/// Smallest and largest; 0 is one that was not told.
+fn to_ttl(min: u32, max: u32) -> Result<Option<(u8, u8)>, ReportError> {
+    let octet =
+        |ttl: u32| u8::try_from(ttl).map_err(|_| ReportError::Impossible("a TTL above 255"));
+    let (min, max) = (octet(min)?, octet(max)?);
+    if min > max {
+        return Err(ReportError::Impossible("a smallest TTL above the largest"));
+    }
+    Ok((min != 0).then_some((min, max)))
 }
 
 fn from_direction(direction: &DirectionSummary, start: Timestamp) -> wire::Direction {
@@ -205,12 +223,16 @@ fn from_direction(direction: &DirectionSummary, start: Timestamp) -> wire::Direc
             .map(|point| (point.raw - base).0)
             .collect(),
         patterns: from_patterns(&direction.patterns),
+        dscp_told: direction.headers.dscp_told,
+        remarked: direction.headers.remarked,
+        congestion: direction.headers.congestion,
     }
 }
 
 fn to_direction(
     direction: wire::Direction,
     start: Timestamp,
+    ttl: Option<(u8, u8)>,
 ) -> Result<DirectionSummary, ReportError> {
     let raw = to_histogram(
         &direction
@@ -237,6 +259,12 @@ fn to_direction(
         duplicated: direction.duplicated,
         reordered: direction.reordered,
         patterns: to_patterns(direction.patterns)?,
+        headers: Headers {
+            ttl,
+            dscp_told: direction.dscp_told,
+            remarked: direction.remarked,
+            congestion: direction.congestion,
+        },
         envelope,
         raw,
     })

@@ -17,6 +17,9 @@ use crate::time::Nanos;
 /// The version of this contract that [`Hello`] carries.
 pub const VERSION: u32 = 1;
 
+/// Flows of one path at most.
+pub const FLOWS_MAX: u32 = 32;
+
 /// The largest message either side accepts, in octets; a sender splits its batches to stay below.
 pub const MESSAGE_OCTETS_MAX: usize = 1 << 20;
 
@@ -42,7 +45,10 @@ pub struct Report {
     pub path: String,
     /// Of the plan that was followed.
     pub generation: String,
-    /// Time between two packets by that plan.
+    /// Which of the flows that the packets of the path are spread over, from 0: each has its own source port, so
+    /// routers that balance load over equal-cost paths may send each another way.
+    pub flow: u32,
+    /// Time between two packets of the path by that plan, all its flows together.
     pub packet_interval: Nanos,
     /// What was measured.
     pub summary: Summary,
@@ -180,6 +186,7 @@ mod tests {
         Report {
             path: "yannan-ct~binhaigang-ct".into(),
             generation: "c0ffee".into(),
+            flow: 3,
             packet_interval: Nanos(10_000_000),
             summary: recorder.close(Timestamp(1_000_000_000)).unwrap(),
             clock: ClockState {

@@ -69,6 +69,8 @@ pub(super) struct Report {
     pub(super) summary: Option<Summary>,
     #[prost(message, optional, tag = "5")]
     pub(super) clock: Option<Clock>,
+    #[prost(uint32, tag = "6")]
+    pub(super) flow: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -115,6 +117,12 @@ pub(super) struct Summary {
     pub(super) reflector_stamps: Option<Stamps>,
     #[prost(message, optional, tag = "30")]
     pub(super) somewhere: Option<Patterns>,
+    #[prost(uint32, tag = "31")]
+    pub(super) reply_ttl_min: u32,
+    #[prost(uint32, tag = "32")]
+    pub(super) reply_ttl_max: u32,
+    #[prost(uint64, tag = "40")]
+    pub(super) own_loss: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -137,6 +145,12 @@ pub(super) struct Direction {
     pub(super) envelope_raw_ns: Vec<i64>,
     #[prost(message, optional, tag = "9")]
     pub(super) patterns: Option<Patterns>,
+    #[prost(uint64, tag = "10")]
+    pub(super) dscp_told: u64,
+    #[prost(uint64, tag = "11")]
+    pub(super) remarked: u64,
+    #[prost(uint64, tag = "12")]
+    pub(super) congestion: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

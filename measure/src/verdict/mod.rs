@@ -7,6 +7,7 @@
 //! error is common to all packets and is never averaged away.
 
 mod evidence;
+pub mod flow;
 pub mod profile;
 pub mod window;
 

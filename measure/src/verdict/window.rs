@@ -1,22 +1,23 @@
-//! The reports of one session in one judged window, put together.
+//! The reports of one path's sessions in one judged window, put together.
 //!
 //! A window may hold several reports (six of ten seconds make the minute of
-//! `plan-2026`). A session measures two paths, one in each direction; the path
+//! `plan-2026`, for each of the path's flows). A session measures two paths, one in each direction; the path
 //! of its own direction has the better stamps, so it is judged from there and
 //! the other session's backward direction stands in only when it is missing.
 
 use std::collections::BTreeSet;
 
+use super::flow::{FlowWindow, flows};
 use super::{Claim, Evidence, Profile, Verdict, judge};
 use crate::delay::{ClockDifference, Floors};
 use crate::distribution::Distribution;
 use crate::patterns::Patterns;
 use crate::report::Report;
 use crate::sample::Direction;
-use crate::summary::DirectionSummary;
+use crate::summary::{DirectionSummary, Headers};
 use crate::time::Nanos;
 
-/// What one session measured in one window.
+/// What one path's sessions measured in one window: one session, or one for each flow.
 #[derive(Debug, Clone)]
 pub struct SessionWindow {
     sent: u64,
@@ -29,6 +30,8 @@ pub struct SessionWindow {
     reordered: [u64; 2],
     patterns: [Patterns; 2],
     somewhere: Patterns,
+    headers: [Headers; 2],
+    flows: Vec<FlowWindow>,
     round_trip: Distribution,
     packet_interval: Nanos,
     clocks: Option<ClockDifference>,
@@ -38,7 +41,10 @@ pub struct SessionWindow {
 }
 
 impl SessionWindow {
-    /// From all reports of one session whose intervals lie in the window; `None` when there are none.
+    /// From all reports of one path, of whichever flow, whose intervals lie in the window; `None` when there are none.
+    ///
+    /// Flows are put together packet by packet: every count is a sum, every quantile a rank among the packets of all of
+    /// them, and every bound of a packet holds whichever flow it was of.
     pub fn of<'a>(reports: impl IntoIterator<Item = &'a Report>) -> Option<Self> {
         let reports: Vec<&Report> = reports.into_iter().collect();
         let first = reports.first()?;
@@ -55,6 +61,12 @@ impl SessionWindow {
         let merged = |pick: fn(&crate::summary::Summary) -> &Patterns| {
             summaries().fold(Patterns::default(), |mut merged, s| {
                 merged.merge(pick(s));
+                merged
+            })
+        };
+        let headers = |pick: fn(&crate::summary::Summary) -> &DirectionSummary| {
+            summaries().fold(Headers::default(), |mut merged, s| {
+                merged.merge(&pick(s).headers);
                 merged
             })
         };
@@ -82,7 +94,11 @@ impl SessionWindow {
         Some(Self {
             sent: total(|s| s.sent),
             late: total(|s| s.late),
-            lost: [total(|s| s.forward.lost), total(|s| s.backward.lost)],
+            lost: [
+                total(|s| s.forward.lost),
+                // What the own host dropped had come all the way: that the path lost it is not certain.
+                total(|s| s.backward.lost.saturating_sub(s.own_loss)),
+            ],
             lost_somewhere: total(crate::summary::Summary::lost_somewhere),
             raw: [raw(|s| &s.forward), raw(|s| &s.backward)],
             ipdv: [ipdv(|s| &s.forward), ipdv(|s| &s.backward)],
@@ -99,6 +115,8 @@ impl SessionWindow {
                 merged(|s| &s.backward.patterns),
             ],
             somewhere: merged(|s| &s.somewhere),
+            headers: [headers(|s| &s.forward), headers(|s| &s.backward)],
+            flows: flows(&reports),
             round_trip: Distribution::of(summaries().map(|s| &s.round_trip)),
             packet_interval: first.packet_interval,
             clocks: widest_clocks(&reports),
@@ -156,6 +174,16 @@ impl SessionWindow {
         direction.map_or(&self.somewhere, |direction| {
             &self.patterns[direction as usize]
         })
+    }
+
+    /// How the packets of a direction arrived.
+    pub fn headers(&self, direction: Direction) -> &Headers {
+        &self.headers[direction as usize]
+    }
+
+    /// Its flows one by one, when there are several.
+    pub fn flows(&self) -> &[FlowWindow] {
+        &self.flows
     }
 
     /// Round-trip delays.
@@ -314,6 +342,7 @@ mod tests {
         std::iter::from_fn(|| recorder.close(Timestamp(i64::MAX)))
             .map(|summary| Report {
                 path: "a~b".into(),
+                flow: 0,
                 generation: String::new(),
                 packet_interval: Nanos(100 * MS),
                 clock: ClockState {
@@ -369,6 +398,93 @@ mod tests {
         assert_eq!(verdict(None, None).reason, Some(Reason::NoData));
         let half = SessionWindow::of(&reports[..2]).unwrap();
         assert_eq!(verdict(Some(&half), None).reason, Some(Reason::Coverage));
+    }
+
+    /// Hundred packets at 10 a second, of which flow k sends every fourth; flow 3 takes `longer`.
+    fn spread(longer: i64) -> Vec<Report> {
+        let mut recorders =
+            [0, 1, 2, 3].map(|_| Recorder::new(Nanos::from_secs(10), Timestamp(0), vec![]));
+        for k in 0..100_u32 {
+            let (origin, flow) = (i64::from(k) * 100 * MS, k as usize % 4);
+            let forward = 600_000 + i64::from(k) * 500 + if flow == 3 { longer } else { 0 };
+            recorders[flow].sent(Timestamp(origin), Nanos::ZERO);
+            let sample = sample(k / 4, origin, forward, 700_000);
+            recorders[flow].received(&sample, Reordered::default());
+        }
+        let like = reports(900_000, 900_000, 0).swap_remove(0);
+        (0..)
+            .zip(recorders)
+            .map(|(flow, mut recorder)| Report {
+                flow,
+                summary: recorder.close(Timestamp(i64::MAX)).unwrap(),
+                ..like.clone()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn flows_are_judged_as_one_path_packet_by_packet() {
+        let verdict = |reports: &[Report]| {
+            let window = SessionWindow::of(reports).unwrap();
+            let claims = Claims::Stand;
+            judge_path(
+                Some(&window),
+                None,
+                floors(300_000),
+                claims,
+                Nanos(MS),
+                &Profile::lab(),
+            )
+        };
+        let even = spread(0);
+        assert_eq!(verdict(&even).state, State::Met);
+        let window = SessionWindow::of(&even).unwrap();
+        assert_eq!((window.sent(), window.round_trip().count()), (100, 100));
+        for rank in 1..=100 {
+            let truth = Nanos(600_000 + (rank - 1) * 500);
+            let bounds = window.raw(Direction::Forward).at_rank(rank as u64).unwrap();
+            assert!(
+                bounds.at_least <= truth && truth <= bounds.at_most,
+                "rank {rank}"
+            );
+        }
+        // A quarter of the packets is more than the five in a hundred that may miss.
+        let uneven = spread(1_200_000);
+        assert_eq!(verdict(&uneven).state, State::Missed);
+        let flows = SessionWindow::of(&uneven).unwrap().flows().to_vec();
+        let forward = |flow: &FlowWindow| flow.way(Direction::Forward).elsewhere;
+        let told: Vec<u32> = flows
+            .iter()
+            .filter(|f| forward(f))
+            .map(|f| f.flow)
+            .collect();
+        assert_eq!((flows.len(), told), (4, vec![3]));
+        // A flow that does not report is missing from the plan, so nobody takes the others for the whole.
+        assert_eq!(verdict(&even[..3]).reason, Some(Reason::Coverage));
+        assert!(SessionWindow::of(&even[..1]).unwrap().flows().is_empty());
+    }
+
+    #[test]
+    fn what_the_own_host_dropped_is_not_blamed_on_the_way_back() {
+        let mut reports = reports(900_000, 900_000, 0);
+        for report in &mut reports {
+            report.summary.lost = 5;
+            report.summary.backward.lost = 5;
+        }
+        let lost = |own_loss: [u64; 5]| {
+            let mut reports = reports.clone();
+            for (report, own_loss) in reports.iter_mut().zip(own_loss) {
+                report.summary.own_loss = own_loss;
+            }
+            let window = SessionWindow::of(&reports).unwrap();
+            (
+                window.lost(Direction::Forward),
+                window.lost(Direction::Backward),
+            )
+        };
+        assert_eq!(lost([0; 5]), (0, 25));
+        assert_eq!(lost([2, 0, 0, 0, 0]), (0, 23));
+        assert_eq!(lost([0, 9, 0, 0, 0]), (0, 20), "each interval by itself");
     }
 
     #[test]

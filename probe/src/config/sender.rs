@@ -1,12 +1,13 @@
-//! `[sender]`: how session-senders protect their sessions.
+//! `[sender]`: how session-senders run, and how they protect their sessions.
 
 use std::path::PathBuf;
 
+use owl_measure::time::Nanos;
 use owl_protocol::session::sender::Protection;
 use owl_protocol::wire::authentication::Key;
 use serde::Deserialize;
 
-/// How session-senders protect their sessions.
+/// How session-senders run, and how they protect their sessions.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SenderConfig {
@@ -14,6 +15,12 @@ pub struct SenderConfig {
     pub keys: Option<PathBuf>,
     /// What a key protects.
     pub authentication: Protects,
+    /// The processor that their thread keeps to; it runs where the kernel wants when none is said.
+    pub pin: Option<usize>,
+    /// Whether it runs before every ordinary thread of the host (`SCHED_FIFO`).
+    pub real_time: bool,
+    /// For so long before each packet it looks at the clock instead of sleeping, 1 ms at most.
+    pub spin: Nanos,
 }
 
 /// What a key protects.

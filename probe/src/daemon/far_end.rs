@@ -22,11 +22,13 @@ impl FarEnd {
                 (dialect, Reflector::Stranger)
             }
         };
+        let own = known == Reflector::Own;
         Self {
             dialect,
             known,
             question: Question {
-                follow_up: known == Reflector::Own,
+                follow_up: own,
+                class_of_service: own,
                 ..Question::default()
             },
         }

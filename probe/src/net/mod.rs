@@ -3,7 +3,7 @@
 mod socket;
 mod sys;
 
-pub(crate) use socket::{Answer, Departures, Exchange, Incoming};
+pub(crate) use socket::{Answer, Answerer, Departures, Exchange, Incoming};
 pub use socket::{Received, SocketError, StampedSocket, Stamping, TransmitStamp};
+pub(crate) use sys::{BATCH, TransmitStamps, Waiting, interface_stamping, kernel_clock};
 pub use sys::{Readiness, ThreadError, pin_to, processors, real_time, set_timer_slack, wait};
-pub(crate) use sys::{Waiting, interface_stamping, kernel_clock};

@@ -114,9 +114,29 @@ pub(crate) struct Exchanged {
     pub(crate) refused: usize,
 }
 
+/// Who answers the datagrams of an exchange.
+pub(crate) trait Answerer {
+    /// What is to be told when the kernel has taken a reply.
+    type Note;
+
+    /// Whether the answer to a datagram depends on when earlier replies left, of which some may still wait to be sent:
+    /// these are sent then, and their stamps told, before it is answered.
+    fn needs_stamps(&mut self, datagram: &Received, octets: &[u8]) -> bool;
+
+    /// Writes the reply over the datagram, or leaves it unanswered.
+    fn answer(&mut self, datagram: &Received, room: &mut [u8]) -> Option<Answer<Self::Note>>;
+
+    /// The kernel took a reply.
+    fn sent(&mut self, id: u32, note: Self::Note);
+
+    /// The kernel stamped one.
+    fn stamped(&mut self, stamp: TransmitStamp);
+}
+
 /// Room for the datagrams of one exchange, made once.
 pub(crate) struct Exchange<T> {
     batch: Batch,
+    stamps: Batch,
     notes: Box<[Option<T>]>,
 }
 
@@ -124,6 +144,7 @@ impl<T> Exchange<T> {
     pub(crate) fn new() -> Self {
         Self {
             batch: Batch::new(),
+            stamps: Batch::new(),
             notes: (0..sys::BATCH).map(|_| None).collect(),
         }
     }
@@ -409,27 +430,25 @@ impl StampedSocket {
         Ok(None)
     }
 
-    /// Answers what has come, many datagrams in one system call, without waiting: `answer` is given each datagram and
-    /// writes the reply over it, or leaves it unanswered. `sent` is told each reply that the kernel took.
+    /// Answers what has come, many datagrams in one system call, without waiting.
     ///
     /// # Errors
     /// When the kernel reports one.
-    pub(crate) fn exchange<T>(
+    pub(crate) fn exchange<A: Answerer>(
         &mut self,
-        room: &mut Exchange<T>,
-        mut answer: impl FnMut(&Received, &mut [u8]) -> Option<Answer<T>>,
-        mut sent: impl FnMut(u32, T),
+        room: &mut Exchange<A::Note>,
+        answerer: &mut A,
     ) -> io::Result<Exchanged> {
-        let Exchange { batch, notes } = room;
-        let received = batch.receive(self.socket.as_fd(), Queue::Data)?;
+        let received = room.batch.receive(self.socket.as_fd(), Queue::Data)?;
         let user = self.clock.now();
-        for (k, note) in notes.iter_mut().enumerate().take(received) {
-            let control = batch.control(k);
-            let Some(source) = batch.source(k) else {
+        let mut refused = 0;
+        for k in 0..received {
+            let control = room.batch.control(k);
+            let Some(source) = room.batch.source(k) else {
                 continue;
             };
             let datagram = Received {
-                octets: batch.datagram(k).len(),
+                octets: room.batch.datagram(k).len(),
                 source,
                 destination: control.destination,
                 interface: control.interface,
@@ -437,17 +456,36 @@ impl StampedSocket {
                 traffic_class: control.traffic_class,
                 stamp: stamp(self.clock, control.kernel, user),
             };
-            let Some(reply) = answer(&datagram, batch.room(k)) else {
+            if answerer.needs_stamps(&datagram, room.batch.datagram(k)) {
+                refused += self.send_answers(room, answerer)?;
+                self.transmit_stamps(room, |stamp| answerer.stamped(stamp))?;
+            }
+            let Some(reply) = answerer.answer(&datagram, room.batch.room(k)) else {
                 continue;
             };
-            *note = Some(reply.note);
+            room.notes[k] = Some(reply.note);
             let to = (reply.to != source).then_some(reply.to);
-            batch.reply(k, reply.octets, to, reply.from, reply.interface, reply.mark);
+            room.batch
+                .reply(k, reply.octets, to, reply.from, reply.interface, reply.mark);
         }
+        refused += self.send_answers(room, answerer)?;
+        Ok(Exchanged {
+            full: received == sys::BATCH,
+            refused,
+        })
+    }
+
+    /// Sends the replies that wait; how many the kernel refused.
+    fn send_answers<A: Answerer>(
+        &mut self,
+        room: &mut Exchange<A::Note>,
+        answerer: &mut A,
+    ) -> io::Result<usize> {
+        let Exchange { batch, notes, .. } = room;
         let mut id = self.sends;
         let refused = batch.send(self.socket.as_fd(), |k| {
             if let Some(note) = notes[k].take() {
-                sent(id, note);
+                answerer.sent(id, note);
             }
             id = id.wrapping_add(1);
         });
@@ -455,10 +493,7 @@ impl StampedSocket {
         if refused > 0 {
             self.renumber()?;
         }
-        Ok(Exchanged {
-            full: received == sys::BATCH,
-            refused,
-        })
+        Ok(refused)
     }
 
     /// Reads the transmit stamps that have come, many in one system call.
@@ -471,9 +506,9 @@ impl StampedSocket {
         mut each: impl FnMut(TransmitStamp),
     ) -> io::Result<()> {
         loop {
-            let received = room.batch.receive(self.socket.as_fd(), Queue::Error)?;
+            let received = room.stamps.receive(self.socket.as_fd(), Queue::Error)?;
             for k in 0..received {
-                let control = room.batch.control(k);
+                let control = room.stamps.control(k);
                 if let (Some(id), Some(at)) = (control.transmit_id, control.kernel) {
                     each(TransmitStamp {
                         id,

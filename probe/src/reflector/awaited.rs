@@ -7,7 +7,7 @@ use owl_protocol::session::SessionReflector;
 use owl_protocol::session::reflector::ReplyToken;
 
 use super::ReflectorReading;
-use crate::net::{Exchange, StampedSocket, TransmitStamp};
+use crate::net::TransmitStamp;
 
 /// Sends of one socket whose transmit stamp is awaited; the oldest is given up at the bound.
 const AWAITED_MAX: usize = 256;
@@ -32,19 +32,13 @@ impl Awaited {
         self.0.push_back((id, note));
     }
 
-    /// Takes the stamps that have come.
-    pub(super) fn collect(
-        &mut self,
-        socket: &StampedSocket,
-        room: &mut Exchange<Note>,
-        table: &mut SessionReflector,
-        reading: &mut ReflectorReading,
-    ) {
-        // An error here is the network's (an ICMP message); stamps that are lost with it are missing in the count.
-        let _ = socket.transmit_stamps(room, |stamp| self.stamped(stamp, table, reading));
+    /// Sends are numbered anew: no stamp of an earlier one will come.
+    pub(super) fn renumbered(&mut self) {
+        self.0.clear();
     }
 
-    fn stamped(
+    /// Takes a stamp that has come.
+    pub(super) fn stamped(
         &mut self,
         stamp: TransmitStamp,
         table: &mut SessionReflector,

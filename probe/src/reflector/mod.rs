@@ -13,6 +13,7 @@ mod awaited;
 mod engine;
 mod settings;
 mod stats;
+mod turn;
 mod worker;
 
 use std::io;

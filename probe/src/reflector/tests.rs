@@ -20,8 +20,14 @@ struct Running {
 
 impl Running {
     fn start(engine: &ReflectorEngine) -> Self {
+        Self::start_after(engine, |_| {})
+    }
+
+    /// Something is done when it is bound and does not run yet.
+    fn start_after(engine: &ReflectorEngine, before: impl FnOnce(SocketAddr)) -> Self {
         let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
         let reflector = Reflector::bind_with(&[any], engine, Clock::honest()).unwrap();
+        before(reflector.local()[0]);
         let (stats, stop) = <(Arc<ReflectorStats>, Arc<AtomicBool>)>::default();
         let at = reflector.local()[0];
         let thread = {
@@ -56,15 +62,19 @@ fn sessions(to: SocketAddr, number: usize) -> Vec<UdpSocket> {
     (0..number).map(session).collect()
 }
 
-/// Sends one packet and reads its reply.
-fn ask(session: &UdpSocket, sequence: u32) -> ReflectorPacket {
+fn packet(sequence: u32, ssid: u16) -> [u8; 44] {
     let packet = SenderPacket {
         sequence,
         sent_at: owl_protocol::wire::NtpTimestamp(1).into(),
         error_estimate: ErrorEstimate::NO_CLAIM,
-        ssid: 7,
+        ssid,
     };
-    session.send(&packet.encode()).unwrap();
+    packet.encode()
+}
+
+/// Sends one packet and reads its reply.
+fn ask(session: &UdpSocket, sequence: u32) -> ReflectorPacket {
+    session.send(&packet(sequence, 7)).unwrap();
     let mut reply = [0; 128];
     let octets = session.recv(&mut reply).expect("loopback loses nothing");
     ReflectorPacket::decode(&reply[..octets]).unwrap()
@@ -191,4 +201,38 @@ fn when_one_thread_cannot_run_the_others_end_and_its_error_is_told() {
         matches!(result, Err(ReflectorError::Thread(_))),
         "{result:?}"
     );
+}
+
+#[test]
+fn requests_that_had_to_wait_are_told_of_each_other_when_their_replies_left() {
+    // Flags, type 7, length; sequence, T3, method (RFC 8972, section 4.7).
+    let mut question = [0; 20];
+    question[..4].copy_from_slice(&[0x80, 7, 0, 16]);
+    let ssids = [7, 8];
+    let mut asking = Vec::new();
+    let running = Running::start_after(&ReflectorEngine::default(), |at| {
+        asking = sessions(at, 1);
+        // Two sessions share a port, as those of one probe do.
+        for number in 0..20 {
+            for ssid in ssids {
+                let request = [&packet(number, ssid)[..], &question].concat();
+                asking[0].send(&request).unwrap();
+            }
+        }
+    });
+    for number in 0..20_u32 {
+        for ssid in ssids {
+            let mut reply = [0; 128];
+            let octets = asking[0].recv(&mut reply).unwrap();
+            let base = ReflectorPacket::decode(&reply[..octets]).unwrap();
+            assert_eq!((base.sequence, base.ssid), (number, ssid));
+            let told = u32::from_be_bytes(reply[48..52].try_into().unwrap());
+            let left_at = u64::from_be_bytes(reply[52..60].try_into().unwrap());
+            if let Some(before) = number.checked_sub(1) {
+                assert_eq!(told, before, "session {ssid}");
+                assert!(left_at != 0 && left_at < base.sent_at.0, "session {ssid}");
+            }
+        }
+    }
+    running.ended();
 }

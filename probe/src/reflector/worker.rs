@@ -1,21 +1,21 @@
 //! One thread of a session-reflector, with sockets, sessions and rations of its own.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 
 use owl_measure::sample::StampSource;
 use owl_measure::time::Nanos;
 use owl_protocol::session::SessionReflector;
-use owl_protocol::session::reflector::{ReflectorClock, Request};
+use owl_protocol::session::reflector::ReflectorClock;
 use owl_protocol::wire::ErrorEstimate;
 use owl_protocol::wire::tlv::{TimestampInformation, TimestampMethod};
 
 use super::awaited::{Awaited, Note};
 use super::stats::Block;
+use super::turn::{Turn, Waiting};
 use super::{Memory, ReflectorReading, ReflectorSettings};
 use crate::clock::Clock;
-use crate::net::{Answer, Exchange, Readiness, Received, StampedSocket, set_timer_slack, wait};
+use crate::net::{BATCH, Exchange, Readiness, StampedSocket, set_timer_slack, wait};
 
 /// Batches taken from one socket before the next one has its turn.
 const TURN: usize = 4;
@@ -41,6 +41,7 @@ struct Running<'a> {
     room: Exchange<Note>,
     /// One a socket, when transmit stamps are awaited.
     awaited: Vec<Awaited>,
+    waiting: Vec<Waiting>,
     /// What each socket had dropped when it was looked at.
     dropped: Vec<u32>,
     reading: ReflectorReading,
@@ -69,6 +70,7 @@ impl Worker {
         let mut running = Running {
             room: Exchange::new(),
             awaited: (0..awaiting).map(|_| Awaited::new()).collect(),
+            waiting: Vec::with_capacity(BATCH),
             dropped: vec![0; self.sockets.len()],
             reading: ReflectorReading::default(),
             told: self.clock_told(None),
@@ -135,75 +137,46 @@ impl Worker {
         }
     }
 
+    /// Takes the transmit stamps that have come.
     fn collect(&mut self, k: usize, running: &mut Running<'_>) {
         if let Some(awaited) = running.awaited.get_mut(k) {
-            awaited.collect(
-                &self.sockets[k],
-                &mut running.room,
-                &mut self.table,
-                &mut running.reading,
-            );
+            let (table, reading) = (&mut self.table, &mut running.reading);
+            // An error here is the network's (an ICMP message); stamps that are lost with it are missing in the count.
+            let _ = self.sockets[k].transmit_stamps(&mut running.room, |stamp| {
+                awaited.stamped(stamp, table, reading);
+            });
         }
     }
 
     fn serve(&mut self, k: usize, running: &mut Running<'_>) {
         for _ in 0..TURN {
-            let (clock, table) = (self.clock, &mut self.table);
             let socket = &mut self.sockets[k];
-            let local = socket.local();
-            let now = clock.monotonic();
-            let told = running.told;
-            let member_link = self.settings.member_link;
-            let answer = |received: &Received, room: &mut [u8]| {
-                let destination =
-                    SocketAddr::new(received.destination.unwrap_or(local.ip()), local.port());
-                let request = Request {
-                    octets: received.octets,
-                    source: received.source,
-                    destination,
-                    ttl: received.ttl,
-                    traffic_class: received.traffic_class.unwrap_or(0),
-                    received_at: received.stamp.at,
-                    interface: received.interface,
-                    member_link,
-                };
-                let reply = table.handle(now, &request, &told, room).ok()?;
-                let from = reply
-                    .from
-                    .or(local.ip().is_unspecified().then_some(destination.ip()));
-                let (octets, to, from) = (reply.octets, reply.to, usable(from));
-                let mark = Some(reply.traffic_class).filter(|&class| class != 0);
-                let t3 = clock.now();
-                reply.seal(room, t3);
-                Some(Answer {
-                    octets,
-                    to,
-                    from,
-                    interface: reply.interface,
-                    mark,
-                    note: (t3, reply.token),
-                })
-            };
-            let mut awaited = running.awaited.get_mut(k);
-            let sent = |id, note| {
-                if let Some(awaited) = &mut awaited {
-                    awaited.sent(id, note);
-                }
+            running.waiting.clear();
+            let mut turn = Turn {
+                table: &mut self.table,
+                awaited: running.awaited.get_mut(k),
+                reading: &mut running.reading,
+                waiting: &mut running.waiting,
+                told: &running.told,
+                clock: self.clock,
+                now: self.clock.monotonic(),
+                local: socket.local(),
+                member_link: self.settings.member_link,
             };
             // An error here is one the network made (an ICMP message); the next datagram is not its fault.
-            let Ok(exchanged) = socket.exchange(&mut running.room, answer, sent) else {
+            let Ok(exchanged) = socket.exchange(&mut running.room, &mut turn) else {
                 return;
             };
-            running.reading.unsent += exchanged.refused as u64;
+            if exchanged.refused > 0 {
+                running.reading.unsent += exchanged.refused as u64;
+                if let Some(awaited) = running.awaited.get_mut(k) {
+                    awaited.renumbered();
+                }
+            }
             if !exchanged.full {
                 return;
             }
             self.collect(k, running);
         }
     }
-}
-
-/// A broadcast or multicast destination cannot be a source.
-fn usable(from: Option<IpAddr>) -> Option<IpAddr> {
-    from.filter(|ip| !ip.is_multicast() && *ip != IpAddr::from([255, 255, 255, 255]))
 }

@@ -9,18 +9,23 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::Ordering::Relaxed;
 
-use owl_measure::time::{Nanos, Timestamp};
+use owl_measure::time::{Monotonic, Nanos, Timestamp};
 use owl_protocol::session::sender::{Transmit, TransmitToken};
 use owl_protocol::wire::stamp::SenderPacket;
 
 use super::session::SenderSession;
 use super::stats::SenderStats;
 use crate::clock::Clock;
-use crate::net::{Departures, Incoming, SocketError, StampedSocket, Stamping, TransmitStamp};
+use crate::net::{
+    Departures, Incoming, SocketError, StampedSocket, Stamping, TransmitStamp, TransmitStamps,
+};
 
-/// Sends whose transmit stamp is awaited on one socket: 50 ms of 20,000 packets a second. At the bound the oldest keeps
-/// its user-space T1.
-const AWAITED_MAX: usize = 1_024;
+/// Sends whose transmit stamp is awaited on one socket: as many as it has sessions, within these. At the bound the oldest
+/// keeps its user-space T1.
+const AWAITED: std::ops::RangeInclusive<usize> = 1_024..=16_384;
+/// A packet of a socket is asked how long it queued on this host so often at most: the answer costs a message on the
+/// error queue, about as much as the stamp of its departure.
+const QUEUEING_PERIOD: Nanos = Nanos::from_millis(10);
 
 /// A packet that was written, and is not stamped yet.
 #[derive(Debug)]
@@ -31,6 +36,8 @@ struct Note {
     origin: Timestamp,
     /// By how much that was after its time.
     lateness: Nanos,
+    /// When it came to the queueing discipline, if that was asked and has been told.
+    queued_at: Option<Timestamp>,
 }
 
 /// A shared socket.
@@ -47,7 +54,12 @@ pub(super) struct Lane {
     /// Of those that wait to leave.
     notes: Vec<Note>,
     /// By the number of the send, modulo its length.
-    awaited: Box<[Option<(u32, Note)>]>,
+    awaited: Vec<Option<(u32, Note)>>,
+    /// When a packet is asked next how long it queued.
+    queueing: Monotonic,
+    /// Datagrams that the kernel dropped at this socket when it was looked at: its count, which wraps, and their sum.
+    dropped: u32,
+    own_loss: u64,
 }
 
 impl AsRawFd for Lane {
@@ -76,7 +88,10 @@ impl Lane {
             sessions: 0,
             departures: Departures::new(0),
             notes: Vec::with_capacity(Departures::MOST),
-            awaited: (0..AWAITED_MAX).map(|_| None).collect(),
+            awaited: (0..*AWAITED.start()).map(|_| None).collect(),
+            queueing: Monotonic(0),
+            dropped: 0,
+            own_loss: 0,
         })
     }
 
@@ -108,6 +123,9 @@ impl Lane {
             self.peers.insert((source, ssid), session);
         }
         self.sessions += 1;
+        let awaited = self.sessions.next_power_of_two();
+        let awaited = awaited.clamp(*AWAITED.start(), *AWAITED.end());
+        self.awaited.resize_with(awaited, || None);
     }
 
     /// Sees to it that packets of so many octets fit.
@@ -147,14 +165,27 @@ impl Lane {
     }
 
     /// Lets the packet that was written last wait until it leaves with the others.
-    pub(super) fn push(&mut self, number: u32, session: &SenderSession, transmit: Transmit) {
-        self.departures
-            .push(transmit.octets, session.peer(), session.traffic_class());
+    pub(super) fn push(
+        &mut self,
+        number: u32,
+        session: &SenderSession,
+        now: Monotonic,
+        transmit: Transmit,
+    ) {
+        let stamps = if now >= self.queueing {
+            self.queueing = now + QUEUEING_PERIOD;
+            TransmitStamps::Queueing
+        } else {
+            TransmitStamps::Departure
+        };
+        let (peer, class) = (session.peer(), session.traffic_class());
+        self.departures.push(transmit.octets, peer, class, stamps);
         self.notes.push(Note {
             session: number,
             token: transmit.token,
             origin: transmit.origin,
             lateness: transmit.due.lateness,
+            queued_at: None,
         });
     }
 
@@ -170,11 +201,10 @@ impl Lane {
         while done < waiting {
             match self.socket.send_many(&mut self.departures, done) {
                 Ok((id, taken)) if taken > 0 => {
-                    for (id, note) in (0..taken)
-                        .zip(self.notes.drain(..taken))
-                        .map(|(k, note)| (id.wrapping_add(k as u32), note))
-                    {
-                        let place = &mut self.awaited[id as usize % AWAITED_MAX];
+                    let places = self.awaited.len();
+                    for (k, note) in self.notes.drain(..taken).enumerate() {
+                        let id = id.wrapping_add(k as u32);
+                        let place = &mut self.awaited[id as usize % places];
                         if let Some((_, unstamped)) = place.replace((id, note)) {
                             given_up(&unstamped, stats);
                         }
@@ -211,13 +241,19 @@ impl Lane {
         stats: &SenderStats,
     ) {
         // No more can have come than are awaited.
-        for _ in 0..=AWAITED_MAX / Incoming::MOST {
+        for _ in 0..=self.awaited.len() / Incoming::MOST {
             // An error here is the network's (an ICMP message); stamps that are lost with it are counted as missing.
             let Ok(read) = self.socket.transmit_stamps_many(incoming) else {
                 return;
             };
-            for stamp in (0..read).filter_map(|k| incoming.transmit_stamp(k)) {
-                self.stamped(stamp, sessions, stats);
+            for k in 0..read {
+                if let Some(stamp) = incoming.transmit_stamp(k) {
+                    self.stamped(stamp, sessions, stats);
+                } else if let Some(stamp) = incoming.queueing_stamp(k)
+                    && let Some(note) = self.awaited(stamp.id)
+                {
+                    note.queued_at = Some(stamp.stamp.at);
+                }
             }
             if read < Incoming::MOST {
                 return;
@@ -231,15 +267,43 @@ impl Lane {
         sessions: &mut [SenderSession],
         stats: &SenderStats,
     ) {
-        let place = &mut self.awaited[stamp.id as usize % AWAITED_MAX];
-        if place.as_ref().is_none_or(|&(id, _)| id != stamp.id) {
+        if self.awaited(stamp.id).is_none() {
             return;
         }
-        if let Some((_, note)) = place.take() {
+        let places = self.awaited.len();
+        if let Some((_, note)) = self.awaited[stamp.id as usize % places].take() {
             let after_t1 = (stamp.stamp.at - note.origin).max(Nanos::ZERO);
             stats.lateness.count(note.lateness + after_t1);
+            if let Some(queued_at) = note.queued_at {
+                stats.local_queueing.count(stamp.stamp.at - queued_at);
+            }
             sessions[note.session as usize].transmitted(note.token, stamp.stamp);
         }
+    }
+
+    fn awaited(&mut self, id: u32) -> Option<&mut Note> {
+        let places = self.awaited.len();
+        match &mut self.awaited[id as usize % places] {
+            Some((of, note)) if *of == id => Some(note),
+            _ => None,
+        }
+    }
+
+    /// Looks what the kernel has dropped at this socket since the last look.
+    pub(super) fn look_at_drops(&mut self, stats: &SenderStats) {
+        // A kernel that does not tell has dropped nothing that we know of.
+        let Ok(dropped) = self.socket.dropped() else {
+            return;
+        };
+        let more = u64::from(dropped.wrapping_sub(self.dropped));
+        self.dropped = dropped;
+        self.own_loss += more;
+        stats.own_loss.fetch_add(more, Relaxed);
+    }
+
+    /// Datagrams that the kernel dropped at this socket, as of the last look.
+    pub(super) fn own_loss(&self) -> u64 {
+        self.own_loss
     }
 
     /// Reads datagrams, without waiting: how many.

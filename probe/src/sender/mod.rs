@@ -8,6 +8,7 @@
 
 mod engine;
 mod lane;
+mod pace;
 mod session;
 mod session_keys;
 mod stats;
@@ -30,6 +31,7 @@ use crate::clock::Clock;
 use crate::keys::LiveKeys;
 use crate::net::{SocketError, Stamping};
 
+pub use self::pace::{Pace, SPIN_MAX};
 pub use self::session::SenderSession;
 pub use self::stats::{SenderReading, SenderStats, SpanCounts};
 
@@ -97,6 +99,7 @@ pub struct SessionSenders {
     lanes: Vec<Lane>,
     sessions: Vec<SenderSession>,
     stats: Arc<SenderStats>,
+    pace: Pace,
 }
 
 impl SessionSenders {
@@ -107,7 +110,13 @@ impl SessionSenders {
             lanes: Vec::new(),
             sessions: Vec::new(),
             stats,
+            pace: Pace::default(),
         }
+    }
+
+    /// The same, running at this pace.
+    pub fn at_pace(self, pace: Pace) -> Self {
+        Self { pace, ..self }
     }
 
     /// Opens a session: its number.
@@ -207,7 +216,7 @@ impl SessionSenders {
     }
 
     /// Runs the sessions until all are over or `stop` is set. `claim` is asked now and then for the bound that the Error
-    /// Estimate tells.
+    /// Estimate tells. Where the host refuses the pace, packets leave later, a warning says why, and all goes on.
     ///
     /// # Errors
     /// When the kernel refuses to wait for packets.
@@ -222,7 +231,14 @@ impl SessionSenders {
             lanes,
             sessions,
             stats,
+            pace,
         } = self;
-        Engine::new(*clock, lanes, sessions, stats).run(stop, claim, watcher)
+        for error in pace.take_effect() {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "the sender's thread runs like any other"
+            );
+        }
+        Engine::new(*clock, pace.spin, lanes, sessions, stats).run(stop, claim, watcher)
     }
 }

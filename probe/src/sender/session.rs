@@ -9,12 +9,13 @@ use owl_protocol::session::SessionSender;
 use owl_protocol::session::sender::{Arrival, Observations, Received, Transmit, TransmitToken};
 use owl_protocol::wire::ErrorEstimate;
 
+use super::engine::LOOK_AROUND;
 use super::session_keys::SessionKeys;
 use super::{SessionSettings, Watcher};
 use crate::net;
 
-/// An interval is closed this long after the last fate in it was decided.
-const CLOSING_MARGIN: Nanos = Nanos::from_millis(50);
+/// An interval is closed this long after the last fate in it was decided: what its socket dropped is known by then.
+const CLOSING_MARGIN: Nanos = Nanos(LOOK_AROUND.0 + 50_000_000);
 
 /// Intervals of different sessions end together. They are closed one after the other, so far apart, within this part of
 /// an interval, so that neither packets nor whoever takes the summaries must wait for all of them.
@@ -33,6 +34,8 @@ pub struct SenderSession {
     recorder: Recorder,
     linger: Nanos,
     unsent: u64,
+    /// What had been dropped at its socket when it was told last.
+    own_loss: u64,
     is_over: bool,
 }
 
@@ -67,6 +70,7 @@ impl SenderSession {
                 settings.targets,
             ),
             unsent: 0,
+            own_loss: 0,
             // One that is to send nothing is over before it begins.
             is_over: sender.is_over(),
             sender,
@@ -151,6 +155,16 @@ impl SenderSession {
             Arrival::OnTime | Arrival::Stranger => {}
             Arrival::Late { origin } => self.recorder.late(origin),
             Arrival::Duplicate { origin, direction } => self.recorder.duplicated(origin, direction),
+        }
+    }
+
+    /// Tells how many datagrams its socket has dropped so far. Whose they were nobody knows: they may be missing in each
+    /// interval that is open.
+    pub(super) fn own_loss(&mut self, dropped: u64) {
+        let more = dropped.saturating_sub(self.own_loss);
+        if more > 0 {
+            self.own_loss = dropped;
+            self.recorder.own_loss(more);
         }
     }
 

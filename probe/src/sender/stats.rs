@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use owl_measure::time::Nanos;
 
 /// Upper edges of the cells in which spans are counted; one more cell has what is longer.
-const EDGES: [Nanos; 15] = [
+const EDGES: [Nanos; 17] = [
+    Nanos::from_micros(1),
+    Nanos::from_micros(2),
     Nanos::from_micros(5),
     Nanos::from_micros(10),
     Nanos::from_micros(25),
@@ -69,6 +71,8 @@ pub struct SpanCounts {
 #[derive(Debug, Default)]
 pub struct SenderStats {
     pub(super) lateness: SpanCounter,
+    pub(super) local_queueing: SpanCounter,
+    pub(super) own_loss: AtomicU64,
     pub(super) sent: AtomicU64,
     pub(super) unsent: AtomicU64,
     pub(super) unstamped: AtomicU64,
@@ -80,6 +84,10 @@ pub struct SenderReading {
     /// How long after their time packets left: by the kernel's transmit stamp, or where there is none by when they were
     /// handed to the kernel.
     pub lateness: SpanCounts,
+    /// How long packets waited in the queueing discipline of this host, of a sample of them; its kernel tells.
+    pub local_queueing: SpanCounts,
+    /// Datagrams that the kernel dropped at the senders' own sockets, for lack of room above all.
+    pub own_loss: u64,
     /// Packets that the kernel took.
     pub sent: u64,
     /// Packets that it refused.
@@ -93,6 +101,8 @@ impl SenderStats {
     pub fn read(&self) -> SenderReading {
         SenderReading {
             lateness: self.lateness.read(),
+            local_queueing: self.local_queueing.read(),
+            own_loss: self.own_loss.load(Relaxed),
             sent: self.sent.load(Relaxed),
             unsent: self.unsent.load(Relaxed),
             unstamped: self.unstamped.load(Relaxed),

@@ -165,6 +165,9 @@ pub struct Reply {
     pub copies: (u16, Nanos),
     /// What the request said of an access network (RFC 8972, section 4.6).
     pub access_report: Option<AccessReport>,
+    /// The request asked when the reply before it really left (RFC 8972, section 4.7), and the next one will ask the
+    /// same of this: its transmit stamp is wanted before the next request is handled.
+    pub follow_up: bool,
     /// For [`SessionReflector::handle_transmitted`], anew with each copy; `None` from a stateless reflector.
     pub token: Option<ReplyToken>,
     place: Option<Place>,
@@ -469,6 +472,7 @@ impl SessionReflector {
                 (control.count, Nanos(i64::from(control.interval_ns)))
             }),
             access_report: wishes.access_report,
+            follow_up: wishes.follow_up,
             token: place.map(|place| ReplyToken {
                 place,
                 sequence: number,

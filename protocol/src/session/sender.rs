@@ -26,7 +26,7 @@ use std::collections::VecDeque;
 
 use owl_measure::loss::Loss;
 use owl_measure::reordering::{Reordered, ReorderingWatch, ReplyNumbers};
-use owl_measure::sample::{Direction, PeerClock, Sample, Stamp, StampSource};
+use owl_measure::sample::{Direction, Header, PeerClock, Sample, Stamp, StampSource};
 use owl_measure::time::{Monotonic, Nanos, Timestamp};
 
 use self::held::{Correction, HeldSamples};
@@ -358,15 +358,23 @@ impl SessionSender {
             let fates = self.layout.fates(datagram);
             self.observations.answers.count(fates);
         }
-        self.observations
-            .told(&believed, self.config.class, received.traffic_class);
+        let mut headers =
+            self.observations
+                .told(&believed, self.config.class, received.traffic_class);
         self.zero_ssid(&reply);
         self.observations.ttls(reply.sender_ttl, received.ttl);
+        headers[0].ttl = reply.sender_ttl;
+        headers[1].ttl = received.ttl;
         let waits = self.follow_up(&believed, &reply, received.stamp.at);
         if received.stamp.at - sent.sent_at.at > self.config.timeout {
             return Arrival::Late { origin };
         }
-        let sample = self.sample(&reply, &sent, received.stamp, &believed);
+        let [forward_header, backward_header] = headers;
+        let sample = Sample {
+            forward_header,
+            backward_header,
+            ..self.sample(&reply, &sent, received.stamp, &believed)
+        };
         self.held.push(now, sample, reordered, reply.sequence);
         if !waits {
             self.held.settle();
@@ -441,7 +449,8 @@ impl SessionSender {
                 StampSource::User
             },
             received_at: t4,
-            ttl: reply.sender_ttl,
+            forward_header: Header::default(),
+            backward_header: Header::default(),
             peer_clock,
         }
     }

@@ -72,7 +72,6 @@ pub(super) struct Counts {
     pub(super) lateness_max: Nanos,
     pub(super) transmit_stamps: StampCounts,
     pub(super) receive_stamps: StampCounts,
-    pub(super) ttl: Option<(u8, u8)>,
     pub(super) peer_clock: PeerClockSummary,
 }
 
@@ -87,12 +86,6 @@ impl Counts {
         self.lateness_max = self.lateness_max.max(summary.lateness_max);
         add_stamps(&mut self.transmit_stamps, summary.transmit_stamps);
         add_stamps(&mut self.receive_stamps, summary.receive_stamps);
-        self.ttl = match (self.ttl, summary.ttl) {
-            (Some((low, high)), Some((low_too, high_too))) => {
-                Some((low.min(low_too), high.max(high_too)))
-            }
-            (known, new) => known.or(new),
-        };
         self.peer_clock.claims += summary.peer_clock.claims;
         self.peer_clock.no_claims += summary.peer_clock.no_claims;
         self.peer_clock.widest = self.peer_clock.widest.max(summary.peer_clock.widest);
@@ -245,7 +238,7 @@ pub(super) mod tests {
     use super::*;
     use owl_measure::clock::{BoundBasis, ClockSource, ClockStatus, KernelClock};
     use owl_measure::reordering::Reordered;
-    use owl_measure::sample::{PeerClock, Sample, Stamp, StampSource};
+    use owl_measure::sample::{Header, PeerClock, Sample, Stamp, StampSource};
     use owl_measure::summary::Recorder;
     use owl_measure::time::Timestamp;
 
@@ -279,7 +272,14 @@ pub(super) mod tests {
                     reflector_sent_at: there,
                     t3: StampSource::Kernel,
                     received_at: kernel(origin + US(self.forward + self.backward)),
-                    ttl: 250,
+                    forward_header: Header {
+                        ttl: 250,
+                        ..Header::default()
+                    },
+                    backward_header: Header {
+                        ttl: 250,
+                        ..Header::default()
+                    },
                     peer_clock: self
                         .bound
                         .map_or(PeerClock::NoClaim, |us| PeerClock::Within(US(us))),
@@ -289,6 +289,7 @@ pub(super) mod tests {
             let report = Report {
                 path: String::new(),
                 generation: String::new(),
+                flow: 0,
                 packet_interval: Nanos::from_millis(100),
                 summary: recorder.close(Timestamp(i64::MAX)).unwrap(),
                 clock: ClockState {

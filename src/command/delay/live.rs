@@ -178,7 +178,7 @@ impl Second {
 mod tests {
     use super::*;
     use clap::Parser as _;
-    use owl_measure::sample::{PeerClock, Stamp, StampSource};
+    use owl_measure::sample::{Header, PeerClock, Stamp, StampSource};
 
     #[derive(Debug, clap::Parser)]
     struct Line {
@@ -202,7 +202,14 @@ mod tests {
                 at: at + Nanos(1_000),
                 source: StampSource::Kernel,
             },
-            ttl: 255,
+            forward_header: Header {
+                ttl: 255,
+                ..Header::default()
+            },
+            backward_header: Header {
+                ttl: 255,
+                ..Header::default()
+            },
             peer_clock: PeerClock::NoClaim,
         }
     }
@@ -270,7 +277,14 @@ mod tests {
                         at: at + Nanos(10),
                         source: StampSource::Kernel,
                     },
-                    ttl: 255,
+                    forward_header: Header {
+                        ttl: 255,
+                        ..Header::default()
+                    },
+                    backward_header: Header {
+                        ttl: 255,
+                        ..Header::default()
+                    },
                     peer_clock: PeerClock::NoClaim,
                 }
             })

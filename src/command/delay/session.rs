@@ -99,6 +99,7 @@ pub(super) fn report(summary: Summary, clock: ClockState, packet_interval: Nanos
     Report {
         path: String::new(),
         generation: String::new(),
+        flow: 0,
         packet_interval,
         summary,
         clock,

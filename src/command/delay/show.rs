@@ -307,7 +307,6 @@ impl Result<'_> {
             },
             "lateness_max_ns": counts.lateness_max,
             "stamps": { "t1": stamps_json(counts.transmit_stamps), "t4": stamps_json(counts.receive_stamps) },
-            "ttl": counts.ttl.map(|(min, max)| json!({ "min": min, "max": max })),
             "forward": way_json(&found.ways[0]),
             "backward": way_json(&found.ways[1]),
             "somewhere": patterns::json(&found.somewhere),
@@ -412,7 +411,8 @@ pub(super) fn sample_json(sample: &Sample) -> Value {
         "t3_ns": sample.reflector_sent_at,
         "t4_ns": sample.received_at.at,
         "t4_source": source(sample.received_at.source),
-        "ttl": sample.ttl,
+        "ttl": sample.forward_header.ttl,
+        "reply_ttl": sample.backward_header.ttl,
         "far_bound_ns": match sample.peer_clock {
             PeerClock::Within(bound) => Some(bound),
             PeerClock::NoClaim => None,

@@ -12,13 +12,15 @@ const TTL: u8 = 255;
 const ECN: [&str; 4] = ["not-ECT", "ECT(1)", "ECT(0)", "CE"];
 
 /// TLVs as `--ask` names them.
-const NAMES: [(u8, &str); 10] = [
+const NAMES: [(u8, &str); 12] = [
+    (kind::EXTRA_PADDING, "padding"),
     (kind::LOCATION, "location"),
     (kind::TIMESTAMP_INFORMATION, "timestamp-info"),
     (kind::CLASS_OF_SERVICE, "class-of-service"),
     (kind::DIRECT_MEASUREMENT, "direct-measurement"),
     (kind::ACCESS_REPORT, "access-report"),
     (kind::FOLLOW_UP, "follow-up"),
+    (kind::HMAC, "hmac"),
     (kind::DESTINATION_NODE_ADDRESS, "destination-node"),
     (kind::RETURN_PATH, "return-path"),
     (kind::MICRO_SESSION, "micro-session"),
@@ -212,7 +214,11 @@ impl Told<'_> {
 
     fn refused(&self, lang: Lang) -> Option<String> {
         let mut refused = Vec::new();
-        for (kind, name) in NAMES {
+        // A reply of another length has other padding.
+        for (kind, name) in NAMES
+            .into_iter()
+            .filter(|&(kind, _)| kind != kind::EXTRA_PADDING)
+        {
             let Some(answers) = self.seen.answers.of(kind) else {
                 continue;
             };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use owl_measure::report::FLOWS_MAX;
 use owl_measure::time::Nanos;
 use owl_measure::verdict::{Profile, Quantile};
 use toml::Spanned;
@@ -536,6 +537,16 @@ fn measure(s: Keys<'_, '_, '_>) -> Option<Measure> {
     }
     let families = s.list("families").unwrap_or_else(|| vec![Family::V4]);
     let flows = s.optional("flows").unwrap_or(1);
+    if !(1..=FLOWS_MAX).contains(&flows) {
+        s.fault(
+            "flows",
+            text!(
+                "packets are spread over 1 to {FLOWS_MAX} flows",
+                "报文可分散到 1 至 {FLOWS_MAX} 条流"
+            ),
+            text!("for example flows = 16", "例如 flows = 16"),
+        );
+    }
     let schedule = s.optional("schedule").unwrap_or(Schedule::Periodic);
     let timeout = s.optional("timeout").unwrap_or(Nanos::from_secs(2));
     let report_every = s.optional("report_every").unwrap_or(Nanos::from_secs(10));

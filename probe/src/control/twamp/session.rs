@@ -12,7 +12,7 @@ use owl_protocol::wire::ErrorEstimate;
 use owl_protocol::wire::owamp::Sid;
 
 use crate::clock::Clock;
-use crate::net::{Answer, Exchange, Received, StampedSocket};
+use crate::net::{Answer, Answerer, Exchange, Received, StampedSocket, TransmitStamp};
 
 /// Batches taken from one socket before something else has its turn.
 const TURN: usize = 4;
@@ -128,31 +128,15 @@ impl Session {
         let before = reflector.counts().reflected;
         let now = clock.monotonic();
         for _ in 0..TURN {
-            let answer = |received: &Received, buffer: &mut [u8]| {
-                let destination = received.destination.unwrap_or(local.ip());
-                let request = Request {
-                    octets: received.octets,
-                    source: received.source,
-                    destination: SocketAddr::new(destination, local.port()),
-                    ttl: received.ttl,
-                    traffic_class: received.traffic_class.unwrap_or(0),
-                    received_at: received.stamp.at,
-                    interface: None,
-                    member_link: None,
-                };
-                let octets = reflector.handle(now, &request, &told, buffer).ok()?;
-                reflector.seal(buffer, &told, clock.now());
-                Some(Answer {
-                    octets,
-                    to: received.source,
-                    from: None,
-                    mark: None,
-                    interface: None,
-                    note: (),
-                })
+            let mut turn = Turn {
+                reflector,
+                told: &told,
+                clock,
+                now,
+                local,
             };
             // An error here is one the network made (an ICMP message); the next datagram is not its fault.
-            let Ok(exchanged) = self.socket.exchange(room, answer, |_, ()| {}) else {
+            let Ok(exchanged) = self.socket.exchange(room, &mut turn) else {
                 break;
             };
             self.unsent += exchanged.refused as u64;
@@ -170,4 +154,53 @@ impl Session {
         // An error here is the network's, as above.
         let _ = self.socket.transmit_stamps(room, |_| {});
     }
+}
+
+/// What answers the datagrams of one exchange.
+struct Turn<'a> {
+    reflector: &'a mut TwampReflector,
+    told: &'a ReflectorClock,
+    clock: Clock,
+    now: Monotonic,
+    local: SocketAddr,
+}
+
+impl Answerer for Turn<'_> {
+    type Note = ();
+
+    fn needs_stamps(&mut self, _: &Received, _: &[u8]) -> bool {
+        false
+    }
+
+    fn answer(&mut self, received: &Received, buffer: &mut [u8]) -> Option<Answer<()>> {
+        let destination = received.destination.unwrap_or(self.local.ip());
+        let request = Request {
+            octets: received.octets,
+            source: received.source,
+            destination: SocketAddr::new(destination, self.local.port()),
+            ttl: received.ttl,
+            traffic_class: received.traffic_class.unwrap_or(0),
+            received_at: received.stamp.at,
+            interface: None,
+            member_link: None,
+        };
+        let reflector = &mut *self.reflector;
+        let octets = reflector
+            .handle(self.now, &request, self.told, buffer)
+            .ok()?;
+        reflector.seal(buffer, self.told, self.clock.now());
+        Some(Answer {
+            octets,
+            to: received.source,
+            from: None,
+            interface: None,
+            mark: None,
+            note: (),
+        })
+    }
+
+    fn sent(&mut self, _: u32, (): ()) {}
+
+    /// Nobody asks when a reply really left.
+    fn stamped(&mut self, _: TransmitStamp) {}
 }

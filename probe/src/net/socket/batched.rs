@@ -9,7 +9,7 @@ use owl_measure::time::Timestamp;
 
 use super::{Received, StampedSocket, TransmitStamp};
 use crate::clock::Clock;
-use crate::net::sys::{self, Batch, Outgoing, Queue};
+use crate::net::sys::{self, Batch, Outgoing, Queue, TransmitStamps};
 
 /// Packets of one socket that wait to leave in one system call.
 pub(crate) struct Departures(Outgoing);
@@ -45,8 +45,14 @@ impl Departures {
     }
 
     /// Lets the packet that was written last wait, with a traffic class of its own or the socket's.
-    pub(crate) fn push(&mut self, octets: usize, to: SocketAddr, class: Option<u8>) {
-        self.0.push(octets, to, class);
+    pub(crate) fn push(
+        &mut self,
+        octets: usize,
+        to: SocketAddr,
+        class: Option<u8>,
+        stamps: TransmitStamps,
+    ) {
+        self.0.push(octets, to, class, stamps);
     }
 
     /// Makes room again.
@@ -103,6 +109,15 @@ impl Incoming {
         let control = self.batch.control(k);
         Some(TransmitStamp {
             id: control.transmit_id?,
+            stamp: super::kernel(self.clock, control.kernel?),
+        })
+    }
+
+    /// The same of a stamp that tells when the packet came to the queueing discipline.
+    pub(crate) fn queueing_stamp(&self, k: usize) -> Option<TransmitStamp> {
+        let control = self.batch.control(k);
+        Some(TransmitStamp {
+            id: control.queued_id?,
             stamp: super::kernel(self.clock, control.kernel?),
         })
     }

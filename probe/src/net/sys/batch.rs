@@ -14,7 +14,7 @@ use socket2::SockAddr;
 use super::{Control, ControlBuffer, Queue, local_address, mark, read_control, socket_address};
 
 /// Messages in a batch. More gain nothing: the call is a small part of 32 packets' work already.
-pub(in crate::net) const BATCH: usize = 32;
+pub(crate) const BATCH: usize = 32;
 /// Room for one datagram: more than an Ethernet jumbo frame carries. What is longer is cut, as UDP does.
 const DATAGRAM_OCTETS: usize = 9_216;
 
@@ -162,7 +162,7 @@ impl Batch {
         self.outgoing.push(k);
     }
 
-    /// Sends what was marked, in order. `each` is told the position of every message that the kernel took; how many it
+    /// Sends what was marked, in order; messages behind the last of it can still be read and marked. `each` is told the position of every message that the kernel took; how many it
     /// refused is returned.
     pub(in crate::net) fn send(
         &mut self,
@@ -199,7 +199,6 @@ impl Batch {
             next += count as usize;
         }
         self.outgoing.clear();
-        self.received = 0;
         refused
     }
 }

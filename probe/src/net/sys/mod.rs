@@ -23,9 +23,11 @@ use owl_measure::clock::KernelClock;
 use owl_measure::time::{Nanos, Timestamp};
 use socket2::SockAddr;
 
-pub(super) use batch::{BATCH, Batch};
+pub(crate) use batch::BATCH;
+pub(super) use batch::Batch;
 pub(super) use drops::drops;
 pub(super) use outgoing::Outgoing;
+pub(crate) use outgoing::TransmitStamps;
 pub use thread::{ThreadError, pin_to, processors, real_time};
 pub(crate) use wait::Waiting;
 pub use wait::{Readiness, wait};
@@ -58,6 +60,8 @@ pub(super) struct Control {
     pub(super) interface: Option<u32>,
     /// On the error queue: which send of this socket the stamps belong to, counted from 0.
     pub(super) transmit_id: Option<u32>,
+    /// On the error queue: the same of a stamp taken when the packet came to the queue before the driver.
+    pub(super) queued_id: Option<u32>,
 }
 
 /// One received message.
@@ -202,12 +206,14 @@ fn read_one(
         | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR)
         | (libc::SOL_PACKET, PACKET_TX_TIMESTAMP) => {
             let error = copy_out::<libc::sock_extended_err>(data, octets);
-            control.transmit_id = error
-                .filter(|error| {
-                    error.ee_origin == libc::SO_EE_ORIGIN_TIMESTAMPING
-                        && error.ee_info == SCM_TSTAMP_SND
-                })
-                .map(|error| error.ee_data);
+            let error = error.filter(|error| error.ee_origin == libc::SO_EE_ORIGIN_TIMESTAMPING);
+            let id = |kind| {
+                error
+                    .filter(|error| error.ee_info == kind)
+                    .map(|error| error.ee_data)
+            };
+            control.transmit_id = id(SCM_TSTAMP_SND);
+            control.queued_id = id(SCM_TSTAMP_SCHED);
         }
         _ => {}
     }
@@ -215,6 +221,8 @@ fn read_one(
 
 /// `ee_info` of a stamp taken when the packet was handed to the driver (linux/errqueue.h).
 const SCM_TSTAMP_SND: u32 = 0;
+/// `ee_info` of a stamp taken when the packet was handed to the queueing discipline (linux/errqueue.h).
+const SCM_TSTAMP_SCHED: u32 = 1;
 /// The error queue's message type on packet sockets (linux/if_packet.h).
 const PACKET_TX_TIMESTAMP: libc::c_int = 16;
 
@@ -323,13 +331,26 @@ fn mark(
     used: usize,
     ipv6: bool,
     class: u8,
-) {
+) -> usize {
     let (level, kind) = if ipv6 {
         (libc::IPPROTO_IPV6, libc::IPV6_TCLASS)
     } else {
         (libc::IPPROTO_IP, libc::IP_TOS)
     };
-    put_control(header, control, used, level, kind, libc::c_int::from(class));
+    put_control(header, control, used, level, kind, libc::c_int::from(class))
+}
+
+/// Asks for both transmit stamps of this packet: when it comes to the queueing discipline, and when it leaves it.
+fn stamp_queueing(header: &mut libc::msghdr, control: &mut ControlBuffer, used: usize) {
+    let flags = libc::SOF_TIMESTAMPING_TX_SCHED | libc::SOF_TIMESTAMPING_TX_SOFTWARE;
+    put_control(
+        header,
+        control,
+        used,
+        libc::SOL_SOCKET,
+        libc::SO_TIMESTAMPING,
+        flags,
+    );
 }
 
 /// Appends one message to the control data of a header, behind the first `at` octets; where the next one goes.

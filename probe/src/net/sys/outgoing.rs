@@ -9,7 +9,16 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use socket2::SockAddr;
 
-use super::{BATCH, ControlBuffer, mark};
+use super::{BATCH, ControlBuffer, mark, stamp_queueing};
+
+/// Which transmit stamps a packet gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TransmitStamps {
+    /// That of its departure.
+    Departure,
+    /// That of its coming to the queueing discipline too, where the kernel gives one: a second message on the error queue.
+    Queueing,
+}
 
 /// Room for [`BATCH`] packets that wait to be sent.
 pub(in crate::net) struct Outgoing {
@@ -64,7 +73,13 @@ impl Outgoing {
     }
 
     /// Lets the packet that was written last wait for [`Outgoing::send`]. Without effect when there was no room for it.
-    pub(in crate::net) fn push(&mut self, octets: usize, to: SocketAddr, class: Option<u8>) {
+    pub(in crate::net) fn push(
+        &mut self,
+        octets: usize,
+        to: SocketAddr,
+        class: Option<u8>,
+        stamps: TransmitStamps,
+    ) {
         let k = self.waiting;
         let Some(packet) = self.octets.chunks_exact_mut(self.room).nth(k) else {
             return;
@@ -83,9 +98,14 @@ impl Outgoing {
         header.msg_iovlen = 1;
         header.msg_control = std::ptr::null_mut();
         header.msg_controllen = 0;
+        let control = &mut self.controls[k];
+        let mut used = 0;
         if let Some(class) = class {
             let ipv6 = libc::c_int::from(self.names[k].ss_family) == libc::AF_INET6;
-            mark(header, &mut self.controls[k], 0, ipv6, class);
+            used = mark(header, control, used, ipv6, class);
+        }
+        if stamps == TransmitStamps::Queueing {
+            stamp_queueing(header, control, used);
         }
         self.waiting += 1;
     }

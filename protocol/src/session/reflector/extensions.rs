@@ -165,6 +165,8 @@ pub(super) struct Wishes {
     pub(super) traffic_class: u8,
     pub(super) access_report: Option<AccessReport>,
     pub(super) control: Option<ReflectedControl>,
+    /// It is asked when an earlier reply really left.
+    pub(super) follow_up: bool,
     /// No reply is wanted.
     pub(super) no_reply: bool,
     /// The packet came over another member link than its sender believes.
@@ -186,6 +188,7 @@ impl Wishes {
             traffic_class: request.traffic_class & !0x03 | ecn,
             access_report: None,
             control: None,
+            follow_up: false,
             no_reply: false,
             wrong_member_link: false,
         }
@@ -287,7 +290,10 @@ fn answer_one(
             }
             understood
         }
-        Value::FollowUp(_) => Answer::Sixteen(follow_up(known).encode()),
+        Value::FollowUp(_) => {
+            wishes.follow_up = true;
+            Answer::Sixteen(follow_up(known).encode())
+        }
         Value::DestinationNodeAddress(ip) => {
             if ip == known.request.destination.ip() || known.policy.addresses.contains(&ip) {
                 wishes.from = Some(ip);

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use owl_measure::sample::{DscpFate, Header};
+
 use super::answers::Answers;
 use super::config::TrafficClass;
 use super::question::Told;
@@ -70,7 +72,14 @@ pub struct Observations {
 }
 
 impl Observations {
-    pub(super) fn told(&mut self, told: &Told, sent: TrafficClass, arrived: Option<u8>) {
+    /// What the reply tells of how its packet arrived, and how it arrived itself.
+    pub(super) fn told(
+        &mut self,
+        told: &Told,
+        sent: TrafficClass,
+        arrived: Option<u8>,
+    ) -> [Header; 2] {
+        let mut headers = [Header::default(); 2];
         self.replies += 1;
         if let Some(counts) = told.counts {
             self.counts = Some((counts, self.replies));
@@ -86,10 +95,15 @@ impl Observations {
         if let Some(class) = arrived {
             self.dscp_backward = Some(class >> 2);
             self.ecn_backward[usize::from(class & 0x03)] += 1;
-            self.congestion_backward += u64::from(class & 0x03 == CONGESTION_EXPERIENCED);
+            headers[1].congestion = class & 0x03 == CONGESTION_EXPERIENCED;
+            self.congestion_backward += u64::from(headers[1].congestion);
         }
         let Some(class) = told.class_of_service else {
-            return;
+            return headers;
+        };
+        let fate = |kept: bool| match kept {
+            true => DscpFate::Kept,
+            false => DscpFate::Remarked,
         };
         let refused = class.reverse_path != 0;
         let sent_back = if refused {
@@ -99,12 +113,17 @@ impl Observations {
         };
         self.dscp_forward = Some(class.received_dscp);
         self.ecn_forward[usize::from(class.received_ecn & 0x03)] += 1;
-        self.remarked_forward += u64::from(class.received_dscp != sent.dscp);
-        self.remarked_backward += u64::from(arrived.is_some_and(|class| class >> 2 != sent_back));
+        headers[0].dscp = fate(class.received_dscp == sent.dscp);
+        if let Some(class) = arrived {
+            headers[1].dscp = fate(class >> 2 == sent_back);
+        }
+        headers[0].congestion =
+            class.received_ecn == CONGESTION_EXPERIENCED && sent.ecn != CONGESTION_EXPERIENCED;
+        self.remarked_forward += u64::from(headers[0].dscp == DscpFate::Remarked);
+        self.remarked_backward += u64::from(headers[1].dscp == DscpFate::Remarked);
         self.dscp_refused += u64::from(refused);
-        self.congestion_forward += u64::from(
-            class.received_ecn == CONGESTION_EXPERIENCED && sent.ecn != CONGESTION_EXPERIENCED,
-        );
+        self.congestion_forward += u64::from(headers[0].congestion);
+        headers
     }
 
     /// A TTL of 0 is one that was not told.

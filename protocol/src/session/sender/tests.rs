@@ -446,7 +446,15 @@ fn replies_of_twamp_light_reflectors_are_valid_at_any_of_their_lengths() {
             };
             let arrival = sender.handle_reply(Monotonic(MS), &reply.encode()[..octets], kernel(MS));
             assert_eq!(arrival, Arrival::OnTime, "{octets} octets");
-            assert_eq!(sender.poll_sample(Monotonic(MS)).unwrap().0.ttl, ttl);
+            assert_eq!(
+                sender
+                    .poll_sample(Monotonic(MS))
+                    .unwrap()
+                    .0
+                    .forward_header
+                    .ttl,
+                ttl
+            );
         }
     }
 }

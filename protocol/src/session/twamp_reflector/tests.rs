@@ -108,7 +108,10 @@ fn a_session_of_twamp_gives_samples_in_every_mode_and_replies_are_as_long_as_req
                     let near_by = |at: Timestamp, ns| (at - Timestamp(k * MS + ns)).0.abs() <= 1;
                     assert!(near_by(sample.reflector_received_at, 300), "{sample:?}");
                     assert!(near_by(sample.reflector_sent_at, 400), "{sample:?}");
-                    assert_eq!((sample.sequence, sample.ttl), (k as u32, 250));
+                    assert_eq!(
+                        (sample.sequence, sample.forward_header.ttl),
+                        (k as u32, 250)
+                    );
                 }
                 assert_eq!(far.counts().reflected, 5);
                 assert_eq!(near.observations().tlvs_not_believed, 0);
