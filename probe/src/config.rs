@@ -229,6 +229,7 @@ source = "gnss"
 bound = "1us"
 [control]
 twamp = ["0.0.0.0:862"]
+owamp = ["0.0.0.0:861"]
 users = "users.toml"
 ports = "18760-19960"
 "#;
@@ -252,6 +253,10 @@ ports = "18760-19960"
             Some(Path::new("/etc/owl/users.toml"))
         );
         assert_eq!(control.ports, "18760-19960".parse().ok());
+        assert_eq!(
+            (control.twamp[0].port(), control.owamp[0].port()),
+            (862, 861)
+        );
     }
 
     #[test]

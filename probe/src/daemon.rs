@@ -28,8 +28,7 @@ use self::key_files::{KeyFiles, SenderKeys};
 use self::signals::{Asked, Signals};
 use crate::clock::{self, Clock};
 use crate::config::Config;
-use crate::control::twamp::TwampStats;
-use crate::control::{ControlServers, ServersError};
+use crate::control::{ControlServers, ServersError, ServersStats};
 use crate::flow::{self, Flow};
 use crate::history::ClockHistory;
 use crate::keys::{KeyFileError, LiveKeys};
@@ -98,7 +97,7 @@ impl From<ReflectorError> for ProbeError {
 pub(crate) struct Vitals {
     pub(crate) reflector: ReflectorStats,
     pub(crate) sender: Arc<SenderStats>,
-    pub(crate) twamp: TwampStats,
+    pub(crate) control: ServersStats,
     pub(crate) sent: AtomicU64,
     pub(crate) received: AtomicU64,
     pub(crate) lateness_max_ns: AtomicU64,
@@ -202,7 +201,7 @@ impl Probe {
         let serving = {
             let (vitals, stop) = (vitals.clone(), stop.clone());
             std::thread::spawn(move || {
-                if let Err(error) = control.run(&vitals.twamp, &stop, || vitals.claim()) {
+                if let Err(error) = control.run(&vitals.control, &stop, || vitals.claim()) {
                     tracing::error!(%error, "sessions cannot be asked for any more");
                 }
             })
@@ -470,8 +469,8 @@ impl Senders {
         let keys = key.is_some().then(|| Arc::clone(&self.keys));
         let protects = self.config.sender.authentication;
         let ns = |value: u64| Nanos(i64::try_from(value).unwrap_or(i64::MAX));
-        let far_end = FarEnd::of(session.reflector());
         let schedule = flow.schedule(clock.monotonic());
+        let far_end = FarEnd::of(session.reflector());
         Ok(SessionSettings {
             peer,
             local: self

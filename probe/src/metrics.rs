@@ -45,7 +45,8 @@ impl Metrics {
     /// Every metric as it stands now; names and units are those of docs/metrics.md.
     fn families(&self) -> Vec<MetricFamily> {
         let reflector = self.vitals.reflector.read();
-        let twamp = self.vitals.twamp.read();
+        let twamp = self.vitals.control.twamp.read();
+        let owamp = self.vitals.control.owamp.read();
         let spool = self.shared.spool().counts().unwrap_or_default();
         let clock = self.vitals.clock().latest();
         let value = |counter: &AtomicU64| counter.load(Relaxed);
@@ -121,6 +122,22 @@ impl Metrics {
             "Reports dropped because the disk was too slow.",
             value(&self.vitals.reports_dropped),
         );
+        let sender = self.vitals.sender.read();
+        counter(
+            "owl_probe_own_loss_packets_total",
+            "Datagrams that the kernel dropped at the session-senders' own sockets: own loss.",
+            sender.own_loss,
+        );
+        counter(
+            "owl_probe_unsent_total",
+            "Test packets that the kernel did not take.",
+            sender.unsent,
+        );
+        counter(
+            "owl_probe_unstamped_total",
+            "Test packets whose transmit stamp did not come.",
+            sender.unstamped,
+        );
         counter(
             "owl_probe_twamp_sessions_total",
             "Sessions that the TWAMP server accepted.",
@@ -146,21 +163,35 @@ impl Metrics {
             "Datagrams to sessions of the TWAMP server that it did not answer.",
             twamp.unanswered,
         );
-        let sender = self.vitals.sender.read();
         counter(
-            "owl_probe_own_loss_packets_total",
-            "Datagrams that the kernel dropped at the session-senders' own sockets: own loss.",
-            sender.own_loss,
+            "owl_probe_owamp_sessions_total",
+            "Sessions that the OWAMP server accepted.",
+            owamp.sessions,
         );
         counter(
-            "owl_probe_unsent_total",
-            "Test packets that the kernel did not take.",
-            sender.unsent,
+            "owl_probe_owamp_refused_total",
+            "Sessions that the OWAMP server refused.",
+            owamp.refused,
         );
         counter(
-            "owl_probe_unstamped_total",
-            "Test packets whose transmit stamp did not come.",
-            sender.unstamped,
+            "owl_probe_owamp_clients_refused_total",
+            "Control-Clients that the OWAMP server did not let in.",
+            owamp.turned_away + owamp.strangers,
+        );
+        counter(
+            "owl_probe_owamp_recorded_total",
+            "Test packets that the OWAMP server received, copies included.",
+            owamp.recorded,
+        );
+        counter(
+            "owl_probe_owamp_sent_total",
+            "Test packets that the OWAMP server sent.",
+            owamp.sent,
+        );
+        counter(
+            "owl_probe_owamp_fetched_total",
+            "Sessions whose records were fetched from the OWAMP server.",
+            owamp.fetched,
         );
         families.push(histogram(
             "owl_probe_send_lateness_seconds",

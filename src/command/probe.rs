@@ -76,6 +76,7 @@ fn explain(id: &str, error: ProbeError) -> Failure {
             }
             _ => failure,
         },
+        ProbeError::Keys(error) => failure.hint(error.hint()),
         ProbeError::Control(ServersError::Listen(ListenError { source, .. })) => {
             match source.kind() {
                 ErrorKind::PermissionDenied => failure
@@ -89,7 +90,6 @@ fn explain(id: &str, error: ProbeError) -> Failure {
         ProbeError::Control(ServersError::Users(_)) => failure.hint(
             "[control] users names a TOML file of lines such as yannan = \"pass-phrase\", which not everyone may read",
         ),
-        ProbeError::Keys(error) => failure.hint(error.hint()),
         ProbeError::Spool(_) => {
             failure.hint("the state directory must be writable and its disk not full")
         }

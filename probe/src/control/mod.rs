@@ -21,8 +21,8 @@ use owl_measure::time::Nanos;
 pub use listener::ListenError;
 pub use ports::{ParsePortsError, Ports};
 pub use random::NoRandomness;
-pub(crate) use servers::ControlServers;
 pub use servers::{ControlConfig, ServersError};
+pub(crate) use servers::{ControlServers, ServersStats};
 
 /// How often a thread looks whether it should stop and what its clock claims.
 const LOOK_AROUND: Nanos = Nanos::from_millis(200);

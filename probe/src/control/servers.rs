@@ -4,13 +4,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
+use std::thread;
 
 use owl_measure::time::Nanos;
 use serde::Deserialize;
 
 use super::listener::ListenError;
+use super::owamp::{self, OwampServer, OwampStats};
 use super::ports::Ports;
-use super::twamp::{ServerSettings, TwampServer, TwampStats};
+use super::twamp::{self, TwampServer, TwampStats};
 use super::users::{UsersError, read_users};
 use crate::clock::Clock;
 
@@ -21,7 +23,10 @@ pub struct ControlConfig {
     /// Where a TWAMP server listens (TCP); nowhere when it is not said.
     #[serde(default)]
     pub twamp: Vec<SocketAddr>,
-    /// Who may use it; everyone when it is not said.
+    /// Where an OWAMP server listens (TCP); nowhere when it is not said.
+    #[serde(default)]
+    pub owamp: Vec<SocketAddr>,
+    /// Who may use them; everyone when it is not said.
     pub users: Option<PathBuf>,
     /// UDP ports of sessions; the system gives them when it is not said.
     pub ports: Option<Ports>,
@@ -38,46 +43,79 @@ pub enum ServersError {
     Users(#[from] UsersError),
 }
 
+/// What the servers have done so far; written by their threads, read by anyone.
+#[derive(Debug, Default)]
+pub(crate) struct ServersStats {
+    pub(crate) twamp: TwampStats,
+    pub(crate) owamp: OwampStats,
+}
+
 /// Control servers that listen.
 #[derive(Debug)]
 pub(crate) struct ControlServers {
     twamp: Option<TwampServer>,
+    owamp: Option<OwampServer>,
 }
 
 impl ControlServers {
     /// Listens where the configuration says.
     pub(crate) fn bind(config: &ControlConfig, clock: Clock) -> Result<Self, ServersError> {
-        if config.twamp.is_empty() {
-            return Ok(Self { twamp: None });
-        }
-        let mut settings = ServerSettings {
-            listen: config.twamp.clone(),
-            ..ServerSettings::default()
+        let wanted = !config.twamp.is_empty() || !config.owamp.is_empty();
+        let users = match &config.users {
+            Some(file) if wanted => read_users(file)?,
+            _ => [].into(),
         };
-        if let Some(file) = &config.users {
-            settings.users = read_users(file)?;
+        let ports = config.ports.clone().unwrap_or_else(Ports::any);
+        let mut servers = Self {
+            twamp: None,
+            owamp: None,
+        };
+        if !config.twamp.is_empty() {
+            let settings = twamp::ServerSettings {
+                listen: config.twamp.clone(),
+                users: users.clone(),
+                ports: ports.clone(),
+                ..twamp::ServerSettings::default()
+            };
+            servers.twamp = Some(TwampServer::bind(settings, clock)?);
         }
-        if let Some(ports) = &config.ports {
-            settings.ports = ports.clone();
+        if !config.owamp.is_empty() {
+            let settings = owamp::ServerSettings {
+                listen: config.owamp.clone(),
+                users,
+                ports,
+                ..owamp::ServerSettings::default()
+            };
+            servers.owamp = Some(OwampServer::bind(settings, clock)?);
         }
-        Ok(Self {
-            twamp: Some(TwampServer::bind(settings, clock)?),
-        })
+        Ok(servers)
     }
 
     /// Serves until told to stop; returns at once when there is nothing to serve.
     ///
     /// # Errors
-    /// When the kernel refuses to wait for connections.
+    /// When the kernel refuses to wait for connections; the other server goes on until it is told to stop.
     pub(crate) fn run(
         self,
-        stats: &TwampStats,
+        stats: &ServersStats,
         stop: &AtomicBool,
         claim: impl Fn() -> Option<Nanos> + Sync,
     ) -> io::Result<()> {
-        match self.twamp {
-            Some(server) => server.run(stats, stop, claim),
-            None => Ok(()),
-        }
+        let claim = &claim;
+        thread::scope(|scope| {
+            let twamp = self
+                .twamp
+                .map(|server| scope.spawn(move || server.run(&stats.twamp, stop, claim)));
+            let owamp = match self.owamp {
+                Some(server) => server.run(&stats.owamp, stop, claim),
+                None => Ok(()),
+            };
+            let twamp = match twamp.map(thread::ScopedJoinHandle::join) {
+                Some(Ok(ended)) => ended,
+                Some(Err(panic)) => std::panic::resume_unwind(panic),
+                None => Ok(()),
+            };
+            twamp.and(owamp)
+        })
     }
 }

@@ -22,13 +22,12 @@ impl FarEnd {
                 (dialect, Reflector::Stranger)
             }
         };
-        let own = known == Reflector::Own;
         Self {
             dialect,
             known,
             question: Question {
-                follow_up: own,
-                class_of_service: own,
+                follow_up: known == Reflector::Own,
+                class_of_service: known == Reflector::Own,
                 ..Question::default()
             },
         }
