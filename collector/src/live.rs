@@ -10,7 +10,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use owl_measure::clock::ClockState;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::Profile;
-use owl_topology::{Path, Topology};
+use owl_topology::{Path, ReflectorKind, Topology};
 
 use crate::judgement::Judgement;
 use crate::totals::Totals;
@@ -122,7 +122,12 @@ impl Live {
             .enumerate()
             .map(|(index, live)| (live.path.id.clone(), index))
             .collect();
-        let probes = topology.probes.iter().map(|probe| {
+        // Whoever only reflects never calls.
+        let calling = topology
+            .probes
+            .iter()
+            .filter(|probe| probe.reflector == ReflectorKind::Owl);
+        let probes = calling.map(|probe| {
             let live = LiveProbe {
                 id: probe.id.to_string(),
                 site: probe.site.to_string(),

@@ -17,6 +17,7 @@ use owl_measure::time::Nanos;
 use serde::Deserialize;
 
 use crate::clock::{Clock, Declared};
+use crate::control::ControlConfig;
 use crate::keys::LiveKeys;
 use crate::reflector::{ReflectorEngine, ReflectorSettings, STAMP_PORT};
 use crate::sender::{Pace, SPIN_MAX};
@@ -53,6 +54,9 @@ pub struct Config {
     /// What is claimed of the clock.
     #[serde(default)]
     pub clock: ClockConfig,
+    /// The servers that are asked over TCP for a session.
+    #[serde(default)]
+    pub control: ControlConfig,
     /// Set in a lab only.
     pub lab: Option<LabConfig>,
 }
@@ -166,6 +170,9 @@ impl Config {
         for path in paths.into_iter().chain(keys.into_iter().flatten()) {
             *path = beside.join(&*path);
         }
+        if let Some(users) = &mut config.control.users {
+            *users = beside.join(&*users);
+        }
         Ok(config)
     }
 
@@ -220,6 +227,11 @@ state = "state"
 [clock]
 source = "gnss"
 bound = "1us"
+[control]
+twamp = ["0.0.0.0:862"]
+owamp = ["0.0.0.0:861"]
+users = "users.toml"
+ports = "18760-19960"
 "#;
 
     #[test]
@@ -235,6 +247,16 @@ bound = "1us"
             }
         );
         assert_eq!(config.shown_clock(), Clock::honest());
+        let control = config.control;
+        assert_eq!(
+            control.users.as_deref(),
+            Some(Path::new("/etc/owl/users.toml"))
+        );
+        assert_eq!(control.ports, "18760-19960".parse().ok());
+        assert_eq!(
+            (control.twamp[0].port(), control.owamp[0].port()),
+            (862, 861)
+        );
     }
 
     #[test]
@@ -252,6 +274,7 @@ bound = "1us"
             said(&WHOLE.replace("1us", "1 parsec"))
         );
         assert!(said(&format!("colour = 1\n{WHOLE}")).contains("colour"));
+        assert!(said(&WHOLE.replace("19960", "7")).contains("range of UDP ports"));
         assert!(said(&WHOLE.replace("gnss", "simulated")).contains("[lab]"));
         assert!(said(&WHOLE.replace("1us", "0ms")).contains("above zero"));
         assert!(said(&WHOLE.replace("[\"127.0.0.2:18862\"]", "[]")).contains("listen"));

@@ -2,6 +2,7 @@
 //! its own thread. The timed threads share nothing with the untimed ones but a
 //! bounded channel and a few numbers.
 
+mod far_end;
 mod key_files;
 mod signals;
 
@@ -17,17 +18,17 @@ use owl_measure::report::Report;
 use owl_measure::sample::Sample;
 use owl_measure::summary::Summary;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_protocol::session::sender::{
-    Protection, Question, Reflector as PeerKind, SenderConfig, TrafficClass,
-};
+use owl_protocol::session::sender::{Protection, SenderConfig, TrafficClass};
 use owl_topology::{Plan, PlannedSession};
 use prost::Message as _;
 use tokio::sync::{Notify, watch};
 
+use self::far_end::FarEnd;
 use self::key_files::{KeyFiles, SenderKeys};
 use self::signals::{Asked, Signals};
 use crate::clock::{self, Clock};
 use crate::config::Config;
+use crate::control::{ControlServers, ServersError, ServersStats};
 use crate::flow::{self, Flow};
 use crate::history::ClockHistory;
 use crate::keys::{KeyFileError, LiveKeys};
@@ -57,6 +58,9 @@ pub enum ProbeError {
     /// The session-reflector cannot run as configured.
     #[error(transparent)]
     Reflector(ReflectorError),
+    /// A control server cannot be had.
+    #[error(transparent)]
+    Control(#[from] ServersError),
     /// A key file cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
@@ -93,6 +97,7 @@ impl From<ReflectorError> for ProbeError {
 pub(crate) struct Vitals {
     pub(crate) reflector: ReflectorStats,
     pub(crate) sender: Arc<SenderStats>,
+    pub(crate) control: ServersStats,
     pub(crate) sent: AtomicU64,
     pub(crate) received: AtomicU64,
     pub(crate) lateness_max_ns: AtomicU64,
@@ -119,6 +124,7 @@ impl Vitals {
 pub struct Probe {
     config: Config,
     reflector: Reflector,
+    control: ControlServers,
     client: quinn::ClientConfig,
     shared: Arc<Shared>,
     vitals: Arc<Vitals>,
@@ -137,6 +143,7 @@ impl Probe {
         let keys = KeyFiles::open(&config)?;
         let reflector = Reflector::bind_with(&config.listen, &config.reflector_engine(), clock)?
             .provisioned(config.reflector_settings(keys.reflector()));
+        let control = ControlServers::bind(&config.control, clock)?;
         let vitals = Arc::new(Vitals::default());
         vitals.clock().push(clock::state(clock, config.declared()));
         let shared = Shared {
@@ -147,6 +154,7 @@ impl Probe {
         Ok(Self {
             config,
             reflector,
+            control,
             client,
             shared: Arc::new(shared),
             vitals,
@@ -167,6 +175,7 @@ impl Probe {
         let Self {
             config,
             reflector,
+            control,
             client,
             shared,
             vitals,
@@ -186,6 +195,14 @@ impl Probe {
                         error = &error as &dyn std::error::Error,
                         "nothing is reflected any more"
                     );
+                }
+            })
+        };
+        let serving = {
+            let (vitals, stop) = (vitals.clone(), stop.clone());
+            std::thread::spawn(move || {
+                if let Err(error) = control.run(&vitals.control, &stop, || vitals.claim()) {
+                    tracing::error!(%error, "sessions cannot be asked for any more");
                 }
             })
         };
@@ -264,7 +281,7 @@ impl Probe {
             Ok(())
         });
         stop.store(true, Relaxed);
-        for thread in [reflecting.join(), spooling.join()] {
+        for thread in [reflecting.join(), serving.join(), spooling.join()] {
             if thread.is_err() {
                 tracing::error!("a thread of the probe panicked");
             }
@@ -453,6 +470,7 @@ impl Senders {
         let protects = self.config.sender.authentication;
         let ns = |value: u64| Nanos(i64::try_from(value).unwrap_or(i64::MAX));
         let schedule = flow.schedule(clock.monotonic());
+        let far_end = FarEnd::of(session.reflector());
         Ok(SessionSettings {
             peer,
             local: self
@@ -460,6 +478,7 @@ impl Senders {
                 .source
                 .filter(|source| source.is_ipv4() == peer.is_ipv4()),
             sender: SenderConfig {
+                dialect: far_end.dialect,
                 packet_octets: session.packet_octets as usize,
                 class: TrafficClass {
                     dscp: u8::try_from(session.dscp).unwrap_or(0),
@@ -467,12 +486,8 @@ impl Senders {
                 },
                 protection: key.map_or(Protection::None, |key| protects.with(key)),
                 tai_offset: clock::tai_offset(),
-                question: Question {
-                    follow_up: true,
-                    class_of_service: true,
-                    ..Question::default()
-                },
-                ..SenderConfig::new(ssid, schedule, ns(session.timeout_ns), PeerKind::Own)
+                question: far_end.question,
+                ..SenderConfig::new(ssid, schedule, ns(session.timeout_ns), far_end.known)
             },
             keys,
             report_interval: ns(session.report_interval_ns),

@@ -45,6 +45,8 @@ impl Metrics {
     /// Every metric as it stands now; names and units are those of docs/metrics.md.
     fn families(&self) -> Vec<MetricFamily> {
         let reflector = self.vitals.reflector.read();
+        let twamp = self.vitals.control.twamp.read();
+        let owamp = self.vitals.control.owamp.read();
         let spool = self.shared.spool().counts().unwrap_or_default();
         let clock = self.vitals.clock().latest();
         let value = |counter: &AtomicU64| counter.load(Relaxed);
@@ -135,6 +137,61 @@ impl Metrics {
             "owl_probe_unstamped_total",
             "Test packets whose transmit stamp did not come.",
             sender.unstamped,
+        );
+        counter(
+            "owl_probe_twamp_sessions_total",
+            "Sessions that the TWAMP server accepted.",
+            twamp.sessions,
+        );
+        counter(
+            "owl_probe_twamp_refused_total",
+            "Sessions that the TWAMP server refused.",
+            twamp.refused,
+        );
+        counter(
+            "owl_probe_twamp_clients_refused_total",
+            "Control-Clients that the TWAMP server did not let in.",
+            twamp.turned_away + twamp.strangers,
+        );
+        counter(
+            "owl_probe_twamp_reflected_total",
+            "Test packets that the TWAMP server answered.",
+            twamp.reflected,
+        );
+        counter(
+            "owl_probe_twamp_unanswered_total",
+            "Datagrams to sessions of the TWAMP server that it did not answer.",
+            twamp.unanswered,
+        );
+        counter(
+            "owl_probe_owamp_sessions_total",
+            "Sessions that the OWAMP server accepted.",
+            owamp.sessions,
+        );
+        counter(
+            "owl_probe_owamp_refused_total",
+            "Sessions that the OWAMP server refused.",
+            owamp.refused,
+        );
+        counter(
+            "owl_probe_owamp_clients_refused_total",
+            "Control-Clients that the OWAMP server did not let in.",
+            owamp.turned_away + owamp.strangers,
+        );
+        counter(
+            "owl_probe_owamp_recorded_total",
+            "Test packets that the OWAMP server received, copies included.",
+            owamp.recorded,
+        );
+        counter(
+            "owl_probe_owamp_sent_total",
+            "Test packets that the OWAMP server sent.",
+            owamp.sent,
+        );
+        counter(
+            "owl_probe_owamp_fetched_total",
+            "Sessions whose records were fetched from the OWAMP server.",
+            owamp.fetched,
         );
         families.push(histogram(
             "owl_probe_send_lateness_seconds",

@@ -1,7 +1,8 @@
 //! Test packets cost no allocation, neither at the session-reflector nor at the session-sender.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::cell::Cell;
+use std::net::SocketAddr;
 
 use owl_measure::sample::{Stamp, StampSource};
 use owl_measure::time::{Monotonic, Nanos, Timestamp};
@@ -9,21 +10,27 @@ use owl_protocol::session::reflector::{ReflectorClock, ReflectorConfig, Request}
 use owl_protocol::session::sender::{
     Arrival, Protection, Question, Received, Reflector, SenderConfig,
 };
-use owl_protocol::session::{Schedule, SessionReflector, SessionSender};
+use owl_protocol::session::{Schedule, SessionReflector, SessionSender, TwampReflector};
 use owl_protocol::wire::authentication::{Key, KeyStore};
+use owl_protocol::wire::owamp::SessionKeys;
+use owl_protocol::wire::stamp::SenderPacket;
 use owl_protocol::wire::tlv::TimestampInformation;
-use owl_protocol::wire::{ErrorEstimate, TaiOffset};
+use owl_protocol::wire::twamp::{TestKeys, TestMode};
+use owl_protocol::wire::{ErrorEstimate, TaiOffset, WireTimestamp};
 
 /// Counts what it hands on to the system's allocator.
 struct Counting;
 
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+thread_local! {
+    /// Of this thread: tests run beside each other.
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
 
 #[expect(unsafe_code, reason = "an allocator cannot be written without")]
 // SAFETY: both functions hand on to the system's allocator, with what they were given.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Relaxed);
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: the caller keeps the contract, which is the same.
         unsafe { System.alloc(layout) }
     }
@@ -129,9 +136,59 @@ fn an_exchange_of_test_packets_allocates_nothing() {
         };
         // The queues grow to what the session needs: twice the loss threshold of packets.
         (0..1_000).for_each(|k| exchange.run(k));
-        let before = ALLOCATIONS.load(Relaxed);
+        let before = ALLOCATIONS.get();
         (1_000..11_000).for_each(|k| exchange.run(k));
-        assert_eq!(ALLOCATIONS.load(Relaxed) - before, 0);
+        assert_eq!(ALLOCATIONS.get() - before, 0);
         assert_eq!(exchange.samples, 10_999, "the last waits for its T3");
+    }
+}
+
+#[test]
+fn an_exchange_of_twamp_test_packets_allocates_nothing() {
+    let keys = SessionKeys {
+        aes: [4; 16],
+        hmac: [5; 32],
+    };
+    for mode in [
+        TestMode::Unauthenticated,
+        TestMode::Authenticated(TestKeys::new(keys)),
+        TestMode::Encrypted(TestKeys::new(keys)),
+    ] {
+        let source: SocketAddr = ([192, 0, 2, 1], 4_000).into();
+        let mut reflector = TwampReflector::new(mode.clone(), source.ip());
+        let mut buffer = [0; 300];
+        let packet = SenderPacket {
+            sequence: 0,
+            sent_at: WireTimestamp::default(),
+            error_estimate: ErrorEstimate::NO_CLAIM,
+            ssid: 0,
+        };
+        let clock = ReflectorClock {
+            error_estimate: ErrorEstimate::NO_CLAIM,
+            tai_offset: TaiOffset::SINCE_2017,
+            information: TimestampInformation::default(),
+        };
+        let before = ALLOCATIONS.get();
+        for k in 0..1_000 {
+            mode.write_request(&packet, &mut buffer)
+                .expect("there is room");
+            let request = Request {
+                octets: buffer.len(),
+                source,
+                destination: ([192, 0, 2, 2], 862).into(),
+                ttl: 250,
+                traffic_class: 0,
+                received_at: Timestamp(k),
+                interface: None,
+                member_link: None,
+            };
+            reflector
+                .handle(Monotonic(k * MS), &request, &clock, &mut buffer)
+                .expect("an authentic request");
+            reflector.seal(&mut buffer, &clock, Timestamp(k));
+            let reply = mode.read_reply(&buffer).expect("a whole reply");
+            assert!(reply.is_some());
+        }
+        assert_eq!(ALLOCATIONS.get() - before, 0, "{mode:?}");
     }
 }

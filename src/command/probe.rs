@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use owl_measure::words::Lang;
 use owl_probe::config::{Config, ConfigError};
+use owl_probe::control::{ListenError, ServersError};
 use owl_probe::daemon::{Probe, ProbeError};
 use owl_probe::net::SocketError;
 use owl_probe::uplink::UplinkError;
@@ -55,9 +56,9 @@ fn explain(id: &str, error: ProbeError) -> Failure {
     let what = format!("cannot start the probe {id}: {error}");
     // Certificates are configuration; the rest is the host's.
     let failure = match error {
-        ProbeError::Uplink(UplinkError::Pem { .. } | UplinkError::Tls(_)) | ProbeError::Keys(_) => {
-            Failure::usage(what)
-        }
+        ProbeError::Uplink(UplinkError::Pem { .. } | UplinkError::Tls(_))
+        | ProbeError::Keys(_)
+        | ProbeError::Control(ServersError::Users(_)) => Failure::usage(what),
         _ => Failure::unable(what),
     };
     let failure = match error.source() {
@@ -76,6 +77,19 @@ fn explain(id: &str, error: ProbeError) -> Failure {
             _ => failure,
         },
         ProbeError::Keys(error) => failure.hint(error.hint()),
+        ProbeError::Control(ServersError::Listen(ListenError { source, .. })) => {
+            match source.kind() {
+                ErrorKind::PermissionDenied => failure
+                    .hint("ports below 1024 need CAP_NET_BIND_SERVICE; `owl doctor` lists what is missing"),
+                ErrorKind::AddrInUse => {
+                    failure.hint("another program listens there: `ss -ltnp` shows which")
+                }
+                _ => failure,
+            }
+        }
+        ProbeError::Control(ServersError::Users(_)) => failure.hint(
+            "[control] users names a TOML file of lines such as yannan = \"pass-phrase\", which not everyone may read",
+        ),
         ProbeError::Spool(_) => {
             failure.hint("the state directory must be writable and its disk not full")
         }

@@ -4,8 +4,14 @@
 mod hosts;
 mod stamp_support;
 
-use hosts::hosts;
-use stamp_support::{delay, reflect};
+use std::fs;
+use std::process::Command;
+
+use owl_tests::{installed, skip};
+
+use hosts::{hosts, ip};
+use serde_json::Value;
+use stamp_support::{PATIENCE, delay, reflect};
 
 #[test]
 fn two_hosts_need_no_configuration_on_either_family() {
@@ -66,4 +72,50 @@ fn a_host_without_a_reflector_is_exit_code_3_with_a_hint() {
             && said.contains("`owl reflect` on the far host"),
         "{said}"
     );
+}
+
+#[test]
+fn base_packets_are_answered_in_the_driver_and_what_asks_for_more_by_a_thread() {
+    let Some(hosts) = hosts("xdp") else { return };
+    if !installed("ethtool") {
+        return;
+    }
+    // Requests carry whole sums, as they do on a wire.
+    let whole_sums = ["ethtool", "-K", "veth0", "tx", "off"];
+    if let Err(why) = ip(&[&["netns", "exec", &hosts.near][..], &whole_sums].concat()) {
+        skip(format_args!("no veth that behaves like a wire: {why}"));
+        return;
+    }
+    if !fs::exists("/proc/sys/net/core/bpf_jit_enable").unwrap_or(false) {
+        skip("this kernel runs no programs");
+        return;
+    }
+    let command = ["reflect", "--json", "--xdp", "veth0"];
+    // What a driver turned round arrives at the other end of a veth pair only where there is a program too.
+    let (_other_end, _) = reflect(&mut hosts.owl(&hosts.near, &command));
+    let (reflector, _) = reflect(&mut hosts.owl(&hosts.far, &command));
+    let options = ["--count", "50", "--interval", "10ms", "--json"];
+    for address in ["192.0.2.2", "2001:db8::2"] {
+        for own in [&["--own"][..], &[]] {
+            let arguments = [&["delay", address][..], own, &options].concat();
+            let (code, lines) = delay(&mut hosts.owl(&hosts.near, &arguments));
+            let result = lines.last().expect("a result");
+            assert_eq!(
+                (code, &result["packets"]["received"]),
+                (0, &50.into()),
+                "{address} {own:?}: {result}"
+            );
+        }
+    }
+    let stopped = Command::new("kill")
+        .args(["-TERM", &reflector.id().to_string()])
+        .status();
+    assert!(stopped.is_ok_and(|status| status.success()));
+    let counts = reflector.line(PATIENCE, |line| serde_json::from_str::<Value>(line).ok());
+    let number = |name: &str| counts[name].as_u64().expect("it is a number");
+    let in_driver = number("reflected_in_driver");
+    // With what `owl delay` sends to find out whether anybody reflects.
+    assert!((100..=120).contains(&in_driver), "{counts}");
+    assert_eq!(number("reflected") - in_driver, 100, "{counts}");
+    assert!(number("t3_stamped") >= 98, "{counts}");
 }

@@ -28,7 +28,7 @@ pub use model::{
     RouteSource, Site, StatProfile, Sum, Topology,
 };
 pub use path::Path;
-pub use plan::{Plan, PlannedSession, Schedule};
+pub use plan::{Plan, PlannedSession, ReflectorKind, Schedule};
 pub use quantity::{BusyHours, ParseBusyHoursError, ParseRateError, Rate};
 pub use route::Route;
 

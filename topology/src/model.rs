@@ -16,7 +16,7 @@ use crate::choice::choice;
 use crate::diagnostic::Places;
 use crate::geodesy::{self, Point};
 use crate::id::{CarrierId, ClassId, LinkId, MeasureId, ProbeId, SiteId};
-use crate::plan::Schedule;
+use crate::plan::{ReflectorKind, Schedule};
 use crate::quantity::{BusyHours, Rate};
 
 /// A network as it is declared: who is where, what connects them, what is promised and who measures it.
@@ -456,7 +456,7 @@ pub struct Clock {
     pub max_u95: Nanos,
 }
 
-/// A host that measures.
+/// A host that measures, or one that only reflects.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Probe {
     /// Its id.
@@ -469,6 +469,9 @@ pub struct Probe {
     pub addr: Vec<IpAddr>,
     /// The UDP port of its session-reflector (862, RFC 8762, unless said otherwise).
     pub port: u16,
+    /// What it is: a probe of ours, unless it is said to only reflect. Then no path begins there, and its clock decides
+    /// nothing: what it says of that in its packets counts.
+    pub reflector: ReflectorKind,
     /// The name under which it is managed.
     pub mgmt: Option<String>,
     /// What its clock is worth.

@@ -3,7 +3,8 @@
 //! A measurement names a mesh of probes and a path class. Every ordered pair
 //! of the mesh whose two sites have the roles of the class, in either
 //! orientation, is a path; so the promise "to Shanghai" is judged there and
-//! back, and the worse direction counts. Probes of one site make no path.
+//! back, and the worse direction counts. Probes of one site make no path, and
+//! none begins at a router that only reflects.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use serde::Serialize;
 use crate::geodesy;
 use crate::id::{CarrierId, ClassId, ProbeId, SiteId};
 use crate::model::{Measure, PathClass, Probe, Site, Topology};
+use crate::plan::ReflectorKind;
 use crate::route::Tree;
 
 /// One direction between two probes, and what is promised for it.
@@ -164,7 +166,7 @@ impl Topology {
         self.claims_from(|_| true)
     }
 
-    /// The pairs whose sending probe is wanted.
+    /// The pairs whose sending probe is wanted; one that only reflects sends nothing.
     pub(crate) fn claims_from(&self, wanted: impl Fn(&Probe) -> bool) -> Vec<Claim<'_>> {
         let sites: BTreeMap<_, _> = self.sites.iter().map(|site| (&site.id, site)).collect();
         let probes: BTreeMap<_, _> = self
@@ -183,7 +185,8 @@ impl Topology {
                 .enumerate()
                 .filter_map(|(i, id)| Some((i, *probes.get(id)?)))
                 .collect();
-            for &(_, from) in mesh.iter().filter(|(_, from)| wanted(from.0)) {
+            let sends = |probe: &Probe| probe.reflector == ReflectorKind::Owl && wanted(probe);
+            for &(_, from) in mesh.iter().filter(|(_, from)| sends(from.0)) {
                 for &(index, to) in &mesh {
                     let together = class.cross_carrier || from.0.carrier == to.0.carrier;
                     if together && class.covers(from.1, to.1) {

@@ -8,7 +8,7 @@
 
 use owl_measure::report::FLOWS_MAX;
 use owl_measure::time::Nanos;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::choice::Choice;
 use crate::id::ProbeId;
@@ -61,7 +61,10 @@ pub struct PlannedSession {
     pub report_interval_ns: u64,
     /// How the send times are drawn.
     #[prost(enumeration = "Schedule", tag = "10")]
-    #[serde(with = "schedule_word")]
+    #[serde(
+        serialize_with = "write_word::<Schedule, _>",
+        deserialize_with = "read_word::<Schedule, _>"
+    )]
     pub schedule: i32,
     /// The distinct targets of one-way delay on this path; the probe counts packets within each exactly.
     #[prost(uint64, repeated, tag = "11")]
@@ -70,6 +73,14 @@ pub struct PlannedSession {
     /// older collectors, which is one. The flows share the time between packets: each sends every `flows`-th.
     #[prost(uint32, tag = "12")]
     pub flows: u32,
+    /// What the peer is.
+    #[prost(enumeration = "ReflectorKind", tag = "13")]
+    #[serde(
+        default,
+        serialize_with = "write_word::<ReflectorKind, _>",
+        deserialize_with = "read_word::<ReflectorKind, _>"
+    )]
+    pub reflector: i32,
 }
 
 impl PlannedSession {
@@ -107,25 +118,53 @@ impl Choice for Schedule {
         &[("periodic", Self::Periodic), ("poisson", Self::Poisson)];
 }
 
-/// A schedule is a number in protobuf and a word in JSON.
-mod schedule_word {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+/// What reflects the packets of a session.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    prost::Enumeration,
+    Serialize,
+    Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+#[repr(i32)]
+pub enum ReflectorKind {
+    /// A probe of ours, which measures, too.
+    Owl = 0,
+    /// A router or host that only reflects STAMP (RFC 8762).
+    Stamp = 1,
+    /// One that only reflects TWAMP Light (RFC 5357, appendix I).
+    TwampLight = 2,
+}
 
-    use super::Schedule;
+impl Choice for ReflectorKind {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("owl", Self::Owl),
+        ("stamp", Self::Stamp),
+        ("twamp-light", Self::TwampLight),
+    ];
+}
 
-    // The signature is serde's, which hands out references to fields.
-    pub(super) fn serialize<S: Serializer>(
-        schedule: &i32,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        Schedule::try_from(*schedule)
-            .unwrap_or(Schedule::Periodic)
-            .serialize(serializer)
-    }
+/// A choice is a number in protobuf and a word in JSON; the signature is serde's, which hands out references to fields.
+fn write_word<T: TryFrom<i32> + Default + Serialize, S: Serializer>(
+    number: &i32,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    T::try_from(*number)
+        .unwrap_or_default()
+        .serialize(serializer)
+}
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i32, D::Error> {
-        Schedule::deserialize(deserializer).map(i32::from)
-    }
+fn read_word<'de, T: Deserialize<'de> + Into<i32>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<i32, D::Error> {
+    T::deserialize(deserializer).map(Into::into)
 }
 
 impl Topology {
@@ -170,6 +209,7 @@ fn session(claim: &Claim<'_>) -> PlannedSession {
         schedule: measure.schedule.into(),
         target_ns: vec![ns(claim.class.target)],
         flows: measure.flows,
+        reflector: peer.reflector.into(),
     }
 }
 
@@ -204,6 +244,7 @@ mod tests {
                 schedule: Schedule::Poisson.into(),
                 target_ns: vec![4],
                 flows: 5,
+                reflector: ReflectorKind::TwampLight.into(),
             }],
         }
     }
@@ -220,7 +261,7 @@ mod tests {
                 let (left, tag) = line.trim().trim_end_matches(';').split_once(" = ").unwrap();
                 let (kind, name) = left.rsplit_once(' ').unwrap();
                 let wire = match kind {
-                    "uint32" | "uint64" | "Schedule" => WireType::Varint,
+                    "uint32" | "uint64" | "Schedule" | "ReflectorKind" => WireType::Varint,
                     _ => WireType::LengthDelimited,
                 };
                 (name, (tag.parse().unwrap(), wire))
@@ -273,6 +314,7 @@ mod tests {
         );
         let json = serde_json::to_string(&plan).unwrap();
         assert!(json.contains("\"schedule\":\"poisson\""), "{json}");
+        assert!(json.contains("\"reflector\":\"twamp-light\""), "{json}");
         assert_eq!(serde_json::from_str::<Plan>(&json).unwrap(), plan);
     }
 
@@ -321,6 +363,26 @@ mod tests {
             (16, 1)
         );
         assert_eq!(topology.plan(&"nobody".into()), None);
+    }
+
+    #[test]
+    fn a_router_that_only_reflects_is_measured_and_measures_nobody() {
+        let text = include_str!("../examples/two-probes.toml").replace(
+            "addr = [\"192.0.2.2\"]\nclock = { source = \"ptp\", max_u95 = \"5us\" }",
+            "addr = [\"192.0.2.2\"]\nreflector = \"twamp-light\"\nclock = { source = \"free\", max_u95 = \"1s\" }",
+        );
+        let topology = Topology::parse(&[crate::Source {
+            name: "router.toml",
+            text: &text,
+        }])
+        .unwrap()
+        .topology;
+        let paths: Vec<_> = topology.paths().into_iter().map(|path| path.id).collect();
+        assert_eq!(paths, ["p-north~p-south"]);
+        let plan = topology.plan(&"p-north".into()).unwrap();
+        assert_eq!(plan.sessions[0].reflector(), ReflectorKind::TwampLight);
+        let plan = topology.plan(&"p-south".into()).unwrap();
+        assert!(plan.sessions.is_empty());
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod listener;
 pub mod owamp;
 mod ports;
 mod random;
+mod servers;
 pub mod twamp;
 pub mod users;
 
@@ -20,6 +21,8 @@ use owl_measure::time::Nanos;
 pub use listener::ListenError;
 pub use ports::{ParsePortsError, Ports};
 pub use random::NoRandomness;
+pub use servers::{ControlConfig, ServersError};
+pub(crate) use servers::{ControlServers, ServersStats};
 
 /// How often a thread looks whether it should stop and what its clock claims.
 const LOOK_AROUND: Nanos = Nanos::from_millis(200);

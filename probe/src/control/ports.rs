@@ -6,11 +6,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 
+use serde::Deserialize;
+
 use crate::clock::Clock;
 use crate::net::{SocketError, StampedSocket};
 
 /// Where test sessions have their ports. Each new session begins to look behind the one before it.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Ports {
     first: u16,
     last: u16,
@@ -97,6 +100,14 @@ impl fmt::Display for Ports {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot read \"{0}\" as a range of UDP ports such as 8760-8960")]
 pub struct ParsePortsError(String);
+
+impl TryFrom<String> for Ports {
+    type Error = ParsePortsError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
 
 impl FromStr for Ports {
     type Err = ParsePortsError;

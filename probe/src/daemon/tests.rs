@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::Protects;
 use crate::reflector::ReflectorEngine;
+use owl_topology::ReflectorKind;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -206,4 +207,49 @@ fn a_session_begins_anew_when_its_peer_gets_a_key() {
     ends.look();
     assert_eq!(protected(&ends), [true]);
     ends.until_all_come_back();
+}
+
+/// A router's TWAMP-Light reflector: 41 octets of reply, its clock unknown; nothing that has an identifier or a TLV.
+fn router(socket: &std::net::UdpSocket, stop: &AtomicBool) {
+    let mut request = [0; 1_500];
+    let mut count = 0_u32;
+    while !stop.load(Relaxed) {
+        let Ok((octets, from)) = socket.recv_from(&mut request) else {
+            continue;
+        };
+        if octets < 14 || request[14..octets].iter().any(|&octet| octet != 0) {
+            continue;
+        }
+        let mut reply = [0; 41];
+        reply[0..4].copy_from_slice(&count.to_be_bytes());
+        reply[4..12].copy_from_slice(&request[4..12]);
+        reply[12..14].copy_from_slice(&[0x3F, 0xFF]);
+        reply[16..24].copy_from_slice(&request[4..12]);
+        reply[24..38].copy_from_slice(&request[..14]);
+        reply[40] = 255;
+        count += 1;
+        socket.send_to(&reply, from).unwrap();
+    }
+}
+
+#[test]
+fn a_router_of_the_plan_is_measured_by_twamp_light() {
+    let mut ends = Ends::start(&[1], &[1], "whole");
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_millis(50)))
+        .unwrap();
+    let port = socket.local_addr().unwrap().port();
+    let mut plan = ends.senders.running.as_ref().unwrap().plan.clone();
+    plan.sessions[0].port = port.into();
+    plan.sessions[0].set_reflector(ReflectorKind::TwampLight);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| router(&socket, &stop));
+        let saved = ends.file("plan");
+        ends.senders.follow(plan, &saved);
+        ends.looked = Clock::honest().now();
+        ends.until_all_come_back();
+        stop.store(true, Relaxed);
+    });
 }

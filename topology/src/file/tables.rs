@@ -17,7 +17,7 @@ use crate::model::{
     Carrier, Clock, Family, Indicator, Layer, Link, LinkRole, Maintenance, Measure, Multihome,
     Name, PathClass, Pon, Probe, Proto, Publish, Region, Site, StatProfile, Sum, Topology,
 };
-use crate::plan::Schedule;
+use crate::plan::{ReflectorKind, Schedule};
 use crate::quantity::Rate;
 
 const SCHEMA: &str = "topology/1";
@@ -479,6 +479,7 @@ fn probe(s: Keys<'_, '_, '_>) -> Option<Probe> {
     let carrier = s.required("carrier");
     let addr = s.filled("addr");
     let port = s.optional("port").unwrap_or(STAMP_PORT);
+    let reflector = s.optional("reflector").unwrap_or(ReflectorKind::Owl);
     let mgmt = s.optional("mgmt");
     let clock = s.inner_required("clock", |s| {
         let (source, max_u95) = (s.required("source"), s.required("max_u95"));
@@ -494,6 +495,7 @@ fn probe(s: Keys<'_, '_, '_>) -> Option<Probe> {
         carrier: carrier?,
         addr: addr?,
         port,
+        reflector,
         mgmt,
         clock: clock?,
         nic_hw_timestamp,

@@ -433,10 +433,7 @@ impl Client {
         for session in self.sessions {
             match session.end {
                 End::Sending(sending) => {
-                    let told = sending.told();
-                    let departures = sending.into_departures();
-                    let forward = OneWay::fetched(&told, &self.fetched, &departures, now);
-                    measured.forward = Some(forward);
+                    measured.forward = Some(OneWay::fetched(*sending, &self.fetched, now));
                 }
                 End::Over(one_way) => measured.backward = Some(one_way),
                 End::Waiting(_) | End::Receiving(_) => {}

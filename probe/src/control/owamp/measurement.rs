@@ -14,6 +14,7 @@ use owl_protocol::wire::owamp::{
 };
 
 use super::receiving::Received;
+use super::sending::Sending;
 
 /// Which ways are measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,6 +166,8 @@ pub struct OneWay {
     pub sent: u64,
     /// Packets that its sender left out: too late, or refused by its kernel.
     pub skipped: u64,
+    /// Of those, the ones that this host's kernel refused; `None` where only the server knows.
+    pub unsent: Option<u64>,
     /// Every packet whose fate is known, lost ones included and copies each by itself, in the order in which they came
     /// or were given up.
     pub records: Vec<Record>,
@@ -178,18 +181,20 @@ pub struct OneWay {
 impl OneWay {
     /// A session that this host sent, from the server's records and the kernel's departures.
     pub(super) fn fetched(
-        told: &SentSession,
+        sending: Sending,
         records: &[PacketRecord],
-        departures: &[Option<Stamp>],
         reference: Timestamp,
     ) -> Self {
+        let (told, unsent) = (sending.told(), sending.unsent());
+        let departures = sending.into_departures();
         let departure = |sequence: u32| departures.get(sequence as usize).copied().flatten();
         Self {
             records: records
                 .iter()
                 .map(|it| Record::of(it, departure(it.sequence), reference))
                 .collect(),
-            ..Self::told(told)
+            unsent: Some(unsent),
+            ..Self::told(&told)
         }
     }
 
@@ -223,6 +228,7 @@ impl OneWay {
             sid: told.sid,
             sent: u64::from(told.next_sequence).saturating_sub(skipped),
             skipped,
+            unsent: None,
             records: Vec::new(),
             out_of_time: None,
             receive_stamps: None,

@@ -39,6 +39,7 @@ pub(super) struct Sending {
     /// The kernel's T1 of each sequence number; empty when nobody asks for it.
     departures: Vec<Option<Stamp>>,
     sent: u64,
+    unsent: u64,
     /// When the last packet went.
     last: Option<Timestamp>,
 }
@@ -72,6 +73,7 @@ impl Sending {
             awaited: VecDeque::new(),
             departures: Vec::new(),
             sent: 0,
+            unsent: 0,
             last: None,
         })
     }
@@ -106,6 +108,7 @@ impl Sending {
                 }
                 // The numbering of sends has begun anew; stamps of earlier ones will not come.
                 Err(_) => {
+                    self.unsent += 1;
                     self.sender.handle_unsent(test.sequence);
                     self.awaited.clear();
                 }
@@ -158,6 +161,11 @@ impl Sending {
     /// Packets that the kernel took.
     pub(super) fn sent(&self) -> u64 {
         self.sent
+    }
+
+    /// Packets that it refused.
+    pub(super) fn unsent(&self) -> u64 {
+        self.unsent
     }
 
     /// The kernel's T1 of each packet, where it told.

@@ -37,7 +37,8 @@ pub struct ServerSettings {
     pub policy: Policy,
     /// Where its test sessions have their UDP ports.
     pub ports: Ports,
-    /// Records of packets that it keeps at most, of all sessions together; 32 octets each.
+    /// Records of packets that it keeps at most, of all sessions together; 32 octets each. A conversation that fetches a
+    /// session holds a copy of it meanwhile.
     pub records_max: usize,
     /// What it sends for others at most, all sessions together: bits per second of IP packets.
     pub send_bits_per_second_max: u64,

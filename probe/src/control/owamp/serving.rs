@@ -347,7 +347,8 @@ fn placed(
         preamble.addresses.receiver()
     };
     let own = own.unwrap_or(local);
-    if own.is_ipv4() != peer.is_ipv4() || (sends && preamble.receiver_port == 0) {
+    let nowhere = sends && preamble.receiver_port == 0;
+    if nowhere || own.is_ipv4() != peer.is_ipv4() || own.is_multicast() {
         return Err(Accept::Failure);
     }
     if !sends {

@@ -120,7 +120,8 @@ impl TwampClient {
         let padding_octets = settings.padding_octets();
         let request = RequestTwSession {
             sender_port: reserved.0.port(),
-            receiver_port: reserved.0.port(),
+            // Any will do but ours: a server of this host could not bind that, and some refuse instead of choosing another.
+            receiver_port: reserved.0.port() ^ 1,
             addresses: if local.is_ipv4() {
                 Addresses::OF_CONNECTION_V4
             } else {

@@ -58,6 +58,7 @@ pub struct TwampStats {
     pub(super) strangers: AtomicU64,
     pub(super) sessions: AtomicU64,
     pub(super) refused: AtomicU64,
+    pub(super) ended: AtomicU64,
     pub(super) reflected: AtomicU64,
     pub(super) unanswered: AtomicU64,
 }
@@ -75,9 +76,11 @@ pub struct TwampReading {
     pub sessions: u64,
     /// Sessions that were refused.
     pub refused: u64,
-    /// Test packets answered, in sessions that are over.
+    /// Accepted sessions that have ended.
+    pub ended: u64,
+    /// Test packets answered.
     pub reflected: u64,
-    /// Datagrams that were not answered, in sessions that are over: strangers', malformed, rationed, or not taken by the kernel.
+    /// Datagrams to its sessions that were not answered: strangers', malformed, rationed, or not taken by the kernel.
     pub unanswered: u64,
 }
 
@@ -90,6 +93,7 @@ impl TwampStats {
             strangers: self.strangers.load(Relaxed),
             sessions: self.sessions.load(Relaxed),
             refused: self.refused.load(Relaxed),
+            ended: self.ended.load(Relaxed),
             reflected: self.reflected.load(Relaxed),
             unanswered: self.unanswered.load(Relaxed),
         }

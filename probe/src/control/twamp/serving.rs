@@ -90,9 +90,6 @@ impl<'a> Serving<'a> {
                 break;
             }
         }
-        for session in std::mem::take(&mut self.sessions) {
-            self.ended(&session);
-        }
         drop(admission);
     }
 
@@ -116,6 +113,9 @@ impl<'a> Serving<'a> {
                 if let Some(last) = session.reflect(clock, told, room) {
                     self.control.handle_test_packets(session.sid(), last);
                 }
+                let news = session.news();
+                self.stats.reflected.fetch_add(news.reflected, Relaxed);
+                self.stats.unanswered.fetch_add(news.unanswered, Relaxed);
             } else if readiness.errors {
                 session.forget_stamps(room);
             }
@@ -205,11 +205,8 @@ impl<'a> Serving<'a> {
                 ServerEvent::Started => self.sessions.iter_mut().for_each(Session::start),
                 ServerEvent::Stopping { .. } => {}
                 ServerEvent::SessionEnded { sid, .. } => {
-                    let ended = self.sessions.iter().position(|it| it.sid() == sid);
-                    if let Some(ended) = ended {
-                        let session = self.sessions.swap_remove(ended);
-                        self.ended(&session);
-                    }
+                    self.sessions.retain(|session| session.sid() != sid);
+                    self.stats.ended.fetch_add(1, Relaxed);
                 }
             }
         }
@@ -221,15 +218,6 @@ impl<'a> Serving<'a> {
         if let (Some(connected), Some(session)) = (&self.connected, session) {
             session.accept(TwampReflector::new(connected.test_mode(sid), sender));
         }
-    }
-
-    fn ended(&self, session: &Session) {
-        let (counts, unsent) = session.counts();
-        let unanswered = counts.malformed + counts.unauthentic + counts.rationed + unsent;
-        self.stats
-            .reflected
-            .fetch_add(counts.reflected - unsent.min(counts.reflected), Relaxed);
-        self.stats.unanswered.fetch_add(unanswered, Relaxed);
     }
 }
 

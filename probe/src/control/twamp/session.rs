@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use owl_measure::sample::StampSource;
 use owl_measure::time::Monotonic;
 use owl_protocol::session::TwampReflector;
-use owl_protocol::session::reflector::{ReflectorClock, ReflectorCounts, Request};
+use owl_protocol::session::reflector::{ReflectorClock, Request};
 use owl_protocol::wire::ErrorEstimate;
 use owl_protocol::wire::owamp::Sid;
 
@@ -31,6 +31,15 @@ pub(super) struct Session {
     reflector: Option<TwampReflector>,
     running: bool,
     unsent: u64,
+    /// Replies, and datagrams without one, that have been told already.
+    told: Fates,
+}
+
+/// What became of the datagrams of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Fates {
+    pub(super) reflected: u64,
+    pub(super) unanswered: u64,
 }
 
 impl AsRawFd for Session {
@@ -58,6 +67,7 @@ impl Session {
             reflector: None,
             running: false,
             unsent: 0,
+            told: Fates::default(),
         }
     }
 
@@ -80,10 +90,20 @@ impl Session {
         }
     }
 
-    /// Fates of its datagrams, and replies that the kernel did not take.
-    pub(super) fn counts(&self) -> (ReflectorCounts, u64) {
+    /// What became of its datagrams since this was asked last.
+    pub(super) fn news(&mut self) -> Fates {
         let counts = self.reflector.as_ref().map(TwampReflector::counts);
-        (counts.unwrap_or_default(), self.unsent)
+        let counts = counts.unwrap_or_default();
+        let unsent = self.unsent.min(counts.reflected);
+        let now = Fates {
+            reflected: counts.reflected - unsent,
+            unanswered: counts.malformed + counts.unauthentic + counts.rationed + unsent,
+        };
+        let before = std::mem::replace(&mut self.told, now);
+        Fates {
+            reflected: now.reflected.saturating_sub(before.reflected),
+            unanswered: now.unanswered.saturating_sub(before.unanswered),
+        }
     }
 
     /// Answers what has come, a turn of it at most; when the last packet of the session came, if one did.
@@ -125,7 +145,8 @@ impl Session {
             }
         }
         self.forget_stamps(room);
-        (reflector_counts(&self.reflector) > before).then_some(now)
+        let reflected = self.reflector.as_ref()?.counts().reflected;
+        (reflected > before).then_some(now)
     }
 
     /// Nobody asks when a reply really left, and stamps that are not read fill the socket up.
@@ -133,10 +154,6 @@ impl Session {
         // An error here is the network's, as above.
         let _ = self.socket.transmit_stamps(room, |_| {});
     }
-}
-
-fn reflector_counts(reflector: &Option<TwampReflector>) -> u64 {
-    reflector.as_ref().map_or(0, |it| it.counts().reflected)
 }
 
 /// What answers the datagrams of one exchange.

@@ -27,6 +27,8 @@ pub(super) struct Way {
     pub(super) sent: u64,
     /// Packets that the sender left out.
     pub(super) skipped: u64,
+    /// Of those, the ones that this host's kernel refused, when it was the sender.
+    pub(super) unsent: Option<u64>,
     pub(super) received: u64,
     pub(super) lost: u64,
     pub(super) duplicated: u64,
@@ -232,6 +234,7 @@ fn way(direction: Direction, session: &OneWay, own_clock: &ClockState) -> Way {
         direction,
         sent: session.sent,
         skipped: session.skipped,
+        unsent: session.unsent,
         received,
         lost,
         duplicated,
@@ -321,6 +324,7 @@ pub(super) mod tests {
                 sid: Sid::default(),
                 sent: 100,
                 skipped: 0,
+                unsent: None,
                 records: (0..100).map(record).collect(),
                 out_of_time: None,
                 receive_stamps: None,

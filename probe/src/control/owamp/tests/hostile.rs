@@ -6,7 +6,8 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use owl_measure::sample::Direction;
 use owl_protocol::wire::owamp::{
     Accept, AcceptSession, Addresses, Agent, FetchAck, FetchSession, Finished, Modes,
-    RequestSession, ServerGreeting, ServerStart, SetUpResponse, Sid, StartAck, StartSessions,
+    RequestSession, SentSession, ServerGreeting, ServerStart, SetUpResponse, Sid, StartAck,
+    StartSessions, StopSessions,
 };
 
 use super::*;
@@ -87,6 +88,10 @@ fn nobody_is_sent_test_packets_but_the_one_who_asks() {
             both.preamble.conf_receiver = Agent::Server;
             assert_eq!(raw.ask(&both).accept, Accept::NotSupported);
             let mut not_ours = request(server, Direction::Forward, 5_000);
+            let mut everyone = not_ours.clone();
+            everyone.preamble.addresses =
+                Addresses::between(server.ip(), IpAddr::from([224, 0, 0, 1]));
+            assert_eq!(raw.ask(&everyone).accept, Accept::Failure);
             not_ours.preamble.addresses =
                 Addresses::between(server.ip(), IpAddr::from([192, 0, 2, 1]));
             assert_eq!(raw.ask(&not_ours).accept, Accept::Failure);
@@ -98,7 +103,7 @@ fn nobody_is_sent_test_packets_but_the_one_who_asks() {
 fn what_is_more_than_there_is_room_for_is_refused_and_comes_free_again() {
     let small = |settings: &mut ServerSettings| {
         settings.records_max = 2_500;
-        settings.send_bits_per_second_max = 200_000;
+        settings.send_bits_per_second_max = 100_000;
     };
     with_server(small, Clock::honest(), |server, _| {
         let mut raw = Raw::talking(server);
@@ -110,7 +115,7 @@ fn what_is_more_than_there_is_room_for_is_refused_and_comes_free_again() {
         let mut fast = send.clone();
         fast.preamble.padding_octets = 1_000;
         assert_eq!(raw.ask(&fast).accept, Accept::PermanentLimit);
-        // 98 octets of IPv6 every 5 ms are 157 kb/s; 1100 records each, copies included.
+        // 98 octets of IPv6 every 12 ms are 65 kb/s; 1100 records each, copies included.
         assert_eq!(raw.ask(&send).accept, Accept::Ok);
         send.preamble.sid = Sid([8; 16]);
         assert_eq!(raw.ask(&send).accept, Accept::TemporaryLimit);
@@ -164,6 +169,33 @@ fn a_connection_cut_in_the_middle_leaves_what_came_to_be_fetched_by_range_only()
             let part = fetching.fetch(accepted.sid, 5, 9);
             assert_eq!((part.accept, part.records), (Accept::Ok, 5));
             assert_eq!(part.finished, Finished::Otherwise(20));
+        },
+    );
+}
+
+#[test]
+fn a_session_that_its_sender_calls_worthless_is_not_kept() {
+    with_server(
+        |_| {},
+        Clock::honest(),
+        |server, _| {
+            for (accept, given) in [(Accept::Ok, Accept::Ok), (Accept::Failure, Accept::Failure)] {
+                let mut raw = Raw::talking(server);
+                let sid = raw.ask(&request(server, Direction::Forward, 5_000)).sid;
+                raw.start();
+                let head = StopSessions {
+                    accept,
+                    sessions: 1,
+                };
+                let sent = SentSession {
+                    sid,
+                    next_sequence: 0,
+                    skipped: Vec::new(),
+                };
+                raw.say(&[&head.encode()[..], &sent.encode(), &[0; 16]].concat());
+                raw.hear::<32>();
+                assert_eq!(raw.fetch(sid, 0, u32::MAX).accept, given);
+            }
         },
     );
 }
