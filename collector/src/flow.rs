@@ -16,7 +16,7 @@ pub(crate) struct FlowDirection {
     /// The same of the medians.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) excess_median: Option<Span>,
-    /// Its fastest packet was slower than nearly all of the fastest flow: another route.
+    /// It takes another route than the fastest flow: by its delay, or by its hops.
     pub(crate) elsewhere: bool,
     /// Fewest and most hops.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,7 +28,7 @@ impl From<&FlowWay> for FlowDirection {
         Self {
             excess_min: way.excess_min,
             excess_median: way.excess_median.map(|bounds| Span::from(Some(bounds))),
-            elsewhere: way.elsewhere,
+            elsewhere: way.takes_other_route(),
             hops: way
                 .headers
                 .ttl

@@ -4,6 +4,7 @@ mod asking;
 mod authentication;
 mod dialect;
 mod findings;
+mod flows;
 mod limit;
 mod live;
 mod owamp;
@@ -40,6 +41,7 @@ use self::asking::Asking;
 use self::authentication::{Authentication, Identity, Towards, no_key};
 use self::dialect::{Protocol, Spoken};
 use self::findings::{Findings, together};
+use self::flows::{Flows, Sending};
 use self::live::Live;
 use self::session::{Ended, REPORT_INTERVAL, Running};
 use self::show::{Judged, sample_json, stamp_source};
@@ -57,8 +59,8 @@ const DURATION_MAX: Nanos = Nanos::from_secs(86_400);
 const INTERVAL_MIN: Nanos = Nanos::from_micros(10);
 const TIMEOUT_MIN: Nanos = Nanos::from_millis(1);
 const TIMEOUT_MAX: Nanos = Nanos::from_secs(60);
-/// The first packet leaves this long after the session was described: what its socket takes to be opened and proved
-/// would make it late otherwise.
+/// The first packet leaves this long after the sessions were described, for each of them: what their sockets take to be
+/// opened and proved would make it late otherwise.
 const PREPARATION: Nanos = Nanos::from_millis(50);
 /// UDP payload of a test packet, unless another is asked for: STAMP's without TLVs, and enough for TWAMP to reply in kind.
 const OCTETS: u16 = 44;
@@ -88,6 +90,8 @@ pub(crate) struct Args {
     /// Send so many packets, however long it takes (24h at most)
     #[arg(long, value_name = "PACKETS", conflicts_with = "duration", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
+    #[command(flatten)]
+    flows: Flows,
     /// Send at exponentially distributed gaps, of which --interval is the mean
     #[arg(long)]
     poisson: bool,
@@ -201,6 +205,12 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
             "--direction 只用于 --protocol owamp：其他协议总是同时测量两个方向",
         )));
     }
+    if args.flows.are_many() && matches!(args.spoken.protocol, Protocol::Twamp | Protocol::Owamp) {
+        return Err(Failure::usage(lang.pick(
+            "--flows is for --protocol stamp and twamp-light: the others agree on one source port",
+            "--flows 只用于 --protocol stamp 和 twamp-light：其他协议只商定一个源端口",
+        )));
+    }
     let agreement = match args.spoken.protocol {
         Protocol::Owamp => return owamp::run(&args, &stop, lang),
         Protocol::Twamp => Some(twamp::agree(&args, &stop, lang)?),
@@ -214,7 +224,8 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
         None => args.search(&identity, lang)?,
     };
     let protection = identity.protect(reflector.ip(), lang)?;
-    let mut settings = args.settings(reflector, &identity, protection, clock, seed);
+    let sending = args.sending(clock, seed);
+    let mut settings = args.settings(reflector, &identity, protection, clock, sending);
     let (mut source_port, mut attended, mut mode) = (None, None, None);
     if let Some(agreement) = agreement {
         let (client, agreed) = agreement.split();
@@ -233,13 +244,20 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
         ..Pace::default()
     };
     let mut senders = SessionSenders::new(clock, Arc::default()).at_pace(pace);
-    match source_port {
-        Some(port) => senders.open_from(port, settings),
-        None => senders.open(settings),
+    let unable = |error| Failure::unable(lang.pick("cannot measure", "无法测量")).because(error);
+    for (schedule, packets) in args.flows.each(sending) {
+        let mut settings = settings.clone();
+        settings.sender.schedule = schedule;
+        settings.sender.packets = Some(packets);
+        match source_port {
+            Some(port) => senders.open_from(port, settings),
+            None => senders.open(settings),
+        }
+        .map_err(unable)?;
     }
-    .map_err(|error| Failure::unable(lang.pick("cannot measure", "无法测量")).because(error))?;
     args.begin(reflector, mode, &senders, lang)?;
-    let running = session::start(senders, args.interval, args.own_clock, Arc::clone(&stop))
+    let sending = (args.interval, args.flows);
+    let running = session::start(senders, sending, args.own_clock, Arc::clone(&stop))
         .map_err(|error| no_thread(error, lang))?;
     args.watch(&running, &mut identity, &stop, lang)?;
     let ended = running.join().map_err(|error| {
@@ -349,20 +367,25 @@ impl Args {
         }
     }
 
+    fn sending(&self, clock: Clock, seed: u64) -> Sending {
+        Sending {
+            interval: self.interval,
+            start: clock.monotonic() + PREPARATION.times(self.flows.flows.into()),
+            packets: self.packets(),
+            seed: self.poisson.then_some(self.seed.unwrap_or(seed)),
+        }
+    }
+
     fn settings(
         &self,
         reflector: SocketAddr,
         identity: &Identity,
         protection: Protection,
         clock: Clock,
-        seed: u64,
+        sending: Sending,
     ) -> SessionSettings {
-        let start = clock.monotonic() + PREPARATION;
-        let schedule = if self.poisson {
-            Schedule::poisson(self.interval, start, self.seed.unwrap_or(seed))
-        } else {
-            Schedule::periodic(self.interval, start)
-        };
+        // Each flow gets its own.
+        let schedule = Schedule::periodic(sending.interval, sending.start);
         let kind = if self.own {
             Reflector::Own
         } else {
@@ -372,7 +395,6 @@ impl Args {
             peer: reflector,
             local: None,
             sender: SenderConfig {
-                packets: Some(self.packets()),
                 dialect: self.spoken.dialect(),
                 packet_octets: self.octets.unwrap_or(OCTETS).into(),
                 class: self.class(),
@@ -407,7 +429,7 @@ impl Args {
     ) -> Result<Outcome, Failure> {
         if self.json {
             let mode = mode.map(|mode| mode.to_string());
-            let line = json!({ "kind": "begin", "protocol": self.spoken.name(), "mode": mode, "reflector": reflector.to_string(), "interval_ns": self.interval, "packets": self.packets() });
+            let line = json!({ "kind": "begin", "protocol": self.spoken.name(), "mode": mode, "reflector": reflector.to_string(), "interval_ns": self.interval, "packets": self.packets(), "flows": self.flows.flows });
             return print(&format!("{line}\n"));
         }
         let octets = senders.session(0).packet_octets();
@@ -479,7 +501,8 @@ impl Args {
 
     fn show_sample(&self, sample: &Sample, stop: &AtomicBool) -> Result<(), Failure> {
         if self.samples {
-            say(&format!("{}\n", sample_json(sample)), stop)
+            let flow = self.flows.flow_of(sample.sequence);
+            say(&format!("{}\n", sample_json(sample, flow)), stop)
         } else {
             Ok(())
         }

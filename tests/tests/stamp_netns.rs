@@ -8,9 +8,9 @@ use std::fs;
 use std::process::Command;
 
 use owl_tests::{installed, skip};
+use serde_json::Value;
 
 use hosts::{hosts, ip};
-use serde_json::Value;
 use stamp_support::{PATIENCE, delay, reflect};
 
 #[test]

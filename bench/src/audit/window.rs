@@ -7,7 +7,7 @@ use owl_measure::clock::window::{PairPoints, Window};
 /// The length of a window in nanoseconds.
 const LENGTH: f64 = 60e9;
 
-/// Every pair of so many probes, so many packets a direction, light queues; clocks a microsecond apart, one 2 ms.
+/// Every pair of so many probes, so many packets a direction, light queues, stamps of interfaces; clocks a microsecond apart, one 2 ms.
 pub fn large_window(probes: usize, packets: u32) -> Vec<PairPoints> {
     // Knuth's multiplicative hash: any spread will do, and it must cost little beside what is timed.
     let mut state = 1_u64;
@@ -34,7 +34,7 @@ pub fn large_window(probes: usize, packets: u32) -> Vec<PairPoints> {
                         let queue = -(1.0 - next()).ln() * 20e3 - 10e3;
                         Point {
                             at: (f64::from(k) + 0.5) / f64::from(packets) * LENGTH - LENGTH / 2.0,
-                            raw: floor + queue.max(0.0) + theta,
+                            raw: floor + queue.max(0.0) + 60.0 * next() + theta,
                         }
                     })
                     .collect()

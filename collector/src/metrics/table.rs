@@ -79,7 +79,7 @@ metrics! {
     PATH_FLOW_EXCESS = Gauge "owl_path_flow_delay_excess_seconds" ["path", "class", "flow", "direction", "statistic"] "seconds"
         "How much longer a flow takes than the fastest one of its path, latest judged window; only of paths with several flows.";
     PATH_FLOW_ELSEWHERE = Gauge "owl_path_flow_other_route" ["path", "class", "flow", "direction"] "flag"
-        "1 for a flow whose fastest packet was slower than 95 % of the fastest flow's, latest judged window; only of paths with several flows.";
+        "1 for a flow that takes another route than the fastest one, by its delay or by its hops, latest judged window; only of paths with several flows.";
     PATH_FLOW_LOSS = Gauge "owl_path_flow_loss_ratio" ["path", "class", "flow"] "ratio"
         "Test packets of a flow that never came back, of those sent, latest judged window; only of paths with several flows.";
     PATH_CLOCK = Gauge "owl_path_clock_error_bound_seconds" ["path", "class"] "seconds"

@@ -67,11 +67,11 @@ fn fastest(way: &FlowDirection) -> String {
 
 fn others(flows: &[FlowResult], lang: Lang) -> Vec<String> {
     let longer = |flow: &FlowResult, way: &FlowDirection, back: &str| {
-        let (number, excess) = (flow.flow, ms(way.excess_min?));
+        let (number, excess, hops) = (flow.flow, ms(way.excess_min?), hops(way));
         way.elsewhere.then(|| {
             lang.pick(
-                format!("flow {number} is {excess} longer{back}: another route"),
-                format!("流 {number}{back}长 {excess}：经由另一条路由"),
+                format!("flow {number} is {excess} longer{back}, over {hops} hops: another route"),
+                format!("流 {number}{back}长 {excess}，经 {hops} 跳：另一条路由"),
             )
         })
     };
@@ -117,8 +117,8 @@ mod tests {
         assert_eq!(
             others(&all, Lang::En),
             [
-                "flow 3 is 1.200 ms longer: another route",
-                "flow 4 is 0.700 ms longer on the way back: another route"
+                "flow 3 is 1.200 ms longer, over 5 hops: another route",
+                "flow 4 is 0.700 ms longer on the way back, over 5 hops: another route"
             ]
         );
         let page = flows(&all, Lang::Zh).into_string();

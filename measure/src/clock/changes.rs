@@ -146,8 +146,7 @@ impl Pair {
         if forward.len() < 3 || backward.len() < 3 {
             return None;
         }
-        let hull = |points: &[Point]| lower_hull(points.iter().copied());
-        let line = largest_margin(&hull(&forward), &hull(&backward))?;
+        let line = largest_margin(&lower_hull(&forward), &lower_hull(&backward))?;
         // How far the third-lowest lies above the lowest is how far the lowest may lie above the floor.
         let gap = |points: &[Point], slope: f64| {
             let mut above: Vec<f64> = points

@@ -89,8 +89,8 @@ impl Window {
         let hulls: Vec<_> = pairs
             .iter()
             .map(|pair| {
-                let forward = lower_hull(pair.forward.iter().copied());
-                let backward = lower_hull(pair.backward.iter().copied());
+                let forward = lower_hull(&pair.forward);
+                let backward = lower_hull(&pair.backward);
                 largest_margin(&forward, &backward)
             })
             .collect();

@@ -26,9 +26,18 @@ pub struct FlowWay {
     pub excess_median: Option<Bounds>,
     /// Its fastest packet was slower than 95 % of the packets of the fastest flow, and both have ten or more: that is
     /// another route, or a queue that only this flow waits in.
-    pub elsewhere: bool,
-    /// How its packets arrived; other hops than those of the fastest flow are another route, too.
+    pub longer: bool,
+    /// All its packets took as many hops, all of the fastest flow did too, and the two numbers differ.
+    pub other_hops: bool,
+    /// How its packets arrived.
     pub headers: Headers,
+}
+
+impl FlowWay {
+    /// Whether it takes another route than the fastest flow, by its delay or by its hops.
+    pub fn takes_other_route(&self) -> bool {
+        self.longer || self.other_hops
+    }
 }
 
 /// One flow in one window.
@@ -88,10 +97,18 @@ pub(super) fn flows(reports: &[&Report]) -> Vec<FlowWindow> {
             .iter()
             .map(|&flow| Distribution::of(summaries(flow).map(|summary| &summary.raw)))
             .collect();
-        let compared = compared(&raw);
-        for ((window, way), &flow) in windows.iter_mut().zip(compared).zip(&numbers) {
+        let headers: Vec<Headers> = numbers
+            .iter()
+            .map(|&flow| merged(summaries(flow)))
+            .collect();
+        let fastest = fastest(&raw);
+        let usual = fastest.and_then(|fastest| hops(&headers[fastest]));
+        let compared = compared(&raw, fastest).into_iter().zip(headers);
+        for (window, (way, headers)) in windows.iter_mut().zip(compared) {
+            let own = hops(&headers);
             window.ways[direction as usize] = FlowWay {
-                headers: merged(summaries(flow)),
+                other_hops: own.is_some() && usual.is_some() && own != usual,
+                headers,
                 ..way
             };
         }
@@ -106,18 +123,28 @@ fn merged<'a>(summaries: impl Iterator<Item = &'a DirectionSummary>) -> Headers 
     })
 }
 
+/// The TTL with which all packets arrived.
+fn hops(headers: &Headers) -> Option<u8> {
+    let (low, high) = headers.ttl?;
+    (low == high).then_some(low)
+}
+
 fn median(raw: &Distribution) -> Option<Bounds> {
     raw.at_rank(Quantile::P50.rank(raw.count()))
 }
 
-/// Each flow against the one with the smallest median.
-fn compared(raw: &[Distribution]) -> Vec<FlowWay> {
-    let fastest = raw
-        .iter()
-        .filter_map(|raw| Some((median(raw)?.at_most, raw)))
-        .min_by_key(|(median, raw)| (raw.count() < COMPARED_MIN, *median))
-        .map(|(_, raw)| raw);
-    let Some(fastest) = fastest else {
+/// The flow with the smallest median, of those with packets enough if there are any.
+fn fastest(raw: &[Distribution]) -> Option<usize> {
+    let medians = raw.iter().enumerate();
+    medians
+        .filter_map(|(k, raw)| Some((k, raw.count() < COMPARED_MIN, median(raw)?.at_most)))
+        .min_by_key(|&(_, few, median)| (few, median))
+        .map(|(k, ..)| k)
+}
+
+/// Each flow against the fastest one.
+fn compared(raw: &[Distribution], fastest: Option<usize>) -> Vec<FlowWay> {
+    let Some(fastest) = fastest.map(|fastest| &raw[fastest]) else {
         return vec![FlowWay::default(); raw.len()];
     };
     let slow = fastest.at_rank(Quantile::P95.rank(fastest.count()));
@@ -135,7 +162,8 @@ fn compared(raw: &[Distribution]) -> Vec<FlowWay> {
             FlowWay {
                 excess_min: own.min().zip(fastest.min()).map(|(own, least)| own - least),
                 excess_median: excess_median(),
-                elsewhere: enough && is_slower() == Some(true),
+                longer: enough && is_slower() == Some(true),
+                other_hops: false,
                 headers: Headers::default(),
             }
         })
@@ -159,8 +187,8 @@ mod tests {
     }
 
     fn elsewhere(flows: &[Distribution]) -> Vec<usize> {
-        let ways = compared(flows);
-        let told = ways.iter().enumerate().filter(|(_, way)| way.elsewhere);
+        let ways = compared(flows, fastest(flows));
+        let told = ways.iter().enumerate().filter(|(_, way)| way.longer);
         told.map(|(k, _)| k).collect()
     }
 
@@ -179,7 +207,7 @@ mod tests {
                     [1, 3, 5, 7, 9, 11, 13, 15],
                     "seed {seed}"
                 );
-                let excess = compared(&flows)[3];
+                let excess = compared(&flows, fastest(&flows))[3];
                 let within = |span: Nanos| (span - Nanos::from_micros(1_200)).abs();
                 assert!(within(excess.excess_min.unwrap()) < Nanos::from_micros(40));
                 let median = excess.excess_median.unwrap();
@@ -212,9 +240,8 @@ mod tests {
         // The fastest flow that has enough of them is what the others are held against.
         let flows = [flow(500, 2, 1), flow(700, 20, 2), flow(9_000, 20, 3)];
         assert_eq!(elsewhere(&flows), [2]);
-        assert_eq!(
-            compared(&[flow(1, 0, 1), flow(1, 0, 2)]),
-            [FlowWay::default(); 2]
-        );
+        let nothing = [flow(1, 0, 1), flow(1, 0, 2)];
+        assert_eq!(fastest(&nothing), None);
+        assert_eq!(compared(&nothing, None), [FlowWay::default(); 2]);
     }
 }

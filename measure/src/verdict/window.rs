@@ -452,7 +452,7 @@ mod tests {
         let uneven = spread(1_200_000);
         assert_eq!(verdict(&uneven).state, State::Missed);
         let flows = SessionWindow::of(&uneven).unwrap().flows().to_vec();
-        let forward = |flow: &FlowWindow| flow.way(Direction::Forward).elsewhere;
+        let forward = |flow: &FlowWindow| flow.way(Direction::Forward).takes_other_route();
         let told: Vec<u32> = flows
             .iter()
             .filter(|f| forward(f))

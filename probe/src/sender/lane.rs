@@ -100,6 +100,10 @@ impl Lane {
         self.shared_from == Some(local)
     }
 
+    pub(super) fn source_port(&self) -> u16 {
+        self.socket.local().port()
+    }
+
     pub(super) fn stamping(&self) -> Option<Stamping> {
         self.stamping
     }

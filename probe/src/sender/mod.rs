@@ -210,6 +210,19 @@ impl SessionSenders {
         self.lanes[self.sessions[number].lane()].stamping()
     }
 
+    /// How many there are.
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// The UDP port that a session sends from.
+    ///
+    /// # Panics
+    /// When no session has that number.
+    pub fn source_port(&self, number: usize) -> u16 {
+        self.lanes[self.sessions[number].lane()].source_port()
+    }
+
     /// How many sockets they share.
     pub fn sockets(&self) -> usize {
         self.lanes.len()

@@ -12,6 +12,7 @@ use owl_measure::sample::Direction;
 use owl_measure::summary::{PeerClockSummary, StampCounts, Summary};
 use owl_measure::time::Nanos;
 use owl_measure::variation::{ipdv, pdv};
+use owl_measure::verdict::flow::FlowWindow;
 use owl_measure::verdict::window::Claims;
 use owl_measure::verdict::{
     Claim, Evidence, Profile, Quantile, SessionWindow, State, Verdict, judge,
@@ -151,6 +152,11 @@ impl Findings {
             window,
             length,
         })
+    }
+
+    /// The flows one by one, when there are several.
+    pub(super) fn flows(&self) -> &[FlowWindow] {
+        self.window.flows()
     }
 
     /// The evidence on one direction.

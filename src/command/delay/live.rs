@@ -85,7 +85,7 @@ impl Live {
             self.next = self.next.max(last.sequence.saturating_add(1));
         }
         let reports =
-            summary.map(|summary| [report(summary, self.own_clock.state(), self.interval)]);
+            summary.map(|summary| [report(0, summary, self.own_clock.state(), self.interval)]);
         let (answered, settled) = self.settled;
         Second {
             elapsed_s,

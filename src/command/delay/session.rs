@@ -15,9 +15,10 @@ use owl_measure::report::Report;
 use owl_measure::sample::Sample;
 use owl_measure::summary::Summary;
 use owl_measure::time::Nanos;
-use owl_probe::sender::{SessionSenders, Watcher};
+use owl_probe::sender::{SenderSession, SessionSenders, Watcher};
 use owl_protocol::session::sender::Observations;
 
+use super::flows::Flows;
 use crate::command::own_clock::OwnClock;
 
 /// Samples on their way to be shown; more are counted and not shown.
@@ -27,7 +28,7 @@ pub(super) const REPORT_INTERVAL: Nanos = Nanos::from_secs(10);
 
 /// A session that runs.
 pub(super) struct Running {
-    /// What comes back, as it comes; disconnected when the session is over.
+    /// What comes back, as it comes, numbered over all flows; disconnected when the session is over.
     pub(super) samples: Receiver<Sample>,
     thread: JoinHandle<io::Result<Ended>>,
 }
@@ -36,8 +37,10 @@ pub(super) struct Running {
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) reports: Vec<Report>,
-    /// What replies showed of the path beside delay and loss.
+    /// What replies showed of the path beside delay and loss; of several flows, the first one's.
     pub(super) observations: Observations,
+    /// From which port each flow was sent.
+    pub(super) source_ports: Vec<u16>,
     /// Packets that the kernel did not take.
     pub(super) unsent: u64,
     /// Datagrams that were no reply of this session.
@@ -46,13 +49,13 @@ pub(super) struct Ended {
     pub(super) unshown: u64,
 }
 
-/// Starts the one session of `senders`; it ends by itself, or when `stop` is set.
+/// Starts the sessions of `senders`, one for each flow; it ends by itself, or when `stop` is set.
 ///
 /// # Errors
 /// When the system gives no thread.
 pub(super) fn start(
     mut senders: SessionSenders,
-    interval: Nanos,
+    (interval, flows): (Nanos, Flows),
     own_clock: OwnClock,
     stop: Arc<AtomicBool>,
 ) -> io::Result<Running> {
@@ -67,14 +70,18 @@ pub(super) fn start(
                 own_clock,
                 clock: own_clock.state(),
                 interval,
+                flows,
             };
             senders.run(&stop, || own_clock.claim(), &mut recording)?;
-            let session = senders.session(0);
+            let sessions = || (0..senders.sessions()).map(|number| senders.session(number));
             Ok(Ended {
                 reports: recording.reports,
-                observations: *session.observations(),
-                unsent: session.unsent(),
-                strangers: session.strangers(),
+                observations: *senders.session(0).observations(),
+                source_ports: (0..senders.sessions())
+                    .map(|number| senders.source_port(number))
+                    .collect(),
+                unsent: sessions().map(SenderSession::unsent).sum(),
+                strangers: sessions().map(SenderSession::strangers).sum(),
                 unshown: recording.unshown,
             })
         })?;
@@ -95,11 +102,16 @@ impl Running {
 }
 
 /// One report of the session; who measured and by what plan is no question here.
-pub(super) fn report(summary: Summary, clock: ClockState, packet_interval: Nanos) -> Report {
+pub(super) fn report(
+    flow: usize,
+    summary: Summary,
+    clock: ClockState,
+    packet_interval: Nanos,
+) -> Report {
     Report {
         path: String::new(),
         generation: String::new(),
-        flow: 0,
+        flow: flow as u32,
         packet_interval,
         summary,
         clock,
@@ -109,12 +121,13 @@ pub(super) fn report(summary: Summary, clock: ClockState, packet_interval: Nanos
 struct Recording {
     samples: SyncSender<Sample>,
     unshown: u64,
-    /// One for each [`REPORT_INTERVAL`] of at most 24 hours.
+    /// One for each [`REPORT_INTERVAL`] of at most 24 hours, and each flow.
     reports: Vec<Report>,
     own_clock: OwnClock,
     /// At its worst since the last report.
     clock: ClockState,
     interval: Nanos,
+    flows: Flows,
 }
 
 impl Recording {
@@ -125,14 +138,19 @@ impl Recording {
 }
 
 impl Watcher for Recording {
-    fn sample(&mut self, _: usize, sample: &Sample) {
-        if self.samples.try_send(*sample).is_err() {
+    fn sample(&mut self, flow: usize, sample: &Sample) {
+        let sample = Sample {
+            sequence: self.flows.overall(flow, sample.sequence),
+            ..*sample
+        };
+        if self.samples.try_send(sample).is_err() {
             self.unshown += 1;
         }
     }
 
-    fn summary(&mut self, _: usize, summary: Summary) {
+    fn summary(&mut self, flow: usize, summary: Summary) {
         let clock = self.worst_clock();
-        self.reports.push(report(summary, clock, self.interval));
+        self.reports
+            .push(report(flow, summary, clock, self.interval));
     }
 }

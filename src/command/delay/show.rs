@@ -12,6 +12,7 @@ use owl_measure::words::Lang;
 use serde_json::{Value, json};
 
 use super::findings::{Findings, SHOWN, Spread, Way, min_samples};
+use super::flows;
 use super::limit::Limit;
 use super::patterns;
 use super::session::Ended;
@@ -60,8 +61,18 @@ impl Result<'_> {
         let mut lines = vec![self.packets(lang)];
         lines.extend(patterns::lines(self.found, lang));
         lines.extend([self.sender(lang), self.clocks(lang), self.limit(lang)]);
-        lines.extend(self.told.lines(lang));
-        let mut text = format!("{}\n{}", self.table(lang), lines.join("\n"));
+        let first = match self.found.flows() {
+            [] => "",
+            _ => lang.pick("flow 0: ", "流 0："),
+        };
+        let told = self.told.lines(lang).into_iter();
+        lines.extend(told.map(|line| format!("{first}{line}")));
+        let mut text = format!("{}\n", self.table(lang));
+        let flows = self.found.flows();
+        if !flows.is_empty() {
+            text.push_str(&flows::text(flows, &self.ended.source_ports, lang));
+        }
+        text.push_str(&lines.join("\n"));
         for line in self.verdicts(lang) {
             text.push('\n');
             text.push_str(&line);
@@ -188,7 +199,10 @@ impl Result<'_> {
                 format!("内核 {}/{all}", counts.kernel),
             )
         };
-        let hops = self.told.hops(lang);
+        let hops = match self.found.flows() {
+            [] => self.told.hops(lang),
+            _ => lang.pick("of each flow above", "见上表").to_owned(),
+        };
         lang.pick(
             format!(
                 "stamps: T1 {}, T4 {}; hops: {hops}; sent late by {} at most",
@@ -311,6 +325,7 @@ impl Result<'_> {
                 "apart_at_least_ns": found.clocks_apart(),
             },
             "told": self.told.json(),
+            "flows": flows::json(found.flows(), &self.ended.source_ports),
             "limit": { "code": limit.code(), "sentence": limit.sentence(lang) },
             "verdict": self.judged.as_ref().map(|judged| json!({
                 "quantile": judged.quantile,
@@ -330,7 +345,7 @@ fn ns(span: Nanos) -> Value {
     }
 }
 
-fn bounds_json(bounds: Option<Bounds>) -> Value {
+pub(super) fn bounds_json(bounds: Option<Bounds>) -> Value {
     json!(
         bounds
             .map(|bounds| json!({ "at_least_ns": bounds.at_least, "at_most_ns": bounds.at_most }))
@@ -388,7 +403,7 @@ pub(super) fn stamp_source(source: StampSource, lang: Lang) -> &'static str {
 }
 
 /// One packet that came back, for a program.
-pub(super) fn sample_json(sample: &Sample) -> Value {
+pub(super) fn sample_json(sample: &Sample, flow: u32) -> Value {
     let source = |source| match source {
         StampSource::Hardware => "hardware",
         StampSource::Kernel => "kernel",
@@ -397,6 +412,7 @@ pub(super) fn sample_json(sample: &Sample) -> Value {
     json!({
         "kind": "sample",
         "sequence": sample.sequence,
+        "flow": flow,
         "t1_sent_ns": sample.origin,
         "t1_ns": sample.sent_at.at,
         "t1_source": source(sample.sent_at.source),
@@ -425,6 +441,7 @@ mod tests {
         let ended = Ended {
             reports: Vec::new(),
             observations: Observations::default(),
+            source_ports: Vec::new(),
             unsent: 0,
             strangers: 0,
             unshown: 0,

@@ -1,0 +1,186 @@
+//! Two hosts with two routes of equal cost between them, one hop and two hops long: `owl delay --flows` tells them apart.
+
+mod stamp_support;
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use owl_tests::{installed, skip};
+use serde_json::Value;
+
+use stamp_support::{delay, owl, reflect};
+
+const HOSTS: [&str; 5] = ["near", "far", "short", "long1", "long2"];
+/// Host, its address, its neighbour, and that one's address.
+const LINKS: [(&str, &str, &str, &str); 5] = [
+    ("near", "198.51.100.1", "short", "198.51.100.2"),
+    ("short", "198.51.100.5", "far", "198.51.100.6"),
+    ("near", "198.51.100.9", "long1", "198.51.100.10"),
+    ("long1", "198.51.100.13", "long2", "198.51.100.14"),
+    ("long2", "198.51.100.17", "far", "198.51.100.18"),
+];
+const NEAR: &str = "192.0.2.1";
+const FAR: &str = "192.0.2.2";
+
+/// Network namespaces; gone when dropped.
+struct Network {
+    prefix: String,
+}
+
+fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .map_err(|error| error.to_string())?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(format!(
+            "{program} {}: {}",
+            arguments.join(" "),
+            said.trim()
+        ))
+    }
+}
+
+impl Network {
+    fn new() -> Result<Self, String> {
+        let network = Self {
+            prefix: format!("owl-t-{}-flows", std::process::id()),
+        };
+        for host in HOSTS {
+            run("ip", &["netns", "add", &network.name(host)])?;
+            network.ip(host, "link set lo up")?;
+            for setting in [
+                "ip_forward=1",
+                "conf.all.rp_filter=0",
+                "fib_multipath_hash_policy=1",
+            ] {
+                network.inside(host, &["sysctl", "-qw", &format!("net.ipv4.{setting}")])?;
+            }
+        }
+        for (k, (a, at_a, b, at_b)) in LINKS.into_iter().enumerate() {
+            let peer = network.name(b);
+            network.ip(
+                a,
+                &format!("link add v{k}a type veth peer name v{k}b netns {peer}"),
+            )?;
+            for (host, end, address) in [(a, "a", at_a), (b, "b", at_b)] {
+                network.ip(host, &format!("address add {address}/30 dev v{k}{end}"))?;
+                network.ip(host, &format!("link set v{k}{end} up"))?;
+            }
+        }
+        network.ip("near", &format!("address add {NEAR}/32 dev lo"))?;
+        network.ip("far", &format!("address add {FAR}/32 dev lo"))?;
+        let [short, _, long, ..] = LINKS;
+        let routes = format!(
+            "route add {FAR} src {NEAR} nexthop via {} nexthop via {}",
+            short.3, long.3
+        );
+        network.ip("near", &routes)?;
+        for (host, there, back) in [
+            ("short", LINKS[1].3, LINKS[0].1),
+            ("long1", LINKS[3].3, LINKS[2].1),
+            ("long2", LINKS[4].3, LINKS[3].1),
+        ] {
+            network.ip(host, &format!("route add {FAR} via {there}"))?;
+            network.ip(host, &format!("route add {NEAR} via {back}"))?;
+        }
+        network.ip(
+            "far",
+            &format!("route add {NEAR} src {FAR} via {}", LINKS[1].1),
+        )?;
+        Ok(network)
+    }
+
+    fn name(&self, host: &str) -> String {
+        format!("{}-{host}", self.prefix)
+    }
+
+    fn ip(&self, host: &str, words: &str) -> Result<(), String> {
+        let name = self.name(host);
+        let mut arguments = vec!["-n", &name];
+        arguments.extend(words.split(' '));
+        run("ip", &arguments)
+    }
+
+    fn inside(&self, host: &str, command: &[&str]) -> Result<(), String> {
+        let name = self.name(host);
+        run("ip", &[&["netns", "exec", &name], command].concat())
+    }
+
+    fn owl(&self, host: &str, arguments: &[&str]) -> Command {
+        let owl = owl(arguments);
+        let mut command = Command::new("ip");
+        command
+            .args(["netns", "exec", &self.name(host)])
+            .arg(owl.get_program())
+            .args(owl.get_args());
+        command
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for host in HOSTS {
+            // One that was never made cannot be removed, which is as good.
+            let _ = Command::new("ip")
+                .args(["netns", "delete", &self.name(host)])
+                .stderr(Stdio::null())
+                .status();
+        }
+    }
+}
+
+#[test]
+fn flows_over_another_route_are_told_by_their_hops() {
+    if !installed("ip") {
+        return;
+    }
+    let is_root =
+        fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    if !is_root {
+        return skip("network namespaces need root");
+    }
+    let network = match Network::new() {
+        Ok(network) => network,
+        Err(why) => return skip(format_args!("no network namespaces here: {why}")),
+    };
+    let listen = format!("{FAR}:18862");
+    let reflector = ["reflect", "--json", "--listen", &listen];
+    let (_reflector, _) = reflect(&mut network.owl("far", &reflector));
+    let measure = [
+        "delay", "--json", "--own", "--flows", "16", "--count", "160",
+    ];
+    let arguments = [&measure[..], &["--interval", "5ms", &listen]].concat();
+    let (_, lines) = delay(&mut network.owl("near", &arguments));
+    let result = lines.last().unwrap();
+    let flows = result["flows"].as_array().unwrap();
+    assert_eq!(flows.len(), 16, "{result}");
+    let hops = |flow: &Value, way: &str| 255 - flow[way]["ttl"]["min"].as_u64().unwrap();
+    let taken: Vec<u64> = flows.iter().map(|flow| hops(flow, "forward")).collect();
+    // By chance all sixteen source ports would choose one route once in 32,768 runs.
+    assert!(taken.contains(&1) && taken.contains(&2), "{taken:?}");
+    let ports: std::collections::BTreeSet<u64> = flows
+        .iter()
+        .map(|flow| flow["source_port"].as_u64().unwrap())
+        .collect();
+    assert_eq!(ports.len(), 16, "each from a port of its own");
+    for flow in flows {
+        assert_eq!(hops(flow, "backward"), 1, "{flow}");
+    }
+    let named: Vec<bool> = flows
+        .iter()
+        .map(|flow| flow["forward"]["other_route"].as_bool().unwrap())
+        .collect();
+    assert!(
+        named.contains(&false),
+        "the fastest flow is not held against itself"
+    );
+    let told_from = |usual| {
+        let mut flows = taken.iter().zip(&named);
+        flows.all(|(&hops, &other)| hops == usual || other)
+    };
+    assert!(told_from(1) || told_from(2), "{taken:?} {named:?}");
+}
