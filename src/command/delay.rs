@@ -589,7 +589,7 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_before_anything_is_sent() {
         for bad in [
-            "h --interval 10us",
+            "h --interval 9us",
             "h --duration 25h",
             "h --duration -1s",
             "h --timeout 0s",
