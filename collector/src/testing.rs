@@ -1,6 +1,6 @@
 //! What several tests of this crate need: reports of a known path.
 
-use owl_measure::clock::{BoundBasis, ClockSource, ClockState, ClockStatus, KernelClock};
+use owl_measure::clock::{BoundBasis, ClockSource, ClockState, ClockStatus};
 use owl_measure::loss::Loss;
 use owl_measure::reordering::{Overtaken, Reordered};
 use owl_measure::report::Report;
@@ -108,10 +108,9 @@ pub(crate) fn report_of(path: &str, start_s: i64, link: Link) -> Report {
             source: ClockSource::Gnss,
             status: ClockStatus::Synchronised,
             bound: Some((Nanos(10_000), BoundBasis::Declared)),
-            drift_ppb: 0,
             transmit_stamp_error: Nanos(5_000),
             receive_stamp_error: Nanos(5_000),
-            kernel: KernelClock::default(),
+            ..ClockState::default()
         },
         summary,
     }

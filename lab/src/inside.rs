@@ -159,29 +159,43 @@ pub(crate) struct Inside {
     sessions: Vec<Session>,
     packets: BinaryHeap<Reverse<Packet>>,
     order: u64,
-    record: Shared,
+    record: Option<Shared>,
+}
+
+impl Session {
+    fn new(lanes: Lanes) -> Self {
+        let (forward, backward) = (lanes.forward, lanes.backward);
+        Self {
+            // Two sessions use one way, each with randomness of its own.
+            links: [forward.0.seeded(forward.1), backward.0.seeded(!backward.1)],
+            held: lanes.held_at.map(Held::new),
+        }
+    }
 }
 
 impl Inside {
     /// For these sessions; what happens is noted in `record` by their positions.
     pub(crate) fn new(lanes: impl IntoIterator<Item = Lanes>, record: Shared) -> Self {
-        let sessions = lanes
-            .into_iter()
-            .map(|lanes| {
-                let (forward, backward) = (lanes.forward, lanes.backward);
-                // Two sessions use one way, each with randomness of its own.
-                let links = [forward.0.seeded(forward.1), backward.0.seeded(!backward.1)];
-                Session {
-                    links,
-                    held: lanes.held_at.map(Held::new),
-                }
-            })
-            .collect();
         Self {
-            sessions,
+            record: Some(record),
+            ..Self::unrecorded(lanes)
+        }
+    }
+
+    /// For packets that are no test packets: nothing is noted.
+    pub(crate) fn unrecorded(lanes: impl IntoIterator<Item = Lanes>) -> Self {
+        Self {
+            sessions: lanes.into_iter().map(Session::new).collect(),
             packets: BinaryHeap::new(),
             order: 0,
-            record,
+            record: None,
+        }
+    }
+
+    /// What the packets of a session go through from now on; those inside come out as they were to.
+    pub(crate) fn change(&mut self, session: usize, lanes: Lanes) {
+        if let Some(session) = self.sessions.get_mut(session) {
+            *session = Session::new(lanes);
         }
     }
 
@@ -196,7 +210,10 @@ impl Inside {
         let Some(session) = self.sessions.get_mut(index) else {
             return;
         };
-        let origin = origin(datagram, direction);
+        let origin = self
+            .record
+            .as_ref()
+            .and_then(|_| origin(datagram, direction));
         let crossing = session.links[direction as usize].cross(at.0);
         let (first, second) = match crossing {
             Crossing::Arrives { at_ns } if self.packets.len() < INSIDE_MAX => (at_ns, None),
@@ -204,8 +221,8 @@ impl Inside {
                 (at_ns, Some(again_at_ns))
             }
             _ => {
-                if let Some(origin) = origin {
-                    open(&self.record).note(index, direction, origin, Fate::Lost);
+                if let Some((origin, record)) = origin.zip(self.record.as_ref()) {
+                    open(record).note(index, direction, origin, Fate::Lost);
                 }
                 return;
             }
@@ -244,7 +261,9 @@ impl Inside {
 
     /// Notes that a packet left, or with `None` that it could not be sent.
     pub(crate) fn left(&mut self, packet: &Packet, at: Option<Timestamp>) {
-        let Some(origin) = packet.origin else { return };
+        let Some((origin, record)) = packet.origin.zip(self.record.as_ref()) else {
+            return;
+        };
         let fate = at.map_or(Fate::Lost, |at| Fate::Crossed(at - packet.entered_at));
         let session = self.sessions.get_mut(packet.session);
         let held = session.and_then(|session| session.held.as_mut());
@@ -253,7 +272,7 @@ impl Inside {
         {
             held.note(delay);
         }
-        open(&self.record).note(packet.session, packet.direction, origin, fate);
+        open(record).note(packet.session, packet.direction, origin, fate);
     }
 }
 

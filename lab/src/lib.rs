@@ -20,6 +20,7 @@ mod run;
 mod sys;
 mod table;
 pub mod truth;
+pub mod wire;
 
 pub use error::LabError;
 pub use run::{Form, Network, Options, Summary, run};

@@ -12,11 +12,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use owl_measure::clock::ClockSource;
 use owl_measure::time::Nanos;
 use serde::Deserialize;
 
-use crate::clock::{Clock, Declared};
+use crate::clock::settings::SourceChoice;
+use crate::clock::{Clock, ClockConfig};
 use crate::control::ControlConfig;
 use crate::keys::LiveKeys;
 use crate::reflector::{ReflectorEngine, ReflectorSettings, STAMP_PORT};
@@ -51,7 +51,7 @@ pub struct Config {
     pub state: PathBuf,
     /// Where to serve this probe's own metrics; nowhere when it is not said.
     pub metrics: Option<SocketAddr>,
-    /// What is claimed of the clock.
+    /// Who tells of the clock, and what is declared of it.
     #[serde(default)]
     pub clock: ClockConfig,
     /// The servers that are asked over TCP for a session.
@@ -59,17 +59,6 @@ pub struct Config {
     pub control: ControlConfig,
     /// Set in a lab only.
     pub lab: Option<LabConfig>,
-}
-
-/// What is claimed of the clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClockConfig {
-    /// What disciplines it.
-    #[serde(default)]
-    pub source: ClockSource,
-    /// How far from UTC at most.
-    pub bound: Option<Nanos>,
 }
 
 /// What a lab injects. Its presence marks every report as simulated.
@@ -144,10 +133,10 @@ impl Config {
                 what,
             })
         };
-        if config.clock.bound.is_some_and(|bound| bound <= Nanos::ZERO) {
-            return refused("clock.bound must be above zero; leave it out to claim nothing");
+        if let Some(nonsense) = config.clock.nonsense() {
+            return refused(nonsense);
         }
-        if config.clock.source == ClockSource::Simulated && config.lab.is_none() {
+        if config.clock.source == SourceChoice::Simulated && config.lab.is_none() {
             return refused("clock.source = \"simulated\" belongs to a lab, and there is no [lab]");
         }
         if config.listen.is_empty() {
@@ -185,7 +174,7 @@ impl Config {
 
     /// What its session-reflector is told, with these keys.
     pub fn reflector_settings(&self, keys: Arc<LiveKeys>) -> ReflectorSettings {
-        self.reflector.settings(keys, self.clock.source)
+        self.reflector.settings(keys, self.clock.declared().source)
     }
 
     /// How its session-senders run.
@@ -201,19 +190,13 @@ impl Config {
     pub fn reflector_engine(&self) -> ReflectorEngine {
         self.reflector.engine()
     }
-
-    /// What it claims of its clock.
-    pub fn declared(&self) -> Declared {
-        Declared {
-            source: self.clock.source,
-            bound: self.clock.bound,
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Declared;
+    use owl_measure::clock::ClockSource;
 
     const WHOLE: &str = r#"
 id = "yannan-ct"
@@ -240,7 +223,7 @@ ports = "18760-19960"
         assert_eq!(config.ca, Path::new("/etc/owl/ca.pem"));
         assert_eq!(config.certificate, Path::new("/etc/owl/p.pem"));
         assert_eq!(
-            config.declared(),
+            config.clock.declared(),
             Declared {
                 source: ClockSource::Gnss,
                 bound: Some(Nanos(1_000))

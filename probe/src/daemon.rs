@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use owl_measure::clock::ClockStatus;
 use owl_measure::report::Report;
 use owl_measure::sample::Sample;
 use owl_measure::summary::Summary;
@@ -26,7 +27,7 @@ use tokio::sync::{Notify, watch};
 use self::far_end::FarEnd;
 use self::key_files::{KeyFiles, SenderKeys};
 use self::signals::{Asked, Signals};
-use crate::clock::{self, Clock};
+use crate::clock::{Clock, ClockKeeper, ClockWatch, Reading, Teller, tai_offset};
 use crate::config::Config;
 use crate::control::{ControlServers, ServersError, ServersStats};
 use crate::flow::{self, Flow};
@@ -42,8 +43,10 @@ use crate::uplink::{self, Shared, UplinkError};
 /// Reports between the sender thread and the disk. When the disk is so slow that they are all taken, a report is
 /// dropped and counted rather than a packet sent late.
 const REPORTS_IN_FLIGHT: usize = 4_096;
-/// How often the clock is read.
-const CLOCK_EVERY: Duration = Duration::from_secs(1);
+/// How often the key files are looked at.
+const KEYS_EVERY: Duration = Duration::from_secs(1);
+/// How long a disk that refuses reports is left alone.
+const DISK_PAUSE: Duration = Duration::from_secs(1);
 /// Sessions that one plan may hold; what is beyond is not measured, and said.
 const SESSIONS_MAX: usize = 10_000;
 /// How long shutting down waits for the last reports to be acknowledged.
@@ -128,6 +131,7 @@ pub struct Probe {
     client: quinn::ClientConfig,
     shared: Arc<Shared>,
     vitals: Arc<Vitals>,
+    watch: ClockWatch,
     keys: KeyFiles,
 }
 
@@ -145,7 +149,8 @@ impl Probe {
             .provisioned(config.reflector_settings(keys.reflector()));
         let control = ControlServers::bind(&config.control, clock)?;
         let vitals = Arc::new(Vitals::default());
-        vitals.clock().push(clock::state(clock, config.declared()));
+        let mut watch = ClockWatch::new(clock, &config.clock);
+        vitals.clock().push(watch.read().state);
         let shared = Shared {
             spool: Mutex::new(spool),
             spooled: Notify::new(),
@@ -158,6 +163,7 @@ impl Probe {
             client,
             shared: Arc::new(shared),
             vitals,
+            watch,
             keys,
         })
     }
@@ -179,6 +185,7 @@ impl Probe {
             client,
             shared,
             vitals,
+            watch,
             mut keys,
         } = self;
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -186,6 +193,13 @@ impl Probe {
             .enable_all()
             .build()
             .map_err(ProbeError::Runtime)?;
+        let keeper = {
+            let (vitals, mut last) = (vitals.clone(), None);
+            ClockKeeper::start(watch, move |reading| {
+                log_change(&mut last, &reading);
+                vitals.clock().push(reading.state);
+            })
+        };
         let stop = Arc::new(AtomicBool::new(false));
         let reflecting = {
             let (vitals, stop) = (vitals.clone(), stop.clone());
@@ -239,16 +253,12 @@ impl Probe {
                 plans,
                 stopped,
             ));
-            let mut clock_tick = tokio::time::interval(CLOCK_EVERY);
+            let mut key_tick = tokio::time::interval(KEYS_EVERY);
             let mut signals = Signals::listen().map_err(ProbeError::Runtime)?;
             new_plans.mark_changed();
             loop {
                 tokio::select! {
-                    _ = clock_tick.tick() => {
-                        let state = clock::state(config.shown_clock(), config.declared());
-                        vitals.clock().push(state);
-                        senders.follow_keys(keys.look());
-                    }
+                    _ = key_tick.tick() => senders.follow_keys(keys.look()),
                     changed = new_plans.changed() => {
                         let plan = new_plans.borrow_and_update().clone();
                         if let (Ok(()), Some(plan)) = (changed, plan) {
@@ -280,6 +290,7 @@ impl Probe {
             let _ = uplink.await;
             Ok(())
         });
+        drop(keeper);
         stop.store(true, Relaxed);
         for thread in [reflecting.join(), serving.join(), spooling.join()] {
             if thread.is_err() {
@@ -288,6 +299,16 @@ impl Probe {
         }
         result
     }
+}
+
+/// What is logged of the clock: who tells of it and whether it follows its source, whenever that changes.
+fn log_change(last: &mut Option<(Option<Teller>, ClockStatus)>, reading: &Reading) {
+    let now = (reading.teller, reading.state.status);
+    if last.replace(now) == Some(now) {
+        return;
+    }
+    let bound = reading.state.bound_at(reading.state.as_of);
+    tracing::info!(teller = ?now.0, status = ?now.1, ?bound, findings = ?reading.findings, "the clock's state changed");
 }
 
 /// Writes reports to disk as they come, many in one commit when they come fast.
@@ -302,7 +323,7 @@ fn spool_all(reports: &Receiver<Report>, shared: &Shared) {
                 tracing::error!(%error, "reports cannot be written; trying again");
                 complained = true;
             }
-            std::thread::sleep(CLOCK_EVERY);
+            std::thread::sleep(DISK_PAUSE);
         }
         complained = false;
         shared.spooled.notify_one();
@@ -485,7 +506,7 @@ impl Senders {
                     ecn: 0,
                 },
                 protection: key.map_or(Protection::None, |key| protects.with(key)),
-                tai_offset: clock::tai_offset(),
+                tai_offset: tai_offset(),
                 question: far_end.question,
                 ..SenderConfig::new(ssid, schedule, ns(session.timeout_ns), far_end.known)
             },

@@ -3,10 +3,13 @@
 use std::collections::VecDeque;
 
 use owl_measure::clock::ClockState;
-use owl_measure::time::Timestamp;
+use owl_measure::time::{Nanos, Timestamp};
 
 /// States kept: ten minutes at one a second; older ones go.
 const STATES_MAX: usize = 600;
+
+/// A step is noticed no later than this after it happened.
+const NOTICED_WITHIN: Nanos = Nanos::from_secs(1);
 
 /// The clock's states, one a second, oldest first.
 #[derive(Debug, Default)]
@@ -25,14 +28,16 @@ impl ClockHistory {
         self.0.back().copied()
     }
 
-    /// The least certain state between two instants, or the newest when none lies there.
+    /// What may be claimed between two instants; from the newest state when none lies there.
+    ///
+    /// A step is noticed a moment after it happened, so one that was noticed just after the end counts too.
     pub(crate) fn worst(&self, from: Timestamp, to: Timestamp) -> Option<ClockState> {
-        let within = self
-            .0
-            .iter()
-            .filter(|state| (from..=to).contains(&state.as_of))
-            .copied();
-        within.reduce(ClockState::worse).or(self.latest())
+        let noticed_by = to + NOTICED_WITHIN;
+        let within = self.0.iter().filter(|state| {
+            (from..=to).contains(&state.as_of)
+                || state.steps > 0 && (to..=noticed_by).contains(&state.as_of)
+        });
+        ClockState::over(within.copied(), (from, to)).or_else(|| Some(self.latest()?.aged_to(to)))
     }
 }
 
@@ -41,7 +46,6 @@ mod tests {
     use super::*;
     use crate::testing::report;
     use owl_measure::clock::{BoundBasis, ClockStatus};
-    use owl_measure::time::Nanos;
 
     #[test]
     fn an_interval_is_told_by_its_worst_moment() {

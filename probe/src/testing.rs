@@ -1,6 +1,6 @@
 //! What several tests need.
 
-use owl_measure::clock::{ClockSource, ClockState, ClockStatus, KernelClock};
+use owl_measure::clock::ClockState;
 use owl_measure::report::Report;
 use owl_measure::summary::Recorder;
 use owl_measure::time::{Nanos, Timestamp};
@@ -24,15 +24,6 @@ pub(crate) fn report(path: &str) -> Report {
         flow: 0,
         packet_interval: Nanos::from_millis(100),
         summary: recorder.close(Timestamp(i64::MAX)).unwrap(),
-        clock: ClockState {
-            as_of: Timestamp(0),
-            source: ClockSource::Unknown,
-            status: ClockStatus::Free,
-            bound: None,
-            drift_ppb: 0,
-            transmit_stamp_error: Nanos::ZERO,
-            receive_stamp_error: Nanos::ZERO,
-            kernel: KernelClock::default(),
-        },
+        clock: ClockState::default(),
     }
 }

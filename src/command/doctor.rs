@@ -5,11 +5,11 @@ use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use owl_measure::clock::{ClockSource, KernelClock};
+use owl_measure::clock::KernelClock;
 use owl_measure::sample::StampSource;
 use owl_measure::time::Nanos;
 use owl_measure::words::Lang;
-use owl_probe::clock::{self, Clock, Declared};
+use owl_probe::clock::{Clock, ClockConfig, ClockWatch};
 use owl_probe::interface::{Interface, interfaces};
 use owl_probe::net::{SocketError, StampedSocket, real_time, set_timer_slack, wait};
 use owl_probe::reflector::{HIGH_PORT, STAMP_PORT};
@@ -72,7 +72,7 @@ impl Check {
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     let mut checks = Vec::from(stamps(lang));
     checks.push(port(lang));
-    checks.push(kernel_clock(lang));
+    checks.push(own_clock(lang));
     checks.extend(
         interfaces()
             .iter()
@@ -217,20 +217,9 @@ fn port(lang: Lang) -> Check {
 /// Programs that discipline clocks, by the names that the kernel keeps (at most 15 octets).
 const DISCIPLINES: [&str; 5] = ["chronyd", "ptp4l", "phc2sys", "ntpd", "systemd-timesyn"];
 
-fn kernel_clock(lang: Lang) -> Check {
-    let KernelClock {
-        synchronised,
-        max_error,
-        estimated_error,
-        ..
-    } = clock::state(
-        Clock::honest(),
-        Declared {
-            source: ClockSource::Unknown,
-            bound: None,
-        },
-    )
-    .kernel;
+fn own_clock(lang: Lang) -> Check {
+    let reading = ClockWatch::new(Clock::honest(), &ClockConfig::default()).read();
+    let state = reading.state;
     let running = running(&DISCIPLINES);
     let by = if running.is_empty() {
         lang.pick("none found", "未发现").to_owned()
@@ -238,23 +227,36 @@ fn kernel_clock(lang: Lang) -> Check {
         running.join(", ")
     };
     let name = lang.pick("clock", "时钟");
-    if synchronised {
+    if let Some(bound) = state.bound_at(state.as_of) {
         return Check::good(
             "clock",
             name,
             lang.pick(
-                format!("synchronised; the kernel says {estimated_error} off, {max_error} at most; disciplined by: {by}"),
-                format!("已同步；内核估计偏差 {estimated_error}，最大 {max_error}；同步程序：{by}"),
+                format!("within {bound} of UTC, as whoever disciplines it tells (`owl clock` says why); disciplined by: {by}"),
+                format!("据其同步程序，与 UTC 相差不超过 {bound}（详见 `owl clock`）；同步程序：{by}"),
             ),
         );
     }
-    let found = lang.pick(
-        format!("not synchronised, so nothing is claimed of it; disciplined by: {by}"),
-        format!("未同步，因此不作声明；同步程序：{by}"),
-    );
+    let KernelClock {
+        synchronised,
+        max_error,
+        estimated_error,
+        ..
+    } = state.kernel;
+    let found = if synchronised {
+        lang.pick(
+            format!("synchronised, but nobody tells how well; the kernel says {estimated_error} off, {max_error} at most, which is no bound; disciplined by: {by}"),
+            format!("已同步，但没有程序告知其误差界；内核估计偏差 {estimated_error}，最大 {max_error}，不构成误差界；同步程序：{by}"),
+        )
+    } else {
+        lang.pick(
+            format!("not synchronised, so nothing is claimed of it; disciplined by: {by}"),
+            format!("未同步，因此不作声明；同步程序：{by}"),
+        )
+    };
     Check::good("clock", name, found).lacking(lang.pick(
-        "install chrony (NTP: tens of µs to ms), or linuxptp with ptp4l and phc2sys (PTP: below 1 µs with hardware), then declare --clock-bound; round trips need none of it",
-        "请安装 chrony（NTP：数十 µs 至 ms），或 linuxptp 的 ptp4l 与 phc2sys（PTP：有硬件时低于 1 µs），再给出 --clock-bound；往返时延不需要",
+        "install chrony (NTP: tens of µs to ms), or linuxptp with ptp4l and phc2sys (PTP: below 1 µs with hardware); `owl clock` says what it is worth and what keeps it from more; round trips need none of it",
+        "请安装 chrony（NTP：数十 µs 至 ms），或 linuxptp 的 ptp4l 与 phc2sys（PTP：有硬件时低于 1 µs）；`owl clock` 给出其误差界及改进方法；往返时延不需要",
     ))
 }
 

@@ -35,8 +35,8 @@ enum Command {
     Reflect(Box<reflect::Args>),
     Probe(probe::Args),
     Collector(collector::Args),
-    Doctor(doctor::Args),
     Clock(clock::Args),
+    Doctor(doctor::Args),
     Topology(topology::Args),
 }
 

@@ -1,10 +1,12 @@
 //! What a command is told of this host's clock, and what that amounts to.
 
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
 use clap::ValueEnum;
 use owl_measure::clock::{BoundBasis, ClockSource, ClockState};
 use owl_measure::time::Nanos;
 use owl_measure::words::Lang;
-use owl_probe::clock::{self, Clock, Declared};
+use owl_probe::clock::{self, Clock, ClockConfig, ClockKeeper, ClockWatch, Declared};
 use serde_json::{Value, json};
 
 /// What disciplines a real clock.
@@ -18,13 +20,35 @@ enum Discipline {
 /// What is declared of this host's clock.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct OwnClock {
-    /// This host's clock is within DURATION of UTC; believed while the kernel says that something disciplines it
+    /// This host's clock is within DURATION of UTC; believed while the kernel says that something disciplines it.
+    /// When it is not given, whoever disciplines the clock is asked (see `owl clock`)
     #[arg(long, value_name = "DURATION")]
     clock_bound: Option<Nanos>,
     /// What disciplines this host's clock
     #[arg(long, value_name = "SOURCE")]
     clock_source: Option<Discipline>,
 }
+
+/// This host's clock as it was read last: there is one clock, so one thread watches it for the whole process, from the
+/// first time that somebody wants to know. Daemons may take their time to answer, and no test packet may wait for them.
+struct Watched {
+    latest: Arc<Mutex<ClockState>>,
+    _keeper: ClockKeeper,
+}
+
+static WATCHED: LazyLock<Watched> = LazyLock::new(|| {
+    let mut watch = ClockWatch::new(Clock::honest(), &ClockConfig::default());
+    let latest = Arc::new(Mutex::new(watch.read().state));
+    let told = Arc::clone(&latest);
+    let keeper = ClockKeeper::start(watch, move |reading| {
+        // A state is copied whole: a panic elsewhere leaves it whole.
+        *told.lock().unwrap_or_else(PoisonError::into_inner) = reading.state;
+    });
+    Watched {
+        latest,
+        _keeper: keeper,
+    }
+});
 
 impl OwnClock {
     /// The declaration as a probe's configuration would make it.
@@ -40,31 +64,38 @@ impl OwnClock {
         }
     }
 
-    /// The state of the clock right now.
+    /// The state of the clock right now, or as it was read last.
     pub(crate) fn state(self) -> ClockState {
-        clock::state(Clock::honest(), self.declared())
+        if self.clock_bound.is_some() {
+            return clock::state(Clock::honest(), self.declared());
+        }
+        let latest = WATCHED.latest.lock();
+        *latest.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The bound that may be claimed right now.
     pub(crate) fn claim(self) -> Option<Nanos> {
-        let state = self.state();
-        state.bound_at(state.as_of)
+        self.state().bound_at(Clock::honest().now())
     }
 }
 
 /// One sentence: what a clock claims, and why no more.
 pub(crate) fn sentence(state: &ClockState, lang: Lang) -> String {
     match (state.bound, state.bound_at(state.as_of)) {
-        (_, Some(bound)) => {
+        (Some((_, BoundBasis::Declared)), Some(bound)) => {
             lang.pick(format!("within {bound} of UTC, declared"), format!("声明与 UTC 相差不超过 {bound}"))
         }
+        (_, Some(bound)) => lang.pick(
+            format!("within {bound} of UTC, as whoever disciplines it tells (`owl clock`)"),
+            format!("据其同步程序，与 UTC 相差不超过 {bound}（`owl clock`）"),
+        ),
         (Some((bound, _)), None) => lang.pick(
             format!("no claim: {bound} was declared, but the kernel says that nothing disciplines this clock"),
             format!("不作声明：虽声明 {bound}，但内核表明该时钟未被同步"),
         ),
         (None, None) => lang.pick(
-            "no claim: --clock-bound was not given".to_owned(),
-            "不作声明：未给出 --clock-bound".to_owned(),
+            "no claim: nobody tells of it, and --clock-bound was not given (`owl clock`)".to_owned(),
+            "不作声明：无同步程序告知，也未给出 --clock-bound（`owl clock`）".to_owned(),
         ),
     }
 }

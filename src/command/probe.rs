@@ -23,21 +23,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args, _lang: Lang) -> Result<Outcome, Failure> {
     super::log_to_stderr();
-    let config = Config::read(&args.config).map_err(|error| match error {
-        ConfigError::Read { source, .. } => Failure::usage(format!(
-            "cannot read the configuration {}",
-            args.config.display()
-        ))
-        .because(source)
-        .hint("`owl probe --config FILE` wants a file like packaging/probe.toml of the source"),
-        ConfigError::Parse { .. } | ConfigError::Refused { .. } => {
-            let failure = Failure::usage(&error);
-            match error.source() {
-                Some(cause) => failure.because(cause.to_string()),
-                None => failure,
-            }
-        }
-    })?;
+    let config = Config::read(&args.config).map_err(unreadable)?;
     let id = config.id.clone();
     let probe = Probe::prepare(config).map_err(|error| explain(&id, error))?;
     let listening = probe
@@ -50,6 +36,24 @@ pub(crate) fn run(args: Args, _lang: Lang) -> Result<Outcome, Failure> {
     let _ = writeln!(std::io::stdout(), "owl probe {id}: reflector {listening}");
     probe.run().map_err(|error| explain(&id, error))?;
     Ok(Outcome::Ok)
+}
+
+/// A probe's configuration that cannot be used.
+pub(super) fn unreadable(error: ConfigError) -> Failure {
+    match error {
+        ConfigError::Read { file, source } => {
+            Failure::usage(format!("cannot read the configuration {}", file.display()))
+                .because(source)
+                .hint("`--config FILE` wants a file like packaging/probe.toml of the source")
+        }
+        ConfigError::Parse { .. } | ConfigError::Refused { .. } => {
+            let failure = Failure::usage(&error);
+            match error.source() {
+                Some(cause) => failure.because(cause.to_string()),
+                None => failure,
+            }
+        }
+    }
 }
 
 fn explain(id: &str, error: ProbeError) -> Failure {

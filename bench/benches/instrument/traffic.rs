@@ -1,6 +1,6 @@
 //! The traffic that is measured with: a city path of 700 µs with some queueing, ten packets a second.
 
-use owl_measure::clock::{BoundBasis, ClockSource, ClockState, ClockStatus, KernelClock};
+use owl_measure::clock::{BoundBasis, ClockSource, ClockState, ClockStatus};
 use owl_measure::reordering::Reordered;
 use owl_measure::report::Report;
 use owl_measure::sample::{Header, PeerClock, Sample, Stamp, StampSource};
@@ -96,7 +96,7 @@ fn clock(as_of: Timestamp) -> ClockState {
         drift_ppb: 50,
         transmit_stamp_error: Nanos::from_micros(25),
         receive_stamp_error: Nanos::from_micros(25),
-        kernel: KernelClock::default(),
+        ..ClockState::default()
     }
 }
 

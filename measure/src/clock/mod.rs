@@ -12,6 +12,8 @@ pub mod sources;
 pub mod state;
 pub mod suspicion;
 pub(crate) mod timeline;
+mod whole_second;
 pub mod window;
 
 pub use state::{BoundBasis, ClockSource, ClockState, ClockStatus, KernelClock};
+pub use whole_second::whole_seconds;

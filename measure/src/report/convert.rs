@@ -8,7 +8,7 @@ use crate::patterns::Patterns;
 use crate::summary::{
     DirectionSummary, EnvelopePoint, Headers, PeerClockSummary, StampCounts, Summary, Within,
 };
-use crate::time::{Nanos, Timestamp};
+use crate::time::{Monotonic, Nanos, Timestamp};
 
 /// A span that cannot be negative; a sender's negative one becomes zero.
 fn unsigned(span: Nanos) -> u64 {
@@ -429,6 +429,8 @@ fn from_clock(clock: &ClockState) -> wire::Clock {
         status: match clock.status {
             ClockStatus::Free => 0,
             ClockStatus::Synchronised => 1,
+            ClockStatus::Holdover => 2,
+            ClockStatus::Disrupted => 3,
         },
         bound_ns: clock.bound.map(|(bound, _)| unsigned(bound)),
         basis: match clock.bound {
@@ -443,6 +445,12 @@ fn from_clock(clock: &ClockState) -> wire::Clock {
         kernel_max_error_ns: unsigned(clock.kernel.max_error),
         kernel_estimated_error_ns: unsigned(clock.kernel.estimated_error),
         kernel_tai_offset_s: clock.kernel.tai_offset_s,
+        correction_ns: clock.correction.0,
+        random_ns: unsigned(clock.random),
+        void_after_ns: clock.void_after.map(|at| at.0),
+        steps: clock.steps,
+        as_of_monotonic_ns: clock.as_of_monotonic.0,
+        kernel_frequency_ppb: clock.kernel.frequency_ppb,
     }
 }
 
@@ -467,10 +475,11 @@ fn to_clock(clock: &wire::Clock) -> Result<ClockState, ReportError> {
             _ => ClockSource::Unknown,
         },
         // A status that this version does not know is no claim.
-        status: if clock.status == 1 {
-            ClockStatus::Synchronised
-        } else {
-            ClockStatus::Free
+        status: match clock.status {
+            1 => ClockStatus::Synchronised,
+            2 => ClockStatus::Holdover,
+            3 => ClockStatus::Disrupted,
+            _ => ClockStatus::Free,
         },
         bound: clock.bound_ns.map(|bound| (span(bound), basis)),
         drift_ppb: clock.drift_ppb,
@@ -481,6 +490,12 @@ fn to_clock(clock: &wire::Clock) -> Result<ClockState, ReportError> {
             max_error: span(clock.kernel_max_error_ns),
             estimated_error: span(clock.kernel_estimated_error_ns),
             tai_offset_s: clock.kernel_tai_offset_s,
+            frequency_ppb: clock.kernel_frequency_ppb,
         },
+        correction: Nanos(clock.correction_ns),
+        random: span(clock.random_ns),
+        void_after: clock.void_after_ns.map(Timestamp),
+        steps: clock.steps,
+        as_of_monotonic: Monotonic(clock.as_of_monotonic_ns),
     })
 }

@@ -157,7 +157,7 @@ mod tests {
     use crate::sample::Direction;
     use crate::summary::Recorder;
     use crate::summary::tests::{loss, sample};
-    use crate::time::Timestamp;
+    use crate::time::{Monotonic, Timestamp};
 
     fn report() -> Report {
         let mut recorder = Recorder::new(
@@ -203,7 +203,13 @@ mod tests {
                     max_error: Nanos(16_000_000_000),
                     estimated_error: Nanos(0),
                     tai_offset_s: 37,
+                    frequency_ppb: -12_345,
                 },
+                as_of_monotonic: Monotonic(77),
+                correction: Nanos(-400),
+                random: Nanos(30),
+                void_after: Some(Timestamp(60_000_000_999)),
+                steps: 1,
             },
         }
     }

@@ -239,4 +239,16 @@ pub(super) struct Clock {
     pub(super) kernel_estimated_error_ns: u64,
     #[prost(sint32, tag = "12")]
     pub(super) kernel_tai_offset_s: i32,
+    #[prost(sint64, tag = "30")]
+    pub(super) correction_ns: i64,
+    #[prost(uint64, tag = "31")]
+    pub(super) random_ns: u64,
+    #[prost(sint64, optional, tag = "32")]
+    pub(super) void_after_ns: Option<i64>,
+    #[prost(uint32, tag = "33")]
+    pub(super) steps: u32,
+    #[prost(sint64, tag = "34")]
+    pub(super) as_of_monotonic_ns: i64,
+    #[prost(sint32, tag = "35")]
+    pub(super) kernel_frequency_ppb: i32,
 }

@@ -319,7 +319,7 @@ pub fn judge_path(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::{BoundBasis, ClockSource, ClockState, ClockStatus, KernelClock};
+    use crate::clock::{BoundBasis, ClockSource, ClockState, ClockStatus};
     use crate::reordering::Reordered;
     use crate::summary::tests::sample;
     use crate::summary::{Recorder, StampCounts};
@@ -350,10 +350,9 @@ mod tests {
                     source: ClockSource::Gnss,
                     status: ClockStatus::Synchronised,
                     bound: Some((Nanos(10_000), BoundBasis::Declared)),
-                    drift_ppb: 0,
                     transmit_stamp_error: Nanos(5_000),
                     receive_stamp_error: Nanos(5_000),
-                    kernel: KernelClock::default(),
+                    ..ClockState::default()
                 },
                 summary,
             })

@@ -71,7 +71,9 @@ impl Ends {
             })
         };
         let vitals = Arc::new(Vitals::default());
-        vitals.clock().push(clock::state(clock, config.declared()));
+        vitals
+            .clock()
+            .push(crate::clock::state(clock, config.clock.declared()));
         let (sender, reports) = sync_channel(REPORTS_IN_FLIGHT);
         let mut senders = Senders {
             keys: near.sender(),

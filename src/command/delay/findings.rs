@@ -242,7 +242,7 @@ fn way(window: &SessionWindow, direction: Direction, evidence: &Evidence<'_>) ->
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use owl_measure::clock::{BoundBasis, ClockSource, ClockStatus, KernelClock};
+    use owl_measure::clock::{BoundBasis, ClockSource, ClockStatus};
     use owl_measure::reordering::Reordered;
     use owl_measure::sample::{Header, PeerClock, Sample, Stamp, StampSource};
     use owl_measure::summary::Recorder;
@@ -303,10 +303,9 @@ pub(super) mod tests {
                     source: ClockSource::Gnss,
                     status: ClockStatus::Synchronised,
                     bound: self.bound.map(|us| (US(us), BoundBasis::Declared)),
-                    drift_ppb: 0,
                     transmit_stamp_error: US(25),
                     receive_stamp_error: US(25),
-                    kernel: KernelClock::default(),
+                    ..ClockState::default()
                 },
             };
             Findings::of(

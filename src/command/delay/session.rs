@@ -133,7 +133,9 @@ struct Recording {
 impl Recording {
     fn worst_clock(&mut self) -> ClockState {
         let now = self.own_clock.state();
-        std::mem::replace(&mut self.clock, now).worse(now)
+        let before = std::mem::replace(&mut self.clock, now);
+        let worst = ClockState::over([before, now], (before.as_of, now.as_of));
+        worst.unwrap_or(now)
     }
 }
 

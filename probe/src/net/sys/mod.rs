@@ -10,6 +10,7 @@
 
 mod batch;
 mod bpf;
+mod clocks;
 mod drops;
 mod outgoing;
 mod thread;
@@ -27,6 +28,7 @@ use socket2::SockAddr;
 pub(crate) use batch::BATCH;
 pub(super) use batch::Batch;
 pub(crate) use bpf::{Link, Map, MapKind, Program};
+pub(crate) use clocks::{both_clocks, interface_clock, monotonic_clock};
 pub(super) use drops::drops;
 pub(super) use outgoing::Outgoing;
 pub(crate) use outgoing::TransmitStamps;
@@ -412,6 +414,7 @@ pub(crate) fn kernel_clock() -> io::Result<KernelClock> {
         max_error: Nanos::from_micros(state.maxerror),
         estimated_error: Nanos::from_micros(state.esterror),
         tai_offset_s: state.tai,
+        frequency_ppb: i32::try_from(state.freq * 1_000 / 65_536).unwrap_or(0),
     })
 }
 
@@ -435,6 +438,15 @@ const SIOCETHTOOL: u64 = 0x8946;
 
 /// The SOF_TIMESTAMPING_* that an interface says it has.
 pub(crate) fn interface_stamping(socket: BorrowedFd<'_>, interface: &str) -> io::Result<u32> {
+    timestamp_info(socket, interface).map(|info| info.so_timestamping)
+}
+
+/// The number of an interface's own clock (`/dev/ptpN`); below zero where it has none.
+fn interface_clock_index(socket: BorrowedFd<'_>, interface: &str) -> io::Result<i32> {
+    timestamp_info(socket, interface).map(|info| info.phc_index)
+}
+
+fn timestamp_info(socket: BorrowedFd<'_>, interface: &str) -> io::Result<EthtoolTsInfo> {
     let mut info = EthtoolTsInfo {
         cmd: ETHTOOL_GET_TS_INFO,
         so_timestamping: 0,
@@ -458,7 +470,7 @@ pub(crate) fn interface_stamping(socket: BorrowedFd<'_>, interface: &str) -> io:
     if result < 0 {
         Err(io::Error::last_os_error())
     } else {
-        Ok(info.so_timestamping)
+        Ok(info)
     }
 }
 

@@ -277,7 +277,7 @@ fn count_claim(claimed: &mut PeerClockSummary, clock: PeerClock) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use owl_measure::clock::{ClockSource, ClockStatus, KernelClock};
+    use owl_measure::clock::{ClockSource, ClockStatus};
     use owl_measure::sample::Stamp;
     use owl_measure::time::Timestamp;
     use owl_measure::verdict::{Reason, State};
@@ -344,7 +344,7 @@ pub(super) mod tests {
                 drift_ppb: 0,
                 transmit_stamp_error: US(25),
                 receive_stamp_error: US(25),
-                kernel: KernelClock::default(),
+                ..ClockState::default()
             };
             let floors = Floors {
                 forward: US(100),
