@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::distribution::Bounds;
 use crate::time::Nanos;
+use crate::words::Lang;
 
 /// What a one-way delay or a verdict rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -13,6 +14,19 @@ pub enum Basis {
     Proved,
     /// The clocks' own bounds were used, and nothing contradicted them.
     Claimed,
+    /// It was assumed that no more than a share of what light leaves open is asymmetric.
+    Assumed,
+}
+
+impl Basis {
+    /// The word that a person reads.
+    pub fn word(self, lang: Lang) -> &'static str {
+        match self {
+            Self::Proved => lang.pick("proved", "已证明"),
+            Self::Claimed => lang.pick("claimed", "据声明"),
+            Self::Assumed => lang.pick("assumed", "据假设"),
+        }
+    }
 }
 
 /// The difference of two clocks, the session-reflector's error minus the session-sender's.
@@ -100,6 +114,17 @@ impl OneWayDelay {
         clocks: ClockDifference,
         stamp_error: Option<Nanos>,
     ) -> Option<Self> {
+        self.narrowed_on(Basis::Claimed, raw, clocks, stamp_error)
+    }
+
+    /// As [`Self::narrowed`], where what is known of the clocks rests on something else than their claims.
+    pub fn narrowed_on(
+        self,
+        basis: Basis,
+        raw: Bounds,
+        clocks: ClockDifference,
+        stamp_error: Option<Nanos>,
+    ) -> Option<Self> {
         let lo = match (raw.at_least, stamp_error) {
             (Nanos::MAX, _) => Nanos::MAX,
             (Nanos::MIN, _) | (_, None) => self.lo,
@@ -110,11 +135,7 @@ impl OneWayDelay {
         } else {
             self.hi.min(raw.at_most - clocks.at_least)
         };
-        (lo <= hi).then_some(Self {
-            lo,
-            hi,
-            basis: Basis::Claimed,
-        })
+        (lo <= hi).then_some(Self { lo, hi, basis })
     }
 }
 

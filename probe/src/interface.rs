@@ -45,6 +45,8 @@ impl Capability {
 pub struct Interface {
     /// As the kernel names it.
     pub name: String,
+    /// As the kernel counts it, from 1.
+    pub index: u32,
     /// Its addresses, of both families.
     pub addresses: Vec<IpAddr>,
     /// Whether it is up and has a carrier.
@@ -67,6 +69,7 @@ pub fn interfaces() -> Vec<Interface> {
         .into_iter()
         .map(|interface| Interface {
             stamping: stamping(&interface.name),
+            index: interface.index,
             addresses: interface.ips.iter().map(|network| network.ip()).collect(),
             up: interface.is_up() && interface.is_running(),
             loopback: interface.is_loopback(),

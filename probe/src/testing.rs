@@ -5,6 +5,15 @@ use owl_measure::report::Report;
 use owl_measure::summary::Recorder;
 use owl_measure::time::{Nanos, Timestamp};
 
+/// Says that the test that calls this cannot run, and why; the test then returns.
+#[expect(
+    clippy::print_stderr,
+    reason = "the convention is a line on standard error"
+)]
+pub(crate) fn skip(reason: &str) {
+    eprintln!("skipped: {reason}");
+}
+
 /// A report of one interval in which one packet was sent.
 pub(crate) fn report(path: &str) -> Report {
     let mut recorder = Recorder::new(Nanos::from_secs(1), Timestamp(0), vec![]);

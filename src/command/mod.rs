@@ -1,5 +1,6 @@
 //! The commands, one a file: what each takes, and what it prints.
 
+mod clock;
 mod collector;
 mod delay;
 mod doctor;
@@ -35,6 +36,7 @@ enum Command {
     Probe(probe::Args),
     Collector(collector::Args),
     Doctor(doctor::Args),
+    Clock(clock::Args),
     Topology(topology::Args),
 }
 
@@ -44,6 +46,7 @@ impl Cli {
         match self.command {
             Command::Lab(args) => lab::run(args, lang),
             Command::Delay(args) => delay::run(*args, lang),
+            Command::Clock(args) => clock::run(args, lang),
             Command::Doctor(args) => doctor::run(args, lang),
             Command::Reflect(args) => reflect::run(*args, lang),
             Command::Collector(args) => {

@@ -1,115 +1,17 @@
 //! Two hosts that are network namespaces, joined by a veth pair: `owl reflect` there, `owl delay` here.
 
+#[path = "stamp_support/hosts.rs"]
+mod hosts;
 mod stamp_support;
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use owl_tests::{installed, skip};
+use serde_json::Value;
 
-use stamp_support::{delay, owl, reflect};
-
-/// Two namespaces and what joins them; gone when dropped.
-struct Hosts {
-    near: String,
-    far: String,
-}
-
-fn ip(arguments: &[&str]) -> Result<(), String> {
-    let output = Command::new("ip")
-        .args(arguments)
-        .output()
-        .map_err(|error| error.to_string())?;
-    if output.status.success() {
-        Ok(())
-    } else {
-        Err(format!(
-            "ip {}: {}",
-            arguments.join(" "),
-            String::from_utf8_lossy(&output.stderr).trim()
-        ))
-    }
-}
-
-impl Hosts {
-    fn new(test: &str) -> Result<Self, String> {
-        let name = |end: &str| format!("owl-t-{}-{test}-{end}", std::process::id());
-        let hosts = Self {
-            near: name("a"),
-            far: name("b"),
-        };
-        for host in [&hosts.near, &hosts.far] {
-            ip(&["netns", "add", host])?;
-        }
-        ip(&[
-            "-n",
-            &hosts.near,
-            "link",
-            "add",
-            "veth0",
-            "type",
-            "veth",
-            "peer",
-            "name",
-            "veth0",
-            "netns",
-            &hosts.far,
-        ])?;
-        for (host, v4, v6) in [
-            (&hosts.near, "192.0.2.1/24", "2001:db8::1/64"),
-            (&hosts.far, "192.0.2.2/24", "2001:db8::2/64"),
-        ] {
-            ip(&["-n", host, "address", "add", v4, "dev", "veth0"])?;
-            ip(&["-n", host, "address", "add", v6, "dev", "veth0", "nodad"])?;
-            for link in ["lo", "veth0"] {
-                ip(&["-n", host, "link", "set", link, "up"])?;
-            }
-        }
-        Ok(hosts)
-    }
-
-    fn owl(&self, host: &str, arguments: &[&str]) -> Command {
-        let owl = owl(&[&["--lang", "en"], arguments].concat());
-        let mut command = Command::new("ip");
-        command
-            .args(["netns", "exec", host])
-            .arg(owl.get_program())
-            .args(owl.get_args());
-        command
-    }
-}
-
-impl Drop for Hosts {
-    fn drop(&mut self) {
-        for host in [&self.near, &self.far] {
-            // One that was never made cannot be removed, which is as good.
-            let _ = Command::new("ip")
-                .args(["netns", "delete", host])
-                .stderr(Stdio::null())
-                .status();
-        }
-    }
-}
-
-/// The two hosts; `None` when the test has been said to be skipped.
-fn hosts(test: &str) -> Option<Hosts> {
-    if !installed("ip") {
-        return None;
-    }
-    let is_root =
-        fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
-    if !is_root {
-        skip("network namespaces need root");
-        return None;
-    }
-    match Hosts::new(test) {
-        Ok(hosts) => Some(hosts),
-        Err(why) => {
-            skip(format_args!("no network namespaces here: {why}"));
-            None
-        }
-    }
-}
+use hosts::{hosts, ip};
+use stamp_support::{PATIENCE, delay, reflect};
 
 #[test]
 fn two_hosts_need_no_configuration_on_either_family() {
@@ -149,7 +51,7 @@ fn two_hosts_need_no_configuration_on_either_family() {
                 "{result}"
             );
             assert_eq!(
-                result["ttl"]["min"], 255,
+                result["told"]["forward"]["ttl"]["min"], 255,
                 "no hop lies between them: {result}"
             );
         }
@@ -170,4 +72,50 @@ fn a_host_without_a_reflector_is_exit_code_3_with_a_hint() {
             && said.contains("`owl reflect` on the far host"),
         "{said}"
     );
+}
+
+#[test]
+fn base_packets_are_answered_in_the_driver_and_what_asks_for_more_by_a_thread() {
+    let Some(hosts) = hosts("xdp") else { return };
+    if !installed("ethtool") {
+        return;
+    }
+    // Requests carry whole sums, as they do on a wire.
+    let whole_sums = ["ethtool", "-K", "veth0", "tx", "off"];
+    if let Err(why) = ip(&[&["netns", "exec", &hosts.near][..], &whole_sums].concat()) {
+        skip(format_args!("no veth that behaves like a wire: {why}"));
+        return;
+    }
+    if !fs::exists("/proc/sys/net/core/bpf_jit_enable").unwrap_or(false) {
+        skip("this kernel runs no programs");
+        return;
+    }
+    let command = ["reflect", "--json", "--xdp", "veth0"];
+    // What a driver turned round arrives at the other end of a veth pair only where there is a program too.
+    let (_other_end, _) = reflect(&mut hosts.owl(&hosts.near, &command));
+    let (reflector, _) = reflect(&mut hosts.owl(&hosts.far, &command));
+    let options = ["--count", "50", "--interval", "10ms", "--json"];
+    for address in ["192.0.2.2", "2001:db8::2"] {
+        for own in [&["--own"][..], &[]] {
+            let arguments = [&["delay", address][..], own, &options].concat();
+            let (code, lines) = delay(&mut hosts.owl(&hosts.near, &arguments));
+            let result = lines.last().expect("a result");
+            assert_eq!(
+                (code, &result["packets"]["received"]),
+                (0, &50.into()),
+                "{address} {own:?}: {result}"
+            );
+        }
+    }
+    let stopped = Command::new("kill")
+        .args(["-TERM", &reflector.id().to_string()])
+        .status();
+    assert!(stopped.is_ok_and(|status| status.success()));
+    let counts = reflector.line(PATIENCE, |line| serde_json::from_str::<Value>(line).ok());
+    let number = |name: &str| counts[name].as_u64().expect("it is a number");
+    let in_driver = number("reflected_in_driver");
+    // With what `owl delay` sends to find out whether anybody reflects.
+    assert!((100..=120).contains(&in_driver), "{counts}");
+    assert_eq!(number("reflected") - in_driver, 100, "{counts}");
+    assert!(number("t3_stamped") >= 98, "{counts}");
 }

@@ -2,6 +2,7 @@
 //!
 //! In the order of the way of the data: decode, record, report, merge, judge.
 
+mod authentication;
 mod traffic;
 
 use divan::counter::{BytesCount, ItemsCount};

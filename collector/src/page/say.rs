@@ -212,6 +212,10 @@ pub(super) fn basis(basis: Basis, lang: Lang) -> &'static str {
             "claimed: the clocks' own error bounds",
             "依据声明：时钟自身的误差界",
         ),
+        Basis::Assumed => lang.pick(
+            "assumed: no more than a stated share of the path is asymmetric",
+            "依据假设：路径不对称不超过所述比例",
+        ),
     }
 }
 
@@ -236,6 +240,10 @@ pub(super) fn limits(judgement: &Judgement, lang: Lang) -> String {
         (Some(Basis::Claimed), Some(clock)) => lang.pick(
             format!("The two clocks may differ by {clock}, as they claim; that and the stamps make the interval this wide."),
             format!("按时钟声明，两端时钟之差可达 {clock}；区间宽度由此及时间戳误差决定。"),
+        ),
+        (Some(Basis::Assumed), Some(clock)) => lang.pick(
+            format!("The clocks claim {clock}, which is not believed here; the interval assumes how asymmetric the path may be."),
+            format!("时钟声明为 {clock}，此处未予采信；区间依据对路径不对称程度的假设。"),
         ),
         (Some(Basis::Proved), Some(clock)) => lang.pick(
             format!("No clock was needed or believed here; the clocks claim {clock}."),

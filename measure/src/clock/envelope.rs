@@ -27,12 +27,59 @@ pub struct MarginLine {
     pub margin: f64,
 }
 
-/// The lower convex hull of points that ascend in time (Andrew's monotone chain).
-pub fn lower_hull(points: impl IntoIterator<Item = Point>) -> Vec<Point> {
+/// So many parts of a long row of points are looked through before the hull is made.
+const PARTS: usize = 16;
+/// A point this little above the coarse hull is kept: more than floats round, less than a nanosecond.
+const GRAIN_NS: f64 = 0.5;
+
+/// The lower convex hull of points that ascend in time.
+///
+/// Hardly a point of many lies on it. The hull of the lowest point of each part already runs below almost all others,
+/// which therefore cannot be on the hull of all.
+pub fn lower_hull(points: &[Point]) -> Vec<Point> {
+    let (Some(first), Some(last)) = (points.first(), points.last()) else {
+        return Vec::new();
+    };
+    if points.len() <= 4 * PARTS {
+        return chain(points.iter().copied());
+    }
+    let lowest = points.chunks(points.len().div_ceil(PARTS)).map(|part| {
+        let low = part
+            .iter()
+            .fold(f64::INFINITY, |low, point| low.min(point.raw));
+        part.iter()
+            .copied()
+            .find(|point| point.raw == low)
+            .unwrap_or(part[0])
+    });
+    let coarse = chain(
+        std::iter::once(*first)
+            .chain(lowest)
+            .chain(std::iter::once(*last)),
+    );
+    let mut kept = Vec::with_capacity(64);
+    let mut rest = points;
+    for edge in coarse.windows(2) {
+        let slope = (edge[1].raw - edge[0].raw) / (edge[1].at - edge[0].at);
+        let level = edge[0].raw - slope * edge[0].at + GRAIN_NS;
+        let (under, after) = rest.split_at(rest.partition_point(|point| point.at < edge[1].at));
+        kept.extend(
+            under
+                .iter()
+                .filter(|point| point.raw - slope * point.at <= level),
+        );
+        rest = after;
+    }
+    kept.extend(rest);
+    chain(kept.into_iter())
+}
+
+/// Andrew's monotone chain.
+fn chain(points: impl Iterator<Item = Point>) -> Vec<Point> {
     let mut hull: Vec<Point> = Vec::with_capacity(32);
     for point in points {
         if let Some(last) = hull.last_mut()
-            && last.at == point.at
+            && last.at >= point.at
         {
             if point.raw >= last.raw {
                 continue;
@@ -132,7 +179,7 @@ mod tests {
 
     #[test]
     fn the_hull_keeps_what_lies_lowest_and_nothing_else() {
-        let hull = lower_hull(points(&[
+        let hull = lower_hull(&points(&[
             (0.0, 5.0),
             (1.0, 1.0),
             (2.0, 4.0),
@@ -146,17 +193,44 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_long_row_has_the_hull_that_the_plain_chain_gives() {
+        for seed in 1..40_u64 {
+            let mut state = seed;
+            let long: Vec<Point> = (0..977)
+                .map(|k| {
+                    state = state
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1);
+                    let queue = (state >> 40) as f64 / 1e3;
+                    Point {
+                        at: f64::from(k / 2) * 1e8,
+                        raw: queue * queue + f64::from(k) * (seed as f64 - 20.0),
+                    }
+                })
+                .collect();
+            assert_eq!(
+                lower_hull(&long),
+                chain(long.iter().copied()),
+                "seed {seed}"
+            );
+        }
+    }
+
     /// Envelopes of a clock difference of `offset` + `slope`·t, delays of 700 and 900, and queues by a fixed pattern.
     fn crossed(offset: f64, slope: f64, queues: &[f64]) -> [Vec<Point>; 2] {
         let way = |delay: f64, sign: f64, shift: usize| {
-            lower_hull((0..40).map(|k| {
-                let at = f64::from(k - 20) * 1e9;
-                let queue = queues[(k as usize * 7 + shift) % queues.len()];
-                Point {
-                    at,
-                    raw: delay + queue + sign * (offset + slope * at),
-                }
-            }))
+            let points: Vec<Point> = (0..40)
+                .map(|k| {
+                    let at = f64::from(k - 20) * 1e9;
+                    let queue = queues[(k as usize * 7 + shift) % queues.len()];
+                    Point {
+                        at,
+                        raw: delay + queue + sign * (offset + slope * at),
+                    }
+                })
+                .collect();
+            lower_hull(&points)
         };
         [way(700.0, 1.0, 0), way(900.0, -1.0, 3)]
     }

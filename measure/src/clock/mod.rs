@@ -1,9 +1,17 @@
 //! Clocks: what a probe claims of its own, and what a mesh of probes can hold against that.
 
+pub mod audit;
+mod changes;
+pub(crate) mod crossing;
+pub mod dial;
 pub mod envelope;
 pub mod matrix;
 pub mod mesh;
 pub mod offsets;
+pub mod sources;
 pub mod state;
+pub mod suspicion;
+pub(crate) mod timeline;
+pub mod window;
 
 pub use state::{BoundBasis, ClockSource, ClockState, ClockStatus, KernelClock};

@@ -9,12 +9,14 @@
 mod evidence;
 pub mod flow;
 pub mod profile;
+pub mod run;
 pub mod window;
 
 use serde::{Deserialize, Serialize};
 
 pub use evidence::{Claim, Evidence};
 pub use profile::{Profile, Quantile};
+pub use run::{RunTarget, RunVerdict, judge_run};
 pub use window::SessionWindow;
 
 use crate::delay::{Basis, OneWayDelay};

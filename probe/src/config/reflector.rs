@@ -147,6 +147,8 @@ impl ReflectorConfig {
             } else {
                 Memory::Stateful
             },
+            // What probes ask has TLVs, which come to the threads anyway.
+            xdp: None,
         }
     }
 }

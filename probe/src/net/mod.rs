@@ -5,5 +5,7 @@ mod sys;
 
 pub(crate) use socket::{Answer, Answerer, Departures, Exchange, Incoming};
 pub use socket::{Received, SocketError, StampedSocket, Stamping, TransmitStamp};
-pub(crate) use sys::{BATCH, TransmitStamps, Waiting, interface_stamping, kernel_clock};
+pub(crate) use sys::{
+    BATCH, Link, Map, MapKind, Program, TransmitStamps, Waiting, interface_stamping, kernel_clock,
+};
 pub use sys::{Readiness, ThreadError, pin_to, processors, real_time, set_timer_slack, wait};

@@ -15,6 +15,8 @@ pub struct ReflectorEngine {
     pub priority: Priority,
     /// What it remembers.
     pub memory: Memory,
+    /// The interface in whose driver base packets are answered before they come to a thread; none without it.
+    pub xdp: Option<String>,
 }
 
 /// Before whom the threads of a reflector run.
@@ -48,6 +50,7 @@ impl Default for ReflectorEngine {
             pin: Vec::new(),
             priority: Priority::default(),
             memory: Memory::default(),
+            xdp: None,
         }
     }
 }

@@ -8,6 +8,9 @@
 //! Threads share nothing while they reflect: each has a socket of its own for
 //! every address (SO_REUSEPORT), and the kernel gives a session, by its
 //! addresses and ports, always to the same one.
+//!
+//! Where it is asked for, base packets never come to a thread: [`xdp`] answers
+//! them in the driver.
 
 mod awaited;
 mod engine;
@@ -15,6 +18,7 @@ mod settings;
 mod stats;
 mod turn;
 mod worker;
+mod xdp;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -24,9 +28,10 @@ use std::thread;
 use owl_measure::sample::StampSource;
 use owl_measure::time::Nanos;
 use owl_protocol::session::SessionReflector;
-use owl_protocol::session::reflector::ReflectorConfig;
+use owl_protocol::session::reflector::{Rations, ReflectorConfig};
 
 use self::worker::Worker;
+use self::xdp::XdpReflector;
 use crate::clock::Clock;
 use crate::interface::interfaces;
 use crate::net::{SocketError, StampedSocket, Stamping, ThreadError, pin_to, real_time};
@@ -34,6 +39,7 @@ use crate::net::{SocketError, StampedSocket, Stamping, ThreadError, pin_to, real
 pub use engine::{Memory, Priority, ReflectorEngine, THREADS_MAX};
 pub use settings::{REPLY_OCTETS_MAX, ReflectorSettings, sync_source};
 pub use stats::{ReflectorReading, ReflectorStats};
+pub use xdp::XdpError;
 
 /// UDP port of STAMP session-reflectors (RFC 8762, section 4.1; RFC 8545).
 pub const STAMP_PORT: u16 = 862;
@@ -49,6 +55,9 @@ pub enum ReflectorError {
     /// A thread cannot run where or as it should.
     #[error(transparent)]
     Thread(#[from] ThreadError),
+    /// It cannot work in a driver.
+    #[error(transparent)]
+    Xdp(#[from] XdpError),
     /// A thread cannot be started.
     #[error("cannot start a thread")]
     Start(#[source] io::Error),
@@ -123,12 +132,34 @@ impl Reflector {
             receive: stamping.receive,
             memory: engine.memory,
             settings: settings.clone(),
+            xdp: None,
         };
-        Ok(Self {
+        let mut reflector = Self {
             workers: sockets.into_iter().map(worker).collect(),
             engine: engine.clone(),
             stamping,
-        })
+        };
+        if let Some(interface) = &engine.xdp {
+            let xdp = reflector.in_driver(interface, part.seed)?;
+            if let Some(worker) = reflector.workers.first_mut() {
+                worker.xdp = Some(xdp);
+            }
+        }
+        Ok(reflector)
+    }
+
+    /// The program for the driver of an interface. It answers at the port of the first address, and where the threads
+    /// listen.
+    fn in_driver(&self, interface: &str, seed: u64) -> Result<XdpReflector, XdpError> {
+        let local = self.local();
+        let port = local.first().map_or(STAMP_PORT, SocketAddr::port);
+        let everywhere = local.iter().any(|local| local.ip().is_unspecified());
+        let addresses: Vec<_> = local
+            .iter()
+            .filter(|local| local.port() == port && !everywhere)
+            .map(SocketAddr::ip)
+            .collect();
+        XdpReflector::attach(interface, &addresses, port, Rations::default(), seed)
     }
 
     /// One that does as its operator says. Ask before it runs: it forgets its sessions.
@@ -197,6 +228,13 @@ impl Reflector {
         let Self {
             workers, engine, ..
         } = self;
+        if let Some(interface) = &engine.xdp
+            && !workers.iter().all(|worker| worker.settings.is_open())
+        {
+            return Err(ReflectorError::Xdp(XdpError::Provisioned {
+                interface: interface.clone(),
+            }));
+        }
         let (claim, ended) = (&claim, &AtomicBool::new(false));
         let run = |number: usize, worker: Worker, processor: Option<usize>| {
             // However one thread ends, the others must not reflect a part of the sessions as if nothing had happened.

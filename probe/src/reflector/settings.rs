@@ -70,6 +70,14 @@ impl Default for ReflectorSettings {
 }
 
 impl ReflectorSettings {
+    /// Whether a base packet is answered by its octets and address alone, which is all that a program in a driver sees.
+    pub(super) fn is_open(&self) -> bool {
+        self.keys.current().is_empty()
+            && self.authentication == Authentication::Accepted
+            && self.allow.is_empty()
+            && self.format == TimestampFormat::Ntp
+    }
+
     /// The reflector as a whole. `addresses` are this host's; the seed is a number that strangers do not know.
     pub(super) fn config(
         &self,

@@ -23,6 +23,8 @@ pub(super) struct Block(Mutex<ReflectorReading>);
 pub struct ReflectorReading {
     /// Fates of the datagrams.
     pub counts: ReflectorCounts,
+    /// Those of the answered that a program in a driver answered, before any thread.
+    pub reflected_in_driver: u64,
     /// Replies that the kernel did not take.
     pub unsent: u64,
     /// Datagrams that the kernel dropped at the reflector's own sockets, for lack of room above all: own loss, not the
@@ -87,6 +89,7 @@ impl ReflectorReading {
     fn add(&mut self, other: &Self) {
         let Self {
             counts,
+            reflected_in_driver,
             unsent,
             dropped,
             t3_stamped,
@@ -94,6 +97,7 @@ impl ReflectorReading {
             t3_early_max,
         } = other;
         self.counts += *counts;
+        self.reflected_in_driver += reflected_in_driver;
         self.unsent += unsent;
         self.dropped += dropped;
         self.t3_stamped += t3_stamped;
@@ -114,6 +118,7 @@ mod tests {
                 replayed: 2 * n,
                 ..ReflectorCounts::default()
             },
+            reflected_in_driver: 8 * n,
             unsent: 3 * n,
             dropped: 4 * n,
             t3_stamped: 5 * n,

@@ -13,6 +13,7 @@ use owl_protocol::wire::tlv::{TimestampInformation, TimestampMethod};
 use super::awaited::{Awaited, Note};
 use super::stats::Block;
 use super::turn::{Turn, Waiting};
+use super::xdp::XdpReflector;
 use super::{Memory, ReflectorReading, ReflectorSettings};
 use crate::clock::Clock;
 use crate::net::{BATCH, Exchange, Readiness, StampedSocket, set_timer_slack, wait};
@@ -34,6 +35,8 @@ pub(super) struct Worker {
     /// What it remembers; only with sessions do its sockets ask the kernel for stamps of replies.
     pub(super) memory: Memory,
     pub(super) settings: ReflectorSettings,
+    /// The program in a driver, which this thread tells its clock.
+    pub(super) xdp: Option<XdpReflector>,
 }
 
 /// What changes while a thread runs.
@@ -91,6 +94,9 @@ impl Worker {
                 if let Some(keys) = self.settings.keys.since(&mut keys_seen) {
                     self.table.handle_new_keys(keys);
                 }
+                if let Some(xdp) = &self.xdp {
+                    xdp.tell(running.told.error_estimate);
+                }
                 self.count_dropped(&mut running);
                 look_around = self.clock.monotonic() + LOOK_AROUND;
             }
@@ -101,9 +107,10 @@ impl Worker {
                 }
                 self.collect(k, &mut running);
             }
-            running.reading.counts = self.table.counts();
+            self.count(&mut running.reading);
             running.block.tell(&running.reading);
         }
+        self.count(&mut running.reading);
         self.count_dropped(&mut running);
         running.block.tell_last(&running.reading);
         waited
@@ -124,6 +131,16 @@ impl Worker {
                 source_out: self.settings.sync_source,
                 method_out: TimestampMethod::SOFTWARE,
             },
+        }
+    }
+
+    fn count(&self, reading: &mut ReflectorReading) {
+        reading.counts = self.table.counts();
+        if let Some(xdp) = &self.xdp {
+            let in_driver = xdp.counts();
+            reading.counts.reflected += in_driver.reflected;
+            reading.counts.rationed += in_driver.rationed;
+            reading.reflected_in_driver = in_driver.reflected;
         }
     }
 

@@ -109,13 +109,9 @@ impl<'a> Engine<'a> {
             }
             self.transmit_due();
             let sending = self.sending.next_deadline();
-            let settling = self.settling.next_deadline().map(|at| at.max(reading));
-            let next = [sending.map(|at| at + -self.spin), settling]
-                .into_iter()
-                .flatten()
-                .fold(look_around, Monotonic::min);
-            // What is settled below is what was certain before the sockets were read.
+            let next = sending.map_or(look_around, |at| look_around.min(at + -self.spin));
             let now = self.clock.monotonic();
+            // Nothing is settled before the sockets are read, so until then nobody asks when that will be.
             if now < reading {
                 let rest = next.min(reading) - now;
                 if rest > Nanos::ZERO {
@@ -125,6 +121,11 @@ impl<'a> Engine<'a> {
                 }
                 continue;
             }
+            let next = self
+                .settling
+                .next_deadline()
+                .map_or(next, |at| next.min(at));
+            // What is settled below is what was certain before the sockets were read.
             waiting.wait(next - now)?;
             if self.read(&waiting, now, watcher) {
                 reading = self.clock.monotonic() + reading_period;
@@ -211,7 +212,9 @@ impl<'a> Engine<'a> {
             if read < Incoming::MOST {
                 return;
             }
+            // Whoever is asked for more than he can send stays in this loop: the stamps of what he sends must not wait for its end.
             self.transmit_due();
+            self.lanes[lane].collect_stamps(self.sessions, &mut self.incoming, self.stats);
         }
     }
 

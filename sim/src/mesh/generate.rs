@@ -205,6 +205,16 @@ impl Draft {
             })
             .collect();
         let targets_ns = self.targets(&paths);
+        let plan_targets_ns = (0..count)
+            .map(|a| {
+                (0..count)
+                    .map(|b| {
+                        let measured = !paths[a][b].delays_ns.is_empty();
+                        measured.then(|| class_target(a, b))
+                    })
+                    .collect()
+            })
+            .collect();
         let min_km = self
             .sites
             .iter()
@@ -223,6 +233,7 @@ impl Draft {
                 claims,
                 min_km,
                 targets_ns,
+                plan_targets_ns,
                 stamps: self.stamps,
             },
             truth,
@@ -280,18 +291,13 @@ impl Draft {
         claims
     }
 
-    /// 1 ms in the city, 4 ms to Shanghai, 6 ms in the region; for half of the pairs, and for all where the kind says so,
-    /// a target near the truth instead.
+    /// The plan's targets; for half of the pairs, and for all where the kind says so, one near the truth instead.
     fn targets(&mut self, paths: &[Vec<PathTruth>]) -> Vec<Vec<Option<i64>>> {
         let count = self.sites.len();
         let mut targets = vec![vec![None; count]; count];
         for a in 0..count {
             for b in 0..count {
-                let class = match (a.max(b), a.min(b)) {
-                    (0..=4, _) => 1_000_000,
-                    (5, _) => 4_000_000,
-                    _ => 6_000_000,
-                };
+                let class = class_target(a, b);
                 let (low, high) = self.near.unwrap_or((30e3, 300e3));
                 let near = self.either_way(low, high) as i64;
                 let by_class = self.near.is_none() && self.random.happens(500_000);
@@ -354,6 +360,15 @@ impl Draft {
             },
             paths,
         }
+    }
+}
+
+/// 1 ms in the city, 4 ms to Shanghai, 6 ms in the region.
+fn class_target(a: usize, b: usize) -> i64 {
+    match a.max(b) {
+        0..=4 => 1_000_000,
+        5 => 4_000_000,
+        _ => 6_000_000,
     }
 }
 

@@ -69,8 +69,10 @@ pub struct Seen {
     pub claims: Vec<Claim>,
     /// The shortest possible route from → to in kilometres.
     pub min_km: Vec<Vec<f64>>,
-    /// The target of from → to.
+    /// The target of from → to; near the truth for many pairs, so that it is hard to judge.
     pub targets_ns: Vec<Vec<Option<i64>>>,
+    /// The target that the plan sets for from → to: 1, 4 or 6 ms.
+    pub plan_targets_ns: Vec<Vec<Option<i64>>>,
     /// Where the stamps are taken.
     pub stamps: Stamps,
 }

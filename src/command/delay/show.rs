@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use owl_measure::delay::{Basis, OneWayDelay};
+use owl_measure::delay::OneWayDelay;
 use owl_measure::distribution::Bounds;
 use owl_measure::sample::{PeerClock, Sample, StampSource};
 use owl_measure::summary::StampCounts;
@@ -37,13 +37,6 @@ pub(super) struct Judged {
 }
 
 const WAYS: [(&str, &str); 2] = [("forward", "前向"), ("backward", "反向")];
-
-fn basis(basis: Basis, lang: Lang) -> &'static str {
-    match basis {
-        Basis::Proved => lang.pick("proved", "已证明"),
-        Basis::Claimed => lang.pick("claimed", "据声明"),
-    }
-}
 
 /// [`Nanos::MAX`] stands for a packet that did not come back.
 fn span(span: Nanos, lang: Lang) -> String {
@@ -131,7 +124,7 @@ impl Result<'_> {
             ]);
             // Faster than light: the last line says that the distance is wrong, and no interval follows from it.
             let Some(one_way) = way.one_way else { continue };
-            let rests_on = basis(one_way[1].basis, lang);
+            let rests_on = one_way[1].basis.word(lang);
             let mut end = |label: &str, ends: [Nanos; 3]| {
                 let mut row = <[String; 11]>::default();
                 row[0] = format!("  {label} ({rests_on})");
@@ -277,7 +270,7 @@ impl Result<'_> {
             );
             if let Some(delay) = verdict.delay {
                 let (lo, hi) = (span(delay.lo, lang), span(delay.hi, lang));
-                line.push_str(&format!(" [{lo}, {hi}] {}", basis(delay.basis, lang)));
+                line.push_str(&format!(" [{lo}, {hi}] {}", delay.basis.word(lang)));
             }
             if let Some(class) = verdict.class {
                 line.push_str(&lang.pick(

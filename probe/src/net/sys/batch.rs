@@ -66,10 +66,19 @@ impl Batch {
                 iov_len: octets.len(),
             };
             let header = &mut self.headers[k].msg_hdr;
-            header.msg_name = (&raw mut self.names[k]).cast();
-            header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+            // A stamp has no octets and comes from nowhere (SOF_TIMESTAMPING_OPT_TSONLY); asking for neither costs less.
+            let (name, name_octets, slices) = match queue {
+                Queue::Data => (
+                    (&raw mut self.names[k]).cast(),
+                    size_of::<libc::sockaddr_storage>() as libc::socklen_t,
+                    1,
+                ),
+                Queue::Error => (std::ptr::null_mut(), 0, 0),
+            };
+            header.msg_name = name;
+            header.msg_namelen = name_octets;
             header.msg_iov = &raw mut self.slices[k];
-            header.msg_iovlen = 1;
+            header.msg_iovlen = slices;
             header.msg_control = self.controls[k].0.as_mut_ptr().cast();
             header.msg_controllen = self.controls[k].0.len() as _;
             header.msg_flags = 0;

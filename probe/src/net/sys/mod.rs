@@ -5,10 +5,11 @@
 //! in or out of structures that the kernel fills, and says why that is sound.
 #![expect(
     unsafe_code,
-    reason = "recvmsg, sendmsg, ppoll, adjtimex, prctl and sched_* have no safe wrapper with nanosecond stamps"
+    reason = "recvmsg, sendmsg, ppoll, adjtimex, prctl, sched_* and bpf have no safe wrapper with nanosecond stamps"
 )]
 
 mod batch;
+mod bpf;
 mod drops;
 mod outgoing;
 mod thread;
@@ -25,6 +26,7 @@ use socket2::SockAddr;
 
 pub(crate) use batch::BATCH;
 pub(super) use batch::Batch;
+pub(crate) use bpf::{Link, Map, MapKind, Program};
 pub(super) use drops::drops;
 pub(super) use outgoing::Outgoing;
 pub(crate) use outgoing::TransmitStamps;

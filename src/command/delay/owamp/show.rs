@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use owl_measure::delay::{Basis, OneWayDelay};
+use owl_measure::delay::OneWayDelay;
 use owl_measure::distribution::Bounds;
 use owl_measure::sample::{Direction, PeerClock, StampSource};
 use owl_measure::summary::StampCounts;
@@ -59,13 +59,6 @@ fn ends(delay: &OneWayDelay, lang: Lang) -> [String; 2] {
     [lo, hi]
 }
 
-fn basis(basis: Basis, lang: Lang) -> &'static str {
-    match basis {
-        Basis::Proved => lang.pick("proved", "已证明"),
-        Basis::Claimed => lang.pick("claimed", "据声明"),
-    }
-}
-
 impl Result<'_> {
     /// The whole of it for a person.
     pub(super) fn text(&self, lang: Lang) -> String {
@@ -119,7 +112,7 @@ impl Result<'_> {
                 duplicated,
                 reordered,
             ]);
-            let rests_on = basis(way.one_way[1].basis, lang);
+            let rests_on = way.one_way[1].basis.word(lang);
             let between = way.one_way.each_ref().map(|delay| ends(delay, lang));
             let labels = [
                 lang.pick("one-way at least", "单向不小于"),
@@ -180,7 +173,7 @@ impl Result<'_> {
             );
             if let Some(delay) = &verdict.delay {
                 let [lo, hi] = ends(delay, lang);
-                line.push_str(&format!(" [{lo}, {hi}] {}", basis(delay.basis, lang)));
+                line.push_str(&format!(" [{lo}, {hi}] {}", delay.basis.word(lang)));
             }
             if let Some(class) = verdict.class {
                 line.push_str(&lang.pick(
