@@ -9,6 +9,7 @@ mod limit;
 mod live;
 mod owamp;
 mod patterns;
+mod range;
 mod search;
 mod session;
 mod show;
@@ -30,7 +31,7 @@ use owl_measure::words::Lang;
 use owl_probe::clock::Clock;
 use owl_probe::keys::KeyWatch;
 use owl_probe::net::Stamping;
-use owl_probe::sender::{Pace, SPIN_MAX, SessionSenders, SessionSettings};
+use owl_probe::sender::{Pace, SessionSenders, SessionSettings};
 use owl_protocol::session::Schedule;
 use owl_protocol::session::sender::{Dialect, Protection, Reflector, SenderConfig, TrafficClass};
 use owl_protocol::wire::owamp::Modes;
@@ -43,6 +44,7 @@ use self::dialect::{Protocol, Spoken};
 use self::findings::{Findings, together};
 use self::flows::{Flows, Sending};
 use self::live::Live;
+use self::range::{DURATION_MAX, distance, duration, interval, spin, timeout};
 use self::session::{Ended, REPORT_INTERVAL, Running};
 use self::show::{Judged, sample_json, stamp_source};
 use self::target::{Family, Target};
@@ -53,12 +55,6 @@ use crate::failure::{Failure, Outcome};
 use crate::stop;
 use crate::terminal::{LiveLine, Reader, print, stream};
 
-/// A longer measurement is a probe's.
-const DURATION_MAX: Nanos = Nanos::from_secs(86_400);
-/// 100,000 packets a second; a stream without a schedule would measure itself.
-const INTERVAL_MIN: Nanos = Nanos::from_micros(10);
-const TIMEOUT_MIN: Nanos = Nanos::from_millis(1);
-const TIMEOUT_MAX: Nanos = Nanos::from_secs(60);
 /// The first packet leaves this long after the sessions were described, for each of them: what their sockets take to be
 /// opened and proved would make it late otherwise.
 const PREPARATION: Nanos = Nanos::from_millis(50);
@@ -142,47 +138,6 @@ pub(crate) struct Args {
     /// Print a line for each packet that came back, too
     #[arg(long, requires = "json")]
     samples: bool,
-}
-
-fn between(text: &str, least: Nanos, most: Nanos) -> Result<Nanos, String> {
-    let span: Nanos = text
-        .parse()
-        .map_err(|error: owl_measure::time::ParseNanosError| error.to_string())?;
-    if (least..=most).contains(&span) {
-        Ok(span)
-    } else {
-        Err(format!("{least} to {most} is possible"))
-    }
-}
-
-fn interval(text: &str) -> Result<Nanos, String> {
-    between(text, INTERVAL_MIN, DURATION_MAX)
-}
-
-fn duration(text: &str) -> Result<Nanos, String> {
-    between(text, Nanos::ZERO, DURATION_MAX)
-}
-
-fn spin(text: &str) -> Result<Nanos, String> {
-    between(text, Nanos::ZERO, SPIN_MAX)
-}
-
-fn timeout(text: &str) -> Result<Nanos, String> {
-    between(text, TIMEOUT_MIN, TIMEOUT_MAX)
-}
-
-/// Half around the Earth, no two places are further apart.
-const DISTANCE_MAX_KM: f64 = std::f64::consts::PI * EARTH_RADIUS_KM;
-
-fn distance(text: &str) -> Result<f64, String> {
-    let km: f64 = text
-        .parse()
-        .map_err(|_| "a number of kilometres, such as 148.5".to_owned())?;
-    if (0.0..=DISTANCE_MAX_KM).contains(&km) {
-        Ok(km)
-    } else {
-        Err(format!("0 to {DISTANCE_MAX_KM:.0} km is possible"))
-    }
 }
 
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
@@ -589,7 +544,7 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused_before_anything_is_sent() {
         for bad in [
-            "h --interval 10us",
+            "h --interval 9us",
             "h --duration 25h",
             "h --duration -1s",
             "h --timeout 0s",

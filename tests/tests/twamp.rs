@@ -73,7 +73,10 @@ fn is_whole((code, lines): (i32, Vec<Value>), mode: &str) {
     );
     assert_eq!(result["packets"]["sent"], 20, "{mode}: {result}");
     assert_eq!(result["packets"]["received"], 20, "{mode}: {result}");
-    assert_eq!(result["ttl"]["min"], 255, "{mode}: {result}");
+    assert_eq!(
+        result["told"]["forward"]["ttl"]["min"], 255,
+        "{mode}: {result}"
+    );
 }
 
 #[test]

@@ -270,7 +270,14 @@ fn look(
     k: usize,
 ) -> Option<AuditedWindow> {
     let length = WINDOW.0 as f64;
-    let (from, to) = (k as f64 * length, (k + 1) as f64 * length);
+    let from = k as f64 * length;
+    // The last window ends with the run, so that its centre is among its packets; what was still under way belongs to it.
+    let to = (from + length).min(line.length().max(from + 1.0));
+    let end = if to < from + length {
+        f64::INFINITY
+    } else {
+        to
+    };
     let pairs: Vec<PairPoints> = ways
         .iter()
         .filter(|((a, b), _)| a < b)
@@ -279,8 +286,8 @@ fn look(
             Some(PairPoints {
                 a,
                 b,
-                forward: way.points(from, to),
-                backward: backward.points(from, to),
+                forward: way.points(from, end, f64::midpoint(from, to)),
+                backward: backward.points(from, end, f64::midpoint(from, to)),
                 floors: [floors[a][b].0 as f64, floors[b][a].0 as f64],
             })
         })
@@ -297,7 +304,7 @@ fn look(
         .collect();
     Some(AuditedWindow {
         centre: f64::midpoint(from, to),
-        window: Window::of(mesh.probes.len(), length, &pairs),
+        window: Window::of(mesh.probes.len(), to - from, &pairs),
         claims,
         claimed: None,
         least_assumed: None,

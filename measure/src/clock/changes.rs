@@ -29,6 +29,8 @@ const SIGMAS: f64 = 6.0;
 const NORMAL: f64 = 1.4826;
 /// So many looks must there have been before a rate can be said to have changed.
 const HISTORY: usize = 20;
+/// So many looks in a row must agree that it did.
+const LOOKS: u32 = 5;
 /// So many looks are remembered, five minutes; the oldest makes room.
 const HISTORY_MAX: usize = 300;
 /// A move must exceed the noise of the floors that it is told from by this factor.
@@ -238,7 +240,7 @@ fn stepped(count: usize, pairs: &[Pair], lines: &[Option<Floor>], at: f64) -> Ve
     changes
 }
 
-/// Clocks whose rate left what it had been, in two looks one after the other.
+/// Clocks whose rate left what it had been, in [`LOOKS`] looks one after the other.
 fn drifted(count: usize, looks: &[Look], steps: &[Option<Change>]) -> Vec<Change> {
     let disturbed = |clock: usize, at: f64| {
         steps[clock].is_some_and(|step| step.since - TICK <= at && at <= step.found + BASE)
@@ -259,10 +261,10 @@ fn drifted(count: usize, looks: &[Look], steps: &[Option<Change>]) -> Vec<Change
         .filter_map(|clock| {
             let mut history = VecDeque::new();
             let mut pending: Vec<(f64, f64)> = Vec::new();
-            let mut before = None;
+            let mut consecutive = 0;
             for look in looks {
                 let Some(rate) = look.rates[clock].filter(|_| !disturbed(clock, look.at)) else {
-                    before = None;
+                    consecutive = 0;
                     continue;
                 };
                 // Only looks that share no packet with this one are its past.
@@ -275,10 +277,11 @@ fn drifted(count: usize, looks: &[Look], steps: &[Option<Change>]) -> Vec<Change
                 }
                 let changed = rate - median(history.iter().copied().collect())?;
                 if changed.abs() <= threshold {
-                    before = None;
+                    consecutive = 0;
                     continue;
                 }
-                if before.is_some() {
+                consecutive += 1;
+                if consecutive >= LOOKS {
                     return Some(Change {
                         clock,
                         movement: Movement::Drift(changed),
@@ -286,7 +289,6 @@ fn drifted(count: usize, looks: &[Look], steps: &[Option<Change>]) -> Vec<Change
                         found: look.at,
                     });
                 }
-                before = Some(look.at);
             }
             None
         })

@@ -59,14 +59,13 @@ impl Way {
             })
     }
 
-    /// The crossings of a span of the time line, seen from its centre, in the order of time.
-    pub(crate) fn points(&self, from: f64, to: f64) -> Vec<Point> {
-        let centre = f64::midpoint(from, to);
+    /// The crossings of a span of the time line, seen from a moment, in the order of time.
+    pub(crate) fn points(&self, from: f64, to: f64, seen_from: f64) -> Vec<Point> {
         let mut points: Vec<Point> = self
             .crossings()
             .filter(|crossing| from <= crossing.at && crossing.at < to)
             .map(|crossing| Point {
-                at: crossing.at - centre,
+                at: crossing.at - seen_from,
                 raw: crossing.raw,
             })
             .collect();

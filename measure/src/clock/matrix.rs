@@ -2,7 +2,7 @@
 //!
 //! Closing the matrix (Floyd and Warshall) gives the tightest bound that
 //! follows for every pair (Patt-Shamir and Rajsbaum, STOC 1994; Attiya, Herzberg
-//! and Rajsbaum, SIAM J. Comput. 1996). A cycle of negative length says that
+//! and Rajsbaum, SIAM Journal on Computing 1996). A cycle of negative length says that
 //! the statements cannot all be true.
 
 /// Upper bounds on the differences of a number of unknowns, in nanoseconds.

@@ -67,7 +67,7 @@ pub struct Window {
     pub offsets: Vec<Option<f64>>,
     /// How fast each clock runs against the mean.
     pub slopes: Vec<f64>,
-    /// How far each clock leaves its line: κ.
+    /// How far each clock leaves its line, and how little that line itself is known at the ends of the window: κ.
     pub wander: Vec<f64>,
     /// The clock stepped in this window.
     pub stepped: Vec<bool>,
@@ -138,9 +138,15 @@ impl Window {
                 })
                 .collect::<Vec<_>>(),
         );
-        let wander: Vec<f64> = blocks.into_iter().map(wander).collect();
+        let moved: Vec<f64> = blocks.into_iter().map(wander).collect();
+        let tilt = tilt(count, &lines);
+        let wander = moved
+            .iter()
+            .zip(tilt)
+            .map(|(moved, tilt)| moved + tilt)
+            .collect();
         let mut window = Self {
-            stepped: wander.iter().map(|&by| by > STEPPED_NS).collect(),
+            stepped: moved.iter().map(|&by| by > STEPPED_NS).collect(),
             pairs: lines,
             offsets,
             slopes,
@@ -267,6 +273,24 @@ fn wander(blocks: [Vec<f64>; BLOCKS]) -> f64 {
     1.5 * largest
 }
 
+/// How far the line of each clock may be off at the ends of the window: its slope is no better known than the floors
+/// that it rests on, and the pairs of a clock are so many tries.
+fn tilt(count: usize, lines: &[PairLine]) -> Vec<f64> {
+    let mut noises = vec![Vec::new(); count];
+    for pair in lines {
+        noises[pair.a].push(pair.noise);
+        noises[pair.b].push(pair.noise);
+    }
+    noises
+        .into_iter()
+        .map(|noises| {
+            let tries = (noises.len().max(1) as f64).sqrt();
+            // Two floors make a slope, each with twice the noise of their mean; three standard deviations.
+            median(noises).unwrap_or_default() * 6.0 / tries
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -352,6 +376,44 @@ mod tests {
         let proved = window.proved.as_ref().unwrap();
         assert!(window.difference(proved, 0, 1, 0.0).1 < 410e3);
         assert_eq!(window.difference(proved, 0, 3, 0.0).1, f64::INFINITY);
+    }
+
+    #[test]
+    fn few_packets_in_a_short_time_prove_little() {
+        let pair = |a, b, queue: f64| PairPoints {
+            a,
+            b,
+            forward: vec![
+                Point {
+                    at: -5e8,
+                    raw: 700e3,
+                },
+                Point {
+                    at: 5e8,
+                    raw: 700e3 + queue,
+                },
+            ],
+            backward: vec![
+                Point {
+                    at: -5e8,
+                    raw: 700e3 + queue,
+                },
+                Point {
+                    at: 5e8,
+                    raw: 700e3,
+                },
+            ],
+            floors: [690e3; 2],
+        };
+        let pairs = [pair(0, 1, 90e3), pair(0, 2, 80e3), pair(1, 2, 0.0)];
+        let window = Window::of(3, 1e9, &pairs);
+        let proved = window.proved.as_ref().unwrap();
+        for at in [-5e8, 0.0, 5e8] {
+            for (from, to) in [(0, 1), (1, 2), (2, 0)] {
+                let (low, high) = window.difference(proved, from, to, at);
+                assert!(low <= 0.0 && 0.0 <= high, "{from} {to} {at}: {low}..{high}");
+            }
+        }
     }
 
     #[test]

@@ -183,6 +183,7 @@ mod tests {
                 }
             }
         }
+        recorder.own_loss(2);
         Report {
             path: "yannan-ct~binhaigang-ct".into(),
             generation: "c0ffee".into(),

@@ -354,28 +354,28 @@ mod tests {
         for (text, line, what) in [
             ("[[session]]\nkey = \"5ec4e7\"\n", 2, "16 are needed"),
             (
-                "[[session]]\nkey = \"5ecretsecret\"\n",
+                "[[session]]\nkey = \"5ec4e7 5ec4e7\"\n",
                 2,
                 "hexadecimal digits",
             ),
             (
-                "[[session]]\nkey = \"base64:5ecret\"\n",
+                "[[session]]\nkey = \"base64:5ec4e7\"\n",
                 2,
                 "hexadecimal digits",
             ),
             ("[[session]]\nkey = 5123456\n", 2, "in quotes"),
             ("\n\n[[session]]\nssid = 65536\n", 4, "0 to 65535"),
             ("[[session]]\nssid = \"9-8\"\n", 2, "0 to 65535"),
-            ("[[session]]\nssid = \"5ecret\"\n", 2, "0 to 65535"),
+            ("[[session]]\nssid = \"5ec4e7\"\n", 2, "0 to 65535"),
             (
-                "[[session]]\npeer = \"5ecret\"\n",
+                "[[session]]\npeer = \"5ec4e7\"\n",
                 2,
                 "address or a network",
             ),
             ("[[session]]\npeer = []\n", 2, "one network at least"),
-            ("[[session]]\nsecret = \"5ecret\"\n", 2, "unknown field"),
+            ("[[session]]\nsecret = \"5ec4e7\"\n", 2, "unknown field"),
             ("[[session]]\nssid = 7\n", 1, "missing field `key`"),
-            ("[[session]]\nkey = \"5ecret\n", 2, ""),
+            ("[[session]]\nkey = \"5ec4e7\n", 2, ""),
         ] {
             let said = said(text);
             assert!(

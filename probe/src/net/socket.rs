@@ -4,27 +4,26 @@
 //! real datagram and sees which stamps are delivered.
 
 mod batched;
+mod exchange;
+mod proof;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd as _, AsRawFd, RawFd};
 
 use owl_measure::sample::{Stamp, StampSource};
-use owl_measure::time::{Nanos, Timestamp};
+use owl_measure::time::Timestamp;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::sys::{self, Batch, Queue, Readiness};
+use super::sys::{self, Queue};
 use crate::clock::Clock;
 
 pub(crate) use batched::{Departures, Incoming};
+pub(crate) use exchange::{Answer, Answerer, Exchange};
+pub use proof::Stamping;
 
 /// Octets of receive buffer asked for; the kernel gives what its limits allow.
 const RECEIVE_BUFFER_OCTETS: usize = 4 << 20;
-/// Datagrams that a proof sends at most, and how long it waits for the stamps of each.
-const PROOF_SENDS: u32 = 10;
-const PROOF_WAIT: Nanos = Nanos::from_millis(10);
-/// What a proof sends: shorter than any test packet, so that nobody answers it.
-const PROOF: [u8; 4] = *b"owl?";
 /// RFC 8762 leaves the TTL open; 255 lets the far end count hops, as OWAMP and TWAMP require (RFC 4656, 4.1.2).
 const TTL: u32 = 255;
 
@@ -77,77 +76,6 @@ pub struct TransmitStamp {
     pub id: u32,
     /// When.
     pub stamp: Stamp,
-}
-
-/// Which stamps a real send has shown to be delivered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamping {
-    /// On transmit.
-    pub transmit: StampSource,
-    /// On receipt.
-    pub receive: StampSource,
-}
-
-/// A reply that was written over its request.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Answer<T> {
-    /// How long it is.
-    pub(crate) octets: usize,
-    /// Where it goes.
-    pub(crate) to: SocketAddr,
-    /// The local address it comes from; `None` lets the kernel choose.
-    pub(crate) from: Option<IpAddr>,
-    /// The interface over which it leaves; `None` lets the kernel choose.
-    pub(crate) interface: Option<u32>,
-    /// Its traffic class; `None` is the socket's.
-    pub(crate) mark: Option<u8>,
-    /// What is to be told when the kernel has taken it.
-    pub(crate) note: T,
-}
-
-/// How an exchange went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Exchanged {
-    /// The room was filled, so there may be more to read.
-    pub(crate) full: bool,
-    /// Replies that it refused; the numbering of sends has begun anew then.
-    pub(crate) refused: usize,
-}
-
-/// Who answers the datagrams of an exchange.
-pub(crate) trait Answerer {
-    /// What is to be told when the kernel has taken a reply.
-    type Note;
-
-    /// Whether the answer to a datagram depends on when earlier replies left, of which some may still wait to be sent:
-    /// these are sent then, and their stamps told, before it is answered.
-    fn needs_stamps(&mut self, datagram: &Received, octets: &[u8]) -> bool;
-
-    /// Writes the reply over the datagram, or leaves it unanswered.
-    fn answer(&mut self, datagram: &Received, room: &mut [u8]) -> Option<Answer<Self::Note>>;
-
-    /// The kernel took a reply.
-    fn sent(&mut self, id: u32, note: Self::Note);
-
-    /// The kernel stamped one.
-    fn stamped(&mut self, stamp: TransmitStamp);
-}
-
-/// Room for the datagrams of one exchange, made once.
-pub(crate) struct Exchange<T> {
-    batch: Batch,
-    stamps: Batch,
-    notes: Box<[Option<T>]>,
-}
-
-impl<T> Exchange<T> {
-    pub(crate) fn new() -> Self {
-        Self {
-            batch: Batch::new(),
-            stamps: Batch::new(),
-            notes: (0..sys::BATCH).map(|_| None).collect(),
-        }
-    }
 }
 
 /// A UDP socket with transmit and receive stamps.
@@ -429,141 +357,6 @@ impl StampedSocket {
         }
         Ok(None)
     }
-
-    /// Answers what has come, many datagrams in one system call, without waiting.
-    ///
-    /// # Errors
-    /// When the kernel reports one.
-    pub(crate) fn exchange<A: Answerer>(
-        &mut self,
-        room: &mut Exchange<A::Note>,
-        answerer: &mut A,
-    ) -> io::Result<Exchanged> {
-        let received = room.batch.receive(self.socket.as_fd(), Queue::Data)?;
-        let user = self.clock.now();
-        let mut refused = 0;
-        for k in 0..received {
-            let control = room.batch.control(k);
-            let Some(source) = room.batch.source(k) else {
-                continue;
-            };
-            let datagram = Received {
-                octets: room.batch.datagram(k).len(),
-                source,
-                destination: control.destination,
-                interface: control.interface,
-                ttl: control.ttl.unwrap_or(0),
-                traffic_class: control.traffic_class,
-                stamp: stamp(self.clock, control.kernel, user),
-            };
-            if answerer.needs_stamps(&datagram, room.batch.datagram(k)) {
-                refused += self.send_answers(room, answerer)?;
-                self.transmit_stamps(room, |stamp| answerer.stamped(stamp))?;
-            }
-            let Some(reply) = answerer.answer(&datagram, room.batch.room(k)) else {
-                continue;
-            };
-            room.notes[k] = Some(reply.note);
-            let to = (reply.to != source).then_some(reply.to);
-            room.batch
-                .reply(k, reply.octets, to, reply.from, reply.interface, reply.mark);
-        }
-        refused += self.send_answers(room, answerer)?;
-        Ok(Exchanged {
-            full: received == sys::BATCH,
-            refused,
-        })
-    }
-
-    /// Sends the replies that wait; how many the kernel refused.
-    fn send_answers<A: Answerer>(
-        &mut self,
-        room: &mut Exchange<A::Note>,
-        answerer: &mut A,
-    ) -> io::Result<usize> {
-        let Exchange { batch, notes, .. } = room;
-        let mut id = self.sends;
-        let refused = batch.send(self.socket.as_fd(), |k| {
-            if let Some(note) = notes[k].take() {
-                answerer.sent(id, note);
-            }
-            id = id.wrapping_add(1);
-        });
-        self.sends = id;
-        if refused > 0 {
-            self.renumber()?;
-        }
-        Ok(refused)
-    }
-
-    /// Reads the transmit stamps that have come, many in one system call.
-    ///
-    /// # Errors
-    /// When the kernel reports one.
-    pub(crate) fn transmit_stamps<T>(
-        &self,
-        room: &mut Exchange<T>,
-        mut each: impl FnMut(TransmitStamp),
-    ) -> io::Result<()> {
-        loop {
-            let received = room.stamps.receive(self.socket.as_fd(), Queue::Error)?;
-            for k in 0..received {
-                let control = room.stamps.control(k);
-                if let (Some(id), Some(at)) = (control.transmit_id, control.kernel) {
-                    each(TransmitStamp {
-                        id,
-                        stamp: kernel(self.clock, at),
-                    });
-                }
-            }
-            if received < sys::BATCH {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Sends real datagrams to itself and sees which stamps the kernel delivers.
-    ///
-    /// Several, because Linux begins to stamp receipts only a moment after the first socket has asked for it.
-    ///
-    /// # Errors
-    /// When a datagram cannot be sent; one that never arrives proves that receive stamps are not delivered.
-    pub fn prove(&mut self) -> io::Result<Stamping> {
-        let own = match self.local.ip() {
-            ip if !ip.is_unspecified() => ip,
-            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        };
-        let own = SocketAddr::new(own, self.local.port());
-        let mut proved = Stamping {
-            transmit: StampSource::User,
-            receive: StampSource::User,
-        };
-        let (mut ready, mut buffer) = (Vec::<Readiness>::new(), [0; 64]);
-        for _ in 0..PROOF_SENDS {
-            self.send(&PROOF, own, None)?;
-            let end = self.clock.monotonic() + PROOF_WAIT;
-            while self.clock.monotonic() < end {
-                sys::wait(
-                    &[self.as_raw_fd()],
-                    &mut ready,
-                    end - self.clock.monotonic(),
-                )?;
-                while let Some(stamp) = self.transmit_stamp()? {
-                    proved.transmit = stamp.stamp.source;
-                }
-                while let Some(received) = self.receive(&mut buffer)? {
-                    if buffer[..received.octets] == PROOF {
-                        proved.receive = received.stamp.source;
-                    }
-                }
-                if proved.transmit < StampSource::User && proved.receive < StampSource::User {
-                    return Ok(proved);
-                }
-            }
-        }
-        Ok(proved)
-    }
 }
 
 /// The kernel's stamp, or the process's where there is none.
@@ -587,6 +380,7 @@ fn kernel(clock: Clock, at: Timestamp) -> Stamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::{Ipv4Addr, Ipv6Addr};
 
     fn pair(ip: IpAddr) -> (StampedSocket, StampedSocket) {
         let bind = || StampedSocket::bind(SocketAddr::new(ip, 0), Clock::honest()).unwrap();

@@ -9,7 +9,7 @@
 //! every address (SO_REUSEPORT), and the kernel gives a session, by its
 //! addresses and ports, always to the same one.
 //!
-//! Where it is asked for, base packets never come to a thread: [`xdp`] answers
+//! Where it is asked for, base packets never come to a thread: `xdp` answers
 //! them in the driver.
 
 mod awaited;

@@ -89,8 +89,7 @@ impl ReflectorConfig {
     }
 
     /// One of so many equal parts, which together hold as many sessions and give as many replies as the whole. A source
-    /// has its own ration in each part, since a session is in one of them only; all its sessions together stay below the
-    /// rations of all.
+    /// has its own ration in each part, half of the part at most, since a session is in one of them only.
     #[must_use]
     pub fn share_of(&self, parts: usize) -> Self {
         let parts = parts.max(1);

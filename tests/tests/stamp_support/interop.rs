@@ -29,7 +29,7 @@ pub(crate) fn our_result(address: &str, options: &[&str]) -> Value {
     let packets = PACKETS.to_string();
     let (_, lines) = delay(
         owl(&["delay", address, "--json", "--count", &packets])
-            .args(["--interval", "5ms", "--timeout", "500ms"])
+            .args(["--interval", "5ms", "--timeout", "5s"])
             .args(options),
     );
     lines.last().expect("a result").clone()

@@ -53,12 +53,17 @@ pub struct Rations {
 }
 
 impl Rations {
-    /// What one of so many reflectors gives that share the rations of all; the ration of one source stays.
+    /// What one of so many reflectors gives that share the rations of all. The ration of one source stays, but half of
+    /// the part is left for the others.
     pub(super) fn share_of(self, parts: usize) -> Self {
         let parts = u32::try_from(parts).unwrap_or(u32::MAX).max(1);
+        let total = self.total.share_of(parts);
         Self {
-            source: self.source,
-            total: self.total.share_of(parts),
+            source: Rate {
+                per_second: self.source.per_second.min(total.per_second / 2).max(1),
+                burst: self.source.burst.min(total.burst / 2).max(1),
+            },
+            total,
             short: self.short.share_of(parts),
         }
     }
@@ -70,7 +75,7 @@ impl Default for Rations {
     fn default() -> Self {
         let rate = |per_second, burst| Rate { per_second, burst };
         Self {
-            source: rate(200_000, 50_000),
+            source: rate(500_000, 100_000),
             total: rate(1_000_000, 200_000),
             short: rate(1_000, 1_000),
         }

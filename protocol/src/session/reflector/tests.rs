@@ -292,24 +292,27 @@ fn one_source_cannot_use_up_what_belongs_to_all_and_all_together_have_a_limit() 
 }
 
 #[test]
-fn parts_of_a_reflector_give_together_what_the_whole_gives_and_each_source_its_own() {
+fn parts_of_a_reflector_give_together_what_the_whole_gives_and_a_source_half_of_one_at_most() {
     let whole = ReflectorConfig::open(1_000, 1);
-    for (parts, sessions, total, short) in [
-        (0, 1_000, 1_000_000, 1_000),
-        (1, 1_000, 1_000_000, 1_000),
-        (4, 250, 250_000, 250),
-        (64, 16, 15_625, 15),
-        (usize::MAX, 1, 1, 1),
+    for (parts, sessions, total, source, short) in [
+        (0, 1_000, 1_000_000, 500_000, 1_000),
+        (1, 1_000, 1_000_000, 500_000, 1_000),
+        (4, 250, 250_000, 125_000, 250),
+        (64, 16, 15_625, 7_812, 15),
+        (usize::MAX, 1, 1, 1, 1),
     ] {
         let part = whole.share_of(parts);
         assert_eq!(part.state, State::Stateful { sessions }, "{parts}");
         let rations = part.rations;
         assert_eq!(
-            (rations.total.per_second, rations.short.per_second),
-            (total, short),
+            (
+                rations.total.per_second,
+                rations.source.per_second,
+                rations.short.per_second
+            ),
+            (total, source, short),
             "{parts}"
         );
-        assert_eq!(rations.source, whole.rations.source, "{parts}");
     }
 }
 
