@@ -51,6 +51,8 @@ pub(crate) struct Answers {
     pub(crate) port_properties: PortProperties,
     /// Where ptp4l tells it.
     pub(crate) stats: Option<PortStats>,
+    /// The kernel's frequency correction, in parts per billion, where ptp4l measures the kernel's clock.
+    pub(crate) frequency_ppb: Option<i32>,
     /// How far the system's clock is ahead of the interface's, as they stand, and how exactly that is known; `None`
     /// where it is not read.
     pub(crate) interface_to_system: Option<(Nanos, Nanos)>,
@@ -62,6 +64,7 @@ struct Sync {
     seen: Monotonic,
     offset: Nanos,
     mean_path_delay: Nanos,
+    frequency_ppb: Option<i32>,
 }
 
 /// Judges answers one after the other.
@@ -135,7 +138,7 @@ impl Judge {
             }
             assessment.add(PartKind::InterfaceToSystem, offset.abs() + uncertainty);
         }
-        if port.state == UNCALIBRATED {
+        if port.state == UNCALIBRATED && self.is_left_alone() {
             assessment.findings.push(Finding::Audited);
         }
         if !follows {
@@ -202,6 +205,7 @@ impl Judge {
             seen: monotonic,
             offset: answers.status.offset,
             mean_path_delay: answers.current.mean_path_delay,
+            frequency_ppb: answers.frequency_ppb,
         });
     }
 
@@ -293,7 +297,7 @@ impl Judge {
             (ends.0, ends.1)
         };
         let (delay_min, delay_max) = of_ring(|sync| sync.mean_path_delay);
-        if answers.port.state == UNCALIBRATED {
+        if answers.port.state == UNCALIBRATED && self.is_left_alone() {
             // Nobody steers, so the whole ring is of one clock and its middle is known.
             let (least, _) = of_ring(|sync| sync.offset + sync.mean_path_delay);
             assessment.correction = delay_max - least;
@@ -310,6 +314,14 @@ impl Judge {
         assessment.add(PartKind::LinkFloor, -trust.link_floor.min(delay_min));
         assessment.add(PartKind::Grandmaster, grandmaster);
         Ok(())
+    }
+
+    /// Whether nobody steered the clock while the ring was filled: a ptp4l that is free running and one whose servo has
+    /// not settled yet are in the same port state.
+    fn is_left_alone(&self) -> bool {
+        let mut frequencies = self.ring.iter().map(|sync| sync.frequency_ppb);
+        let first = frequencies.next().flatten();
+        first.is_some() && frequencies.all(|frequency| frequency == first)
     }
 
     /// Standard deviation of the ring's offsets.

@@ -15,6 +15,7 @@ use super::assessment::Assessment;
 use super::datagram::{Datagrams, TellError};
 use super::octets::AnswerError;
 use super::settings::Trust;
+use crate::net::kernel_clock;
 use judge::{Answers, Judge};
 use wire::{Answer, Id, PortProperties, TimeStatus};
 
@@ -143,7 +144,9 @@ impl Ptp4l {
         } else {
             (self.interface_clock)(&port_properties.interface)
         };
+        let frequency_ppb = kernel_clock().ok().map(|kernel| kernel.frequency_ppb);
         Ok(Answers {
+            frequency_ppb: frequency_ppb.filter(|_| port_properties.software),
             now,
             status,
             current,

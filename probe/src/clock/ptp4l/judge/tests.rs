@@ -54,6 +54,7 @@ fn answers(at: Nanos, age: Nanos) -> Answers {
             interface: "eth0".into(),
         },
         stats: None,
+        frequency_ppb: Some(-12_000),
         interface_to_system: None,
     }
 }
@@ -208,6 +209,32 @@ fn a_clock_that_is_only_compared_has_a_correction_that_one_slow_packet_does_not_
         "the true error of 1 ms is within 800 µs ± {half}"
     );
     assert!(assessment.findings.contains(&Finding::Audited));
+}
+
+#[test]
+fn a_clock_whose_servo_is_settling_is_not_taken_for_one_that_is_left_alone() {
+    for (frequencies, audited) in [
+        ([Some(5), Some(5), Some(5)], true),
+        ([Some(5), Some(900), Some(-300)], false),
+        ([None, None, None], false),
+    ] {
+        let mut judge = Judge::default();
+        let mut last = None;
+        for (k, frequency_ppb) in frequencies.into_iter().enumerate() {
+            let k = k as i64;
+            let mut one = answers(Nanos::from_secs(k), US(10));
+            one.port.state = UNCALIBRATED;
+            one.frequency_ppb = frequency_ppb;
+            // The servo brings it in by 400 µs a second.
+            offset(&mut one, US(1_000 - 400 * k));
+            last = Some(judge.judge(&one, &trust()));
+        }
+        let assessment = last.unwrap();
+        assert_eq!(assessment.correction != Nanos::ZERO, audited);
+        assert_eq!(assessment.findings.contains(&Finding::Audited), audited);
+        // The largest offset of the ring stands in the bound where the clock moved.
+        assert!(audited || assessment.bound().unwrap() >= US(1_500));
+    }
 }
 
 #[test]
