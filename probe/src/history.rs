@@ -13,14 +13,15 @@ const NOTICED_WITHIN: Nanos = Nanos::from_secs(1);
 
 /// The clock's states, one a second, oldest first.
 #[derive(Debug, Default)]
-pub(crate) struct ClockHistory {
+pub struct ClockHistory {
     states: VecDeque<ClockState>,
     /// Steps of the clock since the start.
     steps: u64,
 }
 
 impl ClockHistory {
-    pub(crate) fn push(&mut self, state: ClockState) {
+    /// Adds the newest state.
+    pub fn push(&mut self, state: ClockState) {
         if self.states.len() >= STATES_MAX {
             self.states.pop_front();
         }
@@ -29,7 +30,7 @@ impl ClockHistory {
     }
 
     /// The newest state.
-    pub(crate) fn latest(&self) -> Option<ClockState> {
+    pub fn latest(&self) -> Option<ClockState> {
         self.states.back().copied()
     }
 
@@ -41,7 +42,7 @@ impl ClockHistory {
     /// What may be claimed between two instants; from the newest state when none lies there.
     ///
     /// A step is noticed a moment after it happened, so one that was noticed just after the end counts too.
-    pub(crate) fn worst(&self, from: Timestamp, to: Timestamp) -> Option<ClockState> {
+    pub fn worst(&self, from: Timestamp, to: Timestamp) -> Option<ClockState> {
         let noticed_by = to + NOTICED_WITHIN;
         let within = self.states.iter().filter(|state| {
             (from..=to).contains(&state.as_of)

@@ -1,12 +1,12 @@
 //! What a command is told of this host's clock, and what that amounts to.
 
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use clap::ValueEnum;
 use owl_measure::clock::{BoundBasis, ClockSource, ClockState};
-use owl_measure::time::Nanos;
+use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::words::Lang;
-use owl_probe::clock::{self, Clock, ClockConfig, ClockKeeper, ClockWatch, Declared};
+use owl_probe::clock::{self, Clock, ClockConfig, ClockHistory, ClockKeeper, ClockWatch, Declared};
 use serde_json::{Value, json};
 
 /// What disciplines a real clock.
@@ -32,23 +32,35 @@ pub(crate) struct OwnClock {
 /// This host's clock as it was read last: there is one clock, so one thread watches it for the whole process, from the
 /// first time that somebody wants to know. Daemons may take their time to answer, and no test packet may wait for them.
 struct Watched {
-    latest: Arc<Mutex<ClockState>>,
+    history: Arc<Mutex<ClockHistory>>,
     _keeper: ClockKeeper,
 }
 
 static WATCHED: LazyLock<Watched> = LazyLock::new(|| {
     let mut watch = ClockWatch::new(Clock::honest(), &ClockConfig::default());
-    let latest = Arc::new(Mutex::new(watch.read().state));
-    let told = Arc::clone(&latest);
+    let mut history = ClockHistory::default();
+    history.push(watch.read().state);
+    let history = Arc::new(Mutex::new(history));
+    let told = Arc::clone(&history);
     let keeper = ClockKeeper::start(watch, move |reading| {
-        // A state is copied whole: a panic elsewhere leaves it whole.
-        *told.lock().unwrap_or_else(PoisonError::into_inner) = reading.state;
+        told.lock()
+            // The history is a plain queue: a panic elsewhere leaves it whole.
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(reading.state);
     });
     Watched {
-        latest,
+        history,
         _keeper: keeper,
     }
 });
+
+fn watched() -> MutexGuard<'static, ClockHistory> {
+    let history = WATCHED.history.lock();
+    history.unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How long ago "lately" began: the clock is read once a second.
+const LATELY: Nanos = Nanos::from_secs(1);
 
 impl OwnClock {
     /// The declaration as a probe's configuration would make it.
@@ -69,8 +81,26 @@ impl OwnClock {
         if self.clock_bound.is_some() {
             return clock::state(Clock::honest(), self.declared());
         }
-        let latest = WATCHED.latest.lock();
-        *latest.unwrap_or_else(PoisonError::into_inner)
+        watched().latest().unwrap_or_default()
+    }
+
+    /// What may be claimed of packets from an instant until now. The state is theirs alone: no later packet is judged by
+    /// it, so it neither grows any more nor ends.
+    pub(crate) fn since(self, from: Timestamp) -> ClockState {
+        if self.clock_bound.is_some() {
+            return self.state();
+        }
+        let worst = watched().worst(from, Clock::honest().now());
+        ClockState {
+            drift_ppb: 0,
+            void_after: None,
+            ..worst.unwrap_or_default()
+        }
+    }
+
+    /// The same of packets of the last second.
+    pub(crate) fn lately(self) -> ClockState {
+        self.since(Clock::honest().now() - LATELY)
     }
 
     /// The bound that may be claimed right now.

@@ -21,6 +21,7 @@ mod step;
 mod tellers;
 mod watch;
 
+pub use crate::history::ClockHistory;
 pub use assessment::{Part, PartKind};
 pub use declared::{Declared, state};
 pub use finding::{Finding, Teller};

@@ -84,8 +84,10 @@ impl Live {
         if let Some(last) = samples.last() {
             self.next = self.next.max(last.sequence.saturating_add(1));
         }
-        let reports =
-            summary.map(|summary| [report(0, summary, self.own_clock.state(), self.interval)]);
+        let reports = summary.map(|summary| {
+            let clock = self.own_clock.since(summary.start);
+            [report(0, summary, clock, self.interval)]
+        });
         let (answered, settled) = self.settled;
         Second {
             elapsed_s,

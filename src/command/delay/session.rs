@@ -59,6 +59,8 @@ pub(super) fn start(
     own_clock: OwnClock,
     stop: Arc<AtomicBool>,
 ) -> io::Result<Running> {
+    // The first reading of the clock may take a while, which is not to fall between packets.
+    let _ = own_clock.state();
     let (sender, samples) = sync_channel(SAMPLES_MAX);
     let thread = thread::Builder::new()
         .name("sender".to_owned())
@@ -68,7 +70,6 @@ pub(super) fn start(
                 unshown: 0,
                 reports: Vec::new(),
                 own_clock,
-                clock: own_clock.state(),
                 interval,
                 flows,
             };
@@ -124,19 +125,8 @@ struct Recording {
     /// One for each [`REPORT_INTERVAL`] of at most 24 hours, and each flow.
     reports: Vec<Report>,
     own_clock: OwnClock,
-    /// At its worst since the last report.
-    clock: ClockState,
     interval: Nanos,
     flows: Flows,
-}
-
-impl Recording {
-    fn worst_clock(&mut self) -> ClockState {
-        let now = self.own_clock.state();
-        let before = std::mem::replace(&mut self.clock, now);
-        let worst = ClockState::over([before, now], (before.as_of, now.as_of));
-        worst.unwrap_or(now)
-    }
 }
 
 impl Watcher for Recording {
@@ -151,7 +141,7 @@ impl Watcher for Recording {
     }
 
     fn summary(&mut self, flow: usize, summary: Summary) {
-        let clock = self.worst_clock();
+        let clock = self.own_clock.since(summary.start);
         self.reports
             .push(report(flow, summary, clock, self.interval));
     }

@@ -63,7 +63,7 @@ pub(super) fn run(args: &Args, stop: &Arc<AtomicBool>, lang: Lang) -> Result<Out
     begin(args, (server, packet_octets), lang)?;
     let progress = Progress::default();
     let own_clock = args.own_clock;
-    let mut worst = own_clock.state();
+    let mut worst = own_clock.lately();
     let measured = thread::scope(|scope| {
         let thread = thread::Builder::new()
             .name("owamp".to_owned())
@@ -218,7 +218,7 @@ fn watch(
             continue;
         }
         seconds += 1;
-        *worst = worst.worse(own_clock.state());
+        *worst = worst.worse(own_clock.lately());
         let (sent, received) = (progress.sent.load(Relaxed), progress.received.load(Relaxed));
         if args.json {
             let second = json!({ "kind": "second", "elapsed_s": seconds, "sent_forward": sent, "received_backward": received });
