@@ -5,7 +5,8 @@
 //! as in its PROTOCOL.md, versions 1 and 2 of the memory; all fields are in the
 //! order of the machine.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use owl_measure::clock::{BoundBasis, ClockSource, ClockStatus};
@@ -22,7 +23,7 @@ const MEMORY: &str = "/var/run/clockbound/shm0";
 /// What the file begins with.
 const MAGIC: [u32; 2] = [0x414D_5A4E, 0x4342_0200];
 /// More of the file is not read.
-const OCTETS_MAX: usize = 256;
+const OCTETS_MAX: u64 = 256;
 /// How often a file that is just being written is read again.
 const TRIES: usize = 5;
 /// While its daemon restarts, what it said is believed for so long (its own rule).
@@ -73,9 +74,11 @@ fn read(path: &Path) -> Result<Memory, TellError> {
         source,
     };
     for _ in 0..TRIES {
-        let octets = std::fs::read(path).map_err(ask)?;
-        let octets = &octets[..octets.len().min(OCTETS_MAX)];
-        let generation = decode(octets).map_err(|source| TellError::Answer {
+        let mut octets = Vec::new();
+        File::open(path)
+            .and_then(|memory| memory.take(OCTETS_MAX).read_to_end(&mut octets))
+            .map_err(ask)?;
+        let generation = decode(&octets).map_err(|source| TellError::Answer {
             whom: whom(),
             source,
         })?;
