@@ -77,8 +77,8 @@ const ROOM: f64 = 1.5;
 const ANCHORED_SHARE: f64 = 0.06;
 /// How many believed clocks are enough for that.
 const ANCHORS: usize = 3;
-/// The least share that is assumed where nothing shows what access links do: half of what light leaves open.
-pub(crate) const UNANCHORED_SHARE: f64 = 0.5;
+/// The least share that is assumed where nothing shows what access links do: two fifths of what light leaves open.
+pub(crate) const UNANCHORED_SHARE: f64 = 0.4;
 /// A round trip may look this much faster than it was because stamps are whole nanoseconds.
 const STAMP_GRAIN: Nanos = Nanos(8);
 
