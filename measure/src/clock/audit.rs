@@ -357,3 +357,6 @@ fn weighted_median(mut values: Vec<(f64, f64)>) -> Option<f64> {
         (so_far >= half).then_some(value)
     })
 }
+
+#[cfg(test)]
+mod tests;
