@@ -193,11 +193,33 @@ pub fn audit(mesh: &Mesh) -> Result<Audit, AuditError> {
     let mut windows: Vec<Option<AuditedWindow>> = (0..window_count)
         .map(|k| look(mesh, &line, &ways, &floors, k))
         .collect();
+    let disciplined: Vec<bool> = mesh
+        .probes
+        .iter()
+        .map(|probe| probe.claims.iter().any(|claim| claim.bound.is_some()))
+        .collect();
+    let changes = changes(&disciplined, &ways, line.length());
+    for change in &changes {
+        for (k, window) in windows.iter_mut().enumerate() {
+            let from = k as f64 * WINDOW.0 as f64;
+            if let Some(window) = window.as_mut()
+                && change.steps_within(from, from + WINDOW.0 as f64)
+            {
+                window.window.note_step(change.clock);
+            }
+        }
+    }
     let mut suspicion = Suspicion::new(mesh);
     let open = suspicion.contradicted(&windows, &line);
     suspicion.doubted(open, &windows, &line);
     let believed: Vec<bool> = (0..count)
-        .map(|probe| suspicion.verdicts[probe] == ProbeVerdict::Ok)
+        .map(|probe| {
+            suspicion.verdicts[probe] == ProbeVerdict::Ok
+                && changes.iter().all(|change| {
+                    change.clock != probe
+                        || change.fits(least_claim(&windows, probe), line.length())
+                })
+        })
         .collect();
     for window in windows.iter_mut().flatten() {
         let anchors = window.anchors(&line, |clock| believed[clock]);
@@ -210,8 +232,8 @@ pub fn audit(mesh: &Mesh) -> Result<Audit, AuditError> {
         .enumerate()
         .map(|(probe, offsets)| suspicion.told(probe, offsets, misplaced.contains(&probe)))
         .collect();
-    for change in changes(count, &ways, line.length()) {
-        Suspicion::changed(&mut probes[change.clock], &change, &line);
+    for change in &changes {
+        Suspicion::changed(&mut probes[change.clock], change, &line);
     }
     Ok(Audit {
         probes,
@@ -223,6 +245,15 @@ pub fn audit(mesh: &Mesh) -> Result<Audit, AuditError> {
         windows,
         believed,
     })
+}
+
+/// The smallest bound that a probe claims for a whole window; infinite when it never does.
+fn least_claim(windows: &[Option<AuditedWindow>], probe: usize) -> f64 {
+    let claims = windows
+        .iter()
+        .flatten()
+        .filter_map(|window| window.claims[probe]);
+    claims.fold(f64::INFINITY, f64::min)
 }
 
 /// The floors without those of probes that round trips put elsewhere, and these probes.

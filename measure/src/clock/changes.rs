@@ -75,8 +75,25 @@ struct Look {
     rates: Vec<Option<f64>>,
 }
 
-/// The first change of each clock that showed one.
-pub(crate) fn changes(count: usize, ways: &Ways, length: f64) -> Vec<Change> {
+impl Change {
+    /// Whether a clock that did this before the run ended may still be within `bound` of UTC.
+    pub(crate) fn fits(&self, bound: f64, length: f64) -> bool {
+        match self.movement {
+            Movement::Step(by) => by.abs() <= bound,
+            Movement::Drift(rate) => rate.abs() * (length - self.since) <= bound,
+        }
+    }
+
+    /// Whether the clock stepped in a span of the time line, as far as the packets tell when.
+    pub(crate) fn steps_within(&self, from: f64, to: f64) -> bool {
+        matches!(self.movement, Movement::Step(_)) && self.since - TICK < to && self.found >= from
+    }
+}
+
+/// The first change of each clock that showed one. A `disciplined` clock must not run at another rate than the others; of
+/// a free one only a change is news.
+pub(crate) fn changes(disciplined: &[bool], ways: &Ways, length: f64) -> Vec<Change> {
+    let count = disciplined.len();
     let pairs = pairs(ways);
     let mut steps: Vec<Option<Change>> = vec![None; count];
     let mut looks = Vec::new();
@@ -96,7 +113,7 @@ pub(crate) fn changes(count: usize, ways: &Ways, length: f64) -> Vec<Change> {
         at += TICK;
     }
     let mut found: Vec<Change> = steps.iter().copied().flatten().collect();
-    found.extend(drifted(count, &looks, &steps));
+    found.extend(drifted(disciplined, &looks, &steps));
     found.sort_by(|a, b| a.found.total_cmp(&b.found));
     let mut seen = vec![false; count];
     found.retain(|change| !std::mem::replace(&mut seen[change.clock], true));
@@ -241,7 +258,7 @@ fn stepped(count: usize, pairs: &[Pair], lines: &[Option<Floor>], at: f64) -> Ve
 }
 
 /// Clocks whose rate left what it had been, in [`LOOKS`] looks one after the other.
-fn drifted(count: usize, looks: &[Look], steps: &[Option<Change>]) -> Vec<Change> {
+fn drifted(disciplined: &[bool], looks: &[Look], steps: &[Option<Change>]) -> Vec<Change> {
     let disturbed = |clock: usize, at: f64| {
         steps[clock].is_some_and(|step| step.since - TICK <= at && at <= step.found + BASE)
     };
@@ -257,7 +274,7 @@ fn drifted(count: usize, looks: &[Look], steps: &[Option<Change>]) -> Vec<Change
         NORMAL * median(differences).unwrap_or_default()
     };
     let threshold = LEAST_DRIFT.max(SIGMAS * spread);
-    (0..count)
+    (0..disciplined.len())
         .filter_map(|clock| {
             let mut history = VecDeque::new();
             let mut pending: Vec<(f64, f64)> = Vec::new();
@@ -272,10 +289,14 @@ fn drifted(count: usize, looks: &[Look], steps: &[Option<Change>]) -> Vec<Change
                 history.extend(pending.drain(..past).map(|(_, rate)| rate));
                 history.drain(..history.len().saturating_sub(HISTORY_MAX));
                 pending.push((look.at, rate));
-                if history.len() < HISTORY {
+                let usual = if disciplined[clock] {
+                    0.0
+                } else if history.len() < HISTORY {
                     continue;
-                }
-                let changed = rate - median(history.iter().copied().collect())?;
+                } else {
+                    median(history.iter().copied().collect())?
+                };
+                let changed = rate - usual;
                 if changed.abs() <= threshold {
                     consecutive = 0;
                     continue;
