@@ -26,6 +26,8 @@ use crate::time::Nanos;
 pub const WINDOW: Nanos = Nanos::from_secs(60);
 /// The longest run, in windows: two weeks. A longer one is refused, because a stamp in it is wrong or the file should be cut.
 pub const MAX_WINDOWS: usize = 20_160;
+/// The most that is kept of all windows together, in pairs of probes: below three gigabytes. More is refused likewise.
+pub const MAX_CELLS: usize = 100_000_000;
 /// The largest mesh: closing a matrix costs the cube of it, a second and more beyond.
 pub const MAX_PROBES: usize = 1_000;
 
@@ -35,9 +37,9 @@ pub enum AuditError {
     /// There are more probes than [`MAX_PROBES`].
     #[error("cannot audit {0} probes at once: {MAX_PROBES} at most; audit parts of the mesh")]
     TooManyProbes(usize),
-    /// It lasts longer than [`MAX_WINDOWS`].
+    /// It lasts longer than [`MAX_WINDOWS`], or than [`MAX_CELLS`] allows for so many probes.
     #[error(
-        "cannot audit a run of {0} s: two weeks at most; a stamp is wrong, or the run should be cut"
+        "cannot audit a run of {0} s at once: two weeks at most, less for more than 70 probes; a stamp is wrong, or the run should be cut"
     )]
     TooLong(u64),
 }
@@ -185,7 +187,7 @@ pub fn audit(mesh: &Mesh) -> Result<Audit, AuditError> {
     }
     let line = Timeline::of(mesh);
     let window_count = (line.length() / WINDOW.0 as f64).floor() as usize + 1;
-    if window_count > MAX_WINDOWS {
+    if window_count > MAX_WINDOWS || window_count * count * count > MAX_CELLS {
         return Err(AuditError::TooLong((line.length() / 1e9) as u64));
     }
     let ways = ways(mesh, &line);

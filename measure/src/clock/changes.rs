@@ -17,8 +17,10 @@ const SECOND: f64 = 1e9;
 const BASE: f64 = 20.0 * SECOND;
 /// The span behind it in which a step must show.
 const AHEAD: f64 = 4.0 * SECOND;
-/// Between two looks.
+/// Between two looks, unless the run is so long and the mesh so large that it would take hours.
 const TICK: f64 = SECOND;
+/// So many times a pair is looked at; where that is not enough for every second, it is done less often.
+const PAIR_LOOKS_MAX: f64 = 1e8;
 /// A smaller step is not looked for; clocks are slewed by as much.
 const LEAST_STEP_NS: f64 = 10_000.0;
 /// A smaller change of rate is not called a drift: one part per million. A disciplined clock changes its rate, too.
@@ -95,10 +97,11 @@ impl Change {
 pub(crate) fn changes(disciplined: &[bool], ways: &Ways, length: f64) -> Vec<Change> {
     let count = disciplined.len();
     let pairs = pairs(ways);
+    let tick = TICK.max(length * pairs.len() as f64 / PAIR_LOOKS_MAX);
     let mut steps: Vec<Option<Change>> = vec![None; count];
     let mut looks = Vec::new();
     let mut at = BASE;
-    while at + AHEAD <= length + TICK {
+    while at + AHEAD <= length + tick {
         let lines: Vec<Option<Floor>> = pairs.iter().map(|pair| pair.floor(at)).collect();
         looks.push(Look {
             at,
@@ -110,7 +113,7 @@ pub(crate) fn changes(disciplined: &[bool], ways: &Ways, length: f64) -> Vec<Cha
                 steps[change.clock].get_or_insert(change);
             }
         }
-        at += TICK;
+        at += tick;
     }
     let mut found: Vec<Change> = steps.iter().copied().flatten().collect();
     found.extend(drifted(disciplined, &looks, &steps));
@@ -264,10 +267,7 @@ fn drifted(disciplined: &[bool], looks: &[Look], steps: &[Option<Change>]) -> Ve
     };
     let spread = {
         let mut differences = Vec::new();
-        for (early, late) in looks
-            .iter()
-            .zip(looks.iter().skip(BASE as usize / SECOND as usize))
-        {
+        for (early, late) in looks.iter().zip(looks.iter().skip((BASE / TICK) as usize)) {
             let both = early.rates.iter().zip(&late.rates);
             differences.extend(both.filter_map(|(early, late)| Some(((*late)? - (*early)?).abs())));
         }

@@ -307,7 +307,7 @@ const SAME_WAY_NS: f64 = 50_000.0;
 fn least_share(window: &Window) -> f64 {
     let probes = window.offsets.iter().flatten().count();
     let loops = (window.pairs.len() + 1).saturating_sub(probes);
-    if loops >= probes {
+    if 2 * loops >= probes {
         LEAST_SHARE
     } else {
         BLIND_SHARE
