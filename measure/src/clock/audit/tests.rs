@@ -152,6 +152,16 @@ fn a_round_trip_faster_than_light_speaks_against_the_place_and_not_the_clock() {
 }
 
 #[test]
+fn one_round_trip_during_which_its_clock_stepped_speaks_against_no_place() {
+    let mut stepped = honest(4);
+    let exchange = &mut stepped.sessions[0].exchanges[40];
+    exchange.t4 = exchange.t4.map(|t4| t4 - Nanos(600 * US));
+    let audited = check(&stepped, &[Fine; 4]);
+    let verdict = judged(&audited, 0, 1, 445);
+    assert_eq!(verdict.state, State::Met, "{verdict:?}");
+}
+
+#[test]
 fn what_cannot_be_audited_at_once_is_refused() {
     let mut long = honest(2);
     long.sessions[0].exchanges[89].t1 = Timestamp(i64::MAX / 2);
