@@ -202,10 +202,10 @@ fn provable(liar: usize, truth: &Truth, min_km: &[Vec<f64>]) -> bool {
         let (Some(own), Some(others)) = (truth.bound_ns[liar], truth.bound_ns[other]) else {
             return false;
         };
-        (0..6).any(|k| {
+        (0..6_i64).any(|k| {
             let at = (k * 60 + 30) * 1_000_000_000;
-            let event = truth.event_ns.unwrap_or(i64::MIN);
-            if (event - at).abs() < 31_000_000_000 {
+            let moved = |event: i64| (event - at).abs() < 31_000_000_000;
+            if truth.event_ns.is_some_and(moved) {
                 return false;
             }
             let ahead = truth.clocks[liar].error_ns(at) - truth.clocks[other].error_ns(at);

@@ -26,6 +26,8 @@ use crate::time::Nanos;
 pub const WINDOW: Nanos = Nanos::from_secs(60);
 /// The longest run, in windows: two weeks. A longer one is refused, because a stamp in it is wrong or the file should be cut.
 pub const MAX_WINDOWS: usize = 20_160;
+/// The most that is kept of all windows together, in pairs of probes: below three gigabytes. More is refused likewise.
+pub const MAX_CELLS: usize = 100_000_000;
 /// The largest mesh: closing a matrix costs the cube of it, a second and more beyond.
 pub const MAX_PROBES: usize = 1_000;
 
@@ -35,9 +37,9 @@ pub enum AuditError {
     /// There are more probes than [`MAX_PROBES`].
     #[error("cannot audit {0} probes at once: {MAX_PROBES} at most; audit parts of the mesh")]
     TooManyProbes(usize),
-    /// It lasts longer than [`MAX_WINDOWS`].
+    /// It lasts longer than [`MAX_WINDOWS`], or than [`MAX_CELLS`] allows for so many probes.
     #[error(
-        "cannot audit a run of {0} s: two weeks at most; a stamp is wrong, or the run should be cut"
+        "cannot audit a run of {0} s at once: two weeks at most, less for more than 70 probes; a stamp is wrong, or the run should be cut"
     )]
     TooLong(u64),
 }
@@ -77,8 +79,10 @@ const ROOM: f64 = 1.5;
 const ANCHORED_SHARE: f64 = 0.06;
 /// How many believed clocks are enough for that.
 const ANCHORS: usize = 3;
-/// The least share that is assumed where nothing shows what access links do: half of what light leaves open.
-pub(crate) const UNANCHORED_SHARE: f64 = 0.5;
+/// The least share that is assumed where nothing shows what access links do: two fifths of what light leaves open.
+pub(crate) const UNANCHORED_SHARE: f64 = 0.4;
+/// So many round trips faster than light speak against the place; one may be a clock that stepped meanwhile.
+const FASTER_THAN_LIGHT: usize = 3;
 /// A round trip may look this much faster than it was because stamps are whole nanoseconds.
 const STAMP_GRAIN: Nanos = Nanos(8);
 
@@ -185,7 +189,7 @@ pub fn audit(mesh: &Mesh) -> Result<Audit, AuditError> {
     }
     let line = Timeline::of(mesh);
     let window_count = (line.length() / WINDOW.0 as f64).floor() as usize + 1;
-    if window_count > MAX_WINDOWS {
+    if window_count > MAX_WINDOWS || window_count * count * count > MAX_CELLS {
         return Err(AuditError::TooLong((line.length() / 1e9) as u64));
     }
     let ways = ways(mesh, &line);
@@ -193,11 +197,33 @@ pub fn audit(mesh: &Mesh) -> Result<Audit, AuditError> {
     let mut windows: Vec<Option<AuditedWindow>> = (0..window_count)
         .map(|k| look(mesh, &line, &ways, &floors, k))
         .collect();
+    let disciplined: Vec<bool> = mesh
+        .probes
+        .iter()
+        .map(|probe| probe.claims.iter().any(|claim| claim.bound.is_some()))
+        .collect();
+    let changes = changes(&disciplined, &ways, line.length());
+    for change in &changes {
+        for (k, window) in windows.iter_mut().enumerate() {
+            let from = k as f64 * WINDOW.0 as f64;
+            if let Some(window) = window.as_mut()
+                && change.steps_within(from, from + WINDOW.0 as f64)
+            {
+                window.window.note_step(change.clock);
+            }
+        }
+    }
     let mut suspicion = Suspicion::new(mesh);
     let open = suspicion.contradicted(&windows, &line);
     suspicion.doubted(open, &windows, &line);
     let believed: Vec<bool> = (0..count)
-        .map(|probe| suspicion.verdicts[probe] == ProbeVerdict::Ok)
+        .map(|probe| {
+            suspicion.verdicts[probe] == ProbeVerdict::Ok
+                && changes.iter().all(|change| {
+                    change.clock != probe
+                        || change.fits(least_claim(&windows, probe), line.length())
+                })
+        })
         .collect();
     for window in windows.iter_mut().flatten() {
         let anchors = window.anchors(&line, |clock| believed[clock]);
@@ -210,8 +236,8 @@ pub fn audit(mesh: &Mesh) -> Result<Audit, AuditError> {
         .enumerate()
         .map(|(probe, offsets)| suspicion.told(probe, offsets, misplaced.contains(&probe)))
         .collect();
-    for change in changes(count, &ways, line.length()) {
-        Suspicion::changed(&mut probes[change.clock], &change, &line);
+    for change in &changes {
+        Suspicion::changed(&mut probes[change.clock], change, &line);
     }
     Ok(Audit {
         probes,
@@ -225,6 +251,15 @@ pub fn audit(mesh: &Mesh) -> Result<Audit, AuditError> {
     })
 }
 
+/// The smallest bound that a probe claims for a whole window; infinite when it never does.
+fn least_claim(windows: &[Option<AuditedWindow>], probe: usize) -> f64 {
+    let claims = windows
+        .iter()
+        .flatten()
+        .filter_map(|window| window.claims[probe]);
+    claims.fold(f64::INFINITY, f64::min)
+}
+
 /// The floors without those of probes that round trips put elsewhere, and these probes.
 ///
 /// A round trip needs no clock, so one that is faster than light there and back proves that the floors of its pair are
@@ -232,12 +267,10 @@ pub fn audit(mesh: &Mesh) -> Result<Audit, AuditError> {
 fn believable_floors(mesh: &Mesh, ways: &Ways) -> (Vec<Vec<Nanos>>, BTreeSet<usize>) {
     let mut wrong = BTreeSet::new();
     for (&(from, to), way) in ways {
-        let fastest = way.crossings().filter_map(|crossing| crossing.round_trip);
         let light = mesh.floors[from][to] + mesh.floors[to][from];
-        if fastest
-            .min()
-            .is_some_and(|fastest| fastest + STAMP_GRAIN < light)
-        {
+        let round_trips = way.crossings().filter_map(|crossing| crossing.round_trip);
+        let faster = round_trips.filter(|&round_trip| round_trip + STAMP_GRAIN < light);
+        if faster.count() >= FASTER_THAN_LIGHT {
             wrong.insert((from.min(to), from.max(to)));
         }
     }
@@ -357,3 +390,6 @@ fn weighted_median(mut values: Vec<(f64, f64)>) -> Option<f64> {
         (so_far >= half).then_some(value)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,8 +17,10 @@ const SECOND: f64 = 1e9;
 const BASE: f64 = 20.0 * SECOND;
 /// The span behind it in which a step must show.
 const AHEAD: f64 = 4.0 * SECOND;
-/// Between two looks.
+/// Between two looks, unless the run is so long and the mesh so large that it would take hours.
 const TICK: f64 = SECOND;
+/// So many times a pair is looked at; where that is not enough for every second, it is done less often.
+const PAIR_LOOKS_MAX: f64 = 1e8;
 /// A smaller step is not looked for; clocks are slewed by as much.
 const LEAST_STEP_NS: f64 = 10_000.0;
 /// A smaller change of rate is not called a drift: one part per million. A disciplined clock changes its rate, too.
@@ -75,13 +77,31 @@ struct Look {
     rates: Vec<Option<f64>>,
 }
 
-/// The first change of each clock that showed one.
-pub(crate) fn changes(count: usize, ways: &Ways, length: f64) -> Vec<Change> {
+impl Change {
+    /// Whether a clock that did this before the run ended may still be within `bound` of UTC.
+    pub(crate) fn fits(&self, bound: f64, length: f64) -> bool {
+        match self.movement {
+            Movement::Step(by) => by.abs() <= bound,
+            Movement::Drift(rate) => rate.abs() * (length - self.since) <= bound,
+        }
+    }
+
+    /// Whether the clock stepped in a span of the time line, as far as the packets tell when.
+    pub(crate) fn steps_within(&self, from: f64, to: f64) -> bool {
+        matches!(self.movement, Movement::Step(_)) && self.since - TICK < to && self.found >= from
+    }
+}
+
+/// The first change of each clock that showed one. A `disciplined` clock must not run at another rate than the others; of
+/// a free one only a change is news.
+pub(crate) fn changes(disciplined: &[bool], ways: &Ways, length: f64) -> Vec<Change> {
+    let count = disciplined.len();
     let pairs = pairs(ways);
+    let tick = TICK.max(length * pairs.len() as f64 / PAIR_LOOKS_MAX);
     let mut steps: Vec<Option<Change>> = vec![None; count];
     let mut looks = Vec::new();
     let mut at = BASE;
-    while at + AHEAD <= length + TICK {
+    while at + AHEAD <= length + tick {
         let lines: Vec<Option<Floor>> = pairs.iter().map(|pair| pair.floor(at)).collect();
         looks.push(Look {
             at,
@@ -93,10 +113,10 @@ pub(crate) fn changes(count: usize, ways: &Ways, length: f64) -> Vec<Change> {
                 steps[change.clock].get_or_insert(change);
             }
         }
-        at += TICK;
+        at += tick;
     }
     let mut found: Vec<Change> = steps.iter().copied().flatten().collect();
-    found.extend(drifted(count, &looks, &steps));
+    found.extend(drifted(disciplined, &looks, &steps));
     found.sort_by(|a, b| a.found.total_cmp(&b.found));
     let mut seen = vec![false; count];
     found.retain(|change| !std::mem::replace(&mut seen[change.clock], true));
@@ -241,23 +261,20 @@ fn stepped(count: usize, pairs: &[Pair], lines: &[Option<Floor>], at: f64) -> Ve
 }
 
 /// Clocks whose rate left what it had been, in [`LOOKS`] looks one after the other.
-fn drifted(count: usize, looks: &[Look], steps: &[Option<Change>]) -> Vec<Change> {
+fn drifted(disciplined: &[bool], looks: &[Look], steps: &[Option<Change>]) -> Vec<Change> {
     let disturbed = |clock: usize, at: f64| {
         steps[clock].is_some_and(|step| step.since - TICK <= at && at <= step.found + BASE)
     };
     let spread = {
         let mut differences = Vec::new();
-        for (early, late) in looks
-            .iter()
-            .zip(looks.iter().skip(BASE as usize / SECOND as usize))
-        {
+        for (early, late) in looks.iter().zip(looks.iter().skip((BASE / TICK) as usize)) {
             let both = early.rates.iter().zip(&late.rates);
             differences.extend(both.filter_map(|(early, late)| Some(((*late)? - (*early)?).abs())));
         }
         NORMAL * median(differences).unwrap_or_default()
     };
     let threshold = LEAST_DRIFT.max(SIGMAS * spread);
-    (0..count)
+    (0..disciplined.len())
         .filter_map(|clock| {
             let mut history = VecDeque::new();
             let mut pending: Vec<(f64, f64)> = Vec::new();
@@ -272,10 +289,14 @@ fn drifted(count: usize, looks: &[Look], steps: &[Option<Change>]) -> Vec<Change
                 history.extend(pending.drain(..past).map(|(_, rate)| rate));
                 history.drain(..history.len().saturating_sub(HISTORY_MAX));
                 pending.push((look.at, rate));
-                if history.len() < HISTORY {
+                let usual = if disciplined[clock] {
+                    0.0
+                } else if history.len() < HISTORY {
                     continue;
-                }
-                let changed = rate - median(history.iter().copied().collect())?;
+                } else {
+                    median(history.iter().copied().collect())?
+                };
+                let changed = rate - usual;
                 if changed.abs() <= threshold {
                     consecutive = 0;
                     continue;

@@ -119,7 +119,9 @@ impl<'a> Suspicion<'a> {
         for explanation in explain(&conflicts) {
             self.cut |= explanation.cut;
             let clear = match &explanation.sets[..] {
-                [only] if !explanation.cut => self.clearly(only, &explanation.involved, windows),
+                [only] if !explanation.cut => {
+                    self.clearly(only, &explanation.involved, windows, line)
+                }
                 _ => BTreeSet::new(),
             };
             for probe in self.followers(&clear) {
@@ -162,7 +164,9 @@ impl<'a> Suspicion<'a> {
             let mut possible: BTreeSet<usize> =
                 explanation.sets.iter().flatten().copied().collect();
             let clear = match &explanation.sets[..] {
-                [only] if !explanation.cut => self.clearly(only, &explanation.involved, windows),
+                [only] if !explanation.cut => {
+                    self.clearly(only, &explanation.involved, windows, line)
+                }
                 _ => BTreeSet::new(),
             };
             if explanation.cut || (explanation.sets.len() == 1 && clear.len() < possible.len()) {
@@ -199,13 +203,14 @@ impl<'a> Suspicion<'a> {
         set: &BTreeSet<usize>,
         involved: &BTreeSet<usize>,
         windows: &[Option<AuditedWindow>],
+        line: &Timeline,
     ) -> BTreeSet<usize> {
         let against = involved.len() - set.len();
         set.iter()
             .filter(|&&source| {
                 let same_way = set
                     .iter()
-                    .filter(|&&other| self.same_way(source, other, windows))
+                    .filter(|&&other| self.same_way(source, other, windows, line))
                     .count();
                 if same_way == 1 {
                     against >= 2
@@ -218,17 +223,24 @@ impl<'a> Suspicion<'a> {
     }
 
     /// Whether two sources are wrong by the same amount, to what they claim and a little.
-    fn same_way(&self, one: usize, other: usize, windows: &[Option<AuditedWindow>]) -> bool {
+    fn same_way(
+        &self,
+        one: usize,
+        other: usize,
+        windows: &[Option<AuditedWindow>],
+        line: &Timeline,
+    ) -> bool {
         let (a, b) = (self.first(one), self.first(other));
-        let bases = |probe: usize, window: &AuditedWindow| {
-            window.window.offsets[probe].zip(window.claims[probe])
-        };
+        // What was taken off the raw differences belongs to the clocks' errors again.
+        let apart = (line.base(a) - line.base(b)) as f64;
         windows.iter().flatten().any(|window| {
-            let (Some((x, bound_x)), Some((y, bound_y))) = (bases(a, window), bases(b, window))
-            else {
-                return false;
-            };
-            (x - y).abs() <= bound_x + bound_y + SAME_WAY_NS
+            let known = |probe: usize| window.window.offsets[probe].zip(window.claims[probe]);
+            match (known(a), known(b)) {
+                (Some((x, bound_x)), Some((y, bound_y))) => {
+                    (x - y + apart).abs() <= bound_x + bound_y + SAME_WAY_NS
+                }
+                _ => false,
+            }
         })
     }
 
@@ -295,7 +307,7 @@ const SAME_WAY_NS: f64 = 50_000.0;
 fn least_share(window: &Window) -> f64 {
     let probes = window.offsets.iter().flatten().count();
     let loops = (window.pairs.len() + 1).saturating_sub(probes);
-    if loops >= probes {
+    if 2 * loops >= probes {
         LEAST_SHARE
     } else {
         BLIND_SHARE

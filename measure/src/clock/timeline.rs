@@ -149,7 +149,7 @@ fn rough_clocks(mesh: &Mesh, origin: i64) -> Vec<RoughClock> {
                 let at_origin = (glimpse.at.saturating_sub(origin)) as f64 * slope;
                 let difference = glimpse.difference.saturating_sub(at_origin as i64);
                 clocks[far] = Some(RoughClock {
-                    base: from.base.saturating_add(sign * difference),
+                    base: from.base.saturating_add(difference.saturating_mul(sign)),
                     skew: from.skew + sign as f64 * slope,
                 });
                 queue.push_back(far);

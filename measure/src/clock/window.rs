@@ -157,6 +157,14 @@ impl Window {
         window
     }
 
+    /// Takes note that a clock stepped here, which the rest of the run shows better than this window.
+    pub(crate) fn note_step(&mut self, clock: usize) {
+        if !self.stepped[clock] {
+            self.stepped[clock] = true;
+            self.proved = self.bounds(|pair| pair.upper).closed().ok();
+        }
+    }
+
     /// The statements of all pairs by a rule that gives the upper bounds on X_b − X_a and X_a − X_b; none through a
     /// clock that stepped. Room for UTC as the last node.
     pub fn bounds(&self, rule: impl Fn(&PairLine) -> [f64; 2]) -> DifferenceBounds {

@@ -148,7 +148,10 @@ impl<'a> Knowledge<'a> {
             forward: audit.floors[of.from][of.to],
             backward: audit.floors[of.to][of.from],
         };
-        let alone = OneWayDelay::proved(crossing.round_trip.unwrap_or(Nanos::MAX), floors);
+        // A round trip faster than light is none: the clock that timed it stepped meanwhile.
+        let possible = |round_trip: &Nanos| *round_trip >= floors.forward + floors.backward;
+        let round_trip = crossing.round_trip.filter(possible).unwrap_or(Nanos::MAX);
+        let alone = OneWayDelay::proved(round_trip, floors);
         let k = ((crossing.at / WINDOW.0 as f64) as usize).min(self.bounds.len() - 1);
         let Some(window) = &audit.windows[k] else {
             return alone;
