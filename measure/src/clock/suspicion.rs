@@ -318,8 +318,8 @@ fn least_share(window: &Window) -> f64 {
 const LEAST_SHARE: f64 = 0.02;
 
 /// The same where the mesh has too few loops to tell how asymmetric it is. One path in nine deviates by more than a tenth
-/// (Liu et al., Globecom 2022).
-const BLIND_SHARE: f64 = 0.1;
+/// (Liu et al., Globecom 2022); half of that, because a suspicion costs certainty, and a lie that is believed the truth.
+const BLIND_SHARE: f64 = 0.05;
 
 /// The loops of a mesh see only part of its asymmetry; the rest is taken to be as large.
 const UNSEEN: f64 = 2.0;
