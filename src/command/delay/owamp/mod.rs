@@ -176,15 +176,12 @@ fn unable(args: &Args, error: OwampError, lang: Lang) -> Failure {
         )),
         _ => None,
     };
-    let failure = Failure::unable(lang.pick(
+    Failure::unable(lang.pick(
         format!("cannot measure to {host}"),
         format!("无法测量到 {host}"),
     ))
-    .because(error);
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
+    .because(error)
+    .hint_if_any(hint)
 }
 
 fn begin(args: &Args, (server, octets): (SocketAddr, u32), lang: Lang) -> Result<Outcome, Failure> {
