@@ -5,6 +5,8 @@ import os
 import subprocess
 
 NEAR, FAR = "192.0.2.1", "192.0.2.2"
+# A network for measurements of devices (RFC 2544, section C.2.2).
+NETWORK, FIRST = "198.18.0.0/15", "198.18.0.1"
 
 
 def run(*command, **options):
@@ -36,6 +38,11 @@ class Hosts:
             run("ip", "-n", host, "address", "add", f"{address}/24", "dev", "veth0")
             for link in ("lo", "veth0"):
                 run("ip", "-n", host, "link", "set", link, "up")
+
+    def route_network(self):
+        """All of NETWORK is at the far host."""
+        run("ip", "-n", self.near, "route", "add", NETWORK, "via", FAR)
+        run("ip", "-n", self.far, "route", "add", "local", NETWORK, "dev", "lo")
 
     def remove(self):
         for host in (self.near, self.far):

@@ -73,6 +73,14 @@ impl Failure {
         }
     }
 
+    /// Says how to mend it, when that is known.
+    pub(crate) fn hint_if_any(self, hint: Option<&str>) -> Self {
+        match hint {
+            Some(hint) => self.hint(hint),
+            None => self,
+        }
+    }
+
     /// Prints the failure, its causes and the hint on standard error.
     #[expect(clippy::print_stderr, reason = "the one place where a failure is said")]
     pub(crate) fn report(self) -> ExitCode {

@@ -5,7 +5,7 @@ use owl_measure::loss::Loss;
 use owl_measure::reordering::{Overtaken, Reordered};
 use owl_measure::report::Report;
 use owl_measure::sample::{Direction, Header, PeerClock, Sample, Stamp, StampSource};
-use owl_measure::summary::Recorder;
+use owl_measure::summary::{Recorder, Summary};
 use owl_measure::time::{Nanos, Timestamp};
 
 pub(crate) const SECOND: i64 = 1_000_000_000;
@@ -42,11 +42,8 @@ pub(crate) fn unanswered(path: &str, start_s: i64) -> Report {
             period: None,
         });
     }
-    let summary = recorder
-        .close(Timestamp(i64::MAX))
-        .expect("one interval was recorded");
     Report {
-        summary,
+        summary: summary(recorder),
         ..report(path, start_s)
     }
 }
@@ -77,11 +74,8 @@ pub(crate) fn disturbed(path: &str, start_s: i64) -> Report {
             );
         }
     }
-    let summary = recorder
-        .close(Timestamp(i64::MAX))
-        .expect("one interval was recorded");
     Report {
-        summary,
+        summary: summary(recorder),
         ..report(path, start_s)
     }
 }
@@ -95,9 +89,7 @@ pub(crate) fn report_of(path: &str, start_s: i64, link: Link) -> Report {
         recorder.sent(sample.origin, Nanos::ZERO);
         recorder.received(&sample, Reordered::default());
     }
-    let summary = recorder
-        .close(Timestamp(i64::MAX))
-        .expect("one interval was recorded");
+    let summary = summary(recorder);
     Report {
         path: path.into(),
         generation: String::new(),
@@ -114,6 +106,13 @@ pub(crate) fn report_of(path: &str, start_s: i64, link: Link) -> Report {
         },
         summary,
     }
+}
+
+/// Of the one interval that was recorded.
+fn summary(mut recorder: Recorder) -> Summary {
+    recorder
+        .close(Timestamp(i64::MAX))
+        .expect("one interval was recorded")
 }
 
 /// One of ten packets of a second.

@@ -5,14 +5,18 @@ mod authentication;
 mod dialect;
 mod findings;
 mod flows;
+mod judged;
 mod limit;
+mod lines;
 mod live;
+mod numbers;
 mod owamp;
 mod patterns;
 mod range;
 mod search;
 mod session;
 mod show;
+mod table;
 mod target;
 mod told;
 mod twamp;
@@ -26,7 +30,7 @@ use std::time::{Duration, Instant};
 use owl_measure::delay::Floors;
 use owl_measure::sample::Sample;
 use owl_measure::time::Nanos;
-use owl_measure::verdict::{Quantile, State};
+use owl_measure::verdict::Quantile;
 use owl_measure::words::Lang;
 use owl_probe::clock::Clock;
 use owl_probe::keys::KeyWatch;
@@ -41,12 +45,13 @@ use serde_json::json;
 use self::asking::Asking;
 use self::authentication::{Authentication, Identity, Towards, no_key};
 use self::dialect::{Protocol, Spoken};
-use self::findings::{Findings, together};
+use self::findings::Findings;
 use self::flows::{Flows, Sending};
+use self::judged::Judged;
 use self::live::Live;
 use self::range::{DURATION_MAX, distance, duration, interval, spin, timeout};
 use self::session::{Ended, REPORT_INTERVAL, Running};
-use self::show::{Judged, sample_json, stamp_source};
+use self::show::{sample_json, stamp_source};
 use self::target::{Family, Target};
 use self::told::Told;
 use self::twamp::Attended;
@@ -475,17 +480,9 @@ impl Args {
                 format!("无法测量到 {reflector}：在收到任何应答之前已停止"),
             )));
         };
-        let judged = self.max_delay.map(|target| Judged {
-            quantile: self.quantile,
-            verdicts: found.judged(target, self.quantile),
-        });
-        let outcome = match judged.as_ref().map(|judged| together(&judged.verdicts)) {
-            Some(State::Missed) => Outcome::Missed,
-            Some(State::Undecided) => Outcome::Undecided,
-            Some(State::Met) => Outcome::Ok,
-            None if found.counts.received == 0 => Outcome::Undecided,
-            None => Outcome::Ok,
-        };
+        let target = self.max_delay;
+        let judged = target.map(|target| found.judged(target, self.quantile));
+        let outcome = Judged::outcome(judged.as_ref(), found.counts.received > 0);
         let result = show::Result {
             reflector,
             interval: self.interval,

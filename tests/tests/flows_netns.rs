@@ -1,13 +1,14 @@
 //! Two hosts with two routes of equal cost between them, one hop and two hops long: `owl delay --flows` tells them apart.
 
+#[path = "stamp_support/namespaces.rs"]
+mod namespaces;
 mod stamp_support;
 
-use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use owl_tests::{installed, skip};
 use serde_json::Value;
 
+use namespaces::{delete, inside, ip, made};
 use stamp_support::{delay, owl, reflect};
 
 const HOSTS: [&str; 5] = ["near", "far", "short", "long1", "long2"];
@@ -27,37 +28,20 @@ struct Network {
     prefix: String,
 }
 
-fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
-    let output = Command::new(program)
-        .args(arguments)
-        .output()
-        .map_err(|error| error.to_string())?;
-    if output.status.success() {
-        Ok(())
-    } else {
-        let said = String::from_utf8_lossy(&output.stderr);
-        Err(format!(
-            "{program} {}: {}",
-            arguments.join(" "),
-            said.trim()
-        ))
-    }
-}
-
 impl Network {
     fn new() -> Result<Self, String> {
         let network = Self {
             prefix: format!("owl-t-{}-flows", std::process::id()),
         };
         for host in HOSTS {
-            run("ip", &["netns", "add", &network.name(host)])?;
+            ip(&["netns", "add", &network.name(host)])?;
             network.ip(host, "link set lo up")?;
             for setting in [
                 "ip_forward=1",
                 "conf.all.rp_filter=0",
                 "fib_multipath_hash_policy=1",
             ] {
-                network.inside(host, &["sysctl", "-qw", &format!("net.ipv4.{setting}")])?;
+                network.exec(host, &["sysctl", "-qw", &format!("net.ipv4.{setting}")])?;
             }
         }
         for (k, (a, at_a, b, at_b)) in LINKS.into_iter().enumerate() {
@@ -102,50 +86,31 @@ impl Network {
         let name = self.name(host);
         let mut arguments = vec!["-n", &name];
         arguments.extend(words.split(' '));
-        run("ip", &arguments)
+        ip(&arguments)
     }
 
-    fn inside(&self, host: &str, command: &[&str]) -> Result<(), String> {
+    fn exec(&self, host: &str, command: &[&str]) -> Result<(), String> {
         let name = self.name(host);
-        run("ip", &[&["netns", "exec", &name], command].concat())
+        ip(&[&["netns", "exec", &name], command].concat())
     }
 
     fn owl(&self, host: &str, arguments: &[&str]) -> Command {
-        let owl = owl(arguments);
-        let mut command = Command::new("ip");
-        command
-            .args(["netns", "exec", &self.name(host)])
-            .arg(owl.get_program())
-            .args(owl.get_args());
-        command
+        inside(&self.name(host), &owl(arguments))
     }
 }
 
 impl Drop for Network {
     fn drop(&mut self) {
         for host in HOSTS {
-            // One that was never made cannot be removed, which is as good.
-            let _ = Command::new("ip")
-                .args(["netns", "delete", &self.name(host)])
-                .stderr(Stdio::null())
-                .status();
+            delete(&self.name(host));
         }
     }
 }
 
 #[test]
 fn flows_over_another_route_are_told_by_their_hops() {
-    if !installed("ip") {
+    let Some(network) = made(Network::new) else {
         return;
-    }
-    let is_root =
-        fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
-    if !is_root {
-        return skip("network namespaces need root");
-    }
-    let network = match Network::new() {
-        Ok(network) => network,
-        Err(why) => return skip(format_args!("no network namespaces here: {why}")),
     };
     let listen = format!("{FAR}:18862");
     let reflector = ["reflect", "--json", "--listen", &listen];

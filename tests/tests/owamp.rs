@@ -1,68 +1,27 @@
 //! `owl delay --protocol owamp` and `owl reflect --owamp`: our two ends over loopback, and our server before a client
 //! that knows nothing but the drawings of RFC 4656. No OWAMP host can be installed by name.
 
+#[path = "stamp_support/control.rs"]
+mod control;
 mod stamp_support;
+#[path = "stamp_support/stop.rs"]
+mod stop;
 
-use std::fs::{self, Permissions};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpStream, UdpSocket};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use owl_tests::Daemon;
 use serde_json::Value;
 
+use control::{Protocol, Secrets, complaint, user};
 use stamp_support::{PATIENCE, delay, owl, reflect};
 
-/// An OWAMP server; where it listens (TCP).
-fn serve(more: &[&str]) -> (Daemon, String) {
-    let mut command = owl(&["reflect", "--json", "--listen", "127.0.0.1:0"]);
-    command.args(["--owamp", "127.0.0.1:0"]).args(more);
-    let server = Daemon::start(&mut command);
-    let begin: Value = server.line(PATIENCE, |line| serde_json::from_str(line).ok());
-    let address = begin["owamp"][0].as_str().expect("it says where");
-    (server, address.to_owned())
-}
-
-/// Ends it; what it has counted.
-fn counts(server: &Daemon) -> Value {
-    let id = server.id().to_string();
-    let told = Command::new("kill")
-        .args(["-INT", &id])
-        .status()
-        .expect("kill is there");
-    assert!(told.success());
-    let result: Value = server.line(PATIENCE, |line| serde_json::from_str(line).ok());
-    result["owamp"].clone()
-}
-
-/// Longer than a process of a busy machine waits for its turn: 1.2 s.
-const SHORT: [&str; 6] = ["--count", "100", "--interval", "12ms", "--timeout", "500ms"];
-
-fn ask(address: &str, more: &[&str]) -> Command {
-    let mut command = owl(&["delay", address, "--protocol", "owamp", "--json"]);
-    command.args(SHORT).args(more);
-    command
-}
-
-fn secret(folder: &Path, name: &str, text: &str) -> String {
-    let file = folder.join(name);
-    fs::write(&file, text).expect("the folder is ours");
-    fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("the file is ours");
-    file.to_str().expect("a path of this test").to_owned()
-}
-
-/// Runs it to its end: its exit code, and what it says on standard error.
-fn complaint(command: &mut Command) -> (Option<i32>, String) {
-    let Output { status, stderr, .. } = command
-        .stdin(Stdio::null())
-        .output()
-        .expect("owl can be started");
-    (status.code(), String::from_utf8_lossy(&stderr).into_owned())
-}
+/// Short, but longer than a process of a busy machine waits for its turn: 1.2 s.
+const OWAMP: Protocol = Protocol {
+    name: "owamp",
+    short: ["--count", "100", "--interval", "12ms"],
+};
 
 /// Each packet was sent, or left out because this machine was busy; and each that was sent has come.
 #[track_caller]
@@ -80,8 +39,8 @@ fn is_whole(way: &Value) {
 
 #[test]
 fn both_ways_are_measured_without_a_round_trip_and_with_the_kernels_own_stamps() {
-    let (server, address) = serve(&["--ports", "18760-18960"]);
-    let (code, lines) = delay(&mut ask(&address, &["--samples"]));
+    let (server, address) = OWAMP.serve(&["--ports", "18760-18960"]);
+    let (code, lines) = delay(&mut OWAMP.ask(&address, &["--samples"]));
     let result = lines.last().expect("a result");
     assert_eq!(code, 0, "{result}");
     for way in ["forward", "backward"] {
@@ -95,17 +54,17 @@ fn both_ways_are_measured_without_a_round_trip_and_with_the_kernels_own_stamps()
     let samples = lines.iter().filter(|line| line["kind"] == "sample").count();
     let all = sent.as_u64().unwrap() + received.as_u64().unwrap();
     assert_eq!(samples as u64, all);
-    let told = counts(&server);
+    let told = OWAMP.counts(&server);
     assert_eq!(&told["recorded"], sent, "{told}");
     assert_eq!(&told["sent"], received, "{told}");
 }
 
 #[test]
 fn without_a_claim_of_both_clocks_a_target_stays_undecided_and_loss_does_not() {
-    let (_server, address) = serve(&[]);
+    let (_server, address) = OWAMP.serve(&[]);
     for way in ["forward", "backward"] {
         let more = ["--direction", way, "--max-delay", "1s", "--quantile", "0.5"];
-        let (code, lines) = delay(&mut ask(&address, &more));
+        let (code, lines) = delay(&mut OWAMP.ask(&address, &more));
         let result = lines.last().expect("a result");
         is_whole(&result[way]);
         let other = if way == "forward" {
@@ -122,13 +81,10 @@ fn without_a_claim_of_both_clocks_a_target_stays_undecided_and_loss_does_not() {
 
 #[test]
 fn users_measure_with_protected_packets_and_nobody_else_does() {
-    let folder = tempfile::tempdir().unwrap();
-    let users = secret(folder.path(), "users.toml", "jiuzi = \"nine words\"\n");
-    let right = secret(folder.path(), "right", "nine words\n");
-    let wrong = secret(folder.path(), "wrong", "ten words\n");
-    let user = |file| ["--user", "jiuzi", "--pass-phrase-file", file];
-    let (server, address) = serve(&["--users", &users]);
-    let (code, lines) = delay(&mut ask(&address, &user(&right)));
+    let secrets = Secrets::new();
+    let [users, right, wrong] = ["users", "right", "wrong"].map(|name| secrets.file(name));
+    let (server, address) = OWAMP.serve(&["--users", &users]);
+    let (code, lines) = delay(&mut OWAMP.ask(&address, &user(&right)));
     let result = lines.last().expect("a result");
     assert_eq!(code, 0, "{result}");
     is_whole(&result["forward"]);
@@ -137,16 +93,16 @@ fn users_measure_with_protected_packets_and_nobody_else_does() {
         (&user(&wrong)[..], "refuses the connection"),
         (&[], "cannot agree with"),
     ] {
-        let (code, complaint) = complaint(&mut ask(&address, more));
+        let (code, complaint) = complaint(&mut OWAMP.ask(&address, more));
         assert_eq!(code, Some(3), "{complaint}");
         assert!(complaint.contains(said), "{complaint}");
     }
-    assert_eq!(counts(&server)["strangers"], 1);
+    assert_eq!(OWAMP.counts(&server)["strangers"], 1);
 }
 
 #[test]
 fn what_the_server_refuses_is_told_with_its_words_and_a_way_out() {
-    let (_server, address) = serve(&[]);
+    let (_server, address) = OWAMP.serve(&[]);
     for (direction, octets, interval) in [("forward", "9000", "10ms"), ("backward", "8900", "2ms")]
     {
         let mut command = owl(&["delay", &address, "--protocol", "owamp"]);
@@ -173,7 +129,7 @@ fn what_the_server_refuses_is_told_with_its_words_and_a_way_out() {
         &["--format", "ptp"],
     ] {
         assert_eq!(
-            complaint(&mut ask(&address, nonsense)).0,
+            complaint(&mut OWAMP.ask(&address, nonsense)).0,
             Some(2),
             "{nonsense:?}"
         );
@@ -181,7 +137,7 @@ fn what_the_server_refuses_is_told_with_its_words_and_a_way_out() {
     // A reflector that is no OWAMP server.
     let (_reflector, listening) =
         reflect(&mut owl(&["reflect", "--json", "--listen", "127.0.0.1:0"]));
-    let (code, said) = complaint(&mut ask(&listening[0].to_string(), &[]));
+    let (code, said) = complaint(&mut OWAMP.ask(&listening[0].to_string(), &[]));
     assert_eq!(code, Some(3), "{said}");
     assert!(
         said.contains("cannot connect to TCP") && said.contains("861"),
@@ -191,20 +147,8 @@ fn what_the_server_refuses_is_told_with_its_words_and_a_way_out() {
 
 #[test]
 fn a_server_that_dies_in_the_middle_of_a_session_is_told() {
-    let (server, address) = serve(&[]);
-    let mut command = owl(&["delay", &address, "--protocol", "owamp", "--json"]);
-    command.args(["--count", "100000", "--interval", "10ms"]);
-    command.stderr(Stdio::piped());
-    let mut measuring = Daemon::start(&mut command);
-    // A second of it has been measured.
-    measuring.line(PATIENCE, |line| line.contains("\"second\"").then_some(()));
-    drop(server);
-    let ended = loop {
-        if let Some(ended) = measuring.ended() {
-            break ended;
-        }
-        thread::sleep(Duration::from_millis(10));
-    };
+    let mut measuring = OWAMP.bereaved(["--count", "100000"]);
+    let ended = measuring.ended().expect("it has ended");
     assert_eq!(ended.code(), Some(3));
 }
 
@@ -294,7 +238,7 @@ fn number(octets: &[u8]) -> u32 {
 
 #[test]
 fn a_client_written_from_the_drawings_of_the_rfc_sends_skips_stops_and_fetches() {
-    let (_server, address) = serve(&[]);
+    let (_server, address) = OWAMP.serve(&[]);
     let mut client = Drawn::connect(&address);
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let own = socket.local_addr().unwrap().port();
@@ -358,7 +302,7 @@ fn a_client_written_from_the_drawings_of_the_rfc_sends_skips_stops_and_fetches()
 
 #[test]
 fn a_client_written_from_the_drawings_of_the_rfc_is_sent_the_session_that_it_asked_for() {
-    let (_server, address) = serve(&[]);
+    let (_server, address) = OWAMP.serve(&[]);
     let mut client = Drawn::connect(&address);
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -8,16 +8,17 @@ mod keys;
 #[path = "stamp_support/peer.rs"]
 mod peer;
 mod stamp_support;
+#[path = "stamp_support/stop.rs"]
+mod stop;
 
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use interop::{
-    FAMILIES, PACKETS, SECRET, answers, check_page, count, our_result, stop, their_summary,
-};
+use interop::{FAMILIES, PACKETS, SECRET, answers, check_page, count, our_result, their_summary};
 use keys::key_file;
 use stamp_support::{owl, reflect};
+use stop::stop;
 
 /// What becomes of a TLV.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,14 +8,15 @@ mod keys;
 #[path = "stamp_support/peer.rs"]
 mod peer;
 mod stamp_support;
+#[path = "stamp_support/stop.rs"]
+mod stop;
 
 use serde_json::Value;
 
-use interop::{
-    FAMILIES, PACKETS, SECRET, answers, check_page, count, our_result, stop, their_summary,
-};
+use interop::{FAMILIES, PACKETS, SECRET, answers, check_page, count, our_result, their_summary};
 use keys::key_file;
 use stamp_support::{owl, reflect};
+use stop::stop;
 
 /// How a session is protected: its name, and the options of the four ends.
 struct Mode {

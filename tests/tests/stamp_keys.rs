@@ -3,12 +3,14 @@
 #[path = "stamp_support/keys.rs"]
 mod keys;
 mod stamp_support;
+#[path = "stamp_support/stop.rs"]
+mod stop;
 
 use std::fs;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
@@ -19,22 +21,10 @@ use serde_json::Value;
 
 use keys::key_file;
 use stamp_support::{PATIENCE, delay, owl, reflect};
+use stop::{signal, stop};
 
 const OLD: &str = "00112233445566778899aabbccddeeff";
 const NEW: &str = "ffeeddccbbaa99887766554433221100";
-
-fn signal(daemon: &Daemon, name: &str) {
-    let sent = Command::new("kill")
-        .args([name, &daemon.id().to_string()])
-        .status();
-    assert!(sent.expect("kill can be started").success());
-}
-
-/// Stops a reflector: its counts.
-fn stop(reflector: &Daemon) -> Value {
-    signal(reflector, "-INT");
-    reflector.line(PATIENCE, |line| serde_json::from_str(line).ok())
-}
 
 /// Ten packets to a reflector: how many came back; `None` when it was not found.
 fn received(address: SocketAddr, options: &[&str]) -> Option<u64> {

@@ -2,6 +2,8 @@
 
 #[path = "stamp_support/hosts.rs"]
 mod hosts;
+#[path = "stamp_support/namespaces.rs"]
+mod namespaces;
 mod stamp_support;
 
 use std::fs;
@@ -10,7 +12,8 @@ use std::process::Command;
 use owl_tests::{installed, skip};
 use serde_json::Value;
 
-use hosts::{hosts, ip};
+use hosts::hosts;
+use namespaces::ip;
 use stamp_support::{PATIENCE, delay, reflect};
 
 #[test]

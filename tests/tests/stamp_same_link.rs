@@ -2,11 +2,14 @@
 
 #[path = "stamp_support/hosts.rs"]
 mod hosts;
+#[path = "stamp_support/namespaces.rs"]
+mod namespaces;
 mod stamp_support;
 
 use std::process::Command;
 
-use hosts::{Hosts, hosts, ip};
+use hosts::{Hosts, hosts};
+use namespaces::ip;
 use stamp_support::{delay, reflect};
 
 const PACKETS: u64 = 50;

@@ -1,12 +1,13 @@
 //! `owl delay --protocol twamp` and `owl reflect --twamp`: our two ends, over loopback, and what tshark makes of them.
 
+#[path = "stamp_support/control.rs"]
+mod control;
 mod stamp_support;
+#[path = "stamp_support/stop.rs"]
+mod stop;
 
-use std::fs::{self, Permissions};
 use std::net::UdpSocket;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
@@ -14,53 +15,13 @@ use std::time::Duration;
 use owl_tests::{Daemon, installed, skip};
 use serde_json::Value;
 
+use control::{Protocol, Secrets, complaint, user};
 use stamp_support::{PATIENCE, delay, owl};
 
-/// A TWAMP server; where it listens (TCP).
-fn serve(more: &[&str]) -> (Daemon, String) {
-    let mut command = owl(&["reflect", "--json", "--listen", "127.0.0.1:0"]);
-    command.args(["--twamp", "127.0.0.1:0"]).args(more);
-    let server = Daemon::start(&mut command);
-    let begin: Value = server.line(PATIENCE, |line| serde_json::from_str(line).ok());
-    let address = begin["twamp"][0].as_str().expect("it says where");
-    (server, address.to_owned())
-}
-
-/// Ends it; what it has counted.
-fn counts(server: &Daemon) -> Value {
-    let id = server.id().to_string();
-    let told = Command::new("kill")
-        .args(["-INT", &id])
-        .status()
-        .expect("kill is there");
-    assert!(told.success());
-    let result: Value = server.line(PATIENCE, |line| serde_json::from_str(line).ok());
-    result["twamp"].clone()
-}
-
-const SHORT: [&str; 6] = ["--count", "20", "--interval", "10ms", "--timeout", "500ms"];
-
-fn ask(address: &str, more: &[&str]) -> Command {
-    let mut command = owl(&["delay", address, "--protocol", "twamp", "--json"]);
-    command.args(SHORT).args(more);
-    command
-}
-
-fn secret(folder: &Path, name: &str, text: &str) -> String {
-    let file = folder.join(name);
-    fs::write(&file, text).expect("the folder is ours");
-    fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("the file is ours");
-    file.to_str().expect("a path of this test").to_owned()
-}
-
-/// Runs it to its end: its exit code, and what it says on standard error.
-fn complaint(command: &mut Command) -> (Option<i32>, String) {
-    let Output { status, stderr, .. } = command
-        .stdin(Stdio::null())
-        .output()
-        .expect("owl can be started");
-    (status.code(), String::from_utf8_lossy(&stderr).into_owned())
-}
+const TWAMP: Protocol = Protocol {
+    name: "twamp",
+    short: ["--count", "20", "--interval", "10ms"],
+};
 
 /// All twenty packets came back, in this mode.
 #[track_caller]
@@ -81,44 +42,44 @@ fn is_whole((code, lines): (i32, Vec<Value>), mode: &str) {
 
 #[test]
 fn a_session_is_asked_for_measured_and_stopped_unauthenticated_and_authenticated() {
-    let folder = tempfile::tempdir().unwrap();
-    let users = secret(folder.path(), "users.toml", "jiuzi = \"nine words\"\n");
-    let right = secret(folder.path(), "right", "nine words\n");
-    let wrong = secret(folder.path(), "wrong", "ten words\n");
-    let user = |file| ["--user", "jiuzi", "--pass-phrase-file", file];
+    let secrets = Secrets::new();
+    let [users, right, wrong] = ["users", "right", "wrong"].map(|name| secrets.file(name));
 
-    let (server, address) = serve(&[]);
+    let (server, address) = TWAMP.serve(&[]);
     is_whole(
-        delay(&mut ask(&address, &["--own", "--dscp", "46"])),
+        delay(&mut TWAMP.ask(&address, &["--own", "--dscp", "46"])),
         "unauthenticated",
     );
-    let (code, said) = complaint(&mut ask(&address, &user(&right)));
+    let (code, said) = complaint(&mut TWAMP.ask(&address, &user(&right)));
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("offers unauthenticated mode"), "{said}");
-    let told = counts(&server);
+    let told = TWAMP.counts(&server);
     assert_eq!(told["sessions"], 1, "{told}");
     assert_eq!(told["reflected"], 20, "{told}");
 
-    let (server, address) = serve(&["--users", &users, "--ports", "18760-19960"]);
-    is_whole(delay(&mut ask(&address, &user(&right))), "authenticated");
-    let (code, said) = complaint(&mut ask(&address, &user(&wrong)));
+    let (server, address) = TWAMP.serve(&["--users", &users, "--ports", "18760-19960"]);
+    is_whole(
+        delay(&mut TWAMP.ask(&address, &user(&right))),
+        "authenticated",
+    );
+    let (code, said) = complaint(&mut TWAMP.ask(&address, &user(&wrong)));
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("during the connection set-up"), "{said}");
     assert!(said.contains("refuses the connection"), "{said}");
-    let (code, said) = complaint(&mut ask(&address, &[]));
+    let (code, said) = complaint(&mut TWAMP.ask(&address, &[]));
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("--user KEYID"), "{said}");
-    let told = counts(&server);
+    let told = TWAMP.counts(&server);
     assert_eq!(told["reflected"], 20, "{told}");
     assert_eq!(told["strangers"], 1, "{told}");
 }
 
 #[test]
 fn packets_of_every_length_come_back() {
-    let (_server, address) = serve(&[]);
+    let (_server, address) = TWAMP.serve(&[]);
     for octets in ["14", "41", "1400"] {
         is_whole(
-            delay(&mut ask(&address, &["--octets", octets])),
+            delay(&mut TWAMP.ask(&address, &["--octets", octets])),
             "unauthenticated",
         );
     }
@@ -126,21 +87,9 @@ fn packets_of_every_length_come_back() {
 
 #[test]
 fn a_server_that_dies_in_the_middle_of_a_session_ends_the_measurement_with_its_reason() {
-    let (server, address) = serve(&[]);
-    let mut command = owl(&["delay", &address, "--protocol", "twamp", "--json"]);
-    command.args(["--duration", "0s", "--interval", "10ms"]);
-    command.stderr(Stdio::piped());
-    let mut measuring = Daemon::start(&mut command);
-    // A second of it has been measured.
-    measuring.line(PATIENCE, |line| line.contains("\"second\"").then_some(()));
-    drop(server);
+    let mut measuring = TWAMP.bereaved(["--duration", "0s"]);
     measuring.line(PATIENCE, |line| line.contains("\"result\"").then_some(()));
-    let ended = loop {
-        if let Some(ended) = measuring.ended() {
-            break ended;
-        }
-        thread::sleep(Duration::from_millis(10));
-    };
+    let ended = measuring.ended().expect("it has ended");
     assert_eq!(ended.code(), Some(3));
 }
 
@@ -150,14 +99,14 @@ fn nobody_there_and_no_room_are_told_apart() {
         .unwrap()
         .local_addr()
         .unwrap();
-    let (code, said) = complaint(&mut ask(&nobody.to_string(), &[]));
+    let (code, said) = complaint(&mut TWAMP.ask(&nobody.to_string(), &[]));
     assert_eq!(code, Some(3));
     assert!(said.contains("cannot connect to TCP"), "{said}");
-    let (_server, address) = serve(&[]);
+    let (_server, address) = TWAMP.serve(&[]);
     let inside: Vec<_> = (0..8)
         .map(|_| std::net::TcpStream::connect(&address).unwrap())
         .collect();
-    let (code, said) = complaint(&mut ask(&address, &[]));
+    let (code, said) = complaint(&mut TWAMP.ask(&address, &[]));
     assert_eq!(code, Some(3));
     assert!(said.contains("does not wish to talk"), "{said}");
     drop(inside);
@@ -170,7 +119,7 @@ fn twamp_light_is_spoken_without_a_control_connection() {
     for octets in ["14", "44", "200"] {
         let mut command = owl(&["delay", &listening[0].to_string(), "--json"]);
         command.args(["--protocol", "twamp-light", "--octets", octets]);
-        let (code, lines) = delay(command.args(SHORT));
+        let (code, lines) = delay(command.args(TWAMP.short));
         assert_eq!(code, 0);
         assert_eq!(lines[0]["protocol"], "twamp-light");
         assert_eq!(lines[lines.len() - 1]["packets"]["received"], 20);
@@ -194,7 +143,7 @@ fn tshark_reads_the_conversation_as_it_was_meant() {
     if !installed("tshark") {
         return;
     }
-    let (_server, address) = serve(&[]);
+    let (_server, address) = TWAMP.serve(&[]);
     let port = address.rsplit(':').next().unwrap().to_owned();
     let mut capture = Command::new("tshark");
     capture.args(["-l", "-n", "-i", "lo", "-f", &format!("port {port}")]);
@@ -225,7 +174,7 @@ fn tshark_reads_the_conversation_as_it_was_meant() {
         seen.store(true, Relaxed);
     });
     is_whole(
-        delay(&mut ask(&address, &["--dscp", "46", "--octets", "100"])),
+        delay(&mut TWAMP.ask(&address, &["--dscp", "46", "--octets", "100"])),
         "unauthenticated",
     );
     let mut said = Vec::new();

@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use owl_measure::words::Lang;
 
+use super::headings::headings;
 use super::say::ms;
 use crate::flow::{FlowDirection, FlowResult};
 
@@ -18,18 +19,16 @@ pub(super) fn flows(flows: &[FlowResult], lang: Lang) -> Markup {
                         "Each flow has its own source port; how much longer it takes than the fastest one needs no clock",
                         "每条流使用不同的源端口；与最快的流相比的时延差不依赖时钟",
                     )) }
-                    thead {
-                        tr {
-                            th scope="col" { (lang.pick("Flow", "流")) }
-                            th scope="col" { (lang.pick("Hops", "跳数")) }
-                            th scope="col" { (lang.pick("Fastest packet", "最快报文")) }
-                            th scope="col" { (lang.pick("Median", "中位数")) }
-                            th scope="col" { (lang.pick("Fastest back", "反向最快")) }
-                            th scope="col" { (lang.pick("Sent", "发送")) }
-                            th scope="col" { (lang.pick("Received", "收到")) }
-                            th scope="col" { (lang.pick("Lost", "丢失")) }
-                        }
-                    }
+                    (headings(&[
+                        lang.pick("Flow", "流"),
+                        lang.pick("Hops", "跳数"),
+                        lang.pick("Fastest packet", "最快报文"),
+                        lang.pick("Median", "中位数"),
+                        lang.pick("Fastest back", "反向最快"),
+                        lang.pick("Sent", "发送"),
+                        lang.pick("Received", "收到"),
+                        lang.pick("Lost", "丢失"),
+                    ]))
                     tbody {
                         @for flow in flows {
                             tr {

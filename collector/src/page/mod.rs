@@ -2,6 +2,7 @@
 
 mod chart;
 mod flows;
+mod headings;
 mod matrix;
 mod overview;
 mod path;

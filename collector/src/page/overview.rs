@@ -7,6 +7,7 @@ use owl_measure::words::Lang;
 use owl_topology::PathClass;
 
 use super::Frame;
+use super::headings::headings;
 use super::matrix::{carriers, ends, matrix};
 use super::say::{Standing, class_name, target};
 use crate::judgement::Judgement;
@@ -231,17 +232,15 @@ fn probes(frame: &Frame<'_>, table: &Table) -> Markup {
     html! {
         div.wide tabindex="0" role="region" aria-label=(lang.pick("Probes", "探针")) {
             table {
-                thead {
-                    tr {
-                        th scope="col" { (lang.pick("Probe", "探针")) }
-                        th scope="col" { (lang.pick("Site", "站点")) }
-                        th scope="col" { (lang.pick("Carrier", "运营商")) }
-                        th scope="col" { (lang.pick("Connection", "连接")) }
-                        th scope="col" { (lang.pick("Clock error at most", "时钟误差界")) }
-                        th scope="col" { (lang.pick("Source", "时钟源")) }
-                        th scope="col" { (lang.pick("Last report", "最近上报")) }
-                    }
-                }
+                (headings(&[
+                    lang.pick("Probe", "探针"),
+                    lang.pick("Site", "站点"),
+                    lang.pick("Carrier", "运营商"),
+                    lang.pick("Connection", "连接"),
+                    lang.pick("Clock error at most", "时钟误差界"),
+                    lang.pick("Source", "时钟源"),
+                    lang.pick("Last report", "最近上报"),
+                ]))
                 tbody { @for probe in table.probes.values() { (probe_row(frame, probe)) } }
             }
         }

@@ -6,6 +6,7 @@ use owl_measure::verdict::Quantile;
 use super::Frame;
 use super::chart::chart;
 use super::flows::flows;
+use super::headings::headings;
 use super::matrix::{carriers, ends};
 use super::say::{Standing, basis, evidence, limits, ms, target};
 use super::ways::{hop_changes, ways};
@@ -128,16 +129,17 @@ fn windows(frame: &Frame<'_>, history: &[Judgement]) -> Markup {
         div.wide tabindex="0" role="region" aria-label=(lang.pick("Windows", "窗口")) {
             table {
                 caption { (lang.pick("The last windows, newest first: bounds of the one-way delay", "最近的窗口（新的在前）：单向时延的上下界")) }
-                thead {
-                    tr {
-                        th scope="col" { (lang.pick("Begin", "开始")) }
-                        th scope="col" { (lang.pick("Verdict", "判定")) }
-                        th scope="col" { "p50" } th scope="col" { "p95" } th scope="col" { "p99" }
-                        th scope="col" { (lang.pick("Round trip p95", "往返 p95")) }
-                        th scope="col" { (lang.pick("Sent", "发送")) } th scope="col" { (lang.pick("Received", "收到")) }
-                        th scope="col" { (lang.pick("In words", "说明")) }
-                    }
-                }
+                (headings(&[
+                    lang.pick("Begin", "开始"),
+                    lang.pick("Verdict", "判定"),
+                    "p50",
+                    "p95",
+                    "p99",
+                    lang.pick("Round trip p95", "往返 p95"),
+                    lang.pick("Sent", "发送"),
+                    lang.pick("Received", "收到"),
+                    lang.pick("In words", "说明"),
+                ]))
                 tbody {
                     @for judgement in history.iter().take(ROWS) {
                         @let standing = Standing::of(Some(judgement));

@@ -30,26 +30,14 @@ pub fn state(clock: Clock, declared: Declared) -> ClockState {
 /// A simulated clock is exempt from the kernel's word: its lie is injected behind the kernel's back.
 pub(super) fn judge(now: Timestamp, declared: Declared, kernel: KernelClock) -> Assessment {
     let disciplined = kernel.synchronised || declared.source == ClockSource::Simulated;
-    let mut assessment = Assessment {
-        as_of: now,
-        source: declared.source,
-        status: if disciplined && declared.bound.is_some() {
-            ClockStatus::Synchronised
-        } else {
-            ClockStatus::Free
-        },
-        basis: BoundBasis::Declared,
-        correction: Nanos::ZERO,
-        parts: Vec::new(),
-        random: Nanos::ZERO,
-        drift_ppb: 0,
-        measured_at: None,
-        void_after: None,
-        findings: Vec::new(),
-    };
-    match declared.bound {
-        Some(bound) => assessment.add(PartKind::Declared, bound),
-        None => assessment.findings.push(Finding::NobodyTells),
+    let mut assessment = Assessment::free(now, declared.source, Finding::NobodyTells);
+    assessment.basis = BoundBasis::Declared;
+    if let Some(bound) = declared.bound {
+        assessment.findings.clear();
+        assessment.add(PartKind::Declared, bound);
+        if disciplined {
+            assessment.status = ClockStatus::Synchronised;
+        }
     }
     assessment
 }

@@ -69,7 +69,7 @@ pub enum SourceChoice {
 
 impl SourceChoice {
     /// Whether a daemon is asked.
-    pub fn is_measured(self) -> bool {
+    fn is_measured(self) -> bool {
         matches!(
             self,
             Self::Auto | Self::Chrony | Self::Ptp4l | Self::NtpdRs | Self::Clockbound

@@ -6,7 +6,7 @@
 
 use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -15,7 +15,7 @@ use owl_protocol::wire::owamp::{COUNT_MIN, Modes, ServerGreeting};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::LOOK_AROUND;
-use crate::net::{Readiness, set_timer_slack, wait};
+use crate::net::{Waiting, set_timer_slack};
 
 /// Connections that wait for being accepted.
 const BACKLOG: i32 = 16;
@@ -56,8 +56,22 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Listens.
-    pub(crate) fn bind(addresses: &[SocketAddr], room: Room) -> Result<Self, ListenError> {
+    /// Listens; on `port` of every address of the host when there are no addresses: IPv4, and IPv6 where the host has it.
+    pub(crate) fn bind(
+        addresses: &[SocketAddr],
+        port: u16,
+        room: Room,
+    ) -> Result<Self, ListenError> {
+        if !addresses.is_empty() {
+            return Self::bind_to(addresses, room);
+        }
+        let v4 = SocketAddr::from(([0; 4], port));
+        let v6 = SocketAddr::from(([0_u16; 8], port));
+        Self::bind_to(&[v4, v6], room)
+            .or_else(|error| Self::bind_to(&[v4], room).map_err(|_| error))
+    }
+
+    fn bind_to(addresses: &[SocketAddr], room: Room) -> Result<Self, ListenError> {
         let listeners = addresses
             .iter()
             .map(|&address| listen(address).map_err(|source| ListenError { address, source }))
@@ -67,13 +81,6 @@ impl Listener {
             room,
             peers: Mutex::new(Vec::with_capacity(room.all)),
         })
-    }
-
-    /// Every address of the host on `port`: IPv4, and IPv6 where the host has it.
-    pub(crate) fn bind_all(port: u16, room: Room) -> Result<Self, ListenError> {
-        let v4 = SocketAddr::from(([0; 4], port));
-        let v6 = SocketAddr::from(([0_u16; 8], port));
-        Self::bind(&[v4, v6], room).or_else(|error| Self::bind(&[v4], room).map_err(|_| error))
     }
 
     /// Where it listens.
@@ -97,14 +104,13 @@ impl Listener {
         stop: &AtomicBool,
         serve: impl Fn(TcpStream, SocketAddr, Admission<'_>) + Sync,
     ) -> io::Result<()> {
-        let descriptors: Vec<RawFd> = self.listeners.iter().map(|it| it.as_raw_fd()).collect();
+        let mut callers = Waiting::on(self.listeners.iter().map(AsRawFd::as_raw_fd));
         let serve = &serve;
-        let mut ready = Vec::<Readiness>::new();
         thread::scope(|scope| {
             while !stop.load(Relaxed) {
-                wait(&descriptors, &mut ready, LOOK_AROUND)?;
-                let listening = self.listeners.iter().zip(&ready);
-                for (listener, _) in listening.filter(|(_, readiness)| readiness.data) {
+                callers.wait(LOOK_AROUND)?;
+                let listening = self.listeners.iter().enumerate();
+                for (_, listener) in listening.filter(|&(k, _)| callers.ready(k).data) {
                     let (stream, peer) = match listener.accept() {
                         Ok(accepted) => accepted,
                         Err(error) => {

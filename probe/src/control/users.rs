@@ -7,13 +7,18 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use owl_protocol::session::control::Identity;
-use owl_protocol::wire::owamp::{KeyId, Passphrase};
+use owl_protocol::session::control::{Identity, Offer};
+use owl_protocol::wire::NtpTimestamp;
+use owl_protocol::wire::owamp::{KeyId, Modes, Passphrase};
+
+use crate::clock::Clock;
 
 /// Users of one file; a file with more is refused.
 const USERS_MAX: usize = 1_000;
 /// A pass-phrase file is read so far.
 const OCTETS_MAX: u64 = 1 << 20;
+/// Rounds of key derivation, a millisecond or so: what a stranger's try costs this host.
+const ROUNDS: u32 = 4_096;
 
 /// A file of pass-phrases that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +53,20 @@ pub enum UsersError {
         /// What is wrong.
         what: String,
     },
+}
+
+/// What a server offers: to its users the `protected` modes alone, to everyone the unauthenticated one when it has none.
+pub(crate) fn offer(users: Arc<[Identity]>, protected: Modes, clock: Clock) -> Offer {
+    Offer {
+        modes: if users.is_empty() {
+            Modes::UNAUTHENTICATED
+        } else {
+            protected
+        },
+        identities: users,
+        count: ROUNDS,
+        started_at: NtpTimestamp::from_timestamp(clock.now()),
+    }
 }
 
 /// Reads the users of a server.

@@ -16,7 +16,7 @@ use super::turn::{Turn, Waiting};
 use super::xdp::XdpReflector;
 use super::{Memory, ReflectorReading, ReflectorSettings};
 use crate::clock::Clock;
-use crate::net::{BATCH, Exchange, Readiness, StampedSocket, set_timer_slack, wait};
+use crate::net::{self, BATCH, Exchange, StampedSocket, set_timer_slack};
 
 /// Batches taken from one socket before the next one has its turn.
 const TURN: usize = 4;
@@ -64,8 +64,7 @@ impl Worker {
         claim: impl Fn() -> Option<Nanos>,
     ) -> io::Result<()> {
         set_timer_slack();
-        let descriptors: Vec<_> = self.sockets.iter().map(AsRawFd::as_raw_fd).collect();
-        let mut ready = Vec::<Readiness>::new();
+        let mut requests = net::Waiting::on(self.sockets.iter().map(AsRawFd::as_raw_fd));
         let awaiting = match self.memory {
             Memory::Stateful => self.sockets.len(),
             Memory::Stateless => 0,
@@ -100,9 +99,9 @@ impl Worker {
                 self.count_dropped(&mut running);
                 look_around = self.clock.monotonic() + LOOK_AROUND;
             }
-            waited = wait(&descriptors, &mut ready, LOOK_AROUND);
-            for (k, readiness) in ready.iter().enumerate() {
-                if readiness.data {
+            waited = requests.wait(LOOK_AROUND);
+            for k in 0..self.sockets.len() {
+                if requests.ready(k).data {
                     self.serve(k, &mut running);
                 }
                 self.collect(k, &mut running);

@@ -58,7 +58,7 @@ impl Truth {
     }
 
     /// How far the difference of two clocks is known to one who knows who is honest, and the bounds of asymmetry.
-    pub fn oracle_width_ns(&self, from: usize, to: usize) -> f64 {
+    fn oracle_width_ns(&self, from: usize, to: usize) -> f64 {
         let claims = match (self.bound_ns[from], self.bound_ns[to]) {
             (Some(a), Some(b)) if !self.lies(from) && !self.lies(to) => (a + b) as f64,
             _ => f64::INFINITY,

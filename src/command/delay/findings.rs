@@ -14,9 +14,9 @@ use owl_measure::time::Nanos;
 use owl_measure::variation::{ipdv, pdv};
 use owl_measure::verdict::flow::FlowWindow;
 use owl_measure::verdict::window::Claims;
-use owl_measure::verdict::{
-    Claim, Evidence, Profile, Quantile, SessionWindow, State, Verdict, judge,
-};
+use owl_measure::verdict::{Claim, Evidence, Profile, Quantile, SessionWindow, judge};
+
+use super::judged::Judged;
 
 /// The quantiles that are shown.
 pub(super) const SHOWN: [Quantile; 3] = [Quantile::P50, Quantile::P95, Quantile::P99];
@@ -166,7 +166,7 @@ impl Findings {
     }
 
     /// The verdicts, forward and backward.
-    pub(super) fn judged(&self, target: Nanos, quantile: Quantile) -> [Verdict; 2] {
+    pub(super) fn judged(&self, target: Nanos, quantile: Quantile) -> Judged {
         let profile = Profile {
             id: "delay".to_owned(),
             interval: self.length,
@@ -174,7 +174,13 @@ impl Findings {
             min_samples: min_samples(quantile),
             ..Profile::plan_2026()
         };
-        DIRECTIONS.map(|direction| judge(&self.evidence(direction), target, &profile))
+        let verdict = |direction| judge(&self.evidence(direction), target, &profile);
+        Judged {
+            quantile,
+            verdicts: DIRECTIONS
+                .map(|direction| (direction, verdict(direction)))
+                .into(),
+        }
     }
 
     /// How far the two clocks are apart at least, by light and causality alone; `None` when they may agree.
@@ -199,16 +205,6 @@ impl Findings {
 /// The fewest packets of which the largest can exceed the quantile with 97.5 % confidence: pⁿ ≤ 2.5 % (binomial ranks).
 pub(super) fn min_samples(quantile: Quantile) -> u64 {
     (0.025_f64.ln() / quantile.as_f64().ln()).ceil() as u64
-}
-
-/// The worse of two verdicts: both directions must be met.
-pub(super) fn together(verdicts: &[Verdict; 2]) -> State {
-    let any = |state| verdicts.iter().any(|verdict| verdict.state == state);
-    match () {
-        () if any(State::Missed) => State::Missed,
-        () if any(State::Undecided) => State::Undecided,
-        () => State::Met,
-    }
 }
 
 fn population(evidence: &Evidence<'_>) -> u64 {
@@ -247,6 +243,7 @@ pub(super) mod tests {
     use owl_measure::sample::{Header, PeerClock, Sample, Stamp, StampSource};
     use owl_measure::summary::Recorder;
     use owl_measure::time::Timestamp;
+    use owl_measure::verdict::State;
 
     const US: fn(i64) -> Nanos = Nanos::from_micros;
 
@@ -339,15 +336,12 @@ pub(super) mod tests {
             );
         }
         assert_eq!(
-            together(&found.judged(Nanos::from_millis(2), Quantile::P95)),
+            found.judged(Nanos::from_millis(2), Quantile::P95).state(),
             State::Met
         );
+        assert_eq!(found.judged(US(50), Quantile::P95).state(), State::Missed);
         assert_eq!(
-            together(&found.judged(US(50), Quantile::P95)),
-            State::Missed
-        );
-        assert_eq!(
-            together(&found.judged(US(800), Quantile::P95)),
+            found.judged(US(800), Quantile::P95).state(),
             State::Undecided
         );
     }

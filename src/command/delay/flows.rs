@@ -9,7 +9,7 @@ use owl_measure::words::Lang;
 use owl_protocol::session::Schedule;
 use serde_json::{Value, json};
 
-use super::show::bounds_json;
+use super::numbers;
 use crate::terminal::{Side, Table};
 
 /// Every packet of ours leaves with this TTL or hop limit, and every reply of our reflectors.
@@ -152,7 +152,7 @@ pub(super) fn json(flows: &[FlowWindow], ports: &[u16]) -> Value {
     let way = |way: &FlowWay| {
         json!({
             "excess_min_ns": way.excess_min,
-            "excess_median": bounds_json(way.excess_median),
+            "excess_median": numbers::bounds(way.excess_median),
             "other_route": way.takes_other_route(),
             "ttl": way.headers.ttl.map(|(min, max)| json!({ "min": min, "max": max })),
         })

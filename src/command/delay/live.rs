@@ -262,35 +262,7 @@ mod tests {
 
     #[test]
     fn packets_that_are_still_on_the_way_count_as_sent_and_as_nothing_else() {
-        let mut samples: Vec<Sample> = [7, 5, 9]
-            .map(|sequence| {
-                let at = Timestamp(i64::from(sequence) * 1_000);
-                Sample {
-                    sequence,
-                    origin: at,
-                    sent_at: Stamp {
-                        at,
-                        source: StampSource::Kernel,
-                    },
-                    reflector_received_at: at,
-                    reflector_sent_at: at,
-                    t3: StampSource::Kernel,
-                    received_at: Stamp {
-                        at: at + Nanos(10),
-                        source: StampSource::Kernel,
-                    },
-                    forward_header: Header {
-                        ttl: 255,
-                        ..Header::default()
-                    },
-                    backward_header: Header {
-                        ttl: 255,
-                        ..Header::default()
-                    },
-                    peer_clock: PeerClock::NoClaim,
-                }
-            })
-            .to_vec();
+        let mut samples = [7, 5, 9].map(sample);
         let summary = gathered(&mut samples, 4).unwrap();
         assert_eq!((summary.sent, summary.received, summary.lost), (6, 3, 0));
         assert_eq!(gathered(&mut [], 4), None);

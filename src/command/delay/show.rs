@@ -4,21 +4,22 @@ use std::net::SocketAddr;
 
 use owl_measure::delay::OneWayDelay;
 use owl_measure::distribution::Bounds;
-use owl_measure::sample::{PeerClock, Sample, StampSource};
-use owl_measure::summary::StampCounts;
+use owl_measure::sample::{Sample, StampSource};
 use owl_measure::time::Nanos;
-use owl_measure::verdict::{Quantile, Reason, Verdict};
 use owl_measure::words::Lang;
 use serde_json::{Value, json};
 
-use super::findings::{Findings, SHOWN, Spread, Way, min_samples};
+use super::findings::{DIRECTIONS, Findings, SHOWN, Spread, Way};
 use super::flows;
+use super::judged::Judged;
 use super::limit::Limit;
+use super::lines;
+use super::numbers;
 use super::patterns;
 use super::session::Ended;
+use super::table::{WayRow, or_dash, table};
 use super::told::Told;
 use crate::command::own_clock;
-use crate::terminal::{Side, Table};
 
 /// A session that is over, and what it was.
 pub(super) struct Result<'a> {
@@ -29,14 +30,6 @@ pub(super) struct Result<'a> {
     pub(super) ended: &'a Ended,
     pub(super) judged: Option<Judged>,
 }
-
-/// Verdicts, forward and backward, and the quantile they are about.
-pub(super) struct Judged {
-    pub(super) quantile: Quantile,
-    pub(super) verdicts: [Verdict; 2],
-}
-
-const WAYS: [(&str, &str); 2] = [("forward", "前向"), ("backward", "反向")];
 
 /// [`Nanos::MAX`] stands for a packet that did not come back.
 fn span(span: Nanos, lang: Lang) -> String {
@@ -51,16 +44,21 @@ fn at_most(bounds: Option<Bounds>, lang: Lang) -> String {
     span(bounds.map_or(Nanos::MAX, |bounds| bounds.at_most), lang)
 }
 
-fn or_dash(span: Option<Nanos>) -> String {
-    span.map_or_else(|| "-".to_owned(), |span| span.to_string())
+fn ends(delay: &OneWayDelay, lang: Lang) -> [String; 2] {
+    [span(delay.lo, lang), span(delay.hi, lang)]
 }
 
 impl Result<'_> {
     /// The whole of it for a person.
     pub(super) fn text(&self, lang: Lang) -> String {
+        let limit = Limit::of(self.found).sentence(lang);
         let mut lines = vec![self.packets(lang)];
         lines.extend(patterns::lines(self.found, lang));
-        lines.extend([self.sender(lang), self.clocks(lang), self.limit(lang)]);
+        lines.extend([
+            self.sender(lang),
+            self.clocks(lang),
+            lines::limit(&limit, lang),
+        ]);
         let first = match self.found.flows() {
             [] => "",
             _ => lang.pick("flow 0: ", "流 0："),
@@ -73,7 +71,8 @@ impl Result<'_> {
             text.push_str(&flows::text(flows, &self.ended.source_ports, lang));
         }
         text.push_str(&lines.join("\n"));
-        for line in self.verdicts(lang) {
+        let verdicts = self.judged.as_ref().map(|judged| judged.lines(ends, lang));
+        for line in verdicts.into_iter().flatten() {
             text.push('\n');
             text.push_str(&line);
         }
@@ -82,71 +81,24 @@ impl Result<'_> {
     }
 
     fn table(&self, lang: Lang) -> String {
-        let right = |name| (name, Side::Right);
-        let mut table = Table::new(&[
-            ("", Side::Left),
-            right(lang.pick("min", "最小")),
-            right("p50"),
-            right("p95"),
-            right("p99"),
-            right(lang.pick("max", "最大")),
-            right("PDV p95"),
-            right("IPDV p95"),
-            right(lang.pick("lost", "丢失")),
-            right(lang.pick("dup", "重复")),
-            right(lang.pick("reord", "乱序")),
-        ]);
         let spread = |spread: &Spread| {
             let [p50, p95, p99] = spread.quantiles.map(|bounds| at_most(bounds, lang));
             [or_dash(spread.min), p50, p95, p99, or_dash(spread.max)]
         };
-        for (way, name) in self.found.ways.iter().zip(WAYS) {
-            let name = lang.pick(name.0, name.1);
-            let raw = lang.pick("clock difference included", "含时钟差");
-            let [min, p50, p95, p99, max] = spread(&way.raw);
-            let variation = [way.pdv_p95, way.ipdv_p95]
-                .map(|bounds| or_dash(bounds.map(|bounds| bounds.at_most)));
-            let [pdv, ipdv] = variation;
-            let counts = [way.lost, way.duplicated, way.reordered].map(|count| count.to_string());
-            let [lost, duplicated, reordered] = counts;
-            table.row([
-                format!("{name} ({raw})"),
-                min,
-                p50,
-                p95,
-                p99,
-                max,
-                pdv,
-                ipdv,
-                lost,
-                duplicated,
-                reordered,
-            ]);
-            // Faster than light: the last line says that the distance is wrong, and no interval follows from it.
-            let Some(one_way) = way.one_way else { continue };
-            let rests_on = one_way[1].basis.word(lang);
-            let mut end = |label: &str, ends: [Nanos; 3]| {
-                let mut row = <[String; 11]>::default();
-                row[0] = format!("  {label} ({rests_on})");
-                [row[2], row[3], row[4]] = ends.map(|end| span(end, lang));
-                table.row(row);
-            };
-            end(
-                lang.pick("one-way at least", "单向不小于"),
-                one_way.map(|delay| delay.lo),
-            );
-            end(
-                lang.pick("one-way at most", "单向不大于"),
-                one_way.map(|delay| delay.hi),
-            );
-        }
-        let mut row = <[String; 11]>::default();
-        row[0] = lang.pick("round trip", "往返").to_owned();
-        for (cell, value) in row[1..].iter_mut().zip(spread(&self.found.round_trip)) {
-            *cell = value;
-        }
-        table.row(row);
-        table.to_string()
+        let ways = self.found.ways.iter().zip(DIRECTIONS);
+        let ways = ways.map(|(way, direction)| WayRow {
+            direction,
+            raw: spread(&way.raw),
+            variation: [way.pdv_p95, way.ipdv_p95],
+            counts: [way.lost, way.duplicated, way.reordered],
+            // Faster than light: a line below says that the distance is wrong, and no interval follows from it.
+            one_way: way.one_way,
+        });
+        let round_trip = (
+            lang.pick("round trip", "往返"),
+            spread(&self.found.round_trip),
+        );
+        table(ways, ends, round_trip, lang)
     }
 
     fn packets(&self, lang: Lang) -> String {
@@ -184,21 +136,12 @@ impl Result<'_> {
                 lang.pick("samples not shown", "未显示的样本"),
             ),
         ];
-        for (count, name) in rest.into_iter().filter(|(count, _)| *count > 0) {
-            line.push_str(&lang.pick(format!(", {count} {name}"), format!("，{name} {count}")));
-        }
+        line.push_str(&lines::rest(rest, lang));
         line
     }
 
     fn sender(&self, lang: Lang) -> String {
         let counts = &self.found.counts;
-        let stamps = |counts: StampCounts| {
-            let all = counts.hardware + counts.kernel + counts.user;
-            lang.pick(
-                format!("kernel {}/{all}", counts.kernel),
-                format!("内核 {}/{all}", counts.kernel),
-            )
-        };
         let hops = match self.found.flows() {
             [] => self.told.hops(lang),
             _ => lang.pick("of each flow above", "见上表").to_owned(),
@@ -206,32 +149,22 @@ impl Result<'_> {
         lang.pick(
             format!(
                 "stamps: T1 {}, T4 {}; hops: {hops}; sent late by {} at most",
-                stamps(counts.transmit_stamps),
-                stamps(counts.receive_stamps),
+                lines::stamps(counts.transmit_stamps, lang),
+                lines::stamps(counts.receive_stamps, lang),
                 counts.lateness_max
             ),
             format!(
                 "时间戳：T1 {}，T4 {}；跳数：{hops}；发送最多晚 {}",
-                stamps(counts.transmit_stamps),
-                stamps(counts.receive_stamps),
+                lines::stamps(counts.transmit_stamps, lang),
+                lines::stamps(counts.receive_stamps, lang),
                 counts.lateness_max
             ),
         )
     }
 
     fn clocks(&self, lang: Lang) -> String {
-        let own = own_clock::sentence(&self.found.own_clock, lang);
-        let far = match self.found.counts.peer_clock.bound() {
-            Some(bound) => lang.pick(
-                format!("within {bound} of UTC, it says"),
-                format!("自称与 UTC 相差不超过 {bound}"),
-            ),
-            None => lang.pick("no claim", "不作声明").to_owned(),
-        };
-        let mut line = lang.pick(
-            format!("clocks: here {own}; there {far}"),
-            format!("时钟：本端{own}；远端{far}"),
-        );
+        let far = self.found.counts.peer_clock.bound();
+        let mut line = lines::clocks(&self.found.own_clock, far, lang);
         if let Some(apart) = self.found.clocks_apart() {
             line.push_str(&lang.pick(
                 format!(
@@ -245,52 +178,6 @@ impl Result<'_> {
             ));
         }
         line
-    }
-
-    fn limit(&self, lang: Lang) -> String {
-        let sentence = Limit::of(self.found).sentence(lang);
-        lang.pick(
-            format!("what limits the certainty: {sentence}"),
-            format!("确定性受限于：{sentence}"),
-        )
-    }
-
-    fn verdicts(&self, lang: Lang) -> Vec<String> {
-        let Some(judged) = &self.judged else {
-            return Vec::new();
-        };
-        let line = |(verdict, name): (&Verdict, (&str, &str))| {
-            let (state, name) = (verdict.state, lang.pick(name.0, name.1));
-            let mut line = format!(
-                "{} {name} {} ≤ {}: {}",
-                state.sign(),
-                judged.quantile,
-                verdict.target,
-                state.word(lang)
-            );
-            if let Some(delay) = verdict.delay {
-                let (lo, hi) = (span(delay.lo, lang), span(delay.hi, lang));
-                line.push_str(&format!(" [{lo}, {hi}] {}", delay.basis.word(lang)));
-            }
-            if let Some(class) = verdict.class {
-                line.push_str(&lang.pick(
-                    format!(", class {}", class.code()),
-                    format!("，{} 类证据", class.code()),
-                ));
-            }
-            if let Some(reason) = verdict.reason {
-                line.push_str(&format!(": {}", reason.sentence(lang)));
-                if reason == Reason::Samples {
-                    let needed = min_samples(judged.quantile);
-                    line.push_str(&lang.pick(
-                        format!(" ({needed} are needed)"),
-                        format!("（至少需要 {needed} 个）"),
-                    ));
-                }
-            }
-            line
-        };
-        judged.verdicts.iter().zip(WAYS).map(line).collect()
     }
 
     /// The whole of it for a program.
@@ -313,7 +200,7 @@ impl Result<'_> {
                 "not_shown": self.ended.unshown,
             },
             "lateness_max_ns": counts.lateness_max,
-            "stamps": { "t1": stamps_json(counts.transmit_stamps), "t4": stamps_json(counts.receive_stamps) },
+            "stamps": { "t1": numbers::stamps(counts.transmit_stamps), "t4": numbers::stamps(counts.receive_stamps) },
             "forward": way_json(&found.ways[0]),
             "backward": way_json(&found.ways[1]),
             "somewhere": patterns::json(&found.somewhere),
@@ -327,70 +214,34 @@ impl Result<'_> {
             "told": self.told.json(),
             "flows": flows::json(found.flows(), &self.ended.source_ports),
             "limit": { "code": limit.code(), "sentence": limit.sentence(lang) },
-            "verdict": self.judged.as_ref().map(|judged| json!({
-                "quantile": judged.quantile,
-                "forward": verdict_json(&judged.verdicts[0]),
-                "backward": verdict_json(&judged.verdicts[1]),
-            })),
+            "verdict": self.judged.as_ref().map(Judged::json),
         })
     }
-}
-
-/// A span without end is `null`.
-fn ns(span: Nanos) -> Value {
-    if span == Nanos::MAX {
-        Value::Null
-    } else {
-        json!(span)
-    }
-}
-
-pub(super) fn bounds_json(bounds: Option<Bounds>) -> Value {
-    json!(
-        bounds
-            .map(|bounds| json!({ "at_least_ns": bounds.at_least, "at_most_ns": bounds.at_most }))
-    )
 }
 
 fn spread_json(spread: &Spread) -> Value {
     let mut value = json!({ "min_ns": spread.min, "max_ns": spread.max });
     for (quantile, bounds) in SHOWN.iter().zip(spread.quantiles) {
-        value[quantile.to_string()] = bounds_json(bounds);
+        value[quantile.to_string()] = numbers::bounds(bounds);
     }
     value
-}
-
-fn one_way_json(delay: &OneWayDelay) -> Value {
-    json!({ "lo_ns": ns(delay.lo), "hi_ns": ns(delay.hi), "basis": delay.basis })
 }
 
 fn way_json(way: &Way) -> Value {
     let mut one_way = json!({});
     for (quantile, delay) in SHOWN.iter().zip(way.one_way.iter().flatten()) {
-        one_way[quantile.to_string()] = one_way_json(delay);
+        one_way[quantile.to_string()] = numbers::one_way(delay);
     }
     json!({
         "raw": spread_json(&way.raw),
         "one_way": one_way,
-        "pdv_p95": bounds_json(way.pdv_p95),
-        "ipdv_p95": bounds_json(way.ipdv_p95),
+        "pdv_p95": numbers::bounds(way.pdv_p95),
+        "ipdv_p95": numbers::bounds(way.ipdv_p95),
         "lost": way.lost,
         "duplicated": way.duplicated,
         "reordered": way.reordered,
         "patterns": patterns::json(&way.patterns),
     })
-}
-
-fn stamps_json(counts: StampCounts) -> Value {
-    json!({ "hardware": counts.hardware, "kernel": counts.kernel, "user": counts.user })
-}
-
-fn verdict_json(verdict: &Verdict) -> Value {
-    let mut value = json!(verdict);
-    if let Some(delay) = &verdict.delay {
-        value["delay"] = one_way_json(delay);
-    }
-    value
 }
 
 /// Where a stamp was taken, for a person.
@@ -404,28 +255,20 @@ pub(super) fn stamp_source(source: StampSource, lang: Lang) -> &'static str {
 
 /// One packet that came back, for a program.
 pub(super) fn sample_json(sample: &Sample, flow: u32) -> Value {
-    let source = |source| match source {
-        StampSource::Hardware => "hardware",
-        StampSource::Kernel => "kernel",
-        StampSource::User => "user",
-    };
     json!({
         "kind": "sample",
         "sequence": sample.sequence,
         "flow": flow,
         "t1_sent_ns": sample.origin,
         "t1_ns": sample.sent_at.at,
-        "t1_source": source(sample.sent_at.source),
+        "t1_source": numbers::source(sample.sent_at.source),
         "t2_ns": sample.reflector_received_at,
         "t3_ns": sample.reflector_sent_at,
         "t4_ns": sample.received_at.at,
-        "t4_source": source(sample.received_at.source),
+        "t4_source": numbers::source(sample.received_at.source),
         "ttl": sample.forward_header.ttl,
         "reply_ttl": sample.backward_header.ttl,
-        "far_bound_ns": match sample.peer_clock {
-            PeerClock::Within(bound) => Some(bound),
-            PeerClock::NoClaim => None,
-        },
+        "far_bound_ns": numbers::claim(sample.peer_clock),
     })
 }
 
@@ -433,6 +276,7 @@ pub(super) fn sample_json(sample: &Sample, flow: u32) -> Value {
 mod tests {
     use super::*;
     use crate::command::delay::findings::tests::{HONEST, Path};
+    use owl_measure::verdict::Quantile;
     use owl_protocol::session::sender::{Observations, Question, TrafficClass};
     use unicode_width::UnicodeWidthStr as _;
 
@@ -446,7 +290,6 @@ mod tests {
             strangers: 0,
             unshown: 0,
         };
-        let verdicts = found.judged(Nanos::from_millis(2), Quantile::P95);
         show(&Result {
             reflector: "192.0.2.1:862".parse().unwrap(),
             interval: Nanos::from_millis(100),
@@ -457,10 +300,7 @@ mod tests {
                 sent: TrafficClass::default(),
             },
             ended: &ended,
-            judged: Some(Judged {
-                quantile: Quantile::P95,
-                verdicts,
-            }),
+            judged: Some(found.judged(Nanos::from_millis(2), Quantile::P95)),
         })
     }
 

@@ -84,15 +84,12 @@ fn unable(args: &Args, error: TwampError, lang: Lang) -> Failure {
         },
         _ => None,
     };
-    let failure = Failure::unable(lang.pick(
+    Failure::unable(lang.pick(
         format!("cannot measure to {host}"),
         format!("无法测量到 {host}"),
     ))
-    .because(error);
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
+    .because(error)
+    .hint_if_any(hint)
 }
 
 /// A control connection that is kept while its session runs.

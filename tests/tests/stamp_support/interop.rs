@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use owl_tests::{Daemon, repository};
+use owl_tests::repository;
 use serde_json::Value;
 
-use crate::stamp_support::{PATIENCE, delay, owl};
+use crate::stamp_support::{delay, owl};
 
 pub(crate) const PACKETS: u64 = 20;
 pub(crate) const FAMILIES: [&str; 2] = ["127.0.0.1", "::1"];
@@ -70,14 +70,4 @@ pub(crate) fn check_page(lines: &[String]) {
             "docs/interop.md lacks: {line}"
         );
     }
-}
-
-/// Stops a reflector of ours: its counts.
-pub(crate) fn stop(reflector: &Daemon) -> Value {
-    let stopped = Command::new("kill")
-        .args(["-INT", &reflector.id().to_string()])
-        .status()
-        .expect("kill can be started");
-    assert!(stopped.success());
-    reflector.line(PATIENCE, |line| serde_json::from_str(line).ok())
 }

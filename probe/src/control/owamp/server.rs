@@ -13,18 +13,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use owl_measure::time::Nanos;
 use owl_protocol::session::control::{Identity, Offer};
 use owl_protocol::session::owamp::{Archive, Policy, SendRation};
-use owl_protocol::wire::NtpTimestamp;
 use owl_protocol::wire::owamp::{CONTROL_PORT, Modes};
 
 use super::serving::Serving;
 use crate::clock::Clock;
 use crate::control::Ports;
 use crate::control::listener::{Doorman, ListenError, Listener, Room};
+use crate::control::users::offer;
 
 /// Conversations at once. At the bound the next is told "not now".
 const ROOM: Room = Room { all: 16, one: 4 };
-/// Rounds of key derivation, a millisecond or so: what a stranger's try costs this host.
-const ROUNDS: u32 = 4_096;
 
 /// What a server is, and allows.
 #[derive(Debug, Clone)]
@@ -146,27 +144,13 @@ impl OwampServer {
     /// # Errors
     /// When an address is taken, not ours, or below 1024 without permission.
     pub fn bind(settings: ServerSettings, clock: Clock) -> Result<Self, ListenError> {
-        let listener = if settings.listen.is_empty() {
-            Listener::bind_all(CONTROL_PORT, ROOM)?
-        } else {
-            Listener::bind(&settings.listen, ROOM)?
-        };
-        let modes = if settings.users.is_empty() {
-            Modes::UNAUTHENTICATED
-        } else {
-            Modes::AUTHENTICATED.and(Modes::ENCRYPTED)
-        };
+        let protected = Modes::AUTHENTICATED.and(Modes::ENCRYPTED);
         Ok(Self {
-            listener,
+            listener: Listener::bind(&settings.listen, CONTROL_PORT, ROOM)?,
             shared: Shared {
                 clock,
                 policy: settings.policy,
-                offer: Offer {
-                    modes,
-                    identities: settings.users,
-                    count: ROUNDS,
-                    started_at: NtpTimestamp::from_timestamp(clock.now()),
-                },
+                offer: offer(settings.users, protected, clock),
                 ports: settings.ports,
                 archive: Mutex::new(Archive::new(settings.records_max)),
                 ration: Mutex::new(SendRation::new(settings.send_bits_per_second_max)),

@@ -12,19 +12,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use owl_measure::time::Nanos;
 use owl_protocol::session::control::{Identity, Offer};
 use owl_protocol::session::twamp_control::Policy;
-use owl_protocol::wire::NtpTimestamp;
 use owl_protocol::wire::owamp::Modes;
 use owl_protocol::wire::twamp::CONTROL_PORT;
 
 use super::serving::Serving;
 use crate::clock::Clock;
 use crate::control::listener::{Doorman, ListenError, Listener, Room};
+use crate::control::users::offer;
 use crate::control::{Ports, random};
 
 /// Conversations at once. At the bound the next is told "not now".
 const ROOM: Room = Room { all: 64, one: 8 };
-/// Rounds of key derivation, a millisecond or so: what a stranger's try costs this host.
-const ROUNDS: u32 = 4_096;
 
 /// What a server is.
 #[derive(Debug, Clone)]
@@ -122,27 +120,13 @@ impl TwampServer {
     /// # Errors
     /// When an address is taken, not ours, or below 1024 without permission.
     pub fn bind(settings: ServerSettings, clock: Clock) -> Result<Self, ListenError> {
-        let listener = if settings.listen.is_empty() {
-            Listener::bind_all(CONTROL_PORT, ROOM)?
-        } else {
-            Listener::bind(&settings.listen, ROOM)?
-        };
-        let modes = if settings.users.is_empty() {
-            Modes::UNAUTHENTICATED
-        } else {
-            Modes::AUTHENTICATED.and(Modes::ENCRYPTED).and(Modes::MIXED)
-        };
+        let protected = Modes::AUTHENTICATED.and(Modes::ENCRYPTED).and(Modes::MIXED);
         Ok(Self {
-            listener,
+            listener: Listener::bind(&settings.listen, CONTROL_PORT, ROOM)?,
             shared: Shared {
                 clock,
                 policy: settings.policy,
-                offer: Offer {
-                    modes,
-                    identities: settings.users,
-                    count: ROUNDS,
-                    started_at: NtpTimestamp::from_timestamp(clock.now()),
-                },
+                offer: offer(settings.users, protected, clock),
                 ports: settings.ports,
             },
         })

@@ -126,6 +126,7 @@ pub struct ControlServer {
     /// Accepted sessions of which we have to tell, and of which the client has to.
     ours: Vec<Expected>,
     theirs: Vec<Expected>,
+    /// When its last whole message came: a client that trickles octets is as silent as one that sends none.
     heard_at: Monotonic,
     /// At most one for each message in the octets of one call.
     events: VecDeque<ServerEvent>,
@@ -165,12 +166,17 @@ impl ControlServer {
         octets: &[u8],
         place: &mut dyn FnMut(&RequestSession) -> Result<Placed, Accept>,
     ) -> Result<(), ControlError> {
-        self.heard_at = now;
         feed(
             self,
             octets,
             |server| &mut server.stream,
-            |server| server.step(now, place),
+            |server| {
+                let whole = server.step(now, place)?;
+                if whole {
+                    server.heard_at = now;
+                }
+                Ok(whole)
+            },
         )
         .inspect_err(|_| self.state = State::Closed)
     }

@@ -270,6 +270,21 @@ fn a_silent_client_is_given_up_but_not_while_it_tests() {
 }
 
 #[test]
+fn a_client_that_trickles_octets_is_as_silent_as_one_that_sends_none() {
+    let mut talk = Conversation::new(Modes::UNAUTHENTICATED, Policy::default(), &[1]);
+    talk.carry().unwrap();
+    let silent_at = Some(START + Policy::default().servwait);
+    // The first octets of a Request-TW-Session.
+    for octet in [5, 4] {
+        let trickled = talk
+            .server
+            .handle_bytes(START + SECOND, &[octet], &mut place);
+        trickled.unwrap();
+        assert_eq!(talk.server.next_deadline(), silent_at);
+    }
+}
+
+#[test]
 fn a_silent_server_is_given_up() {
     let mut talk = Conversation::new(Modes::UNAUTHENTICATED, Policy::default(), &[1]);
     assert_eq!(

@@ -15,10 +15,11 @@ use owl_measure::sample::{Direction, PeerClock, StampSource};
 use owl_measure::summary::{PeerClockSummary, StampCounts};
 use owl_measure::time::Nanos;
 use owl_measure::variation::{IpdvPairs, pdv};
-use owl_measure::verdict::{Claim, Evidence, Profile, Quantile, Verdict, judge};
+use owl_measure::verdict::{Claim, Evidence, Profile, Quantile, judge};
 use owl_probe::control::owamp::{Measured, OneWay};
 
 use crate::command::delay::findings::{SHOWN, min_samples};
+use crate::command::delay::judged::Judged;
 
 /// One direction.
 #[derive(Debug)]
@@ -134,17 +135,19 @@ impl Findings {
     }
 
     /// One verdict for each way.
-    pub(super) fn judged(&self, target: Nanos, quantile: Quantile) -> Vec<Verdict> {
+    pub(super) fn judged(&self, target: Nanos, quantile: Quantile) -> Judged {
         let profile = Profile {
             id: "delay".to_owned(),
             quantile,
             min_samples: min_samples(quantile),
             ..Profile::plan_2026()
         };
-        self.ways
-            .iter()
-            .map(|way| judge(&self.evidence(way), target, &profile))
-            .collect()
+        let verdict = |way| judge(&self.evidence(way), target, &profile);
+        let each = self.ways.iter();
+        Judged {
+            quantile,
+            verdicts: each.map(|way| (way.direction, verdict(way))).collect(),
+        }
     }
 
     fn evidence<'a>(&'a self, way: &'a Way) -> Evidence<'a> {
@@ -378,7 +381,7 @@ pub(super) mod tests {
                 (US(100), Nanos::MAX)
             );
         }
-        for verdict in silent.findings().judged(US(50_000), Quantile::P95) {
+        for (_, verdict) in silent.findings().judged(US(50_000), Quantile::P95).verdicts {
             assert_eq!(verdict.state, State::Undecided);
             assert_eq!(verdict.reason, Some(Reason::Clock));
         }
@@ -389,8 +392,9 @@ pub(super) mod tests {
         let states = |path: Path, target| -> Vec<State> {
             path.findings()
                 .judged(US(target), Quantile::P95)
+                .verdicts
                 .iter()
-                .map(|verdict| verdict.state)
+                .map(|(_, verdict)| verdict.state)
                 .collect()
         };
         assert_eq!(states(HONEST, 1_000), [State::Met, State::Met]);

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use owl_measure::clock::ClockState;
-use owl_measure::verdict::State;
 use owl_measure::words::Lang;
 use owl_probe::clock::Clock;
 use owl_probe::control::owamp::{
@@ -23,7 +22,8 @@ use owl_protocol::wire::owamp::{Accept, CONTROL_PORT, Interval, Slot};
 use serde_json::json;
 
 use self::findings::Findings;
-use self::show::{Judged, Result as Shown, record_json};
+use self::show::{Result as Shown, record_json};
+use super::judged::Judged;
 use super::{Args, OCTETS, TICK, no_thread, say};
 use crate::command::own_clock::OwnClock;
 use crate::failure::{Failure, Outcome};
@@ -176,15 +176,12 @@ fn unable(args: &Args, error: OwampError, lang: Lang) -> Failure {
         )),
         _ => None,
     };
-    let failure = Failure::unable(lang.pick(
+    Failure::unable(lang.pick(
         format!("cannot measure to {host}"),
         format!("无法测量到 {host}"),
     ))
-    .because(error);
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
-    }
+    .because(error)
+    .hint_if_any(hint)
 }
 
 fn begin(args: &Args, (server, octets): (SocketAddr, u32), lang: Lang) -> Result<Outcome, Failure> {
@@ -254,23 +251,10 @@ fn conclude(
         }
     }
     let found = Findings::of(measured, own_clock, args.floors());
-    let judged = args.max_delay.map(|target| Judged {
-        quantile: args.quantile,
-        verdicts: found.judged(target, args.quantile),
-    });
-    let any = |state| {
-        judged
-            .iter()
-            .flat_map(|judged| &judged.verdicts)
-            .any(|verdict| verdict.state == state)
-    };
-    let outcome = if any(State::Missed) {
-        Outcome::Missed
-    } else if any(State::Undecided) || found.ways.iter().all(|way| way.received == 0) {
-        Outcome::Undecided
-    } else {
-        Outcome::Ok
-    };
+    let target = args.max_delay;
+    let judged = target.map(|target| found.judged(target, args.quantile));
+    let received = found.ways.iter().any(|way| way.received > 0);
+    let outcome = Judged::outcome(judged.as_ref(), received);
     let shown = Shown {
         server,
         interval: args.interval,

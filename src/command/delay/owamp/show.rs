@@ -3,20 +3,20 @@
 use std::net::SocketAddr;
 
 use owl_measure::delay::OneWayDelay;
-use owl_measure::distribution::Bounds;
-use owl_measure::sample::{Direction, PeerClock, StampSource};
+use owl_measure::sample::Direction;
 use owl_measure::summary::StampCounts;
 use owl_measure::time::Nanos;
-use owl_measure::verdict::{Quantile, Reason, Verdict};
 use owl_measure::words::Lang;
 use owl_probe::control::owamp::Record;
 use serde_json::{Value, json};
 
 use super::findings::{Findings, Way};
 use super::limit::Limit;
-use crate::command::delay::findings::{SHOWN, min_samples};
+use crate::command::delay::findings::SHOWN;
+use crate::command::delay::judged::Judged;
+use crate::command::delay::table::{WayRow, name, or_dash, table};
+use crate::command::delay::{lines, numbers};
 use crate::command::own_clock;
-use crate::terminal::{Side, Table};
 
 /// A measurement that is over, and what it was.
 pub(super) struct Result<'a> {
@@ -24,23 +24,6 @@ pub(super) struct Result<'a> {
     pub(super) interval: Nanos,
     pub(super) found: &'a Findings,
     pub(super) judged: Option<Judged>,
-}
-
-/// A verdict for each way that was measured, and the quantile they are about.
-pub(super) struct Judged {
-    pub(super) quantile: Quantile,
-    pub(super) verdicts: Vec<Verdict>,
-}
-
-fn name(direction: Direction, lang: Lang) -> &'static str {
-    match direction {
-        Direction::Forward => lang.pick("forward", "前向"),
-        Direction::Backward => lang.pick("backward", "反向"),
-    }
-}
-
-fn or_dash(span: Option<Nanos>) -> String {
-    span.map_or_else(|| "-".to_owned(), |span| span.to_string())
 }
 
 /// The ends of an interval. Nothing but a lost packet is late without end from below; from above nothing may be known.
@@ -65,160 +48,53 @@ impl Result<'_> {
         let mut lines = vec![self.table(lang)];
         lines.extend(self.found.ways.iter().map(|way| packets(way, lang)));
         lines.extend(self.found.ways.iter().map(|way| stamps(way, lang)));
-        lines.push(self.clocks(lang));
-        lines.push(self.limit(lang));
-        lines.extend(self.verdicts(lang));
+        let (own, far) = (&self.found.own_clock, self.found.far_bound());
+        lines.push(lines::clocks(own, far, lang));
+        lines.push(lines::limit(&Limit::of(self.found).sentence(lang), lang));
+        let judged = self.judged.iter();
+        lines.extend(judged.flat_map(|judged| judged.lines(ends, lang)));
         lines.join("\n") + "\n"
     }
 
     fn table(&self, lang: Lang) -> String {
-        let right = |name| (name, Side::Right);
-        let mut table = Table::new(&[
-            ("", Side::Left),
-            right(lang.pick("min", "最小")),
-            right("p50"),
-            right("p95"),
-            right("p99"),
-            right(lang.pick("max", "最大")),
-            right("PDV p95"),
-            right("IPDV p95"),
-            right(lang.pick("lost", "丢失")),
-            right(lang.pick("dup", "重复")),
-            right(lang.pick("reord", "乱序")),
-        ]);
-        for way in &self.found.ways {
-            let (name, raw) = (
-                name(way.direction, lang),
-                lang.pick("clock difference included", "含时钟差"),
-            );
+        let ways = self.found.ways.iter().map(|way| {
             let [p50, p95, p99] = SHOWN.map(|quantile| match way.raw_at(quantile) {
                 Some(bounds) => bounds.at_most.to_string(),
                 None => lang.pick("lost", "丢失").to_owned(),
             });
-            let variation = [way.pdv_p95, way.ipdv_p95];
-            let [pdv, ipdv] = variation.map(|bounds| or_dash(bounds.map(|bounds| bounds.at_most)));
-            let counts = [way.lost, way.duplicated, way.reordered].map(|count| count.to_string());
-            let [lost, duplicated, reordered] = counts;
-            table.row([
-                format!("{name} ({raw})"),
-                or_dash(way.raw.min()),
-                p50,
-                p95,
-                p99,
-                or_dash(way.raw.max()),
-                pdv,
-                ipdv,
-                lost,
-                duplicated,
-                reordered,
-            ]);
-            let rests_on = way.one_way[1].basis.word(lang);
-            let between = way.one_way.each_ref().map(|delay| ends(delay, lang));
-            let labels = [
-                lang.pick("one-way at least", "单向不小于"),
-                lang.pick("one-way at most", "单向不大于"),
-            ];
-            for (end, label) in labels.into_iter().enumerate() {
-                let mut row = <[String; 11]>::default();
-                row[0] = format!("  {label} ({rests_on})");
-                for (cell, between) in row[2..5].iter_mut().zip(&between) {
-                    cell.clone_from(&between[end]);
-                }
-                table.row(row);
+            WayRow {
+                direction: way.direction,
+                raw: [
+                    or_dash(way.raw.min()),
+                    p50,
+                    p95,
+                    p99,
+                    or_dash(way.raw.max()),
+                ],
+                variation: [way.pdv_p95, way.ipdv_p95],
+                counts: [way.lost, way.duplicated, way.reordered],
+                one_way: Some(way.one_way),
             }
-        }
-        let mut row = <[String; 11]>::default();
-        row[0] = lang
-            .pick("round trip: none in OWAMP", "往返：OWAMP 没有往返")
-            .to_owned();
-        table.row(row);
-        table.to_string()
-    }
-
-    fn clocks(&self, lang: Lang) -> String {
-        let own = own_clock::sentence(&self.found.own_clock, lang);
-        let far = match self.found.far_bound() {
-            Some(bound) => lang.pick(
-                format!("within {bound} of UTC, it says"),
-                format!("自称与 UTC 相差不超过 {bound}"),
-            ),
-            None => lang.pick("no claim", "不作声明").to_owned(),
-        };
-        lang.pick(
-            format!("clocks: here {own}; there {far}"),
-            format!("时钟：本端{own}；远端{far}"),
-        )
-    }
-
-    fn limit(&self, lang: Lang) -> String {
-        let sentence = Limit::of(self.found).sentence(lang);
-        lang.pick(
-            format!("what limits the certainty: {sentence}"),
-            format!("确定性受限于：{sentence}"),
-        )
-    }
-
-    fn verdicts(&self, lang: Lang) -> Vec<String> {
-        let Some(judged) = &self.judged else {
-            return Vec::new();
-        };
-        let line = |(verdict, way): (&Verdict, &Way)| {
-            let (state, name) = (verdict.state, name(way.direction, lang));
-            let mut line = format!(
-                "{} {name} {} ≤ {}: {}",
-                state.sign(),
-                judged.quantile,
-                verdict.target,
-                state.word(lang)
-            );
-            if let Some(delay) = &verdict.delay {
-                let [lo, hi] = ends(delay, lang);
-                line.push_str(&format!(" [{lo}, {hi}] {}", delay.basis.word(lang)));
-            }
-            if let Some(class) = verdict.class {
-                line.push_str(&lang.pick(
-                    format!(", class {}", class.code()),
-                    format!("，{} 类证据", class.code()),
-                ));
-            }
-            if let Some(reason) = verdict.reason {
-                line.push_str(&format!(": {}", reason.sentence(lang)));
-                if reason == Reason::Samples {
-                    let needed = min_samples(judged.quantile);
-                    line.push_str(&lang.pick(
-                        format!(" ({needed} are needed)"),
-                        format!("（至少需要 {needed} 个）"),
-                    ));
-                }
-            }
-            line
-        };
-        judged
-            .verdicts
-            .iter()
-            .zip(&self.found.ways)
-            .map(line)
-            .collect()
+        });
+        let none = lang.pick("round trip: none in OWAMP", "往返：OWAMP 没有往返");
+        table(ways, ends, (none, Default::default()), lang)
     }
 
     /// The whole of it for a program. What was not measured is `null`; the round trip always is.
     pub(super) fn json(&self, lang: Lang) -> Value {
         let found = self.found;
         let limit = Limit::of(found);
-        let of = |direction| found.ways.iter().position(|way| way.direction == direction);
-        let (forward, backward) = (of(Direction::Forward), of(Direction::Backward));
-        let way = |at: Option<usize>| at.map(|at| way_json(&found.ways[at]));
-        let verdict = |at: Option<usize>| {
-            let judged = self.judged.as_ref()?;
-            Some(verdict_json(&judged.verdicts[at?]))
+        let way = |direction| {
+            let way = found.ways.iter().find(|way| way.direction == direction);
+            way.map(way_json)
         };
         json!({
             "kind": "result",
             "protocol": "owamp",
             "reflector": self.server.to_string(),
             "interval_ns": self.interval,
-            "forward": way(forward),
-            "backward": way(backward),
+            "forward": way(Direction::Forward),
+            "backward": way(Direction::Backward),
             "round_trip": null,
             "floor_ns": found.floors.forward,
             "clock": {
@@ -226,11 +102,7 @@ impl Result<'_> {
                 "far_bound_ns": found.far_bound(),
             },
             "limit": { "code": limit.code(), "sentence": limit.sentence(lang) },
-            "verdict": self.judged.as_ref().map(|judged| json!({
-                "quantile": judged.quantile,
-                "forward": verdict(forward),
-                "backward": verdict(backward),
-            })),
+            "verdict": self.judged.as_ref().map(Judged::json),
         })
     }
 }
@@ -266,21 +138,13 @@ fn packets(way: &Way, lang: Lang) -> String {
             lang.pick("came outside of --timeout", "到达时已超出 --timeout"),
         ),
     ];
-    for (count, name) in rest.into_iter().filter(|(count, _)| *count > 0) {
-        line.push_str(&lang.pick(format!(", {count} {name}"), format!("，{name} {count}")));
-    }
+    line.push_str(&lines::rest(rest, lang));
     line
 }
 
 fn stamps(way: &Way, lang: Lang) -> String {
     let told = |counts: Option<StampCounts>| match counts {
-        Some(counts) => {
-            let all = counts.hardware + counts.kernel + counts.user;
-            lang.pick(
-                format!("kernel {}/{all}", counts.kernel),
-                format!("内核 {}/{all}", counts.kernel),
-            )
-        }
+        Some(counts) => lines::stamps(counts, lang),
         None => lang
             .pick("as the server took it", "由服务器读取")
             .to_owned(),
@@ -302,36 +166,12 @@ fn stamps(way: &Way, lang: Lang) -> String {
     )
 }
 
-/// A span without end is `null`.
-fn ns(span: Nanos) -> Value {
-    if span == Nanos::MAX {
-        Value::Null
-    } else {
-        json!(span)
-    }
-}
-
-fn bounds_json(bounds: Option<Bounds>) -> Value {
-    json!(
-        bounds
-            .map(|bounds| json!({ "at_least_ns": bounds.at_least, "at_most_ns": bounds.at_most }))
-    )
-}
-
-fn one_way_json(delay: &OneWayDelay) -> Value {
-    json!({ "lo_ns": ns(delay.lo), "hi_ns": ns(delay.hi), "basis": delay.basis })
-}
-
-fn stamps_json(counts: StampCounts) -> Value {
-    json!({ "hardware": counts.hardware, "kernel": counts.kernel, "user": counts.user })
-}
-
 fn way_json(way: &Way) -> Value {
     let mut raw = json!({ "min_ns": way.raw.min(), "max_ns": way.raw.max() });
     let mut one_way = json!({});
     for (quantile, delay) in SHOWN.iter().zip(&way.one_way) {
-        raw[quantile.to_string()] = bounds_json(way.raw_at(*quantile));
-        one_way[quantile.to_string()] = one_way_json(delay);
+        raw[quantile.to_string()] = numbers::bounds(way.raw_at(*quantile));
+        one_way[quantile.to_string()] = numbers::one_way(delay);
     }
     json!({
         "sent": way.sent,
@@ -345,43 +185,27 @@ fn way_json(way: &Way) -> Value {
         "reordered": way.reordered,
         "raw": raw,
         "one_way": one_way,
-        "pdv_p95": bounds_json(way.pdv_p95),
-        "ipdv_p95": bounds_json(way.ipdv_p95),
+        "pdv_p95": numbers::bounds(way.pdv_p95),
+        "ipdv_p95": numbers::bounds(way.ipdv_p95),
         "ttl": way.ttl.map(|(min, max)| json!({ "min": min, "max": max })),
-        "stamps": { "t1": stamps_json(way.transmit_stamps), "t2": way.receive_stamps.map(stamps_json) },
+        "stamps": { "t1": numbers::stamps(way.transmit_stamps), "t2": way.receive_stamps.map(numbers::stamps) },
         "far_bound_ns": way.far_clock.bound(),
     })
 }
 
-fn verdict_json(verdict: &Verdict) -> Value {
-    let mut value = json!(verdict);
-    if let Some(delay) = &verdict.delay {
-        value["delay"] = one_way_json(delay);
-    }
-    value
-}
-
 /// One packet, for a program.
 pub(super) fn record_json(direction: &str, record: &Record) -> Value {
-    let bound = |clock| match clock {
-        PeerClock::Within(bound) => Some(bound),
-        PeerClock::NoClaim => None,
-    };
     let lost = record.received_at.is_none();
     json!({
         "kind": "sample",
         "direction": direction,
         "sequence": record.sequence,
         "t1_ns": record.sent_at.at,
-        "t1_source": match record.sent_at.source {
-            StampSource::Hardware => "hardware",
-            StampSource::Kernel => "kernel",
-            StampSource::User => "user",
-        },
+        "t1_source": numbers::source(record.sent_at.source),
         "t2_ns": record.received_at,
         "ttl": (!lost).then_some(record.ttl),
-        "sender_bound_ns": bound(record.sender_clock),
-        "receiver_bound_ns": bound(record.receiver_clock),
+        "sender_bound_ns": numbers::claim(record.sender_clock),
+        "receiver_bound_ns": numbers::claim(record.receiver_clock),
     })
 }
 
@@ -389,19 +213,16 @@ pub(super) fn record_json(direction: &str, record: &Record) -> Value {
 mod tests {
     use super::*;
     use crate::command::delay::owamp::findings::tests::{HONEST, Path};
+    use owl_measure::verdict::Quantile;
     use unicode_width::UnicodeWidthStr as _;
 
     fn shown<T>(path: &Path, show: impl Fn(&Result<'_>) -> T) -> T {
         let found = path.findings();
-        let verdicts = found.judged(Nanos::from_millis(2), Quantile::P95);
         show(&Result {
             server: "192.0.2.1:861".parse().unwrap(),
             interval: Nanos::from_millis(100),
             found: &found,
-            judged: Some(Judged {
-                quantile: Quantile::P95,
-                verdicts,
-            }),
+            judged: Some(found.judged(Nanos::from_millis(2), Quantile::P95)),
         })
     }
 

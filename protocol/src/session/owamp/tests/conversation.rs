@@ -314,3 +314,18 @@ fn silence_is_bounded_at_both_ends() {
     assert_eq!(talk.server.handle_timeout(late), Err(ControlError::Silent));
     assert_eq!(talk.server.next_deadline(), None);
 }
+
+#[test]
+fn a_client_that_trickles_octets_is_as_silent_as_one_that_sends_none() {
+    let mut talk = Conversation::new(Modes::UNAUTHENTICATED, vec![request()]);
+    talk.carry().unwrap();
+    let silent_at = Some(START + Policy::default().silence_max);
+    // The first octets of a Request-Session.
+    for octet in [1, 4] {
+        let trickled = talk
+            .server
+            .handle_bytes(START + SECOND, &[octet], &mut placer());
+        trickled.unwrap();
+        assert_eq!(talk.server.next_deadline(), silent_at);
+    }
+}

@@ -1,0 +1,101 @@
+//! Verdicts on a measurement, for a person and for a program.
+
+use owl_measure::delay::OneWayDelay;
+use owl_measure::sample::Direction;
+use owl_measure::verdict::{Quantile, Reason, State, Verdict};
+use owl_measure::words::Lang;
+use serde_json::{Value, json};
+
+use super::findings::min_samples;
+use super::numbers;
+use super::table::name;
+use crate::failure::Outcome;
+
+/// How the two ends of an interval are written.
+pub(super) type Ends = fn(&OneWayDelay, Lang) -> [String; 2];
+
+/// Verdicts, and the quantile they are about.
+pub(super) struct Judged {
+    pub(super) quantile: Quantile,
+    /// One for each way that was measured, forward first.
+    pub(super) verdicts: Vec<(Direction, Verdict)>,
+}
+
+impl Judged {
+    /// How a measurement ends; without a target it only has to have received something.
+    pub(super) fn outcome(judged: Option<&Self>, received: bool) -> Outcome {
+        match judged.map(Self::state) {
+            Some(State::Missed) => Outcome::Missed,
+            Some(State::Undecided) => Outcome::Undecided,
+            None if !received => Outcome::Undecided,
+            Some(State::Met) | None => Outcome::Ok,
+        }
+    }
+
+    /// The worst of them: each direction must be met.
+    pub(super) fn state(&self) -> State {
+        let any = |state| self.verdicts.iter().any(|(_, it)| it.state == state);
+        match () {
+            () if any(State::Missed) => State::Missed,
+            () if any(State::Undecided) => State::Undecided,
+            () => State::Met,
+        }
+    }
+
+    /// A line for each.
+    pub(super) fn lines(&self, ends: Ends, lang: Lang) -> Vec<String> {
+        let each = self.verdicts.iter();
+        each.map(|(direction, verdict)| self.line(*direction, verdict, ends, lang))
+            .collect()
+    }
+
+    fn line(&self, direction: Direction, verdict: &Verdict, ends: Ends, lang: Lang) -> String {
+        let (state, name) = (verdict.state, name(direction, lang));
+        let mut line = format!(
+            "{} {name} {} ≤ {}: {}",
+            state.sign(),
+            self.quantile,
+            verdict.target,
+            state.word(lang)
+        );
+        if let Some(delay) = &verdict.delay {
+            let [lo, hi] = ends(delay, lang);
+            line.push_str(&format!(" [{lo}, {hi}] {}", delay.basis.word(lang)));
+        }
+        if let Some(class) = verdict.class {
+            line.push_str(&lang.pick(
+                format!(", class {}", class.code()),
+                format!("，{} 类证据", class.code()),
+            ));
+        }
+        if let Some(reason) = verdict.reason {
+            line.push_str(&format!(": {}", reason.sentence(lang)));
+            if reason == Reason::Samples {
+                let needed = min_samples(self.quantile);
+                line.push_str(&lang.pick(
+                    format!(" ({needed} are needed)"),
+                    format!("（至少需要 {needed} 个）"),
+                ));
+            }
+        }
+        line
+    }
+
+    /// What was not measured is `null`.
+    pub(super) fn json(&self) -> Value {
+        let of = |direction| {
+            let mut each = self.verdicts.iter();
+            let (_, verdict) = each.find(|(of, _)| *of == direction)?;
+            let mut value = json!(verdict);
+            if let Some(delay) = &verdict.delay {
+                value["delay"] = numbers::one_way(delay);
+            }
+            Some(value)
+        };
+        json!({
+            "quantile": self.quantile,
+            "forward": of(Direction::Forward),
+            "backward": of(Direction::Backward),
+        })
+    }
+}
