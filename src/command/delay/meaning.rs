@@ -10,7 +10,7 @@ use super::dialect::Protocol;
 use crate::failure::Failure;
 
 const STAMP: &[Protocol] = &[Protocol::Stamp];
-/// Without a server that must agree. PTP timestamps need its consent in TWAMP (RFC 8186, section 2.1) and none in TWAMP Light.
+/// Without a server that must agree. PTP timestamps need its consent in TWAMP (RFC 8186) and none in TWAMP Light.
 const UNASKED: &[Protocol] = &[Protocol::Stamp, Protocol::TwampLight];
 const REFLECTED: &[Protocol] = &[Protocol::Stamp, Protocol::TwampLight, Protocol::Twamp];
 const SERVED: &[Protocol] = &[Protocol::Twamp, Protocol::Owamp];
@@ -54,11 +54,11 @@ impl Args {
         Err(Failure::usage(lang.pick(
             format!(
                 "{option} is for --protocol {}, and says nothing in {chosen}",
-                names.join(" and ")
+                names.join(", ")
             ),
             format!(
                 "{option} 只用于 --protocol {}，在 {chosen} 中没有意义",
-                names.join(" 和 ")
+                names.join("、")
             ),
         )))
     }
