@@ -1,8 +1,11 @@
 """Two hosts for the comparisons of this folder: network namespaces joined by a veth pair."""
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
+import sys
 
 NEAR, FAR = "192.0.2.1", "192.0.2.2"
 # A network for measurements of devices (RFC 2544, section C.2.2).
@@ -13,13 +16,21 @@ def run(*command, **options):
     return subprocess.run([str(part) for part in command], check=True, text=True, **options)
 
 
+def leave(number, _):
+    """Ends the program as an exception does, so that every `with` and `finally` tidies up."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
 class Hosts:
-    """Two namespaces joined by a veth pair, for as long as the `with` lasts."""
+    """Two namespaces joined by a veth pair, for as long as the `with` lasts; SIGTERM and SIGHUP end it too."""
 
     def __init__(self):
         self.near, self.far = (f"owl-b-{os.getpid()}-{end}" for end in "ab")
 
     def __enter__(self):
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, leave)
         try:
             self.make()
         except BaseException:
@@ -46,6 +57,11 @@ class Hosts:
 
     def remove(self):
         for host in (self.near, self.far):
+            # What still runs in it would keep it alive without a name. One that was never made has nobody.
+            inside = subprocess.run(["ip", "netns", "pids", host], capture_output=True, text=True, check=False)
+            for process in map(int, inside.stdout.split()):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
             subprocess.run(["ip", "netns", "delete", host], stderr=subprocess.DEVNULL, check=False)
 
     def reflecting(self, *command):

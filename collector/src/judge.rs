@@ -303,6 +303,7 @@ impl Window<'_> {
             seat: judged.map(|(_, _, seat)| seat),
             lost: judged.map_or(0, |(session, direction, _)| session.lost(direction)),
             lost_unknown: judged.map_or(0, |(session, ..)| session.lost_somewhere()),
+            own_loss: judged.map_or(0, |(session, ..)| session.own_loss()),
             late: judged.map_or(0, |(session, ..)| session.late()),
             verdict,
         }

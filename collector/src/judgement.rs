@@ -63,6 +63,10 @@ pub(crate) struct Judgement {
     /// Packets that never came back, nobody knows which way they were lost; judgements of older stores do not say.
     #[serde(default)]
     pub(crate) lost_unknown: u64,
+    /// Packets that never came back since the measuring host dropped their replies itself, at most: taken out of the
+    /// losses of the way back. Judgements of older stores do not say.
+    #[serde(default)]
+    pub(crate) own_loss: u64,
     /// Packets that came back after the loss threshold.
     pub(crate) late: u64,
 }

@@ -77,6 +77,8 @@ pub(crate) struct Totals {
     pub(crate) late: u64,
     pub(crate) skipped: u64,
     pub(crate) lost: [u64; 3],
+    /// Of those: what the measuring host dropped itself, at most.
+    pub(crate) own_loss: u64,
     pub(crate) duplicated: [u64; 2],
     pub(crate) reordered: [u64; 3],
     /// How often the hop count of a flow changed.
@@ -100,6 +102,7 @@ impl Totals {
         grow(&mut self.received, summary.received);
         grow(&mut self.late, summary.late);
         grow(&mut self.skipped, summary.skipped);
+        grow(&mut self.own_loss, summary.lost_here());
         for (total, by) in
             self.lost
                 .iter_mut()
@@ -219,6 +222,7 @@ impl Totals {
             ("received".to_owned(), &mut self.received),
             ("late".to_owned(), &mut self.late),
             ("skipped".to_owned(), &mut self.skipped),
+            ("own_loss".to_owned(), &mut self.own_loss),
         ];
         fields.extend(
             LOST.iter()

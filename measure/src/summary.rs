@@ -194,6 +194,14 @@ impl Summary {
             .saturating_sub(self.forward.lost)
             .saturating_sub(self.backward.lost)
     }
+
+    /// Lost packets whose replies the session-sender's own host may have dropped: as many as it dropped at the socket, but
+    /// none that is known not to have reached the reflector. No more than these are its own, and maybe fewer: what it
+    /// dropped may have been another session's, a duplicate or a stranger's, and is told to every interval open meanwhile.
+    pub fn lost_here(&self) -> u64 {
+        self.own_loss
+            .min(self.lost.saturating_sub(self.forward.lost))
+    }
 }
 
 #[derive(Debug)]

@@ -9,6 +9,7 @@ mod judged;
 mod limit;
 mod lines;
 mod live;
+mod meaning;
 mod numbers;
 mod owamp;
 mod patterns;
@@ -146,38 +147,16 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
+    args.refuse_meaningless(lang)?;
     let stop = stop::on_signal()?;
     let clock = Clock::honest();
     // Any number will do that the last session from here did not have.
     let seed = clock.now().0.cast_unsigned() ^ u64::from(std::process::id());
     let mut identity = args.authentication.identity(seed as u16, lang)?;
-    if args.spoken.protocol != Protocol::Stamp
-        && (args.asking.is_of_stamp() || identity.watch.is_some())
-    {
-        return Err(Failure::usage(lang.pick(
-            "--ask, --on-zero-ssid and --key-file are for --protocol stamp",
-            "--ask、--on-zero-ssid 和 --key-file 只用于 --protocol stamp",
-        )));
-    }
-    if args.spoken.direction.is_some() && args.spoken.protocol != Protocol::Owamp {
-        return Err(Failure::usage(lang.pick(
-            "--direction is for --protocol owamp: the others measure both ways at once",
-            "--direction 只用于 --protocol owamp：其他协议总是同时测量两个方向",
-        )));
-    }
-    if args.flows.are_many() && matches!(args.spoken.protocol, Protocol::Twamp | Protocol::Owamp) {
-        return Err(Failure::usage(lang.pick(
-            "--flows is for --protocol stamp and twamp-light: the others agree on one source port",
-            "--flows 只用于 --protocol stamp 和 twamp-light：其他协议只商定一个源端口",
-        )));
-    }
     let agreement = match args.spoken.protocol {
         Protocol::Owamp => return owamp::run(&args, &stop, lang),
         Protocol::Twamp => Some(twamp::agree(&args, &stop, lang)?),
-        Protocol::Stamp | Protocol::TwampLight => {
-            args.spoken.identity(lang)?;
-            None
-        }
+        Protocol::Stamp | Protocol::TwampLight => None,
     };
     let reflector = match &agreement {
         Some(agreement) => agreement.agreed.reflector,
@@ -389,7 +368,7 @@ impl Args {
     ) -> Result<Outcome, Failure> {
         if self.json {
             let mode = mode.map(|mode| mode.to_string());
-            let line = json!({ "kind": "begin", "protocol": self.spoken.name(), "mode": mode, "reflector": reflector.to_string(), "interval_ns": self.interval, "packets": self.packets(), "flows": self.flows.flows });
+            let line = json!({ "kind": "begin", "protocol": self.spoken.protocol.name(), "mode": mode, "reflector": reflector.to_string(), "interval_ns": self.interval, "packets": self.packets(), "flows": self.flows.flows });
             return print(&format!("{line}\n"));
         }
         let octets = senders.session(0).packet_octets();

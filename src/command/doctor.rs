@@ -79,6 +79,7 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
             .filter(|interface| !interface.loopback)
             .map(|it| interface(it, lang)),
     );
+    checks.extend(flow_labels(lang));
     checks.push(timers(lang));
     checks.push(real_time_class(lang));
     checks.push(governor(lang));
@@ -325,6 +326,29 @@ fn interface(interface: &Interface, lang: Lang) -> Check {
     }
 }
 
+/// Whether the flows of a path differ in more than their source ports (RFC 6437); `None` on a host without IPv6.
+fn flow_labels(lang: Lang) -> Option<Check> {
+    let setting = fs::read_to_string("/proc/sys/net/ipv6/auto_flowlabels").ok()?;
+    Some(flow_labels_by(setting.trim(), lang))
+}
+
+fn flow_labels_by(setting: &str, lang: Lang) -> Check {
+    let name = lang.pick("IPv6 flow labels", "IPv6 流标签");
+    let check = |found: &str| Check::good("flow-labels", name, found.to_owned());
+    // Off (0), or only for sockets that ask (3), which ours do not: ip-sysctl of the kernel.
+    if matches!(setting, "0" | "3") {
+        return check(lang.pick(
+            "off: all flows have label 0, and routers that choose among equal-cost paths by it send them all one way",
+            "关闭：所有流的标签都为 0，按流标签选择等价路径的路由器会让它们走同一条路径",
+        ))
+        .lacking("sysctl -w net.ipv6.auto_flowlabels=1");
+    }
+    check(lang.pick(
+        "each flow has its own, by its addresses and ports",
+        "每条流按其地址和端口各有标签",
+    ))
+}
+
 /// How long and how often a sleep is watched: 200 ms in all.
 const SLEEP: Nanos = Nanos::from_millis(1);
 const SLEEPS: usize = 200;
@@ -429,6 +453,22 @@ fn governor(lang: Lang) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flows_that_share_label_0_are_lacking() {
+        for (setting, state) in [
+            ("0", State::Lacking),
+            ("1", State::Good),
+            ("2", State::Good),
+            ("3", State::Lacking),
+        ] {
+            for lang in [Lang::En, Lang::Zh] {
+                let check = flow_labels_by(setting, lang);
+                assert_eq!(check.state, state, "{setting}");
+                assert_eq!(check.mend.is_some(), state == State::Lacking);
+            }
+        }
+    }
 
     #[test]
     fn what_is_lacking_is_said_with_its_mend() {

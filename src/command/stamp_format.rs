@@ -24,6 +24,11 @@ enum Format {
 }
 
 impl StampFormat {
+    /// Whether TAI less UTC was told.
+    pub(crate) fn is_offset(self) -> bool {
+        self.tai_offset.is_some()
+    }
+
     pub(crate) fn format(self) -> TimestampFormat {
         match self.format {
             Format::Ntp => TimestampFormat::Ntp,

@@ -121,6 +121,8 @@ struct VerdictView<'a> {
     lost: u64,
     /// Lost, nobody knows which way.
     lost_unknown: u64,
+    /// Lost, and dropped by the measuring host itself, at most.
+    own_loss: u64,
     late: u64,
     /// Whose packets were judged: the session's of the path itself, or the opposite one's.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -191,6 +193,7 @@ impl Teller<'_> {
             received: verdict.received,
             lost: judgement.lost,
             lost_unknown: judgement.lost_unknown,
+            own_loss: judgement.own_loss,
             late: judgement.late,
             seat: judgement.seat,
             clock_error_bound_ns: judgement.clock_error_bound,

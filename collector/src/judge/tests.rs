@@ -232,6 +232,20 @@ fn a_dead_far_end_loses_every_packet_nobody_knows_where() {
 }
 
 #[test]
+fn what_the_probe_dropped_itself_stands_beside_what_was_lost() {
+    let mut court = court(0);
+    let mut reports: Vec<_> = (0..10).map(|second| unanswered(OUT, second)).collect();
+    reports[4].summary.own_loss = 3;
+    reports[5].summary.own_loss = 30;
+    court.deliver(reports, 11);
+    court.round(13);
+    let judgement = court.stands(OUT, 0, State::Undecided, Some(Reason::NoData));
+    assert_eq!((judgement.own_loss, judgement.lost_unknown), (13, 100));
+    let table = court.live.read();
+    assert_eq!(table.path(OUT).unwrap().totals.own_loss, 13);
+}
+
+#[test]
 fn a_round_trip_faster_than_light_proves_wrong_coordinates_and_no_interval() {
     let mut court = court(0);
     let link = Link {

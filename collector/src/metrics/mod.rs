@@ -258,11 +258,12 @@ fn paths(page: &mut Page, paths: &[LivePath], now: Timestamp, grace: Nanos) {
     );
 
     let reported: Vec<&LivePath> = paths.iter().filter(|live| live.totals.sent > 0).collect();
-    let counters: [(Metric, Count); 4] = [
+    let counters: [(Metric, Count); 5] = [
         (table::PATH_SENT, |live| live.totals.sent),
         (table::PATH_RECEIVED, |live| live.totals.received),
         (table::PATH_LATE, |live| live.totals.late),
         (table::PATH_SKIPPED, |live| live.totals.skipped),
+        (table::PATH_OWN_LOSS, |live| live.totals.own_loss),
     ];
     for (metric, count) in counters {
         page.series(

@@ -92,6 +92,8 @@ metrics! {
         "Test packets that came back within the loss threshold.";
     PATH_LOST = Counter "owl_path_packets_lost_total" ["path", "class", "direction"] "packets"
         "Test packets that never came back, by the direction in which they were lost.";
+    PATH_OWN_LOSS = Counter "owl_path_own_loss_packets_total" ["path", "class"] "packets"
+        "Of the lost test packets: those whose replies the measuring host itself may have dropped at its socket.";
     PATH_LATE = Counter "owl_path_packets_late_total" ["path", "class"] "packets"
         "Test packets that came back after the loss threshold.";
     PATH_SKIPPED = Counter "owl_path_packets_skipped_total" ["path", "class"] "packets"

@@ -58,6 +58,7 @@ fn live() -> Live {
         seat: None,
         lost: 0,
         lost_unknown: 0,
+        own_loss: 0,
         ways: vec![Way {
             direction: WayName::Forward,
             variations: vec![Variation {

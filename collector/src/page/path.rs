@@ -106,6 +106,18 @@ fn facts(frame: &Frame<'_>, live: &LivePath, judgement: Option<&Judgement>) -> M
                         ),
                     ),
                 ))
+                @if judgement.own_loss > 0 {
+                    (row(
+                        lang.pick("Own loss", "自身丢弃"),
+                        lang.pick(
+                            format!(
+                                "{} of the lost packets at most were dropped at the measuring host's own full socket, not on the path",
+                                judgement.own_loss
+                            ),
+                            format!("丢失报文中至多 {} 个因测量主机自身套接字已满而丢弃，与路径无关", judgement.own_loss),
+                        ),
+                    ))
+                }
                 @for (name, value) in ways(&judgement.ways, lang) { (row(name, value)) }
                 (row(
                     lang.pick("Window", "窗口"),

@@ -39,6 +39,7 @@ fn judgement(path: &str, age: i64, verdict: Verdict, why: Option<NoDataWhy>) -> 
         seat: verdict.delay.map(|_| Seat::Opposite),
         lost: 0,
         lost_unknown: 0,
+        own_loss: 0,
         ways: Vec::new(),
         flows: Vec::new(),
         late: 0,
@@ -193,13 +194,29 @@ fn of_windows(windows: Vec<Judgement>) -> Past {
 }
 
 fn page_of(lang: Lang, verdict: &Verdict, lost_unknown: u64) -> [String; 2] {
+    let lost = Lost {
+        somewhere: lost_unknown,
+        own: 0,
+    };
+    page_with(lang, verdict, lost)
+}
+
+/// Packets that never came back, not known to be lost this way.
+#[derive(Clone, Copy)]
+struct Lost {
+    somewhere: u64,
+    own: u64,
+}
+
+fn page_with(lang: Lang, verdict: &Verdict, lost: Lost) -> [String; 2] {
     let topology = Topology::yancheng();
     let live = Live::new(&topology, Some(&Profile::lab()));
     let mut table = live.write();
     for live in &mut table.paths {
         let judgement = judgement(&live.path.id, 0, verdict.clone(), None);
         live.latest = Some(Judgement {
-            lost_unknown,
+            lost_unknown: lost.somewhere,
+            own_loss: lost.own,
             ..judgement
         });
     }
@@ -322,6 +339,23 @@ fn packets_lost_nobody_knows_where_are_told() {
         (Lang::Zh, "本方向丢失 0，方向不明丢失 100"),
     ] {
         let [_, page] = page_of(lang, &dead, 100);
+        assert!(page.contains(said), "{page}");
+    }
+}
+
+#[test]
+fn what_the_measuring_host_dropped_itself_is_told_and_only_then() {
+    let verdict = Verdict::no_data(Nanos::from_millis(1), 100);
+    for (lang, own, said) in [
+        (Lang::En, 7, "7 of the lost packets at most"),
+        (Lang::Zh, 7, "丢失报文中至多 7 个"),
+        (Lang::En, 0, ""),
+        (Lang::Zh, 0, ""),
+    ] {
+        let lost = Lost { somewhere: 9, own };
+        let [_, page] = page_with(lang, &verdict, lost);
+        let label = lang.pick("Own loss", "自身丢弃");
+        assert_eq!(page.contains(label), own > 0, "{page}");
         assert!(page.contains(said), "{page}");
     }
 }

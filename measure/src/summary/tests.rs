@@ -115,6 +115,12 @@ fn every_packet_has_one_fate_in_the_interval_that_sent_it() {
     );
     assert_eq!(first.forward.envelope.len(), 2);
     assert_eq!((first.lateness_max, first.own_loss), (Nanos(9), 7));
+    let [forward, lost] = [first.forward.lost, first.lost];
+    assert_eq!(
+        first.lost_here(),
+        lost - forward,
+        "no more than were lost behind the reflector"
+    );
     assert_eq!(first.peer_clock.bound(), Some(Nanos(1_000)));
     assert!(recorder.close(Timestamp(1_500)).is_none());
     assert_eq!(recorder.close(Timestamp(2_000)).unwrap().received, 1);

@@ -24,6 +24,7 @@ pub struct SessionWindow {
     late: u64,
     lost: [u64; 2],
     lost_somewhere: u64,
+    own_loss: u64,
     raw: [Distribution; 2],
     ipdv: [Distribution; 2],
     duplicated: [u64; 2],
@@ -108,6 +109,7 @@ impl SessionWindow {
                 total(|s| s.backward.lost.saturating_sub(s.own_loss)),
             ],
             lost_somewhere: total(crate::summary::Summary::lost_somewhere),
+            own_loss: total(crate::summary::Summary::lost_here),
             raw: [raw(|s| &s.forward), raw(|s| &s.backward)],
             ipdv: [ipdv(|s| &s.forward), ipdv(|s| &s.backward)],
             duplicated: [
@@ -147,7 +149,7 @@ impl SessionWindow {
         self.late
     }
 
-    /// Packets known to be lost in a direction.
+    /// Packets known to be lost in a direction; backward without what the session-sender's own host may have dropped.
     pub fn lost(&self, direction: Direction) -> u64 {
         self.lost[direction as usize]
     }
@@ -155,6 +157,12 @@ impl SessionWindow {
     /// Packets that are lost, nobody knows which way.
     pub fn lost_somewhere(&self) -> u64 {
         self.lost_somewhere
+    }
+
+    /// Packets that never came back since the session-sender's own host dropped their replies, at most: the sum of
+    /// [`Summary::lost_here`](crate::summary::Summary::lost_here). The losses of the way back are told without them.
+    pub fn own_loss(&self) -> u64 {
+        self.own_loss
     }
 
     /// Raw one-way differences of a direction.
@@ -508,11 +516,12 @@ mod tests {
             (
                 window.lost(Direction::Forward),
                 window.lost(Direction::Backward),
+                window.own_loss(),
             )
         };
-        assert_eq!(lost([0; 5]), (0, 25));
-        assert_eq!(lost([2, 0, 0, 0, 0]), (0, 23));
-        assert_eq!(lost([0, 9, 0, 0, 0]), (0, 20), "each interval by itself");
+        assert_eq!(lost([0; 5]), (0, 25, 0));
+        assert_eq!(lost([2, 0, 0, 0, 0]), (0, 23, 2));
+        assert_eq!(lost([0, 9, 0, 0, 0]), (0, 20, 5), "each interval by itself");
     }
 
     #[test]

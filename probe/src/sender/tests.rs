@@ -1,3 +1,5 @@
+mod own_loss;
+
 use super::*;
 use crate::reflector::{Reflector, ReflectorStats};
 use owl_measure::sample::StampSource;

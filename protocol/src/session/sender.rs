@@ -493,7 +493,8 @@ impl SessionSender {
             self.first = self.first.wrapping_add(1);
             self.decided -= 1;
         }
-        let patience = if self.all_sent() {
+        // A reply that would tell the direction may be of a packet behind one that is still waited for.
+        let patience = if self.all_decided() {
             Nanos(-1)
         } else {
             self.config.timeout

@@ -139,9 +139,9 @@ fn micro_session(text: &str) -> Option<Ask> {
 }
 
 impl Asking {
-    /// Whether packets need TLVs or a session identifier, which STAMP alone has.
-    pub(super) fn is_of_stamp(&self) -> bool {
-        !self.ask.is_empty() || self.on_zero_ssid == OnZeroSsid::Stop
+    /// Whether `--ask` and `--on-zero-ssid` want TLVs and a session identifier, which STAMP alone has.
+    pub(super) fn of_stamp(&self) -> [bool; 2] {
+        [!self.ask.is_empty(), self.on_zero_ssid == OnZeroSsid::Stop]
     }
 
     /// What is asked; always for follow-up where the far end is known to do it.

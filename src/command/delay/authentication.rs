@@ -49,6 +49,14 @@ pub(super) struct Identity {
 }
 
 impl Authentication {
+    pub(super) fn has_keys(&self) -> bool {
+        self.key_file.is_some()
+    }
+
+    pub(super) fn has_ssid(&self) -> bool {
+        self.ssid.is_some()
+    }
+
     /// `any` is the session identifier when none was given.
     pub(super) fn identity(&self, any: u16, lang: Lang) -> Result<Identity, Failure> {
         let watch = self

@@ -25,6 +25,18 @@ pub(super) enum Protocol {
     Owamp,
 }
 
+impl Protocol {
+    /// Its name in JSON and on the command line.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Stamp => "stamp",
+            Self::TwampLight => "twamp-light",
+            Self::Twamp => "twamp",
+            Self::Owamp => "owamp",
+        }
+    }
+}
+
 /// What is spoken.
 #[derive(Debug, clap::Args)]
 pub(super) struct Spoken {
@@ -53,14 +65,8 @@ impl Spoken {
         }
     }
 
-    /// Its name in JSON.
-    pub(super) fn name(&self) -> &'static str {
-        match self.protocol {
-            Protocol::Stamp => "stamp",
-            Protocol::TwampLight => "twamp-light",
-            Protocol::Twamp => "twamp",
-            Protocol::Owamp => "owamp",
-        }
+    pub(super) fn has_user(&self) -> bool {
+        self.user.is_some()
     }
 
     /// Who asks a server.
@@ -68,12 +74,6 @@ impl Spoken {
         let (Some(user), Some(file)) = (&self.user, &self.pass_phrase_file) else {
             return Ok(None);
         };
-        if !matches!(self.protocol, Protocol::Twamp | Protocol::Owamp) {
-            return Err(Failure::usage(lang.pick(
-                "--user is for --protocol twamp and owamp",
-                "--user 只用于 --protocol twamp 和 owamp",
-            )));
-        }
         read_pass_phrase(file, user).map(Some).map_err(|error| {
             Failure::usage(lang.pick(
                 format!("cannot take the pass-phrase of {user}"),

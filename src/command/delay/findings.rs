@@ -69,6 +69,8 @@ pub(super) struct Counts {
     pub(super) lost: u64,
     /// Of the lost: those whose direction nobody knows.
     pub(super) lost_somewhere: u64,
+    /// Of the lost: those that this host dropped itself, at most.
+    pub(super) own_loss: u64,
     pub(super) skipped: u64,
     pub(super) lateness_max: Nanos,
     pub(super) transmit_stamps: StampCounts,
@@ -83,6 +85,7 @@ impl Counts {
         self.late += summary.late;
         self.lost += summary.lost;
         self.lost_somewhere += summary.lost_somewhere();
+        self.own_loss += summary.lost_here();
         self.skipped += summary.skipped;
         self.lateness_max = self.lateness_max.max(summary.lateness_max);
         add_stamps(&mut self.transmit_stamps, summary.transmit_stamps);

@@ -19,6 +19,8 @@ const TTL: u8 = 255;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Args)]
 pub(super) struct Flows {
     /// Spread the packets over so many flows, each from a source port of its own, and compare them: equal-cost paths show
+    ///
+    /// Over IPv6 each flow has a flow label of its own, too, unless the sysctl net.ipv6.auto_flowlabels is off (`owl doctor` tells).
     #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=i64::from(FLOWS_MAX)))]
     pub(super) flows: u32,
 }

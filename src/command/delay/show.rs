@@ -118,6 +118,13 @@ impl Result<'_> {
             ),
         );
         let rest = [
+            (
+                counts.own_loss,
+                lang.pick(
+                    "at most dropped at this host's own full socket, not on the path",
+                    "其中因本机套接字已满而丢弃、与路径无关者至多",
+                ),
+            ),
             (open, lang.pick("unanswered when stopped", "停止时尚未应答")),
             (
                 counts.skipped,
@@ -194,6 +201,7 @@ impl Result<'_> {
                 "late": counts.late,
                 "lost": counts.lost,
                 "lost_somewhere": counts.lost_somewhere,
+                "own_loss": counts.own_loss,
                 "skipped": counts.skipped,
                 "unsent": self.ended.unsent,
                 "strangers": self.ended.strangers,
@@ -281,7 +289,10 @@ mod tests {
     use unicode_width::UnicodeWidthStr as _;
 
     fn shown(path: &Path, show: impl Fn(&Result<'_>) -> String) -> String {
-        let found = path.findings();
+        shown_of(&path.findings(), show)
+    }
+
+    fn shown_of(found: &Findings, show: impl Fn(&Result<'_>) -> String) -> String {
         let ended = Ended {
             reports: Vec::new(),
             observations: Observations::default(),
@@ -293,7 +304,7 @@ mod tests {
         show(&Result {
             reflector: "192.0.2.1:862".parse().unwrap(),
             interval: Nanos::from_millis(100),
-            found: &found,
+            found,
             told: Told {
                 seen: &ended.observations,
                 asked: Question::default(),
@@ -313,6 +324,31 @@ mod tests {
             lines(Lang::En),
             heading_and_rows + gap + sentences + verdicts
         );
+    }
+
+    #[test]
+    fn what_this_host_dropped_itself_is_told_to_people_when_there_is_some_and_to_programs_always() {
+        let shown = |own_loss, lang| {
+            let mut found = HONEST.findings();
+            found.counts.own_loss = own_loss;
+            shown_of(&found, |result| {
+                format!("{}{}", result.packets(lang), result.json(lang)["packets"])
+            })
+        };
+        for (lang, told) in [
+            (Lang::En, "3 at most dropped at this host's own full socket"),
+            (Lang::Zh, "其中因本机套接字已满而丢弃、与路径无关者至多 3"),
+        ] {
+            let (none, some) = (shown(0, lang), shown(3, lang));
+            assert!(
+                none.contains("\"own_loss\":0") && !none.contains("at most"),
+                "{none}"
+            );
+            assert!(
+                some.contains("\"own_loss\":3") && some.contains(told),
+                "{some}"
+            );
+        }
     }
 
     #[test]

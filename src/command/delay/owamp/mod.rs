@@ -17,7 +17,6 @@ use owl_probe::clock::Clock;
 use owl_probe::control::owamp::{
     Client, ClientSettings, Directions, Measured, OwampError, Progress, test_packet_octets,
 };
-use owl_protocol::wire::TimestampFormat;
 use owl_protocol::wire::owamp::{Accept, CONTROL_PORT, Interval, Slot};
 use serde_json::json;
 
@@ -87,19 +86,6 @@ pub(super) fn run(args: &Args, stop: &Arc<AtomicBool>, lang: Lang) -> Result<Out
 
 impl Args {
     fn owamp_settings(&self, lang: Lang) -> Result<ClientSettings, Failure> {
-        let ptp = self.asking.stamp_format.format() == TimestampFormat::Ptp;
-        let useless = [
-            ("--own", self.own),
-            ("--seed", self.seed.is_some()),
-            ("--ecn", self.asking.ecn != 0),
-            ("--format ptp", ptp),
-        ];
-        if let Some((option, _)) = useless.into_iter().find(|(_, given)| *given) {
-            return Err(Failure::usage(lang.pick(
-                format!("{option} says nothing to an OWAMP server"),
-                format!("{option} 对 OWAMP 服务器没有意义"),
-            )));
-        }
         let packets = self.packets();
         if packets > PACKETS_MAX {
             return Err(Failure::usage(lang.pick(
