@@ -56,11 +56,13 @@ impl Control {
     pub(super) fn bind(&self, lang: Lang) -> Result<Servers, Failure> {
         let users = match &self.users {
             Some(file) => read_users(file).map_err(|error| {
+                let hint = error.hint();
                 Failure::usage(lang.pick(
                     "cannot take the users of the servers",
                     "无法取得服务器的用户",
                 ))
                 .because(error)
+                .hint(hint)
             })?,
             None => [].into(),
         };
