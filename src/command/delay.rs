@@ -77,7 +77,7 @@ pub(crate) struct Args {
     /// Only its IPv6 addresses
     #[arg(short = '6', long)]
     ipv6: bool,
-    /// Time between test packets, 10us at least; a send time that is slept through is skipped and counted
+    /// Time between test packets, 10us at least; a send time that is slept through is skipped and counted, and --duration ends all the same
     #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = interval)]
     interval: Nanos,
     /// How long to send; 0s goes on until Ctrl-C, and never longer than 24h
@@ -202,8 +202,13 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     let unable = |error| Failure::unable(lang.pick("cannot measure", "无法测量")).because(error);
     for (schedule, packets) in args.flows.each(sending) {
         let mut settings = settings.clone();
-        settings.sender.schedule = schedule;
-        settings.sender.packets = Some(packets);
+        // A duration ends when it is over, whatever the host could not send in it.
+        if args.count.is_some() {
+            settings.sender.schedule = schedule;
+            settings.sender.packets = Some(packets);
+        } else {
+            settings.sender.schedule = schedule.ending_after(packets);
+        }
         match source_port {
             Some(port) => senders.open_from(port, settings),
             None => senders.open(settings),

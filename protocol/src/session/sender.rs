@@ -199,9 +199,8 @@ impl SessionSender {
     }
 
     fn all_sent(&self) -> bool {
-        self.config
-            .packets
-            .is_some_and(|packets| self.sent >= packets)
+        let enough = self.config.packets;
+        self.config.schedule.is_over() || enough.is_some_and(|packets| self.sent >= packets)
     }
 
     fn all_decided(&self) -> bool {

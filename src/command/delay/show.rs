@@ -168,10 +168,6 @@ impl Result<'_> {
         let rest = [
             (open, lang.pick("unanswered when stopped", "停止时尚未应答")),
             (
-                counts.skipped,
-                lang.pick("send times skipped", "错过的发送时刻"),
-            ),
-            (
                 self.ended.unsent,
                 lang.pick("refused by the kernel", "内核拒绝发送"),
             ),
@@ -203,7 +199,7 @@ impl Result<'_> {
             [] => self.told.hops(lang),
             _ => lang.pick("of each flow above", "见上表").to_owned(),
         };
-        lang.pick(
+        let mut line = lang.pick(
             format!(
                 "stamps: T1 {}, T4 {}; hops: {hops}; sent late by {} at most",
                 stamps(counts.transmit_stamps),
@@ -216,7 +212,14 @@ impl Result<'_> {
                 stamps(counts.receive_stamps),
                 counts.lateness_max
             ),
-        )
+        );
+        if counts.skipped > 0 {
+            line.push_str(&lang.pick(
+                format!("; {} send times went by unused", counts.skipped),
+                format!("；错过 {} 个发送时刻", counts.skipped),
+            ));
+        }
+        line
     }
 
     fn clocks(&self, lang: Lang) -> String {
