@@ -41,7 +41,7 @@ use serde_json::json;
 use self::asking::Asking;
 use self::authentication::{Authentication, Identity, Towards, no_key};
 use self::dialect::{Protocol, Spoken};
-use self::findings::{Findings, together};
+use self::findings::{Findings, min_samples, together};
 use self::flows::{Flows, Sending};
 use self::live::Live;
 use self::range::{DURATION_MAX, distance, duration, interval, spin, timeout};
@@ -50,6 +50,7 @@ use self::show::{Judged, sample_json, stamp_source};
 use self::target::{Family, Target};
 use self::told::Told;
 use self::twamp::Attended;
+use super::duration::{positive, written};
 use super::own_clock::OwnClock;
 use crate::failure::{Failure, Outcome};
 use crate::stop;
@@ -119,7 +120,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "KM", value_parser = distance)]
     distance: Option<f64>,
     /// Judge the one-way delay of both directions: exit code 0 when it is at most this, 1 when above, 3 when undecided
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_parser = positive)]
     max_delay: Option<Nanos>,
     /// The quantile that is judged
     #[arg(
@@ -216,7 +217,7 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
         .map_err(unable)?;
     }
     args.begin(reflector, mode, &senders, lang)?;
-    let sending = (args.interval, args.flows);
+    let sending = (args.interval, args.timeout, args.flows);
     let running = session::start(senders, sending, args.own_clock, Arc::clone(&stop))
         .map_err(|error| no_thread(error, lang))?;
     args.watch(&running, &mut identity, &stop, lang)?;
@@ -257,6 +258,27 @@ impl Args {
             None if self.duration == Nanos::ZERO => most,
             None => fit(self.duration),
         }
+    }
+
+    /// What is said before a measurement that is too short to judge the quantile, with the mend.
+    fn too_short(&self, lang: Lang) -> Option<String> {
+        self.max_delay?;
+        let (packets, needed) = (self.packets(), min_samples(self.quantile));
+        if packets >= needed {
+            return None;
+        }
+        let quantile = self.quantile;
+        let second = Nanos::from_secs(1).0;
+        let seconds = needed.saturating_mul(self.interval.0.unsigned_abs());
+        let seconds = i64::try_from(seconds.div_ceil(second.unsigned_abs())).unwrap_or(i64::MAX);
+        let mend = match self.count {
+            Some(_) => format!("--count {needed}"),
+            None => format!("--duration {}", written(Nanos(second).times(seconds))),
+        };
+        Some(lang.pick(
+            format!("too short to judge {quantile}: {packets} packets, and {needed} are needed, so the verdict will be undecided; `{mend}` is long enough\n"),
+            format!("时长不足以判定 {quantile}：只有 {packets} 个报文，至少需要 {needed} 个，结论将为无法判定；`{mend}` 即可\n"),
+        ))
     }
 
     fn family(&self) -> Family {
@@ -311,8 +333,8 @@ impl Args {
             ))
             .hint(match identity.watch {
                 None => lang.pick(
-                    "run `owl reflect` on the far host, and let UDP through to the port that it prints",
-                    "请在远端主机运行 `owl reflect`，并放行它所显示的 UDP 端口",
+                    "run `owl reflect` on the far host, and let UDP through to the port that it prints; or it wants a key: `--key-file FILE`",
+                    "请在远端主机运行 `owl reflect`，并放行它所显示的 UDP 端口；若它要求密钥：`--key-file FILE`",
                 ),
                 Some(_) => lang.pick(
                     "run `owl reflect --keys FILE` on the far host with the same key for this host and session identifier, and let UDP through",
@@ -405,7 +427,7 @@ impl Args {
             Some(mode) => format!("{reflector} (TWAMP, {mode})"),
             None => reflector.to_string(),
         };
-        print(&lang.pick(
+        let began = lang.pick(
             format!(
                 "{spoken}: a packet of {octets} octets every {}; stamps {stamps}\n",
                 self.interval
@@ -414,6 +436,10 @@ impl Args {
                 "{spoken}：每 {} 发送一个 {octets} 字节的报文；时间戳 {stamps}\n",
                 self.interval
             ),
+        );
+        print(&format!(
+            "{began}{}",
+            self.too_short(lang).unwrap_or_default()
         ))
     }
 
@@ -547,6 +573,26 @@ mod tests {
     }
 
     #[test]
+    fn a_measurement_too_short_to_judge_says_so_with_the_mend() {
+        let said = |line: &str| args(line).unwrap().too_short(Lang::En);
+        for (line, mend) in [
+            ("h --max-delay 1ms --duration 5s", "`--duration 8s`"),
+            ("h --max-delay 1ms --count 71", "`--count 72`"),
+            ("h --max-delay 1ms --quantile 0.99", "`--duration 37s`"),
+        ] {
+            assert!(said(line).unwrap().contains(mend), "{line}");
+        }
+        for line in [
+            "h --duration 1s",
+            "h --max-delay 1ms",
+            "h --max-delay 1ms --count 72",
+            "h --max-delay 1ms --duration 0s",
+        ] {
+            assert_eq!(said(line), None, "{line}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_is_refused_before_anything_is_sent() {
         for bad in [
             "h --interval 9us",
@@ -563,6 +609,10 @@ mod tests {
             "h --distance nan",
             "h --seed 1",
             "h --quantile 0.9",
+            "h --max-delay 0s",
+            "h --max-delay=-1ms",
+            "h --clock-bound 0s",
+            "h --clock-bound=-1ms",
             "h --samples",
             "h -4 -6",
             "h --count 5 --duration 1s",

@@ -381,9 +381,10 @@ impl SessionSender {
         Arrival::OnTime
     }
 
-    /// Who knows no session identifier sends zero back (RFC 8972, section 3).
+    /// Who knows no session identifier sends zero back (RFC 8972, section 3); in TWAMP-Test nobody does.
     fn zero_ssid(&mut self, reply: &ReflectorPacket) {
-        if reply.ssid != 0 || self.config.ssid == 0 {
+        let is_stamp = matches!(self.config.dialect, Dialect::Stamp);
+        if !is_stamp || reply.ssid != 0 || self.config.ssid == 0 {
             return;
         }
         self.observations.zero_ssids += 1;

@@ -59,6 +59,7 @@ impl Result<'_> {
     /// The whole of it for a person.
     pub(super) fn text(&self, lang: Lang) -> String {
         let mut lines = vec![self.packets(lang)];
+        lines.extend(self.silence(lang));
         lines.extend(patterns::lines(self.found, lang));
         lines.extend([self.sender(lang), self.clocks(lang), self.limit(lang)]);
         let first = match self.found.flows() {
@@ -184,6 +185,14 @@ impl Result<'_> {
             line.push_str(&lang.pick(format!(", {count} {name}"), format!("，{name} {count}")));
         }
         line
+    }
+
+    fn silence(&self, lang: Lang) -> Option<String> {
+        let silence = self.ended.silence?;
+        Some(lang.pick(
+            format!("nothing came back for the last {silence}"),
+            format!("最后 {silence} 没有任何应答"),
+        ))
     }
 
     fn sender(&self, lang: Lang) -> String {
@@ -315,6 +324,7 @@ impl Result<'_> {
                 "strangers": self.ended.strangers,
                 "not_shown": self.ended.unshown,
             },
+            "silence_ns": self.ended.silence,
             "lateness_max_ns": counts.lateness_max,
             "stamps": { "t1": stamps_json(counts.transmit_stamps), "t4": stamps_json(counts.receive_stamps) },
             "forward": way_json(&found.ways[0]),
@@ -448,6 +458,7 @@ mod tests {
             unsent: 0,
             strangers: 0,
             unshown: 0,
+            silence: Some(Nanos::from_secs(12)),
         };
         let verdicts = found.judged(Nanos::from_millis(2), Quantile::P95);
         show(&Result {
@@ -471,11 +482,13 @@ mod tests {
     fn both_languages_say_the_same_in_as_many_lines() {
         let lines = |lang| shown(&HONEST, |result| result.text(lang)).lines().count();
         assert_eq!(lines(Lang::En), lines(Lang::Zh));
-        let (heading_and_rows, gap, sentences, verdicts) = (8, 1, 4, 2);
+        let (heading_and_rows, gap, sentences, verdicts) = (8, 1, 5, 2);
         assert_eq!(
             lines(Lang::En),
             heading_and_rows + gap + sentences + verdicts
         );
+        let silence = "nothing came back for the last 12.000 s\n";
+        assert!(shown(&HONEST, |result| result.text(Lang::En)).contains(silence));
     }
 
     #[test]
