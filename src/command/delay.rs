@@ -12,6 +12,7 @@ mod patterns;
 mod range;
 mod search;
 mod session;
+mod short;
 mod show;
 mod target;
 mod told;
@@ -41,7 +42,7 @@ use serde_json::json;
 use self::asking::Asking;
 use self::authentication::{Authentication, Identity, Towards, no_key};
 use self::dialect::{Protocol, Spoken};
-use self::findings::{Findings, min_samples, together};
+use self::findings::{Findings, together};
 use self::flows::{Flows, Sending};
 use self::live::Live;
 use self::range::{DURATION_MAX, distance, duration, interval, spin, timeout};
@@ -50,7 +51,7 @@ use self::show::{Judged, sample_json, stamp_source};
 use self::target::{Family, Target};
 use self::told::Told;
 use self::twamp::Attended;
-use super::duration::{positive, written};
+use super::duration::positive;
 use super::own_clock::OwnClock;
 use crate::failure::{Failure, Outcome};
 use crate::stop;
@@ -258,27 +259,6 @@ impl Args {
             None if self.duration == Nanos::ZERO => most,
             None => fit(self.duration),
         }
-    }
-
-    /// What is said before a measurement that is too short to judge the quantile, with the mend.
-    fn too_short(&self, lang: Lang) -> Option<String> {
-        self.max_delay?;
-        let (packets, needed) = (self.packets(), min_samples(self.quantile));
-        if packets >= needed {
-            return None;
-        }
-        let quantile = self.quantile;
-        let second = Nanos::from_secs(1).0;
-        let seconds = needed.saturating_mul(self.interval.0.unsigned_abs());
-        let seconds = i64::try_from(seconds.div_ceil(second.unsigned_abs())).unwrap_or(i64::MAX);
-        let mend = match self.count {
-            Some(_) => format!("--count {needed}"),
-            None => format!("--duration {}", written(Nanos(second).times(seconds))),
-        };
-        Some(lang.pick(
-            format!("too short to judge {quantile}: {packets} packets, and {needed} are needed, so the verdict will be undecided; `{mend}` is long enough\n"),
-            format!("时长不足以判定 {quantile}：只有 {packets} 个报文，至少需要 {needed} 个，结论将为无法判定；`{mend}` 即可\n"),
-        ))
     }
 
     fn family(&self) -> Family {
@@ -557,7 +537,7 @@ mod tests {
         args: Args,
     }
 
-    fn args(line: &str) -> Result<Args, clap::Error> {
+    pub(super) fn args(line: &str) -> Result<Args, clap::Error> {
         Line::try_parse_from(std::iter::once("delay").chain(line.split_whitespace()))
             .map(|line| line.args)
     }
@@ -570,26 +550,6 @@ mod tests {
         assert_eq!(packets("h --duration 0s"), 864_000);
         assert_eq!(packets("h --count 7"), 7);
         assert_eq!(packets("h --interval 1m --count 1000000"), 1_440);
-    }
-
-    #[test]
-    fn a_measurement_too_short_to_judge_says_so_with_the_mend() {
-        let said = |line: &str| args(line).unwrap().too_short(Lang::En);
-        for (line, mend) in [
-            ("h --max-delay 1ms --duration 5s", "`--duration 8s`"),
-            ("h --max-delay 1ms --count 71", "`--count 72`"),
-            ("h --max-delay 1ms --quantile 0.99", "`--duration 37s`"),
-        ] {
-            assert!(said(line).unwrap().contains(mend), "{line}");
-        }
-        for line in [
-            "h --duration 1s",
-            "h --max-delay 1ms",
-            "h --max-delay 1ms --count 72",
-            "h --max-delay 1ms --duration 0s",
-        ] {
-            assert_eq!(said(line), None, "{line}");
-        }
     }
 
     #[test]
