@@ -8,6 +8,8 @@ use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 
+use owl_measure::words::Lang;
+
 /// How a command ended that ran to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -83,7 +85,7 @@ impl Failure {
 
     /// Prints the failure, its causes and the hint on standard error.
     #[expect(clippy::print_stderr, reason = "the one place where a failure is said")]
-    pub(crate) fn report(self) -> ExitCode {
+    pub(crate) fn report(self, lang: Lang) -> ExitCode {
         let mut line = format!("owl: {}", self.what);
         let mut cause = self.cause.as_deref().map(|c| c as &dyn Error);
         while let Some(error) = cause {
@@ -92,7 +94,7 @@ impl Failure {
         }
         eprintln!("{line}");
         if let Some(hint) = self.hint {
-            eprintln!("hint: {hint}");
+            eprintln!("{}{hint}", lang.pick("hint: ", "提示："));
         }
         ExitCode::from(self.code)
     }

@@ -10,8 +10,10 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    match command::Cli::parse().run() {
+    let cli = command::Cli::parse();
+    let lang = cli.lang();
+    match cli.run() {
         Ok(outcome) => outcome.into(),
-        Err(failure) => failure.report(),
+        Err(failure) => failure.report(lang),
     }
 }

@@ -16,6 +16,7 @@ mod metrics;
 pub mod net;
 pub mod network;
 pub mod reflector;
+pub mod secret;
 pub mod sender;
 pub mod spool;
 #[cfg(test)]

@@ -31,7 +31,16 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
                 found.join("\n")
             ))
         }
-        error => Failure::usage("cannot read the configuration").because(error),
+        error => {
+            let failure = Failure::usage("cannot read the configuration");
+            let is_read = matches!(error, ConfigError::Read { .. });
+            let failure = failure.because(error);
+            if is_read {
+                failure.hint("--config FILE names a TOML file; its `topology` a TOML file or a directory of them, as seen from that file, and without it the built-in Yancheng topology is taken")
+            } else {
+                failure
+            }
+        }
     })?;
     let stop = owl_collector::told_to_end();
     owl_collector::run(config, ready, stop).map_err(|error| {

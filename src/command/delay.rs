@@ -16,6 +16,7 @@ mod patterns;
 mod range;
 mod search;
 mod session;
+mod short;
 mod show;
 mod table;
 mod target;
@@ -56,6 +57,7 @@ use self::show::{sample_json, stamp_source};
 use self::target::{Family, Target};
 use self::told::Told;
 use self::twamp::Attended;
+use super::duration::positive;
 use super::own_clock::OwnClock;
 use crate::failure::{Failure, Outcome};
 use crate::stop;
@@ -83,7 +85,7 @@ pub(crate) struct Args {
     /// Only its IPv6 addresses
     #[arg(short = '6', long)]
     ipv6: bool,
-    /// Time between test packets, 10us at least; a send time that is slept through is skipped and counted
+    /// Time between test packets, 10us at least; a send time that is slept through is skipped and counted, and --duration ends all the same
     #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = interval)]
     interval: Nanos,
     /// How long to send; 0s goes on until Ctrl-C, and never longer than 24h
@@ -125,7 +127,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "KM", value_parser = distance)]
     distance: Option<f64>,
     /// Judge the one-way delay of both directions: exit code 0 when it is at most this, 1 when above, 3 when undecided
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_parser = positive)]
     max_delay: Option<Nanos>,
     /// The quantile that is judged
     #[arg(
@@ -186,8 +188,13 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     let unable = |error| Failure::unable(lang.pick("cannot measure", "无法测量")).because(error);
     for (schedule, packets) in args.flows.each(sending) {
         let mut settings = settings.clone();
-        settings.sender.schedule = schedule;
-        settings.sender.packets = Some(packets);
+        // A duration ends when it is over, whatever the host could not send in it.
+        if args.count.is_some() {
+            settings.sender.schedule = schedule;
+            settings.sender.packets = Some(packets);
+        } else {
+            settings.sender.schedule = schedule.ending_after(packets);
+        }
         match source_port {
             Some(port) => senders.open_from(port, settings),
             None => senders.open(settings),
@@ -195,7 +202,7 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
         .map_err(unable)?;
     }
     args.begin(reflector, mode, &senders, lang)?;
-    let sending = (args.interval, args.flows);
+    let sending = (args.interval, args.timeout, args.flows);
     let running = session::start(senders, sending, args.own_clock, Arc::clone(&stop))
         .map_err(|error| no_thread(error, lang))?;
     args.watch(&running, &mut identity, &stop, lang)?;
@@ -290,8 +297,8 @@ impl Args {
             ))
             .hint(match identity.watch {
                 None => lang.pick(
-                    "run `owl reflect` on the far host, and let UDP through to the port that it prints",
-                    "请在远端主机运行 `owl reflect`，并放行它所显示的 UDP 端口",
+                    "run `owl reflect` on the far host, and let UDP through to the port that it prints; or it wants a key: `--key-file FILE`",
+                    "请在远端主机运行 `owl reflect`，并放行它所显示的 UDP 端口；若它要求密钥：`--key-file FILE`",
                 ),
                 Some(_) => lang.pick(
                     "run `owl reflect --keys FILE` on the far host with the same key for this host and session identifier, and let UDP through",
@@ -384,7 +391,7 @@ impl Args {
             Some(mode) => format!("{reflector} (TWAMP, {mode})"),
             None => reflector.to_string(),
         };
-        print(&lang.pick(
+        let began = lang.pick(
             format!(
                 "{spoken}: a packet of {octets} octets every {}; stamps {stamps}\n",
                 self.interval
@@ -393,6 +400,10 @@ impl Args {
                 "{spoken}：每 {} 发送一个 {octets} 字节的报文；时间戳 {stamps}\n",
                 self.interval
             ),
+        );
+        print(&format!(
+            "{began}{}",
+            self.too_short(lang).unwrap_or_default()
         ))
     }
 
@@ -502,7 +513,7 @@ mod tests {
         args: Args,
     }
 
-    fn args(line: &str) -> Result<Args, clap::Error> {
+    pub(super) fn args(line: &str) -> Result<Args, clap::Error> {
         Line::try_parse_from(std::iter::once("delay").chain(line.split_whitespace()))
             .map(|line| line.args)
     }
@@ -534,6 +545,10 @@ mod tests {
             "h --distance nan",
             "h --seed 1",
             "h --quantile 0.9",
+            "h --max-delay 0s",
+            "h --max-delay=-1ms",
+            "h --clock-bound 0s",
+            "h --clock-bound=-1ms",
             "h --samples",
             "h -4 -6",
             "h --count 5 --duration 1s",

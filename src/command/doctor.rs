@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use owl_measure::clock::KernelClock;
 use owl_measure::sample::StampSource;
@@ -72,6 +72,7 @@ impl Check {
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     let mut checks = Vec::from(stamps(lang));
     checks.push(port(lang));
+    checks.extend(CONTROL.map(|server| control_port(server, lang)));
     checks.push(own_clock(lang));
     checks.extend(
         interfaces()
@@ -212,6 +213,58 @@ fn port(lang: Lang) -> Check {
             "`owl reflect --listen ADDR:PORT` takes another port",
             "可用 `owl reflect --listen ADDR:PORT` 换一个端口",
         )),
+    }
+}
+
+/// A server of control connections, as `owl reflect` can be one.
+#[derive(Debug, Clone, Copy)]
+struct ControlServer {
+    code: &'static str,
+    port: u16,
+    names: (&'static str, &'static str),
+    mends: (&'static str, &'static str),
+}
+
+const CONTROL: [ControlServer; 2] = [
+    ControlServer {
+        code: "tcp-862",
+        port: owl_protocol::wire::twamp::CONTROL_PORT,
+        names: (
+            "TCP port 862 for `owl reflect --twamp`",
+            "`owl reflect --twamp` 使用的 TCP 862 端口",
+        ),
+        mends: (
+            "`owl reflect --twamp ADDR:PORT` takes another port; `ss -ltnp 'sport = :862'` names who has it",
+            "可用 `owl reflect --twamp ADDR:PORT` 换一个端口；`ss -ltnp 'sport = :862'` 可查占用者",
+        ),
+    },
+    ControlServer {
+        code: "tcp-861",
+        port: owl_protocol::wire::owamp::CONTROL_PORT,
+        names: (
+            "TCP port 861 for `owl reflect --owamp`",
+            "`owl reflect --owamp` 使用的 TCP 861 端口",
+        ),
+        mends: (
+            "`owl reflect --owamp ADDR:PORT` takes another port; `ss -ltnp 'sport = :861'` names who has it",
+            "可用 `owl reflect --owamp ADDR:PORT` 换一个端口；`ss -ltnp 'sport = :861'` 可查占用者",
+        ),
+    },
+];
+
+/// Whether `owl reflect` may have the port of a control protocol.
+fn control_port(server: ControlServer, lang: Lang) -> Check {
+    let ControlServer { names, mends, .. } = server;
+    let check = |found: String| Check::good(server.code, lang.pick(names.0, names.1), found);
+    match TcpListener::bind((Ipv4Addr::UNSPECIFIED, server.port)) {
+        Ok(_) => check(lang.pick("free, and allowed", "空闲且可用").to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            check(lang.pick("not allowed", "无权限").to_owned()).lacking(lang.pick(
+                "sudo setcap cap_net_bind_service=+ep \"$(command -v owl)\", or ADDR:PORT with a port from 1024 on",
+                "sudo setcap cap_net_bind_service=+ep \"$(command -v owl)\"，或用 ADDR:PORT 指定 1024 及以上的端口",
+            ))
+        }
+        Err(error) => check(error.to_string()).lacking(lang.pick(mends.0, mends.1)),
     }
 }
 
@@ -468,6 +521,18 @@ mod tests {
                 assert_eq!(check.mend.is_some(), state == State::Lacking);
             }
         }
+    }
+
+    #[test]
+    fn a_control_port_that_is_taken_is_told_with_the_mend() {
+        let taken = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let server = ControlServer {
+            port: taken.local_addr().unwrap().port(),
+            ..CONTROL[0]
+        };
+        let check = control_port(server, Lang::En);
+        assert_eq!((check.state, check.code), (State::Lacking, "tcp-862"));
+        assert!(check.mend.unwrap().contains("--twamp ADDR:PORT"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod clock;
 mod collector;
 mod delay;
 mod doctor;
+mod duration;
 mod key_file;
 mod lab;
 mod own_clock;
@@ -41,8 +42,13 @@ enum Command {
 }
 
 impl Cli {
+    /// The language of the output.
+    pub(crate) fn lang(&self) -> Lang {
+        self.lang.unwrap_or_else(locale)
+    }
+
     pub(crate) fn run(self) -> Result<Outcome, Failure> {
-        let lang = self.lang.unwrap_or_else(locale);
+        let lang = self.lang();
         match self.command {
             Command::Lab(args) => lab::run(args, lang),
             Command::Delay(args) => delay::run(*args, lang),

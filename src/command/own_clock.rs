@@ -9,6 +9,8 @@ use owl_measure::words::Lang;
 use owl_probe::clock::{self, Clock, ClockConfig, ClockHistory, ClockKeeper, ClockWatch, Declared};
 use serde_json::{Value, json};
 
+use super::duration::positive;
+
 /// What disciplines a real clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Discipline {
@@ -22,7 +24,7 @@ enum Discipline {
 pub(crate) struct OwnClock {
     /// This host's clock is within DURATION of UTC; believed while the kernel says that something disciplines it.
     /// When it is not given, whoever disciplines the clock is asked (see `owl clock`)
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_parser = positive)]
     clock_bound: Option<Nanos>,
     /// What disciplines this host's clock
     #[arg(long, value_name = "SOURCE")]
@@ -72,7 +74,7 @@ impl OwnClock {
                 Some(Discipline::Gnss) => ClockSource::Gnss,
                 Some(Discipline::Ntp) => ClockSource::Ntp,
             },
-            bound: self.clock_bound.map(Nanos::abs),
+            bound: self.clock_bound,
         }
     }
 

@@ -91,9 +91,7 @@ fn explain(id: &str, error: ProbeError) -> Failure {
                 _ => failure,
             }
         }
-        ProbeError::Control(ServersError::Users(_)) => failure.hint(
-            "[control] users names a TOML file of lines such as yannan = \"pass-phrase\", which not everyone may read",
-        ),
+        ProbeError::Control(ServersError::Users(error)) => failure.hint(error.hint()),
         ProbeError::Spool(_) => {
             failure.hint("the state directory must be writable and its disk not full")
         }

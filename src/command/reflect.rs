@@ -76,7 +76,8 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     let stop = stop::on_signal()?;
     let (settings, watch) = args.provision.settings(args.own_clock, lang)?;
     let keys = watch.map(Keys::new).transpose()?;
-    let reflector = bind(&args.listen, &engine(&args)).map_err(|error| refused(error, lang))?;
+    let reflector =
+        bind(&args.listen, &engine(&args)).map_err(|error| refused(error, &args.listen, lang))?;
     let reflector = reflector.provisioned(settings);
     let servers = args.control.bind(lang)?;
     let addresses = reachable(&reflector.local());
@@ -130,7 +131,7 @@ fn engine(args: &Args) -> ReflectorEngine {
     }
 }
 
-fn refused(error: ReflectorError, lang: Lang) -> Failure {
+fn refused(error: ReflectorError, listen: &[SocketAddr], lang: Lang) -> Failure {
     let what = lang.pick("cannot reflect", "无法反射");
     let (failure, hint) = match &error {
         ReflectorError::Thread(ThreadError::Pin { .. }) => (
@@ -159,6 +160,24 @@ fn refused(error: ReflectorError, lang: Lang) -> Failure {
             lang.pick(
                 "XDP needs root (CAP_BPF, CAP_NET_ADMIN), a driver with native XDP, and no other program there: `ip link` shows one; leave out `--xdp` to answer on threads",
                 "XDP 需要 root（CAP_BPF、CAP_NET_ADMIN）、支持原生 XDP 的驱动，且网卡上没有别的程序（`ip link` 可查看）；去掉 `--xdp` 则由线程应答",
+            ),
+        ),
+        ReflectorError::Socket(SocketError::Bind { source, .. })
+            if source.kind() == io::ErrorKind::AddrNotAvailable =>
+        {
+            (
+                Failure::unable(what),
+                lang.pick(
+                    "the address is not this host's; `ip address` lists them",
+                    "该地址不属于本机；`ip address` 会列出本机地址",
+                ),
+            )
+        }
+        ReflectorError::Socket(SocketError::Bind { .. }) if listen.is_empty() => (
+            Failure::unable(what),
+            lang.pick(
+                "UDP 862 was refused or taken, and then 18862: `ss -lunp` names who has them, `owl doctor` what is missing, and `--listen ADDR:PORT` takes another port",
+                "UDP 862 被拒绝或已被占用，18862 亦然：`ss -lunp` 可查占用者，`owl doctor` 列出缺少的条件，也可用 `--listen ADDR:PORT` 换一个端口",
             ),
         ),
         _ => (

@@ -2,48 +2,37 @@
 //! lines such as `yannan = "four words of it"`.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use owl_protocol::session::control::{Identity, Offer};
 use owl_protocol::wire::NtpTimestamp;
 use owl_protocol::wire::owamp::{KeyId, Modes, Passphrase};
+use serde::{Deserialize, Deserializer, de};
 
 use crate::clock::Clock;
+use crate::secret::{self, SecretFileError};
 
 /// Users of one file; a file with more is refused.
 const USERS_MAX: usize = 1_000;
-/// A pass-phrase file is read so far.
-const OCTETS_MAX: u64 = 1 << 20;
 /// Rounds of key derivation, a millisecond or so: what a stranger's try costs this host.
 const ROUNDS: u32 = 4_096;
 
 /// A file of pass-phrases that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum UsersError {
-    /// It cannot be read.
-    #[error("cannot read {file}", file = .file.display())]
-    Read {
-        /// Which.
-        file: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// Everyone on this host can read the pass-phrases.
-    #[error("cannot use {file}: everyone on this host can read it; `chmod o-rwx` it", file = .file.display())]
-    Exposed {
-        /// Which.
-        file: PathBuf,
-    },
+    /// It cannot be read, or is not to be.
+    #[error(transparent)]
+    File(#[from] SecretFileError),
     /// It is no TOML of `NAME = "pass-phrase"`.
-    #[error("cannot understand {file}", file = .file.display())]
-    Parse {
+    #[error("cannot use {file}:{line}: {what}", file = .file.display())]
+    At {
         /// Which.
         file: PathBuf,
-        /// Where and why.
-        source: Box<toml::de::Error>,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong there, without quoting it.
+        what: String,
     },
     /// A name or a pass-phrase that the protocol cannot carry.
     #[error("cannot use {file}: {what}", file = .file.display())]
@@ -69,17 +58,72 @@ pub(crate) fn offer(users: Arc<[Identity]>, protected: Modes, clock: Clock) -> O
     }
 }
 
+impl UsersError {
+    /// How to mend it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::File(error) => error.hint(),
+            Self::At { .. } | Self::Refused { .. } => None,
+        }
+        .unwrap_or_else(|| {
+            "users are TOML lines of NAME = \"pass-phrase\"; one user's pass-phrase is the first line of a file"
+                .to_owned()
+        })
+    }
+}
+
+/// A pass-phrase as it stands in the file. serde's words for a value of another kind would quote it.
+struct Secret(String);
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        const EXPECTED: &str = "a pass-phrase stands in quotes";
+        impl de::Visitor<'_> for Visitor {
+            type Value = Secret;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a pass-phrase in quotes")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Secret, E> {
+                Ok(Secret(text.to_owned()))
+            }
+            fn visit_bool<E: de::Error>(self, _: bool) -> Result<Secret, E> {
+                Err(E::custom(EXPECTED))
+            }
+            fn visit_i64<E: de::Error>(self, _: i64) -> Result<Secret, E> {
+                Err(E::custom(EXPECTED))
+            }
+            fn visit_u64<E: de::Error>(self, _: u64) -> Result<Secret, E> {
+                Err(E::custom(EXPECTED))
+            }
+            fn visit_i128<E: de::Error>(self, _: i128) -> Result<Secret, E> {
+                Err(E::custom(EXPECTED))
+            }
+            fn visit_u128<E: de::Error>(self, _: u128) -> Result<Secret, E> {
+                Err(E::custom(EXPECTED))
+            }
+            fn visit_f64<E: de::Error>(self, _: f64) -> Result<Secret, E> {
+                Err(E::custom(EXPECTED))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
 /// Reads the users of a server.
 ///
 /// # Errors
-/// When the file cannot be read or understood, is readable by everyone, or has no user or too many.
+/// When the file cannot be read or understood, is readable by others, or has no user or too many.
 pub fn read_users(file: &Path) -> Result<Arc<[Identity]>, UsersError> {
-    let text = read_secret(file)?;
-    let users: BTreeMap<String, String> =
-        toml::from_str(&text).map_err(|source| UsersError::Parse {
+    let text = secret::read(file)?;
+    let users: BTreeMap<String, Secret> = toml::from_str(&text).map_err(|error| {
+        let (line, what) = secret::place(&text, &error);
+        UsersError::At {
             file: file.into(),
-            source: Box::new(source),
-        })?;
+            line,
+            what,
+        }
+    })?;
     if users.is_empty() || users.len() > USERS_MAX {
         return Err(refused(
             file,
@@ -91,16 +135,16 @@ pub fn read_users(file: &Path) -> Result<Arc<[Identity]>, UsersError> {
     }
     users
         .iter()
-        .map(|(name, secret)| identity(file, name, secret))
+        .map(|(name, secret)| identity(file, name, &secret.0))
         .collect()
 }
 
 /// Reads the pass-phrase of one user: the first line of a file.
 ///
 /// # Errors
-/// When the file cannot be read, is readable by everyone, or its first line is empty.
+/// When the file cannot be read, is readable by others, or its first line is empty.
 pub fn read_pass_phrase(file: &Path, user: &str) -> Result<Identity, UsersError> {
-    let text = read_secret(file)?;
+    let text = secret::read(file)?;
     identity(file, user, text.lines().next().unwrap_or_default())
 }
 
@@ -126,27 +170,11 @@ fn identity(file: &Path, name: &str, secret: &str) -> Result<Identity, UsersErro
     Ok(Identity { key_id, secret })
 }
 
-fn read_secret(file: &Path) -> Result<String, UsersError> {
-    let read = |source| UsersError::Read {
-        file: file.into(),
-        source,
-    };
-    let known = fs::metadata(file).map_err(read)?;
-    if known.permissions().mode() & 0o007 != 0 {
-        return Err(UsersError::Exposed { file: file.into() });
-    }
-    if known.len() > OCTETS_MAX {
-        return Err(refused(
-            file,
-            format!("it has more than {OCTETS_MAX} octets"),
-        ));
-    }
-    fs::read_to_string(file).map_err(read)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
 
     fn written(text: &str, mode: u32) -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -174,8 +202,8 @@ mod tests {
             let said = read_users(file.path()).unwrap_err().to_string();
             assert!(said.contains(what), "{said}");
         };
-        check("a = \"b\"", 0o644, "chmod");
-        check("a = 1", 0o600, "understand");
+        check("a = \"b\"", 0o644, "0644");
+        check("a = 1", 0o600, ":1: a pass-phrase stands in quotes");
         check("", 0o600, "0 users");
         check("a = \"\"", 0o600, "empty");
         check("a = \"two\\nlines\"", 0o600, "line break");
@@ -183,5 +211,47 @@ mod tests {
         let file = written("\n", 0o600);
         assert!(read_pass_phrase(file.path(), "a").is_err());
         assert!(read_users(Path::new("/nonexistent")).is_err());
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line_and_never_quoted() {
+        for (text, line) in [
+            ("a = \"b\"\nc = s3cret words\n", 2),
+            ("a = \"s3cret\n", 1),
+            ("a = \"b\"\na = \"s3cret\"\n", 2),
+            ("\n\na = 53763213\n", 3),
+            ("a = 5376.3213\n", 1),
+            ("a = 99999999999999999999\n", 1),
+            ("a = true\n", 1),
+            ("a = [\"s3cret\"]\n", 1),
+            ("a = { b = \"s3cret\" }\n", 1),
+            ("a = 1987-06-05\n", 1),
+            ("s3cret words\n", 1),
+        ] {
+            let file = written(text, 0o600);
+            let error = read_users(file.path()).map(|_| ()).unwrap_err();
+            assert!(std::error::Error::source(&error).is_none(), "{error:?}");
+            let said = format!("{error} {error:?}");
+            assert!(error.to_string().contains(&format!(":{line}: ")), "{said}");
+            for secret in ["s3cret", "5376", "9999", "true", "1987"] {
+                assert!(!said.contains(secret), "{text}: {said}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_pipe_or_a_directory_is_no_file_and_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        for path in [pipe.as_path(), folder.path()] {
+            for error in [
+                read_users(path).map(|_| ()).unwrap_err(),
+                read_pass_phrase(path, "a").map(|_| ()).unwrap_err(),
+            ] {
+                assert!(error.to_string().contains("no regular file"), "{error}");
+            }
+        }
     }
 }

@@ -11,10 +11,7 @@
 //! The first table that fits a session counts. No message about the file quotes
 //! it: it holds secrets.
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::ops::RangeInclusive;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use data_encoding::{BASE64, HEXLOWER_PERMISSIVE};
@@ -23,47 +20,19 @@ use owl_protocol::wire::authentication::{Key, KeyEntry, KeyStore};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::network::Network;
+use crate::secret::{self, SecretFileError};
 
-/// The largest file that is read.
-const FILE_OCTETS_MAX: u64 = 1 << 20;
 /// Tables that a file may hold. They are looked through for each packet that needs a key.
 pub const ENTRIES_MAX: usize = 1_024;
 /// Networks that one table may name.
 const PEERS_MAX: usize = 64;
-/// Permissions that a key file must not have: its group may read it, others nothing.
-const FORBIDDEN_MODE: u32 = 0o027;
 
 /// A key file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
-    /// It cannot be read.
-    #[error("cannot read the key file {file}", file = .file.display())]
-    Read {
-        /// Which.
-        file: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// It is a directory, a pipe or a device.
-    #[error("cannot use the key file {file}: it is no regular file", file = .file.display())]
-    NoFile {
-        /// Which.
-        file: PathBuf,
-    },
-    /// Others than its owner and its group may read it, or others than its owner may write it.
-    #[error("cannot use the key file {file}: its mode {mode:04o} lets others read or change it", file = .file.display())]
-    Exposed {
-        /// Which.
-        file: PathBuf,
-        /// Its permissions.
-        mode: u32,
-    },
-    /// It is larger than any key file.
-    #[error("cannot use the key file {file}: it is larger than {FILE_OCTETS_MAX} octets", file = .file.display())]
-    TooLarge {
-        /// Which.
-        file: PathBuf,
-    },
+    /// It cannot be read, or is not to be.
+    #[error(transparent)]
+    File(#[from] SecretFileError),
     /// It is no TOML, or says something that is no key.
     #[error("cannot use the key file {file}:{line}: {what}", file = .file.display())]
     At {
@@ -88,14 +57,11 @@ impl KeyFileError {
     /// How to mend it.
     pub fn hint(&self) -> String {
         match self {
-            Self::Read { .. } | Self::NoFile { .. } => {
+            Self::File(error) => error.hint().unwrap_or_else(|| {
                 "a key file is TOML: [[session]] tables with key = \"…\", and peer and ssid where they matter"
                     .to_owned()
-            }
-            Self::Exposed { file, .. } => {
-                format!("`chmod 600 {}` leaves it to its owner", file.display())
-            }
-            Self::TooLarge { .. } | Self::Entries { .. } => {
+            }),
+            Self::Entries { .. } => {
                 "one table may serve many sessions: ssid = \"100-199\", or a network as peer".to_owned()
             }
             Self::At { .. } => {
@@ -239,48 +205,16 @@ impl<'de> Deserialize<'de> for Secret {
 /// When it cannot be read, when others may read or change it, or when it says something that is no key; the message
 /// tells the line and quotes nothing.
 pub fn read(file: &Path) -> Result<KeyStore, KeyFileError> {
-    let named = || file.to_path_buf();
-    let failed = |source| KeyFileError::Read {
-        file: named(),
-        source,
-    };
-    // A pipe that nobody writes to would be waited for.
-    let opened = File::options()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(file)
-        .map_err(failed)?;
-    // Of what was opened, not of what now has its name.
-    let meta = opened.metadata().map_err(failed)?;
-    if !meta.is_file() {
-        return Err(KeyFileError::NoFile { file: named() });
-    }
-    let mode = meta.permissions().mode() & 0o7777;
-    if mode & FORBIDDEN_MODE != 0 {
-        return Err(KeyFileError::Exposed {
-            file: named(),
-            mode,
-        });
-    }
-    let mut text = String::new();
-    let octets = opened
-        .take(FILE_OCTETS_MAX + 1)
-        .read_to_string(&mut text)
-        .map_err(failed)?;
-    if octets as u64 > FILE_OCTETS_MAX {
-        return Err(KeyFileError::TooLarge { file: named() });
-    }
-    parse(file, &text)
+    parse(file, &secret::read(file)?)
 }
 
 fn parse(file: &Path, text: &str) -> Result<KeyStore, KeyFileError> {
-    // Its Display would quote the line.
     let contents: Contents = toml::from_str(text).map_err(|error| {
-        let before = error.span().and_then(|span| text.get(..span.start));
+        let (line, what) = secret::place(text, &error);
         KeyFileError::At {
             file: file.into(),
-            line: before.unwrap_or_default().matches('\n').count() + 1,
-            what: error.message().to_owned(),
+            line,
+            what,
         }
     })?;
     let entries = contents.session.len();
@@ -303,7 +237,9 @@ fn parse(file: &Path, text: &str) -> Result<KeyStore, KeyFileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::FILE_OCTETS_MAX;
     use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
 
     const HEX: &str = "000102030405060708090a0b0c0d0e0f";
 
@@ -419,13 +355,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(matches!(
             read(folder.path()),
-            Err(KeyFileError::NoFile { .. })
+            Err(KeyFileError::File(SecretFileError::NoFile { .. }))
         ));
         let none = folder.path().join("none");
-        assert!(matches!(read(&none), Err(KeyFileError::Read { .. })));
+        assert!(matches!(
+            read(&none),
+            Err(KeyFileError::File(SecretFileError::Read { .. }))
+        ));
         let large = folder.path().join("large");
         fs::write(&large, vec![b'#'; FILE_OCTETS_MAX as usize + 1]).unwrap();
         fs::set_permissions(&large, fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(matches!(read(&large), Err(KeyFileError::TooLarge { .. })));
+        assert!(matches!(
+            read(&large),
+            Err(KeyFileError::File(SecretFileError::TooLarge { .. }))
+        ));
     }
 }

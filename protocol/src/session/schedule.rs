@@ -21,6 +21,8 @@ pub struct Schedule {
     mean_gap: Nanos,
     gaps: Gaps,
     next: Monotonic,
+    /// Send times to come; without end when `None`.
+    left: Option<u64>,
 }
 
 /// A send time that has come.
@@ -45,6 +47,7 @@ impl Schedule {
             mean_gap: gap.max(MEAN_GAP_MIN),
             gaps: Gaps::Periodic,
             next: start,
+            left: None,
         }
     }
 
@@ -55,7 +58,23 @@ impl Schedule {
             mean_gap: mean_gap.max(MEAN_GAP_MIN),
             gaps,
             next: start,
+            left: None,
         }
+    }
+
+    /// Ends after so many send times, whether they are used or go by, so that a session of a host that cannot keep the
+    /// pace is not longer for it. The last one is used however late it is: what went by before it is told with it.
+    #[must_use]
+    pub fn ending_after(self, send_times: u64) -> Self {
+        Self {
+            left: Some(send_times),
+            ..self
+        }
+    }
+
+    /// Whether there are no more send times.
+    pub fn is_over(&self) -> bool {
+        self.left == Some(0)
     }
 
     fn gap(&mut self) -> Nanos {
@@ -75,7 +94,7 @@ impl Schedule {
 
     /// Takes the send time that has come, if one has. Those that a later one has already overtaken are skipped.
     pub fn take(&mut self, now: Monotonic) -> Option<Due> {
-        if now < self.next {
+        if now < self.next || self.is_over() {
             return None;
         }
         let mut skipped = 0;
@@ -83,7 +102,9 @@ impl Schedule {
             let due = self.next;
             self.next = due + self.gap();
             // A Poisson stream has short gaps by nature: only what is late by more than a mean gap has been slept through.
-            if now < self.next || now - due < self.mean_gap {
+            let is_last = self.left == Some(skipped + 1);
+            if is_last || now < self.next || now - due < self.mean_gap {
+                self.left = self.left.map(|left| left.saturating_sub(skipped + 1));
                 return Some(Due {
                     lateness: now - due,
                     skipped,
@@ -93,6 +114,8 @@ impl Schedule {
             if skipped >= SKIPS_MAX {
                 let rest = (now - self.next).0 / self.mean_gap.0;
                 skipped = skipped.saturating_add(u64::try_from(rest).unwrap_or(0));
+                // All but the last of those that are left.
+                skipped = skipped.min(self.left.map_or(u64::MAX, |left| left.saturating_sub(1)));
                 self.next = now;
             }
         }
@@ -134,6 +157,46 @@ mod tests {
         let due = schedule.take(Monotonic(3_600_000_000_000)).unwrap();
         assert!((3_599_990..=3_600_000).contains(&due.skipped), "{due:?}");
         assert_eq!(schedule.take(Monotonic(3_600_000_000_000)), None);
+    }
+
+    #[test]
+    fn send_times_that_go_by_count_towards_the_end() {
+        // Sleeps of these lengths, until a schedule of so many send times is over.
+        for (send_times, sleep_us, packets, end_ms) in [
+            (10, 1_000, 10, 9),
+            (10, 2_000, 6, 10),
+            (10, 100_000, 2, 100),
+            (1, 7_000, 1, 0),
+            (0, 1_000, 0, 0),
+            // Further than gaps are drawn one by one.
+            (50_000, 40_000_000, 3, 80_000),
+        ] {
+            for schedule in [
+                Schedule::periodic(MS, Monotonic(0)),
+                Schedule::poisson(MS, Monotonic(0), 3),
+            ] {
+                let periodic = matches!(schedule.gaps, Gaps::Periodic);
+                let mut schedule = schedule.ending_after(send_times);
+                let (mut now, mut sent, mut skipped, mut end) = (Monotonic(0), 0, 0, Monotonic(0));
+                while !schedule.is_over() {
+                    if let Some(due) = schedule.take(now) {
+                        sent += 1;
+                        skipped += due.skipped;
+                        end = now;
+                    }
+                    now = now + Nanos::from_micros(sleep_us);
+                }
+                assert_eq!(sent + skipped, send_times);
+                assert_eq!(schedule.take(now), None);
+                if periodic {
+                    assert_eq!(
+                        (sent, end.0),
+                        (packets, end_ms * MS.0),
+                        "{send_times} {sleep_us}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

@@ -199,9 +199,8 @@ impl SessionSender {
     }
 
     fn all_sent(&self) -> bool {
-        self.config
-            .packets
-            .is_some_and(|packets| self.sent >= packets)
+        let enough = self.config.packets;
+        self.config.schedule.is_over() || enough.is_some_and(|packets| self.sent >= packets)
     }
 
     fn all_decided(&self) -> bool {
@@ -382,9 +381,10 @@ impl SessionSender {
         Arrival::OnTime
     }
 
-    /// Who knows no session identifier sends zero back (RFC 8972, section 3).
+    /// Who knows no session identifier sends zero back (RFC 8972, section 3); in TWAMP-Test nobody does.
     fn zero_ssid(&mut self, reply: &ReflectorPacket) {
-        if reply.ssid != 0 || self.config.ssid == 0 {
+        let is_stamp = matches!(self.config.dialect, Dialect::Stamp);
+        if !is_stamp || reply.ssid != 0 || self.config.ssid == 0 {
             return;
         }
         self.observations.zero_ssids += 1;

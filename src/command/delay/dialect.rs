@@ -75,11 +75,13 @@ impl Spoken {
             return Ok(None);
         };
         read_pass_phrase(file, user).map(Some).map_err(|error| {
+            let hint = error.hint();
             Failure::usage(lang.pick(
                 format!("cannot take the pass-phrase of {user}"),
                 format!("无法取得 {user} 的口令"),
             ))
             .because(error)
+            .hint(hint)
         })
     }
 }

@@ -4,6 +4,8 @@ use owl_measure::time::Nanos;
 use owl_probe::sender::SPIN_MAX;
 use owl_topology::geodesy::EARTH_RADIUS_KM;
 
+use crate::command::duration::written;
+
 /// A longer measurement is a probe's.
 pub(super) const DURATION_MAX: Nanos = Nanos::from_secs(86_400);
 /// 100,000 packets a second; a stream without a schedule would measure itself.
@@ -18,7 +20,11 @@ fn between(text: &str, least: Nanos, most: Nanos) -> Result<Nanos, String> {
     if (least..=most).contains(&span) {
         Ok(span)
     } else {
-        Err(format!("{least} to {most} is possible"))
+        Err(format!(
+            "{} to {} is possible",
+            written(least),
+            written(most)
+        ))
     }
 }
 

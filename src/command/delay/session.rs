@@ -14,7 +14,8 @@ use owl_measure::clock::ClockState;
 use owl_measure::report::Report;
 use owl_measure::sample::Sample;
 use owl_measure::summary::Summary;
-use owl_measure::time::Nanos;
+use owl_measure::time::{Monotonic, Nanos};
+use owl_probe::clock::Clock;
 use owl_probe::sender::{SenderSession, SessionSenders, Watcher};
 use owl_protocol::session::sender::Observations;
 
@@ -25,6 +26,9 @@ use crate::command::own_clock::OwnClock;
 const SAMPLES_MAX: usize = 1 << 16;
 /// Length of the reported intervals.
 pub(super) const REPORT_INTERVAL: Nanos = Nanos::from_secs(10);
+
+/// Beyond what the last packets may take, silence of less is no news.
+const SILENCE_MIN: Nanos = Nanos::from_secs(3);
 
 /// A session that runs.
 pub(super) struct Running {
@@ -47,6 +51,14 @@ pub(super) struct Ended {
     pub(super) strangers: u64,
     /// Samples that were not shown one by one.
     pub(super) unshown: u64,
+    /// How long nothing had come back when it ended, though something had before; `None` when that is no news.
+    pub(super) silence: Option<Nanos>,
+}
+
+/// How long nothing comes back before that is news: the last packets of a session have twice the loss threshold to
+/// come back, and a few may be lost.
+fn patience(interval: Nanos, timeout: Nanos) -> Nanos {
+    timeout.times(2) + interval.times(10).max(SILENCE_MIN)
 }
 
 /// Starts the sessions of `senders`, one for each flow; it ends by itself, or when `stop` is set.
@@ -55,7 +67,7 @@ pub(super) struct Ended {
 /// When the system gives no thread.
 pub(super) fn start(
     mut senders: SessionSenders,
-    (interval, flows): (Nanos, Flows),
+    (interval, timeout, flows): (Nanos, Nanos, Flows),
     own_clock: OwnClock,
     stop: Arc<AtomicBool>,
 ) -> io::Result<Running> {
@@ -68,12 +80,14 @@ pub(super) fn start(
             let mut recording = Recording {
                 samples: sender,
                 unshown: 0,
+                last_reply: None,
                 reports: Vec::new(),
                 own_clock,
                 interval,
                 flows,
             };
             senders.run(&stop, || own_clock.claim(), &mut recording)?;
+            let ended = Clock::honest().monotonic();
             let sessions = || (0..senders.sessions()).map(|number| senders.session(number));
             Ok(Ended {
                 reports: recording.reports,
@@ -84,6 +98,10 @@ pub(super) fn start(
                 unsent: sessions().map(SenderSession::unsent).sum(),
                 strangers: sessions().map(SenderSession::strangers).sum(),
                 unshown: recording.unshown,
+                silence: recording
+                    .last_reply
+                    .map(|last| ended - last)
+                    .filter(|&silence| silence > patience(interval, timeout)),
             })
         })?;
     Ok(Running { samples, thread })
@@ -122,6 +140,8 @@ pub(super) fn report(
 struct Recording {
     samples: SyncSender<Sample>,
     unshown: u64,
+    /// When something came back last.
+    last_reply: Option<Monotonic>,
     /// One for each [`REPORT_INTERVAL`] of at most 24 hours, and each flow.
     reports: Vec<Report>,
     own_clock: OwnClock,
@@ -131,6 +151,7 @@ struct Recording {
 
 impl Watcher for Recording {
     fn sample(&mut self, flow: usize, sample: &Sample) {
+        self.last_reply = Some(Clock::honest().monotonic());
         let sample = Sample {
             sequence: self.flows.overall(flow, sample.sequence),
             ..*sample
@@ -144,5 +165,23 @@ impl Watcher for Recording {
         let clock = self.own_clock.since(summary.start);
         self.reports
             .push(report(flow, summary, clock, self.interval));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_losses_at_the_end_are_no_silence() {
+        let patience = |interval_ms, timeout_ms| {
+            patience(
+                Nanos::from_millis(interval_ms),
+                Nanos::from_millis(timeout_ms),
+            )
+        };
+        assert_eq!(patience(100, 1_000), Nanos::from_secs(5));
+        assert_eq!(patience(1_000, 1_000), Nanos::from_secs(12));
+        assert_eq!(patience(1, 60_000), Nanos::from_secs(123));
     }
 }

@@ -53,6 +53,7 @@ impl Result<'_> {
     pub(super) fn text(&self, lang: Lang) -> String {
         let limit = Limit::of(self.found).sentence(lang);
         let mut lines = vec![self.packets(lang)];
+        lines.extend(self.silence(lang));
         lines.extend(patterns::lines(self.found, lang));
         lines.extend([
             self.sender(lang),
@@ -127,10 +128,6 @@ impl Result<'_> {
             ),
             (open, lang.pick("unanswered when stopped", "停止时尚未应答")),
             (
-                counts.skipped,
-                lang.pick("send times skipped", "错过的发送时刻"),
-            ),
-            (
                 self.ended.unsent,
                 lang.pick("refused by the kernel", "内核拒绝发送"),
             ),
@@ -147,13 +144,21 @@ impl Result<'_> {
         line
     }
 
+    fn silence(&self, lang: Lang) -> Option<String> {
+        let silence = self.ended.silence?;
+        Some(lang.pick(
+            format!("nothing came back for the last {silence}"),
+            format!("最后 {silence} 没有任何应答"),
+        ))
+    }
+
     fn sender(&self, lang: Lang) -> String {
         let counts = &self.found.counts;
         let hops = match self.found.flows() {
             [] => self.told.hops(lang),
             _ => lang.pick("of each flow above", "见上表").to_owned(),
         };
-        lang.pick(
+        let mut line = lang.pick(
             format!(
                 "stamps: T1 {}, T4 {}; hops: {hops}; sent late by {} at most",
                 lines::stamps(counts.transmit_stamps, lang),
@@ -166,7 +171,14 @@ impl Result<'_> {
                 lines::stamps(counts.receive_stamps, lang),
                 counts.lateness_max
             ),
-        )
+        );
+        if counts.skipped > 0 {
+            line.push_str(&lang.pick(
+                format!("; {} send times went by unused", counts.skipped),
+                format!("；错过 {} 个发送时刻", counts.skipped),
+            ));
+        }
+        line
     }
 
     fn clocks(&self, lang: Lang) -> String {
@@ -207,6 +219,7 @@ impl Result<'_> {
                 "strangers": self.ended.strangers,
                 "not_shown": self.ended.unshown,
             },
+            "silence_ns": self.ended.silence,
             "lateness_max_ns": counts.lateness_max,
             "stamps": { "t1": numbers::stamps(counts.transmit_stamps), "t4": numbers::stamps(counts.receive_stamps) },
             "forward": way_json(&found.ways[0]),
@@ -300,6 +313,7 @@ mod tests {
             unsent: 0,
             strangers: 0,
             unshown: 0,
+            silence: Some(Nanos::from_secs(12)),
         };
         show(&Result {
             reflector: "192.0.2.1:862".parse().unwrap(),
@@ -319,11 +333,13 @@ mod tests {
     fn both_languages_say_the_same_in_as_many_lines() {
         let lines = |lang| shown(&HONEST, |result| result.text(lang)).lines().count();
         assert_eq!(lines(Lang::En), lines(Lang::Zh));
-        let (heading_and_rows, gap, sentences, verdicts) = (8, 1, 4, 2);
+        let (heading_and_rows, gap, sentences, verdicts) = (8, 1, 5, 2);
         assert_eq!(
             lines(Lang::En),
             heading_and_rows + gap + sentences + verdicts
         );
+        let silence = "nothing came back for the last 12.000 s\n";
+        assert!(shown(&HONEST, |result| result.text(Lang::En)).contains(silence));
     }
 
     #[test]

@@ -81,14 +81,20 @@ impl fmt::Display for Target {
 
 /// A text that names no host.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot read \"{0}\" as HOST, HOST:PORT or [IPv6]:PORT")]
-pub(super) struct ParseTargetError(String);
+pub(super) enum ParseTargetError {
+    /// There is no host in it, or more than one port.
+    #[error("cannot read \"{0}\" as HOST, HOST:PORT or [IPv6]:PORT")]
+    Host(String),
+    /// What stands for the port is none.
+    #[error("cannot read the port of \"{0}\": a port is a number from 1 to 65535")]
+    Port(String),
+}
 
 impl FromStr for Target {
     type Err = ParseTargetError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = || ParseTargetError(text.to_owned());
+        let error = || ParseTargetError::Host(text.to_owned());
         let (host, port) = match text.strip_prefix('[').map(|rest| rest.split_once(']')) {
             Some(Some((host, ""))) => (host, None),
             Some(Some((host, rest))) => (host, Some(rest.strip_prefix(':').ok_or_else(error)?)),
@@ -103,7 +109,7 @@ impl FromStr for Target {
             port.parse()
                 .ok()
                 .filter(|&port: &u16| port > 0)
-                .ok_or_else(error)
+                .ok_or_else(|| ParseTargetError::Port(text.to_owned()))
         });
         if host.is_empty() {
             return Err(error());
@@ -149,6 +155,10 @@ mod tests {
             "[]:862",
         ] {
             assert!(bad.parse::<Target>().is_err(), "{bad}");
+        }
+        for bad in ["host:0", "host:99999", "[::1]:0"] {
+            let said = bad.parse::<Target>().unwrap_err().to_string();
+            assert!(said.contains("from 1 to 65535"), "{said}");
         }
     }
 

@@ -27,6 +27,16 @@ const NAMES: [(u8, &str); 12] = [
     (kind::REFLECTED_CONTROL, "reply-octets"),
 ];
 
+/// The option with which an own reflector does what a TLV asks, when it does not by itself.
+fn allowed_by(tlv: u8) -> Option<&'static str> {
+    match tlv {
+        kind::RETURN_PATH => Some("--return-path-to ADDR"),
+        kind::MICRO_SESSION => Some("--member-link ID"),
+        kind::REFLECTED_CONTROL => Some("--keys FILE --reply-octets-max OCTETS"),
+        _ => None,
+    }
+}
+
 /// What a session saw, and what it had asked.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Told<'a> {
@@ -239,6 +249,15 @@ impl Told<'_> {
                 (absent, lang.pick("cut off", "被截去")),
             ] {
                 if count > 0 {
+                    let name = &allowed_by(kind).map_or_else(
+                        || name.to_owned(),
+                        |option| {
+                            lang.pick(
+                                format!("{name} (`owl reflect {option}` allows it)"),
+                                format!("{name}（`owl reflect {option}` 可允许）"),
+                            )
+                        },
+                    );
                     refused.push(lang.pick(
                         format!("{name} {fate} in {count} replies"),
                         format!("{name} 在 {count} 个应答中{fate}"),
@@ -476,6 +495,24 @@ mod tests {
             };
             let counted = told(&seen, |told| told.counted()).unwrap();
             assert_eq!(counted.lost(), [0, lost], "{first:?} {last:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_asked_in_vain_names_the_option_that_allows_it() {
+        for (tlv, option) in [
+            (kind::RETURN_PATH, Some("--return-path-to")),
+            (kind::MICRO_SESSION, Some("--member-link")),
+            (kind::REFLECTED_CONTROL, Some("--reply-octets-max")),
+            (kind::LOCATION, None),
+        ] {
+            let found = allowed_by(tlv);
+            assert_eq!(found.is_some(), option.is_some(), "{tlv}");
+            assert!(
+                found
+                    .unwrap_or_default()
+                    .contains(option.unwrap_or_default())
+            );
         }
     }
 

@@ -2,6 +2,7 @@
 //! given one.
 
 use std::fmt::Display;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -39,6 +40,8 @@ pub(super) struct Control {
 pub(super) struct Servers {
     twamp: Option<twamp::TwampServer>,
     owamp: Option<owamp::OwampServer>,
+    /// What a session-sender is to say besides.
+    identity: &'static str,
 }
 
 /// What they have done so far.
@@ -56,11 +59,13 @@ impl Control {
     pub(super) fn bind(&self, lang: Lang) -> Result<Servers, Failure> {
         let users = match &self.users {
             Some(file) => read_users(file).map_err(|error| {
+                let hint = error.hint();
                 Failure::usage(lang.pick(
                     "cannot take the users of the servers",
                     "无法取得服务器的用户",
                 ))
                 .because(error)
+                .hint(hint)
             })?,
             None => [].into(),
         };
@@ -88,22 +93,35 @@ impl Control {
         Ok(Servers {
             twamp: twamp.transpose()?,
             owamp: owamp.transpose()?,
+            identity: match self.users {
+                Some(_) => " --user KEYID --pass-phrase-file FILE",
+                None => "",
+            },
         })
     }
 }
 
 fn unable(protocol: &str, option: &str, error: ListenError, lang: Lang) -> Failure {
+    let is_strange = error.source.kind() == ErrorKind::AddrNotAvailable;
     Failure::unable(lang.pick(
         format!("cannot serve {protocol}"),
         format!("无法提供 {protocol} 服务"),
     ))
     .because(error)
-    .hint(lang.pick(
+    .hint(if is_strange {
+        lang.pick(
+            "the address is not this host's; `ip address` lists them",
+            "该地址不属于本机；`ip address` 会列出本机地址",
+        )
+        .to_owned()
+    } else {
+        lang.pick(
         format!(
             "`{option} ADDR:PORT` takes another port; ports below 1024 need CAP_NET_BIND_SERVICE"
         ),
         format!("可用 `{option} ADDR:PORT` 换一个端口；1024 以下的端口需要 CAP_NET_BIND_SERVICE"),
-    ))
+    )
+    })
 }
 
 impl Servers {
@@ -123,18 +141,29 @@ impl Servers {
         self.owamp.as_ref().map(|server| texts(server.local()))
     }
 
-    /// Where they listen, a line each.
+    /// Where they listen, a line each, and what is to be run on the other host.
     pub(super) fn began(&self, lang: Lang) -> String {
-        let line = |protocol: &str, addresses: Option<Vec<String>>| {
-            let listening = addresses?.join(", ");
+        let line = |protocol: &str, word: &str, addresses: Option<Vec<SocketAddr>>| {
+            let addresses = addresses?;
+            let target = target(addresses.first()?);
+            let command = format!("  owl delay {target} --protocol {word}{}\n", self.identity);
+            let listening = texts(addresses).join(", ");
             Some(lang.pick(
-                format!("{protocol} server on TCP {listening}\n"),
-                format!("{protocol} 服务器监听 TCP {listening}\n"),
+                format!("{protocol} server on TCP {listening}; on the other host:\n{command}"),
+                format!("{protocol} 服务器监听 TCP {listening}；在另一台主机上运行：\n{command}"),
             ))
         };
         [
-            line("TWAMP", self.twamp_addresses()),
-            line("OWAMP", self.owamp_addresses()),
+            line(
+                "TWAMP",
+                "twamp",
+                self.twamp.as_ref().map(twamp::TwampServer::local),
+            ),
+            line(
+                "OWAMP",
+                "owamp",
+                self.owamp.as_ref().map(owamp::OwampServer::local),
+            ),
         ]
         .into_iter()
         .flatten()
@@ -170,6 +199,15 @@ impl Servers {
                 .spawn_scoped(scope, move || server.run(stats, stop, || own_clock.claim()))?;
         }
         Ok(())
+    }
+}
+
+/// What a session-sender on another host calls a server that listens there.
+fn target(listening: &SocketAddr) -> String {
+    if listening.ip().is_unspecified() {
+        format!("HOST:{}", listening.port())
+    } else {
+        listening.to_string()
     }
 }
 

@@ -63,7 +63,7 @@ pub struct SenderConfig {
     pub schedule: Schedule,
     /// Loss threshold Tmax.
     pub timeout: Nanos,
-    /// Stop after this many packets; `None` goes on for ever.
+    /// Stop after this many packets, if the schedule has not ended before; `None` goes on as long as it does.
     pub packets: Option<u64>,
     /// What is known of the reflector.
     pub reflector: Reflector,

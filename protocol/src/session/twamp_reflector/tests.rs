@@ -115,6 +115,7 @@ fn a_session_of_twamp_gives_samples_in_every_mode_and_replies_are_as_long_as_req
                 }
                 assert_eq!(far.counts().reflected, 5);
                 assert_eq!(near.observations().tlvs_not_believed, 0);
+                assert_eq!(near.observations().zero_ssids, 0, "TWAMP has none");
             }
         }
     }

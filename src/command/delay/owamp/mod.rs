@@ -17,6 +17,7 @@ use owl_probe::clock::Clock;
 use owl_probe::control::owamp::{
     Client, ClientSettings, Directions, Measured, OwampError, Progress, test_packet_octets,
 };
+use owl_protocol::session::control::ControlError;
 use owl_protocol::wire::owamp::{Accept, CONTROL_PORT, Interval, Slot};
 use serde_json::json;
 
@@ -59,27 +60,32 @@ pub(super) fn run(args: &Args, stop: &Arc<AtomicBool>, lang: Lang) -> Result<Out
     let settings = args.owamp_settings(lang)?;
     let packet_octets = settings.packet_octets;
     let (client, server) = connect(args, settings, lang)?;
-    begin(args, (server, packet_octets), lang)?;
     let progress = Progress::default();
     let own_clock = args.own_clock;
     let mut worst = own_clock.lately();
+    let announce = || begin(args, (server, packet_octets), lang);
     let measured = thread::scope(|scope| {
         let thread = thread::Builder::new()
             .name("owamp".to_owned())
             .spawn_scoped(scope, || client.run(stop, &progress, || own_clock.claim()))
             .map_err(|error| no_thread(error, lang))?;
-        watch(
+        let announced = watch(
             args,
             &progress,
             stop,
             &mut worst,
             || thread.is_finished(),
+            announce,
             lang,
         )?;
-        thread
+        let measured = thread
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            .map_err(|error| unable(args, error, lang))
+            .map_err(|error| unable(args, error, lang))?;
+        if !announced {
+            announce()?;
+        }
+        Ok(measured)
     })?;
     conclude(args, server, &measured, worst, stop, lang)
 }
@@ -149,6 +155,17 @@ fn unable(args: &Args, error: OwampError, lang: Lang) -> Failure {
             "an OWAMP server listens on TCP 861: `owl reflect --owamp` is one, and firewalls must let it through",
             "OWAMP 服务器监听 TCP 861：可用 `owl reflect --owamp`，并请放行防火墙",
         )),
+        OwampError::Control { source, .. } => match source {
+            ControlError::NotOffered { .. } => Some(lang.pick(
+                "a server with users wants `--user KEYID --pass-phrase-file FILE`, one without wants neither",
+                "有用户的服务器需要 `--user KEYID --pass-phrase-file FILE`，没有用户的则都不要",
+            )),
+            ControlError::Refused { .. } => Some(lang.pick(
+                "the server knows another pass-phrase for that user, or no such user",
+                "服务器上该用户的口令不同，或没有该用户",
+            )),
+            _ => None,
+        },
         OwampError::Session {
             accept: Accept::PermanentLimit,
             ..
@@ -177,32 +194,46 @@ fn begin(args: &Args, (server, octets): (SocketAddr, u32), lang: Lang) -> Result
         return print(&format!("{line}\n"));
     }
     let interval = args.interval;
-    print(&lang.pick(
+    let began = lang.pick(
         format!("{server}: {packets} packets of {octets} octets each way, one every {interval}; OWAMP, so no round trip\n"),
         format!("{server}：每个方向 {packets} 个 {octets} 字节的报文，每 {interval} 一个；OWAMP 没有往返\n"),
+    );
+    print(&format!(
+        "{began}{}",
+        args.too_short(lang).unwrap_or_default()
     ))
 }
 
-/// Shows how far it has come until it is over, and reads the clock meanwhile.
+/// Shows how far it has come until it is over, and reads the clock meanwhile. Whether it has been announced: that is
+/// done when the first packet has gone, which shows that the server has agreed.
 fn watch(
     args: &Args,
     progress: &Progress,
     stop: &AtomicBool,
     worst: &mut ClockState,
     is_over: impl Fn() -> bool,
+    announce: impl Fn() -> Result<Outcome, Failure>,
     lang: Lang,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let own_clock: OwnClock = args.own_clock;
     let line = LiveLine::new();
     let (began, mut seconds) = (Instant::now(), 0_u32);
+    let mut announced = false;
     while !is_over() {
         thread::sleep(LOOK);
+        let (sent, received) = (progress.sent.load(Relaxed), progress.received.load(Relaxed));
+        if !announced && sent + received > 0 {
+            announced = true;
+            announce()?;
+        }
         if began.elapsed() < TICK * (seconds + 1) {
             continue;
         }
         seconds += 1;
         *worst = worst.worse(own_clock.lately());
-        let (sent, received) = (progress.sent.load(Relaxed), progress.received.load(Relaxed));
+        if !announced {
+            continue;
+        }
         if args.json {
             let second = json!({ "kind": "second", "elapsed_s": seconds, "sent_forward": sent, "received_backward": received });
             say(&format!("{second}\n"), stop)?;
@@ -214,7 +245,7 @@ fn watch(
         }
     }
     line.clear();
-    Ok(())
+    Ok(announced)
 }
 
 fn conclude(
