@@ -22,7 +22,7 @@ mod ticks;
 mod unknown;
 
 pub use cache::{CACHE_AGE_MAX, CacheAge};
-pub use elapsed::{AGENT_CLOCK_PPM, COLLECTOR_CLOCK_PPM, Elapsed};
+pub use elapsed::{AGENT_CLOCK_BROKEN_PPM, AGENT_CLOCK_PPM, COLLECTOR_CLOCK_PPM, Elapsed};
 pub use evidence::{Doubt, Evidence};
 pub use increase::{Increase, increase};
 pub use profile::{FASTEST_LINK_BPS, LINE_RATE_TOLERANCE_PPM, Profile, Width};
