@@ -56,19 +56,19 @@ pub(super) struct TrueAnswer {
 }
 
 impl Truth {
+    /// Octets that passed the link between two instants, whether anybody counted them or not.
+    pub fn octets_between(&self, since_ns: i64, until_ns: i64) -> u64 {
+        let until = self.traffic.octets_until(until_ns);
+        until.saturating_sub(self.traffic.octets_until(since_ns))
+    }
+
     /// What is true of two answers, named by their places in the history.
     pub fn pair(&self, from: usize, to: usize) -> TruePair {
         let (a, b) = (self.answers[from], self.answers[to]);
-        let between = |since: i64, until: i64| {
-            let traffic = &self.traffic;
-            traffic
-                .octets_until(until)
-                .saturating_sub(traffic.octets_until(since))
-        };
         TruePair {
-            octets: between(a.read_ns, b.read_ns),
+            octets: self.octets_between(a.read_ns, b.read_ns),
             elapsed_ns: b.read_ns - a.read_ns,
-            octets_between_answers: between(a.answered_ns, b.answered_ns),
+            octets_between_answers: self.octets_between(a.answered_ns, b.answered_ns),
             between_answers_ns: b.answered_ns - a.answered_ns,
             whole: a.beginnings == b.beginnings,
             touched: a.touched || b.touched || a.beginnings != b.beginnings,
