@@ -6,16 +6,20 @@
 //! certainty but never turn a proof. Bounds are hard and add linearly; clock
 //! error is common to all packets and is never averaged away.
 
+mod correlation;
 mod evidence;
 pub mod flow;
 pub mod profile;
+pub mod ranks;
 pub mod run;
 pub mod window;
 
 use serde::{Deserialize, Serialize};
 
+pub use correlation::Correlation;
 pub use evidence::{Claim, Evidence};
 pub use profile::{Profile, Quantile};
+pub use ranks::{Population, Ranked, Ranks};
 pub use run::{RunTarget, RunVerdict, judge_run};
 pub use window::SessionWindow;
 
@@ -168,6 +172,13 @@ pub struct Verdict {
     pub sent: u64,
     /// Packets whose delay is known.
     pub received: u64,
+    /// What the judged quantile speaks of; verdicts of older stores speak of the packets.
+    #[serde(default)]
+    pub population: Population,
+    /// Between the delays of which of the packets sent the quantile lies, and how many independent ones that rests on;
+    /// `None` when nothing was measured, and in verdicts of older stores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranked: Option<Ranked>,
 }
 
 impl Verdict {
@@ -181,6 +192,8 @@ impl Verdict {
             target,
             sent,
             received: 0,
+            population: Population::default(),
+            ranked: None,
         }
     }
 
@@ -222,12 +235,20 @@ fn side(delay: OneWayDelay, target: Nanos) -> Option<State> {
 /// Judges one direction of one path in one interval.
 pub fn judge(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Verdict {
     let received = evidence.raw.count();
-    let blank = Verdict::no_data(target, evidence.sent);
+    let blank = Verdict {
+        population: profile.population,
+        ..Verdict::no_data(target, evidence.sent)
+    };
     if received == 0 && evidence.lost == 0 {
         return blank;
     }
-    let blank = Verdict { received, ..blank };
-    let Some(proved) = evidence.proved(profile.quantile) else {
+    let ranks = evidence.judged_ranks(profile);
+    let blank = Verdict {
+        received,
+        ranked: Some(evidence.ranked(ranks)),
+        ..blank
+    };
+    let Some(proved) = evidence.proved_at(ranks) else {
         return blank.undecided(Reason::Contradiction);
     };
     let blank = Verdict {
@@ -247,7 +268,7 @@ pub fn judge(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Verdi
         return blank.decided(state, EvidenceClass::B);
     }
     // Where so many packets have no known fate that the quantile may be one of theirs, no clock can help.
-    let not_known = if evidence.is_observed(profile.quantile) {
+    let not_known = if evidence.is_observed_at(ranks) {
         Reason::Clock
     } else {
         Reason::Samples
@@ -260,7 +281,7 @@ pub fn judge(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Verdi
     if evidence.contradicts(clocks) {
         return blank.undecided(Reason::Contradiction);
     }
-    let Some(claimed) = evidence.claimed(profile.quantile, proved, clocks) else {
+    let Some(claimed) = evidence.claimed_at(ranks, proved, clocks) else {
         return blank.undecided(Reason::Contradiction);
     };
     let blank = Verdict {
@@ -346,6 +367,7 @@ mod tests {
             },
             stamp_error: Some(US(5)),
             hardware_stamps: false,
+            correlation: Correlation::default(),
         };
         judge(&evidence, US(target_us), &Profile::plan_2026())
     }

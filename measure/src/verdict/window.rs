@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use super::flow::{FlowWindow, flows};
-use super::{Claim, Evidence, Profile, Verdict, judge};
+use super::{Claim, Correlation, Evidence, Profile, Verdict, judge};
 use crate::delay::{ClockDifference, Floors};
 use crate::distribution::Distribution;
 use crate::patterns::Patterns;
@@ -248,6 +248,7 @@ impl SessionWindow {
             // kernel's stamp that the reflector sent after it has one.
             stamp_error: self.stamp_errors[direction as usize],
             hardware_stamps: self.hardware_stamps && direction == Direction::Forward,
+            correlation: Correlation::of(self.raw(direction), self.ipdv(direction)),
         }
     }
 
