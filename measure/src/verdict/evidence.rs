@@ -1,6 +1,8 @@
 //! What a verdict is made from: one direction of one window.
 
-use crate::delay::{ClockDifference, Floors, OneWayDelay};
+use crate::clock::live::MeshBounds;
+use crate::clock::mesh::StampErrors;
+use crate::delay::{Basis, ClockDifference, Floors, OneWayDelay};
 use crate::distribution::{Bounds, Distribution};
 use crate::time::Nanos;
 use crate::verdict::{Correlation, Population, Profile, Quantile, Ranked, Ranks};
@@ -35,6 +37,8 @@ pub struct Evidence<'a> {
     pub floors: Floors,
     /// What the clocks claim.
     pub claim: Claim,
+    /// What the other pairs of the mesh tell of these two clocks, seen in this direction; nothing where nobody asked them.
+    pub mesh: MeshBounds,
     /// How far a raw difference may exceed the delay through early transmit and late receive stamps; `None` when
     /// nothing bounds that (a stamp taken in user space), so that nothing can be said from below.
     pub stamp_error: Option<Nanos>,
@@ -95,12 +99,7 @@ impl Evidence<'_> {
     ///
     /// `None` when some round trip was faster than light there and back: no clock can explain that, so the coordinates
     /// behind the floors are wrong and nothing follows from them.
-    pub fn proved(&self, quantile: Quantile) -> Option<OneWayDelay> {
-        self.proved_at(self.ranks(quantile))
-    }
-
-    /// As [`Self::proved`], of what lies between two ranks.
-    pub fn proved_at(&self, ranks: Ranks) -> Option<OneWayDelay> {
+    pub fn proved(&self, ranks: Ranks) -> Option<OneWayDelay> {
         let both_floors = self.floors.forward + self.floors.backward;
         if self.round_trip.min().is_some_and(|min| min < both_floors) {
             return None;
@@ -119,24 +118,58 @@ impl Evidence<'_> {
         })
     }
 
-    /// The interval of a quantile with the clocks' claims; `None` when they contradict the proof.
-    pub fn claimed(
-        &self,
-        quantile: Quantile,
-        proved: OneWayDelay,
-        clocks: ClockDifference,
-    ) -> Option<OneWayDelay> {
-        self.claimed_at(self.ranks(quantile), proved, clocks)
+    /// A proved interval narrowed by what the packets of the whole mesh prove of the two clocks; the same interval where
+    /// they prove nothing, or where some clock of the mesh did what no clock does.
+    ///
+    /// From below only stamps of interfaces say something: of no other stamp is there a bound for every packet.
+    pub fn proved_by_mesh(&self, ranks: Ranks, proved: OneWayDelay) -> OneWayDelay {
+        let Some(clocks) = self.mesh.proved else {
+            return proved;
+        };
+        let hard = self
+            .stamp_error
+            .filter(|_| self.hardware_stamps)
+            .map(|error| error.max(StampErrors::HARDWARE.both));
+        proved
+            .narrowed_on(Basis::Proved, self.raw_bounds(ranks), clocks, hard)
+            .unwrap_or(proved)
     }
 
-    /// As [`Self::claimed`], of what lies between two ranks.
-    pub fn claimed_at(
+    /// What the believed claims say of the two clocks' difference: their own, and those of others by way of the mesh.
+    /// `None` when no believed claim says anything; an empty interval is a contradiction among them.
+    pub fn believed_clocks(&self) -> Option<ClockDifference> {
+        match (self.claim, self.mesh.claimed) {
+            (Claim::Clocks(own), Some(mesh)) => Some(own.and(mesh)),
+            (Claim::Clocks(own), None) => Some(own),
+            (Claim::None | Claim::Withdrawn, mesh) => mesh,
+        }
+    }
+
+    /// The narrowest interval of a quantile of the packets that something bears: proved, or with the believed claims where
+    /// they narrow it. `None` when the round trip was faster than light.
+    pub fn known(&self, quantile: Quantile) -> Option<OneWayDelay> {
+        let ranks = self.ranks(quantile);
+        let proved = self.proved_by_mesh(ranks, self.proved(ranks)?);
+        let claimed = self
+            .believed_clocks()
+            .filter(|&clocks| !self.contradicts(clocks))
+            .and_then(|clocks| self.claimed(ranks, proved, clocks));
+        Some(claimed.unwrap_or(proved))
+    }
+
+    /// The interval of a quantile with the clocks' claims; `None` when they contradict the proof.
+    pub fn claimed(
         &self,
         ranks: Ranks,
         proved: OneWayDelay,
         clocks: ClockDifference,
     ) -> Option<OneWayDelay> {
-        let raw = Bounds {
+        proved.narrowed(self.raw_bounds(ranks), clocks, self.stamp_error)
+    }
+
+    /// Between which the raw difference of the quantile's packet lies.
+    fn raw_bounds(&self, ranks: Ranks) -> Bounds {
+        Bounds {
             // From below, the unknown packets may have been the fastest of all; from above, the slowest.
             at_least: match ranks.lower.checked_sub(self.unknown()) {
                 None | Some(0) => Nanos::MIN,
@@ -149,28 +182,24 @@ impl Evidence<'_> {
                 .upper
                 .and_then(|rank| self.raw.at_rank(rank))
                 .map_or(Nanos::MAX, |bounds| bounds.at_most),
-        };
-        proved.narrowed(raw, clocks, self.stamp_error)
+        }
     }
 
-    /// Whether the quantile is the delay of a packet that came back; if not, no clock can help to know it.
-    pub fn is_observed(&self, quantile: Quantile) -> bool {
-        self.is_observed_at(self.ranks(quantile))
-    }
-
-    /// As [`Self::is_observed`], of what lies between two ranks; no packet stands for an end that nothing bounds.
-    pub fn is_observed_at(&self, ranks: Ranks) -> bool {
+    /// Whether the quantile is the delay of a packet that came back; if not, no clock can help to know it. No packet stands
+    /// for an end that nothing bounds.
+    pub fn is_observed(&self, ranks: Ranks) -> bool {
         ranks.upper.is_some_and(|rank| rank <= self.raw.count())
     }
 
-    /// Whether a packet, in either direction, was faster than light if the clocks were right.
+    /// Whether a packet, in either direction, was faster than light if the clocks were right, or the clocks cannot be so.
     ///
     /// Stamps are early on transmit and late on receipt, so they only make a packet look slower: no allowance is needed.
     pub fn contradicts(&self, clocks: ClockDifference) -> bool {
         let faster = |min: Option<Nanos>, floor: Nanos, clocks: ClockDifference| {
             min.is_some_and(|min| min - clocks.at_least < floor)
         };
-        faster(self.raw.min(), self.floors.forward, clocks)
+        clocks.at_least > clocks.at_most
+            || faster(self.raw.min(), self.floors.forward, clocks)
             || faster(self.opposite_min, self.floors.backward, clocks.reversed())
     }
 }
@@ -202,6 +231,7 @@ mod tests {
                 backward: Nanos(400),
             },
             claim: Claim::None,
+            mesh: MeshBounds::default(),
             stamp_error: None,
             hardware_stamps: false,
             correlation: Correlation::default(),
@@ -246,19 +276,21 @@ mod tests {
                     backward: Nanos(back),
                 },
                 claim: Claim::None,
+                mesh: MeshBounds::default(),
                 stamp_error: Some(Nanos::ZERO),
                 hardware_stamps: false,
                 correlation: Correlation::default(),
             };
             let truth = Nanos(delays[189]);
-            let proved = evidence.proved(Quantile::P95).expect("slower than light");
+            let ranks = evidence.ranks(Quantile::P95);
+            let proved = evidence.proved(ranks).expect("slower than light");
             assert!(
                 proved.lo <= truth && truth <= proved.hi,
                 "{unknown} unknown: {proved:?}"
             );
             let clocks = ClockDifference::within(Nanos::ZERO, Nanos::ZERO);
             let claimed = evidence
-                .claimed(Quantile::P95, proved, clocks)
+                .claimed(ranks, proved, clocks)
                 .expect("honest clocks");
             assert!(
                 claimed.lo <= truth && truth <= claimed.hi,
@@ -295,6 +327,7 @@ mod tests {
                 backward: Nanos::from_micros(600),
             },
             claim: Claim::Clocks(zero),
+            mesh: MeshBounds::default(),
             stamp_error: Some(Nanos::ZERO),
             hardware_stamps: true,
             correlation: Correlation::with_neighbours(neighbours),

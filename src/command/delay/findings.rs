@@ -207,9 +207,10 @@ fn population(evidence: &Evidence<'_>) -> u64 {
 
 fn way(window: &SessionWindow, direction: Direction, evidence: &Evidence<'_>) -> Way {
     let one_way = |quantile| {
-        let proved = evidence.proved(quantile)?;
+        let ranks = evidence.ranks(quantile);
+        let proved = evidence.proved(ranks)?;
         let claimed = match evidence.claim {
-            Claim::Clocks(clocks) => evidence.claimed(quantile, proved, clocks),
+            Claim::Clocks(clocks) => evidence.claimed(ranks, proved, clocks),
             Claim::None | Claim::Withdrawn => None,
         };
         Some(claimed.unwrap_or(proved))

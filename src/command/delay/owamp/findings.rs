@@ -8,6 +8,7 @@
 use std::collections::HashSet;
 
 use owl_measure::clock::ClockState;
+use owl_measure::clock::live::MeshBounds;
 use owl_measure::delay::{ClockDifference, Floors, OneWayDelay};
 use owl_measure::distribution::{Bounds, Distribution};
 use owl_measure::histogram::HistogramRecorder;
@@ -167,6 +168,7 @@ impl Findings {
                 Some(clocks) => Claim::Clocks(clocks),
                 None => Claim::None,
             },
+            mesh: MeshBounds::default(),
             stamp_error: way.gathered.stamp_error,
             hardware_stamps: false,
             correlation: way.correlation,
@@ -178,12 +180,13 @@ static NO_ROUND_TRIP: std::sync::LazyLock<Distribution> =
     std::sync::LazyLock::new(Distribution::default);
 
 fn one_way(evidence: &Evidence<'_>, quantile: Quantile) -> OneWayDelay {
+    let ranks = evidence.ranks(quantile);
     // Without a round trip nothing can be faster than light there and back.
     let proved = evidence
-        .proved(quantile)
+        .proved(ranks)
         .unwrap_or(OneWayDelay::proved(Nanos::MAX, evidence.floors));
     match evidence.claim {
-        Claim::Clocks(clocks) => evidence.claimed(quantile, proved, clocks).unwrap_or(proved),
+        Claim::Clocks(clocks) => evidence.claimed(ranks, proved, clocks).unwrap_or(proved),
         Claim::None | Claim::Withdrawn => proved,
     }
 }
