@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::evidence::{Claim, Evidence};
+use super::evidence::Evidence;
 use super::profile::Profile;
 use crate::delay::{ClockDifference, OneWayDelay};
 use crate::distribution::{Bounds, Distribution};
@@ -74,13 +74,10 @@ impl Statistics {
 
 /// The clocks' claims, when they stand and are narrow enough for evidence of class C.
 fn admitted(evidence: &Evidence<'_>, target: Nanos) -> Option<ClockDifference> {
-    match evidence.claim {
-        Claim::Clocks(clocks) if !evidence.contradicts(clocks) => {
-            let stamps = evidence.stamp_error.unwrap_or(Nanos::ZERO);
-            ((clocks.uncertainty() + stamps).times(4) <= target).then_some(clocks)
-        }
-        _ => None,
-    }
+    let clocks = evidence.believed_clocks()?;
+    let stamps = evidence.stamp_error.unwrap_or(Nanos::ZERO);
+    let narrow = (clocks.uncertainty() + stamps).times(4) <= target;
+    (narrow && !evidence.contradicts(clocks)).then_some(clocks)
 }
 
 /// The interval of a statistic that grows with each packet's delay.
@@ -132,7 +129,7 @@ mod tests {
     use crate::clock::live::MeshBounds;
     use crate::delay::{Basis, Floors};
     use crate::histogram::HistogramRecorder;
-    use crate::verdict::{Correlation, Quantile, State, judge};
+    use crate::verdict::{Claim, Correlation, Quantile, State, judge};
 
     const US: fn(i64) -> Nanos = Nanos::from_micros;
 
