@@ -5,6 +5,7 @@ mod changes;
 pub(crate) mod crossing;
 pub mod dial;
 pub mod envelope;
+pub mod live;
 pub mod matrix;
 pub mod mesh;
 pub mod offsets;

@@ -1,6 +1,8 @@
 //! What a verdict is made from: one direction of one window.
 
-use crate::delay::{ClockDifference, Floors, OneWayDelay};
+use crate::clock::live::MeshBounds;
+use crate::clock::mesh::StampErrors;
+use crate::delay::{Basis, ClockDifference, Floors, OneWayDelay};
 use crate::distribution::{Bounds, Distribution};
 use crate::time::Nanos;
 use crate::verdict::Quantile;
@@ -35,6 +37,8 @@ pub struct Evidence<'a> {
     pub floors: Floors,
     /// What the clocks claim.
     pub claim: Claim,
+    /// What the other pairs of the mesh tell of these two clocks, seen in this direction; nothing where nobody asked them.
+    pub mesh: MeshBounds,
     /// How far a raw difference may exceed the delay through early transmit and late receive stamps; `None` when
     /// nothing bounds that (a stamp taken in user space), so that nothing can be said from below.
     pub stamp_error: Option<Nanos>,
@@ -82,6 +86,44 @@ impl Evidence<'_> {
         })
     }
 
+    /// A proved interval narrowed by what the packets of the whole mesh prove of the two clocks; the same interval where
+    /// they prove nothing, or where some clock of the mesh did what no clock does.
+    ///
+    /// From below only stamps of interfaces say something: of no other stamp is there a bound for every packet.
+    pub fn proved_by_mesh(&self, quantile: Quantile, proved: OneWayDelay) -> OneWayDelay {
+        let Some(clocks) = self.mesh.proved else {
+            return proved;
+        };
+        let hard = self
+            .stamp_error
+            .filter(|_| self.hardware_stamps)
+            .map(|error| error.max(StampErrors::HARDWARE.both));
+        proved
+            .narrowed_on(Basis::Proved, self.raw_bounds(quantile), clocks, hard)
+            .unwrap_or(proved)
+    }
+
+    /// What the believed claims say of the two clocks' difference: their own, and those of others by way of the mesh.
+    /// `None` when no believed claim says anything; an empty interval is a contradiction among them.
+    pub fn believed_clocks(&self) -> Option<ClockDifference> {
+        match (self.claim, self.mesh.claimed) {
+            (Claim::Clocks(own), Some(mesh)) => Some(own.and(mesh)),
+            (Claim::Clocks(own), None) => Some(own),
+            (Claim::None | Claim::Withdrawn, mesh) => mesh,
+        }
+    }
+
+    /// The narrowest interval of a quantile that something bears: proved, or with the believed claims where they narrow it.
+    /// `None` when the round trip was faster than light.
+    pub fn known(&self, quantile: Quantile) -> Option<OneWayDelay> {
+        let proved = self.proved_by_mesh(quantile, self.proved(quantile)?);
+        let claimed = self
+            .believed_clocks()
+            .filter(|&clocks| !self.contradicts(clocks))
+            .and_then(|clocks| self.claimed(quantile, proved, clocks));
+        Some(claimed.unwrap_or(proved))
+    }
+
     /// The interval of a quantile with the clocks' claims; `None` when they contradict the proof.
     pub fn claimed(
         &self,
@@ -89,8 +131,13 @@ impl Evidence<'_> {
         proved: OneWayDelay,
         clocks: ClockDifference,
     ) -> Option<OneWayDelay> {
+        proved.narrowed(self.raw_bounds(quantile), clocks, self.stamp_error)
+    }
+
+    /// Between which the raw difference of the quantile's packet lies.
+    fn raw_bounds(&self, quantile: Quantile) -> Bounds {
         let rank = quantile.rank(self.population());
-        let raw = Bounds {
+        Bounds {
             // From below, the unknown packets may have been the fastest of all; from above, the slowest.
             at_least: match rank.checked_sub(self.unknown()) {
                 None | Some(0) => Nanos::MIN,
@@ -103,8 +150,7 @@ impl Evidence<'_> {
                 .raw
                 .at_rank(rank)
                 .map_or(Nanos::MAX, |bounds| bounds.at_most),
-        };
-        proved.narrowed(raw, clocks, self.stamp_error)
+        }
     }
 
     /// Whether the quantile is the delay of a packet that came back; if not, no clock can help to know it.
@@ -112,14 +158,15 @@ impl Evidence<'_> {
         quantile.rank(self.population()) <= self.raw.count()
     }
 
-    /// Whether a packet, in either direction, was faster than light if the clocks were right.
+    /// Whether a packet, in either direction, was faster than light if the clocks were right, or the clocks cannot be so.
     ///
     /// Stamps are early on transmit and late on receipt, so they only make a packet look slower: no allowance is needed.
     pub fn contradicts(&self, clocks: ClockDifference) -> bool {
         let faster = |min: Option<Nanos>, floor: Nanos, clocks: ClockDifference| {
             min.is_some_and(|min| min - clocks.at_least < floor)
         };
-        faster(self.raw.min(), self.floors.forward, clocks)
+        clocks.at_least > clocks.at_most
+            || faster(self.raw.min(), self.floors.forward, clocks)
             || faster(self.opposite_min, self.floors.backward, clocks.reversed())
     }
 }
@@ -150,6 +197,7 @@ mod tests {
                 backward: Nanos(400),
             },
             claim: Claim::None,
+            mesh: MeshBounds::default(),
             stamp_error: None,
             hardware_stamps: false,
         };
@@ -193,6 +241,7 @@ mod tests {
                     backward: Nanos(back),
                 },
                 claim: Claim::None,
+                mesh: MeshBounds::default(),
                 stamp_error: Some(Nanos::ZERO),
                 hardware_stamps: false,
             };

@@ -8,8 +8,10 @@
 
 mod evidence;
 pub mod flow;
+pub mod period;
 pub mod profile;
 pub mod run;
+mod statistics;
 pub mod window;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use evidence::{Claim, Evidence};
 pub use profile::{Profile, Quantile};
 pub use run::{RunTarget, RunVerdict, judge_run};
+pub use statistics::Statistics;
 pub use window::SessionWindow;
 
 use crate::delay::{Basis, OneWayDelay};
@@ -130,7 +133,7 @@ impl Reason {
 pub enum EvidenceClass {
     /// One-way, hardware stamps, uncertainty at most a tenth of the target.
     A,
-    /// Proved without any clock, by round trip, light and loss.
+    /// Proved without any clock's claim: by round trip, light, loss, and the packets of the mesh.
     B,
     /// One-way, uncertainty at most a quarter of the target.
     C,
@@ -246,16 +249,22 @@ pub fn judge(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Verdi
     if let Some(state) = side(proved, target) {
         return blank.decided(state, EvidenceClass::B);
     }
-    // Where so many packets have no known fate that the quantile may be one of theirs, no clock can help.
-    let not_known = if evidence.is_observed(profile.quantile) {
-        Reason::Clock
-    } else {
-        Reason::Samples
+    let proved = evidence.proved_by_mesh(profile.quantile, proved);
+    let blank = Verdict {
+        delay: Some(proved),
+        ..blank
     };
-    let clocks = match evidence.claim {
-        Claim::Clocks(clocks) => clocks,
-        Claim::None => return blank.undecided(not_known),
-        Claim::Withdrawn => return blank.undecided(Reason::Contradiction),
+    if let Some(state) = side(proved, target) {
+        return blank.decided(state, EvidenceClass::B);
+    }
+    // Where so many packets have no known fate that the quantile may be one of theirs, no clock can help.
+    let not_known = match evidence.claim {
+        Claim::Withdrawn => Reason::Contradiction,
+        _ if evidence.is_observed(profile.quantile) => Reason::Clock,
+        _ => Reason::Samples,
+    };
+    let Some(clocks) = evidence.believed_clocks() else {
+        return blank.undecided(not_known);
     };
     if evidence.contradicts(clocks) {
         return blank.undecided(Reason::Contradiction);
@@ -284,6 +293,7 @@ pub fn judge(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Verdi
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::live::MeshBounds;
     use crate::delay::{ClockDifference, Floors};
     use crate::distribution::Distribution;
     use crate::histogram::HistogramRecorder;
@@ -344,6 +354,7 @@ mod tests {
                 Some(clocks) => Claim::Clocks(clocks),
                 None => Claim::None,
             },
+            mesh: MeshBounds::default(),
             stamp_error: Some(US(5)),
             hardware_stamps: false,
         };

@@ -8,6 +8,7 @@
 use std::collections::HashSet;
 
 use owl_measure::clock::ClockState;
+use owl_measure::clock::live::MeshBounds;
 use owl_measure::delay::{ClockDifference, Floors, OneWayDelay};
 use owl_measure::distribution::{Bounds, Distribution};
 use owl_measure::histogram::HistogramRecorder;
@@ -171,6 +172,7 @@ impl Findings {
                 Some(clocks) => Claim::Clocks(clocks),
                 None => Claim::None,
             },
+            mesh: MeshBounds::default(),
             stamp_error: way.gathered.stamp_error,
             hardware_stamps: false,
         }
