@@ -276,8 +276,7 @@ impl Window<'_> {
             (None, None) => None,
         };
         // The probe of the path answers for it; that the opposite session stood in and heard nothing explains less.
-        let why = (verdict.reason == Some(Reason::NoData))
-            .then(|| self.why(path, own.map(SessionWindow::sent)));
+        let why = (verdict.reason == Some(Reason::NoData)).then(|| self.why(path, own));
         Judgement {
             path: path.id.clone(),
             profile: path.profile.id.clone(),
@@ -316,13 +315,18 @@ impl Window<'_> {
         }
     }
 
-    /// Why nothing was measured, when `sent` packets were sent or no report came at all.
-    fn why(&self, path: &Path, sent: Option<u64>) -> NoDataWhy {
+    /// Why nothing was measured, with or without a report of the path's own session.
+    fn why(&self, path: &Path, own: Option<&SessionWindow>) -> NoDataWhy {
         let probe = path.from.to_string();
         let known = self.table.probes.get(&probe);
-        match sent {
-            Some(0) => NoDataWhy::NothingSent { probe },
-            Some(sent) => NoDataWhy::NoReplies { sent },
+        match own.map(|own| (own.sent(), own.hindrance())) {
+            Some((0, Some(hindrance))) => NoDataWhy::Hindered {
+                probe,
+                server: path.to.to_string(),
+                hindrance,
+            },
+            Some((0, None)) => NoDataWhy::NothingSent { probe },
+            Some((sent, _)) => NoDataWhy::NoReplies { sent },
             None if self.straddling.contains(&path.id) => NoDataWhy::Straddling { probe },
             None => match known.and_then(LiveProbe::reported_up_to) {
                 Some(at) if at >= self.start + self.length => NoDataWhy::NotReported { probe },

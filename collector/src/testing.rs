@@ -1,6 +1,7 @@
 //! What several tests of this crate need: reports of a known path.
 
 use owl_measure::clock::{BoundBasis, ClockSource, ClockState, ClockStatus};
+use owl_measure::hindrance::Hindrance;
 use owl_measure::loss::Loss;
 use owl_measure::reordering::{Overtaken, Reordered};
 use owl_measure::report::Report;
@@ -42,6 +43,16 @@ pub(crate) fn unanswered(path: &str, start_s: i64) -> Report {
             period: None,
         });
     }
+    Report {
+        summary: summary(recorder),
+        ..report(path, start_s)
+    }
+}
+
+/// The report on the second that begins at `start_s`, in which nothing could be sent.
+pub(crate) fn hindered(path: &str, start_s: i64, why: Hindrance) -> Report {
+    let mut recorder = Recorder::new(Nanos::from_secs(1), Timestamp(0), vec![]);
+    recorder.hindered(Timestamp(start_s * SECOND), why);
     Report {
         summary: summary(recorder),
         ..report(path, start_s)

@@ -9,6 +9,7 @@
 pub mod clock;
 pub mod delay;
 pub mod distribution;
+pub mod hindrance;
 pub mod histogram;
 pub mod lengths;
 pub mod loss;

@@ -153,6 +153,7 @@ impl Report {
 mod tests {
     use super::*;
     use crate::clock::{BoundBasis, ClockSource, ClockStatus, KernelClock};
+    use crate::hindrance::Hindrance;
     use crate::reordering::{Overtaken, Reordered};
     use crate::sample::Direction;
     use crate::summary::Recorder;
@@ -184,6 +185,7 @@ mod tests {
             }
         }
         recorder.own_loss(2);
+        recorder.hindered(Timestamp(7), Hindrance::Refused { accept: 3 });
         Report {
             path: "yannan-ct~binhaigang-ct".into(),
             generation: "c0ffee".into(),

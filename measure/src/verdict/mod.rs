@@ -8,8 +8,10 @@
 
 mod evidence;
 pub mod flow;
+pub mod period;
 pub mod profile;
 pub mod run;
+mod statistics;
 pub mod window;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use evidence::{Claim, Evidence};
 pub use profile::{Profile, Quantile};
 pub use run::{RunTarget, RunVerdict, judge_run};
+pub use statistics::Statistics;
 pub use window::SessionWindow;
 
 use crate::delay::{Basis, OneWayDelay};

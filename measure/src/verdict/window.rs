@@ -10,6 +10,7 @@ use super::{Claim, Evidence, Profile, Verdict, judge};
 use crate::clock::live::{MeshBounds, MeshFindings, Sighting, Span, audit_window};
 use crate::delay::{ClockDifference, Floors};
 use crate::distribution::Distribution;
+use crate::hindrance::Hindrance;
 use crate::patterns::Patterns;
 use crate::report::Report;
 use crate::sample::Direction;
@@ -24,6 +25,7 @@ pub struct SessionWindow {
     lost: [u64; 2],
     lost_somewhere: u64,
     own_loss: u64,
+    hindrance: Option<Hindrance>,
     raw: [Distribution; 2],
     ipdv: [Distribution; 2],
     duplicated: [u64; 2],
@@ -120,6 +122,7 @@ impl SessionWindow {
             ],
             lost_somewhere: total(crate::summary::Summary::lost_somewhere),
             own_loss: total(crate::summary::Summary::lost_here),
+            hindrance: summaries().filter_map(|s| s.hindrance).next_back(),
             raw: [raw(|s| &s.forward), raw(|s| &s.backward)],
             ipdv: [ipdv(|s| &s.forward), ipdv(|s| &s.backward)],
             duplicated: [
@@ -177,6 +180,11 @@ impl SessionWindow {
     /// [`Summary::lost_here`](crate::summary::Summary::lost_here). The losses of the way back are told without them.
     pub fn own_loss(&self) -> u64 {
         self.own_loss
+    }
+
+    /// Why nothing was sent for a part of the window or all of it: the last reason that a report tells.
+    pub fn hindrance(&self) -> Option<Hindrance> {
+        self.hindrance
     }
 
     /// Raw one-way differences of a direction.

@@ -15,7 +15,7 @@ use owl_measure::sample::{Stamp, StampSource};
 use owl_measure::time::Timestamp;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::sys::{self, Queue};
+use super::sys::{self, Bundling, Queue};
 use crate::clock::Clock;
 
 pub(crate) use batched::{Departures, Incoming};
@@ -86,6 +86,7 @@ pub struct StampedSocket {
     clock: Clock,
     sends: u32,
     transmit_stamps: TransmitStamps,
+    bundling: Bundling,
 }
 
 /// Whether the kernel is asked to stamp what is sent.
@@ -189,6 +190,7 @@ impl StampedSocket {
             clock,
             sends: 0,
             transmit_stamps: TransmitStamps::Asked,
+            bundling: Bundling::Possible,
         };
         socket
             .number_sends_from_zero()

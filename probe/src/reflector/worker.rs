@@ -183,12 +183,7 @@ impl Worker {
             let Ok(exchanged) = socket.exchange(&mut running.room, &mut turn) else {
                 return;
             };
-            if exchanged.refused > 0 {
-                running.reading.unsent += exchanged.refused as u64;
-                if let Some(awaited) = running.awaited.get_mut(k) {
-                    awaited.renumbered();
-                }
-            }
+            running.reading.unsent += exchanged.refused as u64;
             if !exchanged.full {
                 return;
             }

@@ -9,7 +9,7 @@ use owl_measure::time::Timestamp;
 
 use super::{Received, StampedSocket, TransmitStamp};
 use crate::clock::Clock;
-use crate::net::sys::{self, Batch, Outgoing, Queue, TransmitStamps};
+use crate::net::sys::{self, Batch, Outgoing, Queue, Sent, TransmitStamps};
 
 /// Packets of one socket that wait to leave in one system call.
 pub(crate) struct Departures(Outgoing);
@@ -124,21 +124,25 @@ impl Incoming {
 }
 
 impl StampedSocket {
-    /// Sends those that wait, from position `first` on: the number of the first for its transmit stamp, and how many the
-    /// kernel took before it refused one.
+    /// Makes those that wait ready for [`StampedSocket::send_many`].
+    pub(crate) fn arrange(&self, departures: &mut Departures) {
+        departures.0.arrange(self.bundling);
+    }
+
+    /// Sends what was arranged, from where it stopped. `each` is told the position of every packet and the number of its
+    /// send for the transmit stamp, which several may share; `None` for one that the kernel refused.
     ///
-    /// # Errors
-    /// When it refuses the first. It may or may not have used a number for it: [`StampedSocket::renumber`] makes the
-    /// numbers right again.
+    /// Where it stopped, the kernel may or may not have used a number: [`StampedSocket::renumber`] makes the numbers
+    /// right again.
     pub(crate) fn send_many(
         &mut self,
         departures: &mut Departures,
-        first: usize,
-    ) -> io::Result<(u32, usize)> {
-        let taken = departures.0.send(self.socket.as_fd(), first)?;
-        let id = self.sends;
-        self.sends = id.wrapping_add(taken as u32);
-        Ok((id, taken))
+        each: impl FnMut(usize, Option<u32>),
+    ) -> Sent {
+        let (bundling, sends) = (&mut self.bundling, &mut self.sends);
+        departures
+            .0
+            .send(self.socket.as_fd(), bundling, sends, each)
     }
 
     /// Reads datagrams, without waiting: how many.
