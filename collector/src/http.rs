@@ -5,6 +5,7 @@
 //! connections.
 
 mod api;
+mod compliance;
 
 use std::io;
 use std::net::SocketAddr;
@@ -164,6 +165,8 @@ fn router(web: Arc<Web>) -> Router {
         .route("/api/v1/verdicts", get(api::verdicts))
         .route("/api/v1/probes", get(api::probes))
         .route("/api/v1/store", get(api::store))
+        .route("/compliance", get(compliance::page))
+        .route("/api/v1/compliance", get(compliance::api))
         .fallback(|| async { (StatusCode::NOT_FOUND, "not found\n") })
         .layer(middleware::from_fn(bounded))
         .with_state(web)

@@ -12,6 +12,7 @@ use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::Profile;
 use owl_topology::{Path, ReflectorKind, Topology};
 
+use crate::compliance::Running;
 use crate::judgement::Judgement;
 use crate::totals::Totals;
 
@@ -78,6 +79,8 @@ pub(crate) struct Table {
     by_id: HashMap<String, usize>,
     /// Why the store refuses, while it does.
     pub(crate) store_failure: Option<String>,
+    /// The running day and month of every path.
+    pub(crate) running: Running,
 }
 
 impl Table {
@@ -147,6 +150,7 @@ impl Live {
             probes,
             by_id,
             store_failure: None,
+            running: Running::default(),
         }))
     }
 

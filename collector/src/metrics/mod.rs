@@ -4,6 +4,7 @@
 //! series of paths and probes are written straight from the live table, so none
 //! can outlive what it tells of.
 
+mod compliance;
 mod flows;
 mod own;
 mod table;
@@ -39,6 +40,7 @@ pub(crate) fn render(live: &Table, own: &Own, now: Timestamp, grace: Nanos) -> S
     let flag = |yes: bool| f64::from(u8::from(yes));
     page.series(table::SIMULATED, [(vec![], flag(live.simulated()))]);
     paths(&mut page, &live.paths, now, grace);
+    compliance::series(&mut page, live);
     probes(&mut page, live.probes.values());
     page.series(
         table::BUILD_INFO,

@@ -5,6 +5,7 @@
 //! stored is on the disk.
 
 mod hops;
+mod hours;
 mod reader;
 mod writer;
 
@@ -22,15 +23,18 @@ use tokio::sync::{mpsc, oneshot};
 use crate::judgement::Judgement;
 use crate::live::{Caller, Live};
 use crate::metrics::Own;
-pub(crate) use reader::{Dirty, HistoryQuery, HopChange, ProbeRows, Reader, Sessions};
+pub(crate) use reader::{Dirty, HistoryQuery, HopChange, KeptWindows, ProbeRows, Reader, Sessions};
 use writer::Writer;
 
 /// Orders that wait for the writer; when it is full, whoever brings one more waits (back-pressure up to the probes).
 const ORDERS_MAX: usize = 64;
 /// The version of the schema: schema.sql, and then each of [`UPGRADES`].
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 /// What makes each version from the one before it.
-const UPGRADES: [&str; 1] = [include_str!("upgrade-2.sql")];
+const UPGRADES: [&str; 2] = [
+    include_str!("upgrade-2.sql"),
+    include_str!("upgrade-hours.sql"),
+];
 /// How long a connection waits for another one's lock, such as a copying tool's; then the store refuses for a while.
 const BUSY: std::time::Duration = std::time::Duration::from_secs(1);
 
