@@ -271,6 +271,7 @@ impl Judgement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use owl_measure::verdict::Population;
 
     #[test]
     fn a_judgement_of_an_older_store_is_read() {
@@ -280,6 +281,10 @@ mod tests {
             "raw":{"lo_ns":10,"hi_ns":10}}],"lost":0,"late":0}"#;
         let read: Judgement = serde_json::from_str(old).unwrap();
         assert_eq!(read.lost_unknown, 0);
+        assert_eq!(
+            (read.verdict.population, read.verdict.ranked),
+            (Population::Packets, None)
+        );
         assert_eq!(read.percentiles[0].one_way.unwrap().hi, Nanos(20));
     }
 }

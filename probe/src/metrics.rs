@@ -148,6 +148,16 @@ impl Metrics {
             sender.unstamped,
         );
         counter(
+            "owl_probe_bundled_packets_total",
+            "Test packets and replies that left with others in one send, under one transmit stamp.",
+            sender.bundled + reflector.bundled,
+        );
+        counter(
+            "owl_probe_bundles_refused_total",
+            "Sockets whose kernel refused such a send, and whose packets leave one by one.",
+            sender.bundles_refused + reflector.bundles_refused,
+        );
+        counter(
             "owl_probe_asked_failures_total",
             "Times that a TWAMP server of the plan let no session run, or ended those that ran.",
             value(&self.vitals.asked_failures),

@@ -14,6 +14,7 @@ mod words;
 
 use jiff::tz::TimeZone;
 use owl_measure::time::{Nanos, Timestamp};
+use owl_measure::verdict::Population;
 use owl_measure::verdict::period::{
     BUSY_HOURS, Compliance, HoursOfDay, Period, PeriodProfile, Rule, Works, judge_period,
 };
@@ -51,6 +52,8 @@ pub struct PathCompliance {
     pub target: Nanos,
     /// The profile that judges its windows.
     pub judged_by: String,
+    /// What its percentiles speak of: the packets sent, or the path.
+    pub population: Population,
     /// The length of its windows.
     #[serde(rename = "window_ns")]
     pub window: Nanos,
@@ -143,6 +146,7 @@ impl Judging<'_> {
             layer: class.map_or_else(String::new, |class| class.layer.to_string()),
             target: path.target,
             judged_by: path.profile.id.clone(),
+            population: path.profile.population,
             window: length,
             results,
         })

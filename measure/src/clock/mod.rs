@@ -8,6 +8,7 @@ pub mod envelope;
 pub mod live;
 pub mod matrix;
 pub mod mesh;
+mod moved;
 pub mod offsets;
 pub mod sources;
 pub mod state;

@@ -264,6 +264,12 @@ impl Suspicion {
         told.found = Some(line.local(probe, change.found));
     }
 
+    /// Notes that a clock moved by more than it claims.
+    pub(super) fn moved(&mut self, probe: usize, kind: ProbeKind) {
+        self.verdicts[probe] = self.verdicts[probe].max(ProbeVerdict::Suspect);
+        self.kinds[probe] = Some(kind);
+    }
+
     fn suspect(&mut self, probe: usize, kind: ProbeKind, together: &BTreeSet<usize>) {
         if self.verdicts[probe] == ProbeVerdict::Ok {
             self.verdicts[probe] = ProbeVerdict::Suspect;

@@ -6,7 +6,7 @@
 //! the other session's backward direction stands in only when it is missing.
 
 use super::flow::{FlowWindow, flows};
-use super::{Claim, Evidence, Profile, Verdict, judge};
+use super::{Claim, Correlation, Evidence, Profile, Verdict, judge};
 use crate::clock::live::{MeshBounds, MeshFindings, Sighting, Span, audit_window};
 use crate::delay::{ClockDifference, Floors};
 use crate::distribution::Distribution;
@@ -284,6 +284,7 @@ impl SessionWindow {
             stamp_error: self.stamp_errors[direction as usize],
             hardware_stamps: self.hardware_everywhere
                 || (self.hardware_stamps && direction == Direction::Forward),
+            correlation: Correlation::of(self.raw(direction), self.ipdv(direction)),
         }
     }
 

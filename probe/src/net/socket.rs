@@ -216,6 +216,11 @@ impl StampedSocket {
         self.renumber().map_err(self.option("SO_TIMESTAMPING"))
     }
 
+    /// Whether packets that wait together may leave in one send; not any more once the kernel has refused that.
+    pub(crate) fn bundles(&self) -> bool {
+        self.bundling == Bundling::Possible
+    }
+
     /// Datagrams that the kernel dropped at this socket since it was bound, for lack of room above all: loss of our own,
     /// not the network's. The count wraps.
     ///

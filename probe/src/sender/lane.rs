@@ -182,6 +182,7 @@ impl Lane {
         incoming: &mut Incoming,
         stats: &SenderStats,
     ) {
+        let (bundled, bundles) = (self.departures.bundled(), self.socket.bundles());
         self.socket.arrange(&mut self.departures);
         loop {
             let (notes, awaited) = (&mut self.notes, &mut self.awaited);
@@ -216,6 +217,10 @@ impl Lane {
         }
         self.notes.clear();
         self.departures.clear();
+        let bundled = self.departures.bundled() - bundled;
+        stats.bundled.fetch_add(bundled, Relaxed);
+        let refused = u64::from(bundles && !self.socket.bundles());
+        stats.bundles_refused.fetch_add(refused, Relaxed);
     }
 
     /// Gives the transmit stamps that have come to their sessions.

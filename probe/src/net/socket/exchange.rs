@@ -70,6 +70,11 @@ impl<T> Exchange<T> {
             notes: (0..sys::BATCH).map(|_| None).collect(),
         }
     }
+
+    /// Replies that left with others in one send, under one stamp, so far.
+    pub(crate) fn bundled(&self) -> u64 {
+        self.batch.bundled()
+    }
 }
 
 impl StampedSocket {

@@ -204,4 +204,9 @@ impl Batch {
         };
         self.bundles.send(socket, messages, bundling, sends, each)
     }
+
+    /// Packets that left with others in one send, so far.
+    pub(in crate::net) fn bundled(&self) -> u64 {
+        self.bundles.bundled()
+    }
 }

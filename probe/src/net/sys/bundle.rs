@@ -89,6 +89,8 @@ pub(super) struct Bundles {
     sends: Box<[libc::mmsghdr]>,
     /// The first of the sends that has not been handed over.
     next: usize,
+    /// Packets that left with others, so far.
+    bundled: u64,
     /// A bundle was refused; whether its first packet is taken alone tells whose fault that was.
     suspected: bool,
 }
@@ -103,8 +105,14 @@ impl Bundles {
             slices: vec![slice; BATCH].into_boxed_slice(),
             sends: vec![send; BATCH].into_boxed_slice(),
             next: 0,
+            bundled: 0,
             suspected: false,
         }
+    }
+
+    /// Packets that left with others in one send, so far.
+    pub(super) fn bundled(&self) -> u64 {
+        self.bundled
     }
 
     /// Puts messages in the order of leaving: the first of a bundle where it stood, the others of the bundle behind it.
@@ -215,6 +223,9 @@ impl Bundles {
                 *bundling = Bundling::Refused;
             }
             for bundle in &self.bundles[self.next..][..taken as usize] {
+                if bundle.end - bundle.begin > 1 {
+                    self.bundled += (bundle.end - bundle.begin) as u64;
+                }
                 for &k in &self.order[bundle.begin..bundle.end] {
                     each(k, Some(*sends));
                 }

@@ -139,6 +139,11 @@ impl Outgoing {
         self.bundles.send(socket, messages, bundling, sends, each)
     }
 
+    /// Packets that left with others in one send, so far.
+    pub(in crate::net) fn bundled(&self) -> u64 {
+        self.bundles.bundled()
+    }
+
     /// Makes room again.
     pub(in crate::net) fn clear(&mut self) {
         self.waiting = 0;
