@@ -26,7 +26,7 @@ mod walk;
 mod why;
 mod window;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use availability::AvailableTime;
 pub use calendar::{BUSY_HOURS, Calendar, HoursOfDay};
@@ -82,7 +82,7 @@ impl Period<'_> {
 }
 
 /// A period under one profile.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Compliance {
     /// The id of the profile.
     pub profile: String,
