@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use owl_measure::clock::SIGMAS;
 use owl_measure::clock::live::{MeshFindings, Span as WindowSpan};
 use owl_measure::delay::Floors;
 use owl_measure::sample::Direction;
@@ -324,6 +325,9 @@ impl Window<'_> {
             clock_error_bound: judged
                 .filter(|(session, ..)| session.round_trip().count() > 0)
                 .and_then(|(session, ..)| Some(session.clocks()?.uncertainty())),
+            clock_random: judged
+                .map(|(session, ..)| session.clocks_random().times(SIGMAS))
+                .filter(|random| *random > Nanos::ZERO),
             seat: judged.map(|(_, _, seat)| seat),
             lost: judged.map_or(0, |(session, direction, _)| session.lost(direction)),
             lost_unknown: judged.map_or(0, |(session, ..)| session.lost_somewhere()),

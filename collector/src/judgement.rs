@@ -56,6 +56,14 @@ pub(crate) struct Judgement {
         skip_serializing_if = "Option::is_none"
     )]
     pub(crate) clock_error_bound: Option<Nanos>,
+    /// Three standard deviations of what is random in it, both clocks together; `None` when nothing is known to be, and in
+    /// judgements of older stores.
+    #[serde(
+        default,
+        rename = "clock_random_ns",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) clock_random: Option<Nanos>,
     /// Whose packets were judged; `None` when there were none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) seat: Option<Seat>,

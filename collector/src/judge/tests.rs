@@ -412,3 +412,23 @@ fn the_judge_ends_when_it_is_no_longer_wanted() {
     thread.join().unwrap();
     writer.join();
 }
+
+#[test]
+fn what_both_probes_report_of_their_clocks_enters_the_interval_of_both_ways() {
+    let mut court = court(0);
+    for (path, random) in [(OUT, 3_000), (BACK, 4_000)] {
+        let seconds = (0..10).map(|second| {
+            let mut report = report_of(path, second, QUIET);
+            report.clock.random = Nanos(random);
+            report
+        });
+        court.deliver(seconds.collect(), 11);
+    }
+    court.round(13);
+    for path in [OUT, BACK] {
+        let judgement = court.stands(path, 0, State::Met, None);
+        // Three times √(3² + 4²) µs beside the 20 µs of both bounds.
+        assert_eq!(judgement.clock_random, Some(Nanos(15_000)), "{path}");
+        assert_eq!(judgement.clock_error_bound, Some(Nanos(35_000)), "{path}");
+    }
+}

@@ -75,6 +75,7 @@ fn live() -> Live {
             raw: span,
         }],
         clock_error_bound: Some(Nanos(20_000)),
+        clock_random: None,
         seat: None,
         lost: 0,
         lost_unknown: 0,
