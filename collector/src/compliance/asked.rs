@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_measure::verdict::period::PeriodProfile;
+use owl_measure::verdict::period::{Compliance, PeriodProfile};
 use owl_topology::{Path, Topology};
 
 use super::{ComplianceAnswer, Judging, PathCompliance, Span, SpanError};
@@ -145,11 +145,16 @@ impl Resolved {
             span: &self.span,
             judged_until: scene.now - scene.grace - super::WRITTEN,
         };
-        let paths = self
+        let mut paths = self
             .paths
             .iter()
             .map(|path| judging.path(reader, path, &self.profiles))
             .collect::<Result<Vec<PathCompliance>, StoreError>>()?;
+        // The days of every path would be most of an answer that is read for its results.
+        if let [_, _, ..] = paths.as_slice() {
+            let results = paths.iter_mut().flat_map(|path| &mut path.results);
+            results.for_each(Compliance::forget_days);
+        }
         Ok(ComplianceAnswer {
             generated_at: scene.now,
             period: self.span.text.clone(),

@@ -109,11 +109,8 @@ impl Round {
         let under_default = |span, path: &Path| {
             let mut told = judging(span).path(&reader, path, &profile)?;
             let mut one = told.results.swap_remove(0);
-            // Thirty-one days of every path, which nobody scrapes.
-            one.counted.days = Vec::new();
-            if let Some(excused) = &mut one.excused {
-                excused.days = Vec::new();
-            }
+            // Nobody scrapes them.
+            one.forget_days();
             Ok::<Compliance, StoreError>(one)
         };
         let paths = paths

@@ -215,6 +215,16 @@ fn the_same_day_stands_differently_under_each_rule_side_by_side() {
 }
 
 #[test]
+fn an_answer_is_read_back_from_its_json_as_it_was() {
+    let (all, one) = answers();
+    for answer in all.iter().chain(&one) {
+        let written = serde_json::to_string(answer).unwrap();
+        let read: ComplianceAnswer = serde_json::from_str(&written).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), written);
+    }
+}
+
+#[test]
 fn a_store_of_an_older_version_is_read_from_its_verdicts_also_within_an_hour() {
     let bench = Bench::new();
     let older = |k: i64| Judgement {

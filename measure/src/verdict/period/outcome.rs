@@ -108,7 +108,8 @@ pub struct Outcome {
     pub coverage: Option<f64>,
     /// Available and unavailable time.
     pub available: AvailableTime,
-    /// Day by day.
+    /// Day by day; empty when that was let go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub days: Vec<Day>,
 }
 
