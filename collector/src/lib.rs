@@ -20,6 +20,7 @@ mod metrics;
 mod now;
 mod page;
 mod store;
+mod targets;
 #[cfg(test)]
 mod testing;
 mod totals;
@@ -179,6 +180,7 @@ async fn collect(
         http = %addresses.http, intake = %addresses.intake, topology = config.topology.name,
         paths = live.read().paths.len(), "the collector runs"
     );
+    targets::warn_of_impossible(&config.topology);
     ready(addresses);
 
     let (stopping, stopped) = watch::channel(());
