@@ -244,6 +244,15 @@ impl Judgement {
         self.window_start + self.window
     }
 
+    /// Whether it differs from another one in nothing but when it was given.
+    pub(crate) fn says_the_same_as(&self, other: &Self) -> bool {
+        let then = Self {
+            judged_at: self.judged_at,
+            ..other.clone()
+        };
+        *self == then
+    }
+
     /// Whether this still tells of the present: no more than three windows and the judge's patience have passed.
     pub(crate) fn is_current(&self, now: Timestamp, grace: Nanos) -> bool {
         now - self.window_end() <= self.window.times(CURRENT_WINDOWS) + grace

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod finding;
 mod flow;
 mod frame;
 mod http;
@@ -19,6 +20,7 @@ mod live;
 mod metrics;
 mod now;
 mod page;
+mod revision;
 mod store;
 mod targets;
 #[cfg(test)]

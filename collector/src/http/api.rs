@@ -62,7 +62,7 @@ impl VerdictsQuery {
     }
 }
 
-fn limit(text: &str) -> Result<usize, Failed> {
+pub(super) fn limit(text: &str) -> Result<usize, Failed> {
     let limit = text.parse().ok();
     limit
         .filter(|limit| (1..=LIMIT_MAX).contains(limit))
@@ -310,7 +310,7 @@ pub(super) async fn verdicts(
     }))
 }
 
-fn instant(text: &str) -> Result<Timestamp, Failed> {
+pub(super) fn instant(text: &str) -> Result<Timestamp, Failed> {
     if let Ok(ns) = text.parse() {
         return Ok(Timestamp(ns));
     }

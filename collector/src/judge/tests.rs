@@ -17,17 +17,23 @@ const OUT: &str = "yannan-ct~supercomputing-ct";
 const BACK: &str = "supercomputing-ct~yannan-ct";
 const OTHER: &str = "yannan-ct~binhaigang-ct";
 
+mod findings;
+
 struct Court {
     judge: Judge,
     live: Arc<Live>,
     sequence: u64,
-    _writer: WriterThread,
-    _directory: tempfile::TempDir,
+    writer: WriterThread,
+    directory: tempfile::TempDir,
 }
 
 /// A judge that has been there since `watching_since_s`, with windows of ten seconds and three of grace.
 fn court(watching_since_s: i64) -> Court {
-    let directory = tempfile::tempdir().unwrap();
+    seated(tempfile::tempdir().unwrap(), watching_since_s, 1)
+}
+
+/// The same, over what a directory holds.
+fn seated(directory: tempfile::TempDir, watching_since_s: i64, sequence: u64) -> Court {
     let live = Arc::new(Live::new(&Topology::yancheng(), Some(&Profile::lab())));
     let windowing = Windowing::of(&live, Timestamp(0));
     let (store, writer) = Store::open(
@@ -49,13 +55,30 @@ fn court(watching_since_s: i64) -> Court {
     Court {
         judge,
         live,
-        sequence: 1,
-        _writer: writer,
-        _directory: directory,
+        sequence,
+        writer,
+        directory,
     }
 }
 
 impl Court {
+    /// Another collector takes the place of this one, with nothing but the store.
+    fn restart(&mut self) {
+        let next = self.judge.dockets[0].next;
+        let since_s = (next - Timestamp(0)).0 / SECOND;
+        let nowhere = tempfile::tempdir().unwrap();
+        let Self {
+            judge,
+            sequence,
+            writer,
+            directory,
+            ..
+        } = std::mem::replace(self, seated(nowhere, since_s, 1));
+        drop(judge);
+        writer.join();
+        *self = seated(directory, since_s, sequence);
+    }
+
     /// Reports on ten seconds of `path`, received at `received_s`.
     fn receive(&mut self, path: &str, start_s: i64, link: Link, received_s: i64) {
         let seconds = start_s..start_s + 10;
@@ -383,11 +406,7 @@ fn a_clock_that_jumps_ahead_by_years_costs_one_round() {
 fn the_judge_ends_when_it_is_no_longer_wanted() {
     let court = court(0);
     let (stop, stopped) = mpsc::channel();
-    let Court {
-        judge,
-        _writer: writer,
-        ..
-    } = court;
+    let Court { judge, writer, .. } = court;
     let thread = std::thread::spawn(move || judge.run(&stopped));
     drop(stop);
     thread.join().unwrap();

@@ -4,6 +4,7 @@
 //! series of paths and probes are written straight from the live table, so none
 //! can outlive what it tells of.
 
+mod findings;
 mod flows;
 mod own;
 mod table;
@@ -42,6 +43,7 @@ pub(crate) fn render(live: &Table, own: &Own, now: Timestamp, grace: Nanos) -> S
     page.series(table::SIMULATED, [(vec![], flag(live.simulated()))]);
     paths(&mut page, &live.paths, now, grace);
     probes(&mut page, live.probes.values());
+    findings::series(&mut page, &live.findings);
     page.series(
         table::BUILD_INFO,
         [(vec![env!("CARGO_PKG_VERSION").into()], 1.0)],

@@ -73,7 +73,7 @@ pub(crate) struct Sessions {
 /// A connection that only reads.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    file: PathBuf,
+    pub(super) file: PathBuf,
     connection: Connection,
 }
 
@@ -92,7 +92,7 @@ impl Reader {
         }
     }
 
-    fn rows<T>(
+    pub(super) fn rows<T>(
         &self,
         sql: &str,
         params: impl rusqlite::Params,
