@@ -24,6 +24,7 @@ mod now;
 mod page;
 mod revision;
 mod store;
+mod targets;
 #[cfg(test)]
 mod testing;
 mod totals;
@@ -187,6 +188,7 @@ async fn collect(
         http = %addresses.http, intake = %addresses.intake, topology = config.topology.name,
         paths = live.read().paths.len(), "the collector runs"
     );
+    targets::warn_of_impossible(&config.topology);
     ready(addresses);
 
     let (stopping, stopped) = watch::channel(());

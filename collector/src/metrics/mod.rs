@@ -224,6 +224,16 @@ fn paths(page: &mut Page, paths: &[LivePath], now: Timestamp, grace: Nanos) {
         })
         .collect();
     page.series(
+        table::PATH_IMPLIED,
+        judged.iter().flat_map(|(live, judgement)| {
+            judgement.implied.into_iter().flat_map(|implied| {
+                let most = implied.at_most_km.unwrap_or(f64::INFINITY);
+                [("lower", implied.at_least_km), ("upper", most)]
+                    .map(|(bound, km)| (with(live, &[bound]), km * 1e3))
+            })
+        }),
+    );
+    page.series(
         table::PATH_VERDICT,
         judged.iter().flat_map(|(live, judgement)| {
             State::ALL.map(|state| {

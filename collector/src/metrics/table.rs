@@ -60,6 +60,8 @@ metrics! {
         "Target of the one-way delay.";
     PATH_FLOOR = Gauge "owl_path_light_floor_seconds" ["path", "class"] "seconds"
         "Least one-way delay that light in vacuum allows between the two sites.";
+    PATH_IMPLIED = Gauge "owl_path_implied_route_meters" ["path", "class", "bound"] "metres"
+        "Length of route that the fastest packets of the latest judged window imply: their one-way delay less declared equipment, as light in the declared medium.";
     PATH_VERDICT = Gauge "owl_path_verdict" ["path", "class", "state"] "flag"
         "1 for the state of the latest judged window (met, missed, undecided), 0 for the others.";
     PATH_REASON = Gauge "owl_path_undecided_reason" ["path", "class", "reason"] "flag"

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use owl_measure::implied::ImpliedRoute;
 use owl_measure::verdict::period::{
     BUSY_HOURS, Calendar, Period, PeriodProfile, PeriodWindow, judge_period,
 };
@@ -120,6 +121,7 @@ fn live() -> Live {
         }],
         clock_error_bound: Some(Nanos(20_000)),
         clock_random: None,
+        implied: Some(ImpliedRoute::of(one_way, entry.path.declared())),
         seat: None,
         lost: 0,
         lost_unknown: 0,

@@ -125,12 +125,16 @@ impl Evidence<'_> {
     ///
     /// From below only stamps of interfaces say something: of no other stamp is there a bound for every packet.
     pub fn proved_by_mesh(&self, ranks: Ranks, proved: OneWayDelay) -> OneWayDelay {
+        self.narrowed_by_mesh(self.raw_bounds(ranks), proved)
+    }
+
+    fn narrowed_by_mesh(&self, raw: Bounds, proved: OneWayDelay) -> OneWayDelay {
         let Some(clocks) = self.mesh.proved else {
             return proved;
         };
         let hard = self.hard_stamp_error();
         proved
-            .narrowed_on(Basis::Proved, self.raw_bounds(ranks), clocks, hard)
+            .narrowed_on(Basis::Proved, raw, clocks, hard)
             .unwrap_or(proved)
     }
 
@@ -161,6 +165,26 @@ impl Evidence<'_> {
             .believed_clocks()
             .filter(|&clocks| !self.contradicts(clocks))
             .and_then(|clocks| self.claimed(ranks, proved, clocks));
+        Some(claimed.unwrap_or(proved))
+    }
+
+    /// Between which the smallest one-way delay of the packets that came back lies, by whatever bears it. `None` without a
+    /// packet, and when the round trip was faster than light.
+    pub fn fastest(&self) -> Option<OneWayDelay> {
+        let raw = self.raw.min()?;
+        let round_trip = self.round_trip.min().unwrap_or(Nanos::MAX);
+        if round_trip < self.floors.forward + self.floors.backward {
+            return None;
+        }
+        let raw = Bounds {
+            at_least: raw,
+            at_most: raw,
+        };
+        let proved = self.narrowed_by_mesh(raw, OneWayDelay::proved(round_trip, self.floors));
+        let claimed = self
+            .believed_clocks()
+            .filter(|&clocks| !self.contradicts(clocks))
+            .and_then(|clocks| proved.narrowed(raw, clocks, self.stamp_error));
         Some(claimed.unwrap_or(proved))
     }
 

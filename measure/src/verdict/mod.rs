@@ -14,6 +14,7 @@ pub mod profile;
 pub mod ranks;
 mod reported_clock;
 pub mod run;
+mod said;
 mod statistics;
 pub mod window;
 
