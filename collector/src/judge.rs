@@ -6,24 +6,28 @@
 //! began before the collector did are judged from what arrives, and what does
 //! not arrive is not held against anybody.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use owl_measure::clock::SIGMAS;
+use owl_measure::clock::live::{MeshFindings, Span as WindowSpan};
 use owl_measure::delay::Floors;
+use owl_measure::implied::ImpliedRoute;
 use owl_measure::sample::Direction;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_measure::verdict::window::{Claims, SessionOf, judge_path, withdrawn};
-use owl_measure::verdict::{Claim, Evidence, Quantile, Reason, SessionWindow};
+use owl_measure::verdict::window::{Heard, SessionOf, hear, judge_path};
+use owl_measure::verdict::{Evidence, Quantile, Reason, SessionWindow, Statistics};
 use owl_topology::Path;
 use tracing::{error, info, warn};
 
+use crate::finding::Inquest;
 use crate::flow::FlowResult;
 use crate::judgement::{Judgement, NoDataWhy, Percentile, Seat, Span};
 use crate::live::{Live, LiveProbe, Table};
 use crate::now::now;
-use crate::store::{Dirty, Reader, Refused, Store, StoreError, Windowing, Work};
+use crate::store::{Audited, Dirty, Reader, Refused, Sessions, Store, StoreError, Windowing, Work};
 use crate::way::Way;
 
 /// How often the judge looks.
@@ -54,6 +58,7 @@ pub(crate) struct Judge {
     watching_since: Timestamp,
     dockets: Vec<Docket>,
     floors: HashMap<String, Floors>,
+    inquest: Inquest,
     failing: bool,
 }
 
@@ -106,6 +111,8 @@ impl Judge {
                 }
             })
             .collect();
+        let inquest = Inquest::restored(&reader, &windowing)?;
+        live.write().findings = inquest.open();
         Ok(Self {
             store,
             reader,
@@ -115,6 +122,7 @@ impl Judge {
             watching_since,
             dockets,
             floors,
+            inquest,
             failing: false,
         })
     }
@@ -161,7 +169,7 @@ impl Judge {
     }
 
     /// Windows with reports that no verdict has seen.
-    fn again(&self, now: Timestamp) -> Result<(), RoundError> {
+    fn again(&mut self, now: Timestamp) -> Result<(), RoundError> {
         for dirty in self.reader.dirty(now - self.grace, DIRTY_A_ROUND)? {
             let aligned = dirty
                 .start
@@ -171,34 +179,37 @@ impl Judge {
             match self.dockets.iter().position(of_length) {
                 Some(k) => self.judge(k, dirty.start, now)?,
                 // No path is judged in such windows any more.
-                None => self.write(Vec::new(), Some(dirty))?,
+                None => self.write(Vec::new(), Some(dirty), None)?,
             }
         }
         Ok(())
     }
 
-    fn write(&self, judgements: Vec<Judgement>, seen: Option<Dirty>) -> Result<(), RoundError> {
-        self.store
-            .write_blocking(Work::Verdicts { judgements, seen })?;
+    fn write(
+        &self,
+        judgements: Vec<Judgement>,
+        seen: Option<Dirty>,
+        audited: Option<Box<Audited>>,
+    ) -> Result<(), RoundError> {
+        self.store.write_blocking(Work::Verdicts {
+            judgements,
+            seen,
+            audited,
+        })?;
         Ok(())
     }
 
-    fn judge(&self, docket: usize, start: Timestamp, now: Timestamp) -> Result<(), RoundError> {
+    fn judge(&mut self, docket: usize, start: Timestamp, now: Timestamp) -> Result<(), RoundError> {
         let Docket { length, paths, .. } = &self.dockets[docket];
         // Before the reports are read: what comes in between makes the window dirty again.
         let seen = self.reader.dirty_window(*length, start)?;
         let sessions = self.reader.sessions(start, start + *length)?;
-        let of = |path: &str| Some((sessions.of.get(path)?, *self.floors.get(path)?));
-        let withdrawn = withdrawn(sessions.of.keys().filter_map(|path| {
-            let (from, to) = path.split_once('~')?;
-            let (window, floors) = of(path)?;
-            Some(SessionOf {
-                from,
-                to,
-                window,
-                floors,
-            })
-        }));
+        let measured = measured(&self.floors, &sessions);
+        let span = WindowSpan {
+            start,
+            length: *length,
+        };
+        let findings = hear(span, &measured);
         let watched = start >= self.watching_since;
         let table = self.live.read();
         let window = Window {
@@ -206,7 +217,7 @@ impl Judge {
             length: *length,
             now,
             table: &table,
-            withdrawn: &withdrawn,
+            findings: &findings,
             straddling: &sessions.straddling,
         };
         let judgements = paths
@@ -219,8 +230,28 @@ impl Judge {
             })
             .collect();
         drop(table);
-        self.write(judgements, seen)
+        let audited = self.inquest.note(span, &findings, &measured);
+        self.write(judgements, seen, audited)?;
+        self.inquest.settle();
+        Ok(())
     }
+}
+
+/// What a window's sessions measured on the plan's paths: all that its audit is made from, whatever its length.
+fn measured<'a>(floors: &HashMap<String, Floors>, sessions: &'a Sessions) -> Vec<SessionOf<'a>> {
+    let of = |(path, window): (&'a String, &'a SessionWindow)| {
+        let (from, to) = path.split_once('~')?;
+        let floors = *floors.get(path)?;
+        Some(SessionOf {
+            from,
+            to,
+            window,
+            floors,
+        })
+    };
+    let mut measured: Vec<SessionOf<'_>> = sessions.of.iter().filter_map(of).collect();
+    measured.sort_unstable_by_key(|session| (session.from, session.to));
+    measured
 }
 
 fn floors(path: &Path) -> Floors {
@@ -236,7 +267,7 @@ struct Window<'a> {
     length: Nanos,
     now: Timestamp,
     table: &'a Table,
-    withdrawn: &'a BTreeSet<&'a str>,
+    findings: &'a MeshFindings,
     straddling: &'a HashSet<String>,
 }
 
@@ -247,19 +278,15 @@ impl Window<'_> {
         own: Option<&SessionWindow>,
         opposite: Option<&SessionWindow>,
     ) -> Judgement {
-        let contradicted = [&path.from, &path.to]
-            .iter()
-            .any(|probe| self.withdrawn.contains(probe.as_str()));
-        let claims = if contradicted {
-            Claims::Withdrawn
-        } else {
-            Claims::Stand
+        let (from, to) = (path.from.as_str(), path.to.as_str());
+        let heard = |seat| match seat {
+            Seat::Own => Heard::of(self.findings, from, to),
+            Seat::Opposite => Heard::of(self.findings, to, from),
         };
         let verdict = judge_path(
-            own,
-            opposite,
+            own.map(|own| (own, heard(Seat::Own))),
+            opposite.map(|opposite| (opposite, heard(Seat::Opposite))),
             floors(path),
-            claims,
             path.target,
             &path.profile,
         );
@@ -269,8 +296,7 @@ impl Window<'_> {
             (None, None) => None,
         };
         // The probe of the path answers for it; that the opposite session stood in and heard nothing explains less.
-        let why = (verdict.reason == Some(Reason::NoData))
-            .then(|| self.why(path, own.map(SessionWindow::sent)));
+        let why = (verdict.reason == Some(Reason::NoData)).then(|| self.why(path, own));
         Judgement {
             path: path.id.clone(),
             profile: path.profile.id.clone(),
@@ -279,11 +305,11 @@ impl Window<'_> {
             window: self.length,
             judged_at: self.now,
             why,
-            percentiles: judged.map_or_else(Vec::new, |(session, direction, _)| {
+            percentiles: judged.map_or_else(Vec::new, |(session, direction, seat)| {
                 percentiles(
                     session,
                     direction,
-                    &session.evidence(direction, self.length, floors(path), claims),
+                    &session.evidence(direction, self.length, floors(path), heard(seat)),
                 )
             }),
             // Seen from the path, whoever measured it.
@@ -300,22 +326,41 @@ impl Window<'_> {
             clock_error_bound: judged
                 .filter(|(session, ..)| session.round_trip().count() > 0)
                 .and_then(|(session, ..)| Some(session.clocks()?.uncertainty())),
+            clock_random: judged
+                .map(|(session, ..)| session.clocks_random().times(SIGMAS))
+                .filter(|random| *random > Nanos::ZERO),
             seat: judged.map(|(_, _, seat)| seat),
+            implied: judged
+                .and_then(|(session, direction, seat)| {
+                    session
+                        .evidence(direction, self.length, floors(path), heard(seat))
+                        .fastest()
+                })
+                .map(|fastest| ImpliedRoute::of(fastest, path.declared())),
             lost: judged.map_or(0, |(session, direction, _)| session.lost(direction)),
             lost_unknown: judged.map_or(0, |(session, ..)| session.lost_somewhere()),
             own_loss: judged.map_or(0, |(session, ..)| session.own_loss()),
             late: judged.map_or(0, |(session, ..)| session.late()),
+            statistics: judged.map(|(session, direction, seat)| {
+                let evidence = session.evidence(direction, self.length, floors(path), heard(seat));
+                Statistics::of(&evidence, path.target, &path.profile)
+            }),
             verdict,
         }
     }
 
-    /// Why nothing was measured, when `sent` packets were sent or no report came at all.
-    fn why(&self, path: &Path, sent: Option<u64>) -> NoDataWhy {
+    /// Why nothing was measured, with or without a report of the path's own session.
+    fn why(&self, path: &Path, own: Option<&SessionWindow>) -> NoDataWhy {
         let probe = path.from.to_string();
         let known = self.table.probes.get(&probe);
-        match sent {
-            Some(0) => NoDataWhy::NothingSent { probe },
-            Some(sent) => NoDataWhy::NoReplies { sent },
+        match own.map(|own| (own.sent(), own.hindrance())) {
+            Some((0, Some(hindrance))) => NoDataWhy::Hindered {
+                probe,
+                server: path.to.to_string(),
+                hindrance,
+            },
+            Some((0, None)) => NoDataWhy::NothingSent { probe },
+            Some((sent, _)) => NoDataWhy::NoReplies { sent },
             None if self.straddling.contains(&path.id) => NoDataWhy::Straddling { probe },
             None => match known.and_then(LiveProbe::reported_up_to) {
                 Some(at) if at >= self.start + self.length => NoDataWhy::NotReported { probe },
@@ -338,17 +383,10 @@ fn percentiles(
     let population = evidence.sent.max(raw.count().saturating_add(evidence.lost));
     KEPT.into_iter()
         .map(|quantile| {
-            let proved = evidence.proved(quantile);
-            let claimed = match (proved, evidence.claim) {
-                (Some(proved), Claim::Clocks(clocks)) if !evidence.contradicts(clocks) => {
-                    evidence.claimed(quantile, proved, clocks)
-                }
-                _ => None,
-            };
             let rank = quantile.rank(population);
             Percentile {
                 quantile,
-                one_way: claimed.or(proved),
+                one_way: evidence.known(quantile),
                 round_trip: Span::from(round_trip.at_rank(rank)),
                 raw: Span::from(raw.at_rank(rank)),
             }

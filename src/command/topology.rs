@@ -1,11 +1,13 @@
 //! `owl topology`: checks a topology, shows what follows from it, and who measures whom.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use owl_measure::time::Nanos;
+use owl_measure::verdict::{Population, Profile};
 use owl_measure::words::Lang;
 use owl_topology::{
     Checked, Diagnostic, Diagnostics, ProbeId, Schedule, Severity, Source, TEXT_OCTETS_MAX,
@@ -202,7 +204,7 @@ fn classes(topology: &Topology, lang: Lang) -> String {
     for class in &topology.classes {
         let rule = topology
             .profile(&class.stat)
-            .map(|stat| format!(" ({} / {})", stat.profile.quantile, stat.profile.interval));
+            .map(|stat| rule(&stat.profile, lang));
         table.row([
             class.id.to_string(),
             class.target.to_string(),
@@ -213,6 +215,15 @@ fn classes(topology: &Topology, lang: Lang) -> String {
         ]);
     }
     table.to_string()
+}
+
+/// What a profile holds against the target, in short.
+fn rule(profile: &Profile, lang: Lang) -> String {
+    let of = match profile.population {
+        Population::Packets => "",
+        Population::Path => lang.pick(" of the path", "，就路径而言"),
+    };
+    format!(" ({} / {}{of})", profile.quantile, profile.interval)
 }
 
 fn paths(topology: &Topology, lang: Lang) -> String {
@@ -347,7 +358,31 @@ fn plan(
             span(session.report_interval_ns),
         ]);
     }
-    print(&table.to_string())
+    let planned: BTreeSet<&str> = plans
+        .iter()
+        .flat_map(|plan| &plan.sessions)
+        .map(|session| session.path.as_str())
+        .collect();
+    print(&format!("{table}{}", impossible(topology, &planned, lang)))
+}
+
+/// The planned paths whose target physics does not allow, a line each.
+fn impossible(topology: &Topology, planned: &BTreeSet<&str>, lang: Lang) -> String {
+    let paths = topology.paths();
+    let planned = paths
+        .iter()
+        .filter(|path| planned.contains(path.id.as_str()));
+    planned
+        .filter_map(|path| Some((path, path.impossible()?)))
+        .map(|(path, impossible)| {
+            let (id, target) = (&path.id, path.target);
+            let why = impossible.sentence(lang);
+            lang.pick(
+                format!("{id}: the target is {target}, and {why}\n"),
+                format!("{id}：目标为 {target}，{why}\n"),
+            )
+        })
+        .collect()
 }
 
 fn unknown(topology: &Topology, probe: &ProbeId, lang: Lang) -> Failure {
@@ -384,7 +419,7 @@ fn parse(texts: &[Text]) -> Result<Checked, Diagnostics> {
     Topology::parse(&sources)
 }
 
-fn accepted(file: Option<PathBuf>, lang: Lang) -> Result<Topology, Failure> {
+pub(super) fn accepted(file: Option<PathBuf>, lang: Lang) -> Result<Topology, Failure> {
     match parse(&texts(file.as_slice())?) {
         Ok(checked) => Ok(checked.topology),
         Err(refused) => Err(Failure::usage(

@@ -7,6 +7,8 @@
 //! (`ports`), how much waits for being written (`connection`), and the rest by
 //! the state machines of [`owl_protocol::session`].
 
+mod access;
+mod callers;
 mod connection;
 mod listener;
 pub mod owamp;
@@ -18,6 +20,8 @@ pub mod users;
 
 use owl_measure::time::Nanos;
 
+pub use access::Access;
+pub use callers::Callers;
 pub use listener::ListenError;
 pub use ports::{ParsePortsError, Ports};
 pub use random::NoRandomness;
@@ -25,7 +29,7 @@ pub use servers::{ControlConfig, ServersError};
 pub(crate) use servers::{ControlServers, ServersStats};
 
 /// How often a thread looks whether it should stop and what its clock claims.
-const LOOK_AROUND: Nanos = Nanos::from_millis(200);
+pub(crate) const LOOK_AROUND: Nanos = Nanos::from_millis(200);
 /// How soon it is tried again to write what TCP did not take.
 const WRITE_AGAIN: Nanos = Nanos::from_millis(5);
 /// Octets of a control connection read at once.
