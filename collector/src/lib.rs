@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+pub mod enrolment;
 mod flow;
 mod frame;
 mod http;
@@ -38,13 +39,14 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-pub use config::{Config, ConfigError};
+pub use config::{Config, ConfigError, GivenCertificates};
 pub use http::HttpError;
-pub use identity::{ALPN, IdentityError};
+pub use identity::{ALPN, IdentityError, RegistryError, SigningError};
 pub use intake::IntakeError;
 pub use store::StoreError;
 
 use crate::http::Http;
+use crate::identity::Identity;
 use crate::intake::Intake;
 use crate::judge::Judge;
 use crate::live::Live;
@@ -137,7 +139,7 @@ async fn collect(
     stop: impl Future<Output = ()>,
 ) -> Result<store::WriterThread, Error> {
     // Before the store: who cannot be a collector leaves no state behind.
-    let identity = identity::server_config(&config).map_err(IntakeError::from)?;
+    let identity = Identity::open(&config).map_err(IntakeError::from)?;
     let live = Arc::new(Live::new(&config.topology, config.profile.as_ref()));
     let own = Arc::new(Own::new());
     let windowing = Windowing::of(&live, config.aligned_to);

@@ -47,6 +47,8 @@ pub(crate) struct LiveProbe {
     pub(crate) reported_at: Option<Timestamp>,
     /// Its clock in its last report; unknown after a restart until the next one.
     pub(crate) clock: Option<(ClockState, Timestamp)>,
+    /// When its certificate runs out, as far as that is known.
+    pub(crate) certificate_until: Option<Timestamp>,
 }
 
 impl LiveProbe {
@@ -78,6 +80,8 @@ pub(crate) struct Table {
     by_id: HashMap<String, usize>,
     /// Why the store refuses, while it does.
     pub(crate) store_failure: Option<String>,
+    /// When the collector's own certificate runs out; `None` where it signs that itself, again and again.
+    pub(crate) certificate_until: Option<Timestamp>,
 }
 
 impl Table {
@@ -138,6 +142,7 @@ impl Live {
                 stored: 0,
                 reported_at: None,
                 clock: None,
+                certificate_until: None,
             };
             (live.id.clone(), live)
         });
@@ -147,6 +152,7 @@ impl Live {
             probes,
             by_id,
             store_failure: None,
+            certificate_until: None,
         }))
     }
 

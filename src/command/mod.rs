@@ -55,10 +55,7 @@ impl Cli {
             Command::Clock(args) => clock::run(args, lang),
             Command::Doctor(args) => doctor::run(args, lang),
             Command::Reflect(args) => reflect::run(*args, lang),
-            Command::Collector(args) => {
-                log_to_stderr();
-                collector::run(args, lang)
-            }
+            Command::Collector(args) => collector::run(args, lang),
             Command::Probe(args) => probe::run(args, lang),
             Command::Topology(args) => topology::run(args, lang),
         }

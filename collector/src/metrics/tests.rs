@@ -19,6 +19,7 @@ const NOW: Timestamp = Timestamp(20 * SECOND);
 fn live() -> Live {
     let live = Live::new(&Topology::yancheng(), Some(&Profile::lab()));
     let mut table = live.write();
+    table.certificate_until = Some(NOW);
     let entry = table.path_mut(PATH).unwrap();
     let (target, report) = (entry.path.target, report(PATH, 0));
     entry.totals.add(&report, target);
@@ -97,6 +98,7 @@ fn live() -> Live {
     probe.connections = 1;
     probe.reported_at = Some(NOW);
     probe.clock = Some((report.clock, NOW));
+    probe.certificate_until = Some(NOW);
     drop(table);
     live
 }
