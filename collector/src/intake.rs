@@ -342,8 +342,8 @@ impl Desk {
             Some(Purpose::Report(passport)) => passport,
             Some(Purpose::Join) => return self.join(connection).await,
             None => {
-                connection.close(VarInt::from_u32(1), b"no certificate names the caller");
-                return self.refuse("no certificate names the caller");
+                self.refuse("no certificate names the caller");
+                return connection.close(VarInt::from_u32(1), b"no certificate names the caller");
             }
         };
         let probe = passport.probe.clone();

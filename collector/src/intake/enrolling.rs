@@ -170,7 +170,7 @@ impl Standing {
             tokio::select! {
                 // The roster lives as long as the collector.
                 _ = changes.changed() => {}
-                () = sleep(RUNS_OUT) => {}
+                () = sleep(RUNS_OUT.min((passport.until - now()).to_std())) => {}
             }
         }
     }
