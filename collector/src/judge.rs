@@ -6,16 +6,17 @@
 //! began before the collector did are judged from what arrives, and what does
 //! not arrive is not held against anybody.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use owl_measure::clock::live::{MeshFindings, Span as WindowSpan};
 use owl_measure::delay::Floors;
 use owl_measure::sample::Direction;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_measure::verdict::window::{Claims, SessionOf, judge_path, withdrawn};
-use owl_measure::verdict::{Claim, Evidence, Quantile, Reason, SessionWindow};
+use owl_measure::verdict::window::{Heard, SessionOf, hear, judge_path};
+use owl_measure::verdict::{Evidence, Quantile, Reason, SessionWindow};
 use owl_topology::Path;
 use tracing::{error, info, warn};
 
@@ -23,7 +24,7 @@ use crate::flow::FlowResult;
 use crate::judgement::{Judgement, NoDataWhy, Percentile, Seat, Span};
 use crate::live::{Live, LiveProbe, Table};
 use crate::now::now;
-use crate::store::{Dirty, Reader, Refused, Store, StoreError, Windowing, Work};
+use crate::store::{Dirty, Reader, Refused, Sessions, Store, StoreError, Windowing, Work};
 use crate::way::Way;
 
 /// How often the judge looks.
@@ -188,17 +189,7 @@ impl Judge {
         // Before the reports are read: what comes in between makes the window dirty again.
         let seen = self.reader.dirty_window(*length, start)?;
         let sessions = self.reader.sessions(start, start + *length)?;
-        let of = |path: &str| Some((sessions.of.get(path)?, *self.floors.get(path)?));
-        let withdrawn = withdrawn(sessions.of.keys().filter_map(|path| {
-            let (from, to) = path.split_once('~')?;
-            let (window, floors) = of(path)?;
-            Some(SessionOf {
-                from,
-                to,
-                window,
-                floors,
-            })
-        }));
+        let findings = self.audit(*length, start, &sessions);
         let watched = start >= self.watching_since;
         let table = self.live.read();
         let window = Window {
@@ -206,7 +197,7 @@ impl Judge {
             length: *length,
             now,
             table: &table,
-            withdrawn: &withdrawn,
+            findings: &findings,
             straddling: &sessions.straddling,
         };
         let judgements = paths
@@ -220,6 +211,26 @@ impl Judge {
             .collect();
         drop(table);
         self.write(judgements, seen)
+    }
+
+    /// Whose claims stand in a window, and what its packets prove of the clocks. A window is audited as it is judged,
+    /// whatever its length, from nothing but its own reports and the plan's paths.
+    fn audit(&self, length: Nanos, start: Timestamp, sessions: &Sessions) -> MeshFindings {
+        let measured: Vec<SessionOf<'_>> = sessions
+            .of
+            .iter()
+            .filter_map(|(path, window)| {
+                let (from, to) = path.split_once('~')?;
+                let floors = *self.floors.get(path)?;
+                Some(SessionOf {
+                    from,
+                    to,
+                    window,
+                    floors,
+                })
+            })
+            .collect();
+        hear(WindowSpan { start, length }, &measured)
     }
 }
 
@@ -236,7 +247,7 @@ struct Window<'a> {
     length: Nanos,
     now: Timestamp,
     table: &'a Table,
-    withdrawn: &'a BTreeSet<&'a str>,
+    findings: &'a MeshFindings,
     straddling: &'a HashSet<String>,
 }
 
@@ -247,19 +258,15 @@ impl Window<'_> {
         own: Option<&SessionWindow>,
         opposite: Option<&SessionWindow>,
     ) -> Judgement {
-        let contradicted = [&path.from, &path.to]
-            .iter()
-            .any(|probe| self.withdrawn.contains(probe.as_str()));
-        let claims = if contradicted {
-            Claims::Withdrawn
-        } else {
-            Claims::Stand
+        let (from, to) = (path.from.as_str(), path.to.as_str());
+        let heard = |seat| match seat {
+            Seat::Own => Heard::of(self.findings, from, to),
+            Seat::Opposite => Heard::of(self.findings, to, from),
         };
         let verdict = judge_path(
-            own,
-            opposite,
+            own.map(|own| (own, heard(Seat::Own))),
+            opposite.map(|opposite| (opposite, heard(Seat::Opposite))),
             floors(path),
-            claims,
             path.target,
             &path.profile,
         );
@@ -269,8 +276,7 @@ impl Window<'_> {
             (None, None) => None,
         };
         // The probe of the path answers for it; that the opposite session stood in and heard nothing explains less.
-        let why = (verdict.reason == Some(Reason::NoData))
-            .then(|| self.why(path, own.map(SessionWindow::sent)));
+        let why = (verdict.reason == Some(Reason::NoData)).then(|| self.why(path, own));
         Judgement {
             path: path.id.clone(),
             profile: path.profile.id.clone(),
@@ -279,11 +285,11 @@ impl Window<'_> {
             window: self.length,
             judged_at: self.now,
             why,
-            percentiles: judged.map_or_else(Vec::new, |(session, direction, _)| {
+            percentiles: judged.map_or_else(Vec::new, |(session, direction, seat)| {
                 percentiles(
                     session,
                     direction,
-                    &session.evidence(direction, self.length, floors(path), claims),
+                    &session.evidence(direction, self.length, floors(path), heard(seat)),
                 )
             }),
             // Seen from the path, whoever measured it.
@@ -309,13 +315,18 @@ impl Window<'_> {
         }
     }
 
-    /// Why nothing was measured, when `sent` packets were sent or no report came at all.
-    fn why(&self, path: &Path, sent: Option<u64>) -> NoDataWhy {
+    /// Why nothing was measured, with or without a report of the path's own session.
+    fn why(&self, path: &Path, own: Option<&SessionWindow>) -> NoDataWhy {
         let probe = path.from.to_string();
         let known = self.table.probes.get(&probe);
-        match sent {
-            Some(0) => NoDataWhy::NothingSent { probe },
-            Some(sent) => NoDataWhy::NoReplies { sent },
+        match own.map(|own| (own.sent(), own.hindrance())) {
+            Some((0, Some(hindrance))) => NoDataWhy::Hindered {
+                probe,
+                server: path.to.to_string(),
+                hindrance,
+            },
+            Some((0, None)) => NoDataWhy::NothingSent { probe },
+            Some((sent, _)) => NoDataWhy::NoReplies { sent },
             None if self.straddling.contains(&path.id) => NoDataWhy::Straddling { probe },
             None => match known.and_then(LiveProbe::reported_up_to) {
                 Some(at) if at >= self.start + self.length => NoDataWhy::NotReported { probe },
@@ -338,17 +349,10 @@ fn percentiles(
     let population = evidence.sent.max(raw.count().saturating_add(evidence.lost));
     KEPT.into_iter()
         .map(|quantile| {
-            let proved = evidence.proved(quantile);
-            let claimed = match (proved, evidence.claim) {
-                (Some(proved), Claim::Clocks(clocks)) if !evidence.contradicts(clocks) => {
-                    evidence.claimed(quantile, proved, clocks)
-                }
-                _ => None,
-            };
             let rank = quantile.rank(population);
             Percentile {
                 quantile,
-                one_way: claimed.or(proved),
+                one_way: evidence.known(quantile),
                 round_trip: Span::from(round_trip.at_rank(rank)),
                 raw: Span::from(raw.at_rank(rank)),
             }

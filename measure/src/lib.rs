@@ -8,9 +8,11 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod counter;
 pub mod delay;
 pub mod distribution;
 pub mod enrolment;
+pub mod hindrance;
 pub mod histogram;
 pub mod lengths;
 pub mod loss;

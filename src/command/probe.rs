@@ -82,6 +82,7 @@ fn explain(id: &str, error: ProbeError) -> Failure {
             UplinkError::Pem { .. } | UplinkError::Tls(_) | UplinkError::Certificate(_),
         )
         | ProbeError::Keys(_)
+        | ProbeError::Users(_)
         | ProbeError::Control(ServersError::Users(_)) => Failure::usage(what),
         _ => Failure::unable(what),
     };
@@ -111,7 +112,9 @@ fn explain(id: &str, error: ProbeError) -> Failure {
                 _ => failure,
             }
         }
-        ProbeError::Control(ServersError::Users(error)) => failure.hint(error.hint()),
+        ProbeError::Users(error) | ProbeError::Control(ServersError::Users(error)) => {
+            failure.hint(error.hint())
+        }
         ProbeError::Spool(_) => {
             failure.hint("the state directory must be writable and its disk not full")
         }

@@ -11,7 +11,7 @@ use axum::response::Response;
 use owl_measure::clock::{BoundBasis, ClockSource, ClockStatus};
 use owl_measure::delay::OneWayDelay;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_measure::verdict::{EvidenceClass, Quantile};
+use owl_measure::verdict::{EvidenceClass, Population, Quantile, Ranked};
 use owl_measure::words::Lang;
 use serde::Serialize;
 
@@ -108,6 +108,11 @@ struct VerdictView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<EvidenceClass>,
     quantile: Quantile,
+    /// What the quantile speaks of.
+    population: Population,
+    /// Between which packets it lies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ranked: Option<Ranked>,
     #[serde(skip_serializing_if = "Option::is_none")]
     delay: Option<OneWayDelay>,
     window_start_ns: Timestamp,
@@ -184,6 +189,8 @@ impl Teller<'_> {
             why: judgement.why.as_ref(),
             evidence: verdict.class,
             quantile: judgement.quantile,
+            population: verdict.population,
+            ranked: verdict.ranked,
             delay: verdict.delay,
             window_start_ns: judgement.window_start,
             window_ns: judgement.window,

@@ -1,15 +1,17 @@
 use std::sync::mpsc;
 
+use owl_measure::hindrance::Hindrance;
 use owl_measure::report::Report;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::{Profile, State};
+use owl_measure::words::Lang;
 use owl_topology::Topology;
 
 use super::*;
 use crate::live::Caller;
 use crate::metrics::Own;
 use crate::store::{Admitted, Arrival, WriterThread};
-use crate::testing::{Link, QUIET, SECOND, report_of, unanswered};
+use crate::testing::{Link, QUIET, SECOND, hindered, report_of, unanswered};
 
 const OUT: &str = "yannan-ct~supercomputing-ct";
 const BACK: &str = "supercomputing-ct~yannan-ct";
@@ -213,6 +215,25 @@ fn nothing_measured_is_a_verdict_with_its_reason_and_no_bad_mark() {
         since: Timestamp(10 * SECOND),
     };
     assert_eq!(why(&court, OTHER, 10), Some(silent));
+}
+
+#[test]
+fn a_session_that_its_server_refuses_is_not_measured_and_says_so() {
+    let mut court = court(0);
+    let refused = Hindrance::Refused { accept: 3 };
+    court.deliver(
+        vec![hindered(OUT, 8, refused), hindered(OUT, 9, refused)],
+        11,
+    );
+    court.round(13);
+    let judgement = court.stands(OUT, 0, State::Undecided, Some(Reason::NoData));
+    let said = judgement.detail(Lang::En, |_| String::new()).unwrap();
+    assert!(said.contains("Accept 3"), "{said}");
+    let stored = serde_json::to_string(&judgement).unwrap();
+    assert_eq!(
+        serde_json::from_str::<Judgement>(&stored).unwrap(),
+        judgement
+    );
 }
 
 #[test]

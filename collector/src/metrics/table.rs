@@ -104,6 +104,8 @@ metrics! {
         "Test packets that were overtaken.";
     PATH_EXTENT = Histogram "owl_path_reordering_extent_packets" ["path", "class", "direction"] "packets"
         "Arrivals by which overtaken packets came after the earliest one that overtook them; no series before the first.";
+    PATH_LATE_OFFSET = Histogram "owl_path_reordering_late_offset_seconds" ["path", "class", "direction"] "seconds"
+        "How long after the earliest one that overtook them overtaken packets came; no series before the first.";
     PATH_N_REORDERED = Counter "owl_path_packets_n_reordered_total" ["path", "class", "direction", "n"] "packets"
         "Test packets right before which n others arrived that were sent later; no series before the first overtaken one.";
     PATH_LOSS_PERIOD = Histogram "owl_path_loss_period_packets" ["path", "class", "direction"] "packets"

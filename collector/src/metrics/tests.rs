@@ -71,6 +71,7 @@ fn live() -> Live {
             longest_loss_period: 3,
             reordered: 1,
             largest_extent: 5,
+            late_offset_max: Nanos(300_000),
             three_reordered: 1,
             duplicated: 0,
             hops: Some((3, 4)),
@@ -147,6 +148,11 @@ fn lengths_are_cumulative_histograms_and_only_where_there_are_any() {
         value(&format!("owl_path_loss_period_packets_count{{{labels}}}")),
         "2"
     );
+    for (le, count) in [("0.0001", "0"), ("0.0004", "1"), ("+Inf", "1")] {
+        let name = "owl_path_reordering_late_offset_seconds";
+        let series = format!("{name}_bucket{{{labels},le=\"{le}\"}}");
+        assert_eq!(value(&series), count, "{series}");
+    }
     for (n, count) in [("1", "1"), ("2", "1"), ("3", "1"), ("5", "0")] {
         let series = format!("owl_path_packets_n_reordered_total{{{labels},n=\"{n}\"}}");
         assert_eq!(value(&series), count, "{series}");

@@ -6,6 +6,7 @@ mod headings;
 mod matrix;
 mod overview;
 mod path;
+mod sample;
 mod say;
 mod ways;
 

@@ -1,4 +1,5 @@
 use owl_measure::delay::{Basis, OneWayDelay};
+use owl_measure::hindrance::Hindrance;
 use owl_measure::verdict::{EvidenceClass, Profile, Quantile, Reason, State, Verdict};
 
 use super::*;
@@ -127,6 +128,11 @@ fn verdicts() -> Vec<(Verdict, Option<NoDataWhy>)> {
         NoDataWhy::NotReported { probe: probe() },
         NoDataWhy::Straddling { probe: probe() },
         NoDataWhy::NothingSent { probe: probe() },
+        NoDataWhy::Hindered {
+            probe: probe(),
+            server: "router".into(),
+            hindrance: Hindrance::Refused { accept: 3 },
+        },
         NoDataWhy::NoReplies { sent: 100 },
     ];
     all.extend(why.map(|why| (blank.clone(), Some(why))));

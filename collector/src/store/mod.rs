@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::judgement::Judgement;
 use crate::live::{Caller, Live};
 use crate::metrics::Own;
-pub(crate) use reader::{Dirty, HistoryQuery, HopChange, ProbeRows, Reader};
+pub(crate) use reader::{Dirty, HistoryQuery, HopChange, ProbeRows, Reader, Sessions};
 pub(crate) use seen::last_seen;
 use writer::Writer;
 

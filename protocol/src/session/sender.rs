@@ -25,7 +25,7 @@ pub use question::{Padding, Protection, Question, WantedReturn};
 use std::collections::VecDeque;
 
 use owl_measure::loss::Loss;
-use owl_measure::reordering::{Reordered, ReorderingWatch, ReplyNumbers};
+use owl_measure::reordering::{Arrived, Reordered, ReorderingWatch, ReplyNumbers};
 use owl_measure::sample::{Direction, Header, PeerClock, Sample, Stamp, StampSource};
 use owl_measure::time::{Monotonic, Nanos, Timestamp};
 
@@ -349,9 +349,13 @@ impl SessionSender {
             self.losses.reflector_counts();
         }
         let numbers = self.losses.numbers();
-        let reordered = self
-            .reordering
-            .next(reply.sender_sequence, reply.sequence, numbers);
+        let arrived = Arrived {
+            sequence: reply.sender_sequence,
+            reflector_sequence: reply.sequence,
+            reached: self.read_stamp(&reply, reply.received_at, received.stamp.at),
+            returned: received.stamp.at,
+        };
+        let reordered = self.reordering.next(arrived, numbers);
         self.observations.tlvs_not_believed += u64::from(told == Err(NotBelieved));
         if told.is_ok() {
             let fates = self.layout.fates(datagram);
@@ -435,8 +439,7 @@ impl SessionSender {
         let by_hardware = told
             .information
             .is_some_and(|told| told.method_out == TimestampMethod::HARDWARE);
-        let format = reply.error_estimate.format();
-        let read = |at: WireTimestamp| at.read(format, self.config.tai_offset, t4.at);
+        let read = |at: WireTimestamp| self.read_stamp(reply, at, t4.at);
         Sample {
             sequence: reply.sender_sequence,
             origin: sent.origin,
@@ -453,6 +456,12 @@ impl SessionSender {
             backward_header: Header::default(),
             peer_clock,
         }
+    }
+
+    /// T2 or T3 of a reply that came at `near`.
+    fn read_stamp(&self, reply: &ReflectorPacket, at: WireTimestamp, near: Timestamp) -> Timestamp {
+        let format = reply.error_estimate.format();
+        at.read(format, self.config.tai_offset, near)
     }
 
     /// The next sample. It is held back only while a better T3 may still come, for the loss threshold at most. Ask

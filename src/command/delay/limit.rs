@@ -35,15 +35,11 @@ impl Limit {
     pub(super) fn of(found: &Findings) -> Self {
         let own = found.own_clock.bound_at(found.own_clock.as_of);
         let far = found.counts.peer_clock.bound();
-        match found.evidence(Direction::Forward).claim {
+        let evidence = found.evidence(Direction::Forward);
+        match evidence.claim {
             _ if found.counts.received == 0 => Self::NoReply,
             _ if found.faster_than_light() => Self::Distance,
-            _ if !found
-                .evidence(Direction::Forward)
-                .is_observed(Quantile::P95) =>
-            {
-                Self::Loss
-            }
+            _ if !evidence.is_observed(evidence.ranks(Quantile::P95)) => Self::Loss,
             _ if found.claims == Claims::Withdrawn => Self::Contradiction,
             Claim::Clocks(clocks) => Self::Bounds(clocks.uncertainty()),
             _ if own.is_none() && found.own_clock.bound.is_some() => Self::OwnFree,
