@@ -389,7 +389,7 @@ impl Desk {
             outcome = self.serve(&probe, &hello, &mut send, &mut receive) => outcome,
             gone = connection.closed() => Err(gone.into()),
             why = standing.lost(&self.enrolling.roster) => Err(CallError::Refused(why)),
-            () = self.renewals(&connection, &standing) => Ok(()),
+            never = self.renewals(&connection, &standing) => match never {},
         };
         match outcome {
             Ok(()) => info!(probe, "a probe hung up"),

@@ -6,6 +6,7 @@ mod registry;
 mod roll;
 mod roster;
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,13 +15,17 @@ use owl_measure::time::{Nanos, Timestamp};
 
 use quinn::crypto::rustls::{HandshakeData, NoInitialCipherSuite, QuicServerConfig};
 use rustls::RootCertStore;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier as _;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject as _};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
+use tracing::warn;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
+use authority::COLLECTOR_NAME;
 pub use authority::SigningError;
 pub(crate) use authority::{Authority, LIFE, Request, SerialOctets, digest, random};
 pub(crate) use registry::Registry;
@@ -122,6 +127,7 @@ impl Identity {
         let (mut shown, mut until) = (None, None);
         if let Some(given) = given {
             until = given.certified.cert.first().and_then(|leaf| until_of(leaf));
+            given.warn_if_joining_is_in_vain();
             trusted.extend(given.authorities);
             shown = Some(given.certified);
         }
@@ -145,6 +151,32 @@ impl Identity {
 struct Given {
     authorities: Vec<CertificateDer<'static>>,
     certified: CertifiedKey,
+}
+
+impl Given {
+    /// Probes that join know the collector by the authorities of the configuration, so one of them must have signed its
+    /// certificate. A set-up where another one did serves probes that were told of that one by hand.
+    fn warn_if_joining_is_in_vain(&self) {
+        let believed = || -> Result<(), Box<dyn Error>> {
+            let mut roots = RootCertStore::empty();
+            for authority in &self.authorities {
+                roots.add(authority.clone())?;
+            }
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let verifier =
+                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build()?;
+            let (leaf, rest) = self.certified.cert.split_first().ok_or("it is empty")?;
+            let name = ServerName::try_from(COLLECTOR_NAME)?;
+            verifier.verify_server_cert(leaf, rest, &name, &[], UnixTime::now())?;
+            Ok(())
+        };
+        if let Err(why) = believed() {
+            warn!(
+                why = why.to_string(),
+                "probes that join will not believe this collector: no authority of `ca` has signed its certificate for {COLLECTOR_NAME}"
+            );
+        }
+    }
 }
 
 fn read_given(

@@ -10,7 +10,7 @@ use owl_measure::enrolment::Denial;
 use owl_measure::time::{Nanos, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// Certificates of one probe that are let in at once: the newest, the one it replaces, and two whose answers were lost.
+/// Certificates of one probe that are let in at once: the newest, the one in use, and two whose answers were lost.
 const CERTIFICATES_MAX: usize = 4;
 /// Between two renewals of one probe. A probe renews every twenty days; more is a fault, and each costs a write.
 const RENEW_AGAIN: Nanos = Nanos::from_secs(60);
@@ -145,8 +145,13 @@ impl Roll {
             return Err(Denial::TooOften);
         }
         record.certificates.retain(|old| now < old.until);
-        let over = (record.certificates.len() + 1).saturating_sub(CERTIFICATES_MAX);
-        record.certificates.drain(..over);
+        // The one in use stays: answer after answer may be lost, and then it is the only one that the probe has.
+        let spare = |old: &Issued| *signer != Signer::Own(old.serial.clone());
+        while record.certificates.len() >= CERTIFICATES_MAX
+            && let Some(oldest) = record.certificates.iter().position(spare)
+        {
+            record.certificates.remove(oldest);
+        }
         record.certificates.push(issued);
         Ok(())
     }
@@ -335,9 +340,9 @@ mod tests {
             renew("2", gets, s * DAY).unwrap();
         }
         assert_eq!(
-            renew("5", "6", 44 * DAY),
-            list(&["3", "4", "5", "6"]),
-            "never more than four"
+            renew("2", "6", 44 * DAY),
+            list(&["2", "4", "5", "6"]),
+            "never more than four, and never without the one in use"
         );
         assert_eq!(
             renew("6", "7", 43 * DAY),

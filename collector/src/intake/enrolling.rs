@@ -2,6 +2,7 @@
 //! connection of the one before; and what becomes of a call whose certificate
 //! is let in no longer.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -244,8 +245,12 @@ impl Desk {
         connection.close(VarInt::from_u32(code), said.as_bytes());
     }
 
-    /// Gives a connected probe the next certificate as often as it may ask for one. Never done while it is connected.
-    pub(super) async fn renewals(&self, connection: &Connection, standing: &Standing) {
+    /// Gives a connected probe the next certificate as often as it may ask for one.
+    pub(super) async fn renewals(
+        &self,
+        connection: &Connection,
+        standing: &Standing,
+    ) -> Infallible {
         while let Ok((mut send, mut receive)) = connection.accept_bi().await {
             let renewed = timeout(HANDSHAKE, self.renewal(&mut send, &mut receive, standing));
             if let Ok(Some(passport)) = renewed.await {
