@@ -7,7 +7,7 @@ use owl_measure::delay::OneWayDelay;
 use owl_measure::distribution::Bounds;
 use owl_measure::hindrance::Hindrance;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_measure::verdict::{Quantile, Reason, Verdict};
+use owl_measure::verdict::{Quantile, Reason, Statistics, Verdict};
 use owl_measure::words::Lang;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +56,14 @@ pub(crate) struct Judgement {
         skip_serializing_if = "Option::is_none"
     )]
     pub(crate) clock_error_bound: Option<Nanos>,
+    /// Three standard deviations of what is random in it, both clocks together; `None` when nothing is known to be, and in
+    /// judgements of older stores.
+    #[serde(
+        default,
+        rename = "clock_random_ns",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) clock_random: Option<Nanos>,
     /// Whose packets were judged; `None` when there were none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) seat: Option<Seat>,
@@ -70,6 +78,9 @@ pub(crate) struct Judgement {
     pub(crate) own_loss: u64,
     /// Packets that came back after the loss threshold.
     pub(crate) late: u64,
+    /// What rules for a period ask besides; `None` when there were no packets, and in judgements of older stores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) statistics: Option<Statistics>,
 }
 
 /// From which end a path was measured.
@@ -231,6 +242,15 @@ impl Judgement {
         self.window_start + self.window
     }
 
+    /// Whether it differs from another one in nothing but when it was given.
+    pub(crate) fn says_the_same_as(&self, other: &Self) -> bool {
+        let then = Self {
+            judged_at: self.judged_at,
+            ..other.clone()
+        };
+        *self == then
+    }
+
     /// Whether this still tells of the present: no more than three windows and the judge's patience have passed.
     pub(crate) fn is_current(&self, now: Timestamp, grace: Nanos) -> bool {
         now - self.window_end() <= self.window.times(CURRENT_WINDOWS) + grace
@@ -268,6 +288,7 @@ impl Judgement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use owl_measure::verdict::Population;
 
     #[test]
     fn a_judgement_of_an_older_store_is_read() {
@@ -277,6 +298,10 @@ mod tests {
             "raw":{"lo_ns":10,"hi_ns":10}}],"lost":0,"late":0}"#;
         let read: Judgement = serde_json::from_str(old).unwrap();
         assert_eq!(read.lost_unknown, 0);
+        assert_eq!(
+            (read.verdict.population, read.verdict.ranked),
+            (Population::Packets, None)
+        );
         assert_eq!(read.percentiles[0].one_way.unwrap().hi, Nanos(20));
     }
 }

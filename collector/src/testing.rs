@@ -74,7 +74,11 @@ pub(crate) fn disturbed(path: &str, start_s: i64) -> Report {
                 period: Some(Direction::Forward),
             });
         } else {
-            let overtaken = Overtaken { extent: 4, n: 3 };
+            let overtaken = Overtaken {
+                extent: 4,
+                n: 3,
+                late: Nanos::from_micros(250),
+            };
             let forward = (k == 9).then_some(overtaken);
             recorder.received(
                 &sample,

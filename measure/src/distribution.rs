@@ -75,6 +75,30 @@ impl Distribution {
         (self.count() > 0).then(|| Nanos((self.sum / self.count() as f64).round() as i64))
     }
 
+    /// The mean square deviation from the mean, in ns², each span taken for the edges of its cell; `None` without spans.
+    pub fn variance(&self) -> Option<f64> {
+        let about = self.mean()?;
+        self.mean_square_about(about)
+    }
+
+    /// The mean square, in ns²; `None` without spans.
+    pub fn mean_square(&self) -> Option<f64> {
+        self.mean_square_about(Nanos::ZERO)
+    }
+
+    fn mean_square_about(&self, about: Nanos) -> Option<f64> {
+        let of = |edges: &[(Nanos, u64)]| {
+            let mut before = 0;
+            edges.iter().fold(0.0, |sum, &(edge, total)| {
+                let count = (total - std::mem::replace(&mut before, total)) as f64;
+                let away = (edge - about).0 as f64;
+                sum + count * away * away
+            })
+        };
+        let squares = (of(&self.lower) + of(&self.upper)) / 2.0;
+        (self.count() > 0).then(|| squares / self.count() as f64)
+    }
+
     /// The span of a rank, counted from 1 for the smallest; `None` for rank 0 or one above the count.
     pub fn at_rank(&self, rank: u64) -> Option<Bounds> {
         if rank == 0 || rank > self.count() {

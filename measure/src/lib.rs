@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod counter;
 pub mod delay;
 pub mod distribution;
 pub mod hindrance;

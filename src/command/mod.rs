@@ -7,11 +7,13 @@ mod doctor;
 mod duration;
 mod key_file;
 mod lab;
+mod links;
 mod own_clock;
 mod probe;
 mod reflect;
 mod stamp_format;
 mod topology;
+mod verdict;
 
 use clap::{Parser, Subcommand};
 use owl_measure::words::Lang;
@@ -38,7 +40,9 @@ enum Command {
     Collector(collector::Args),
     Clock(clock::Args),
     Doctor(doctor::Args),
+    Links(links::Args),
     Topology(topology::Args),
+    Verdict(verdict::Args),
 }
 
 impl Cli {
@@ -54,6 +58,7 @@ impl Cli {
             Command::Delay(args) => delay::run(*args, lang),
             Command::Clock(args) => clock::run(args, lang),
             Command::Doctor(args) => doctor::run(args, lang),
+            Command::Links(args) => links::run(args, lang),
             Command::Reflect(args) => reflect::run(*args, lang),
             Command::Collector(args) => {
                 log_to_stderr();
@@ -61,6 +66,7 @@ impl Cli {
             }
             Command::Probe(args) => probe::run(args, lang),
             Command::Topology(args) => topology::run(args, lang),
+            Command::Verdict(args) => verdict::run(args, lang),
         }
     }
 }

@@ -14,6 +14,7 @@ use super::audit::{AuditedWindow, STAMP_GRAIN, misplaced, offsets};
 use super::dial;
 use super::envelope::Point;
 use super::matrix::DifferenceBounds;
+use super::moved::{Moved, astray, moved};
 use super::sources::Conflict;
 use super::suspicion::{ProbeKind, ProbeVerdict, Suspicion};
 use super::timeline::Timeline;
@@ -44,7 +45,8 @@ pub struct Sighting<'a> {
     pub round_trip: Option<Nanos>,
     /// The light floors, seen forward.
     pub floors: Floors,
-    /// What the session-sender's clock claims for all of the window, and what the session-reflector's told it to claim.
+    /// How far from UTC the session-sender's clock claims to be at most for all of the window, three standard deviations
+    /// of what is random included, and the same of what is known of the session-reflector's.
     pub claims: [Option<Nanos>; 2],
 }
 
@@ -311,16 +313,28 @@ impl<'a> Mesh<'a> {
     fn tell(&self, findings: &mut MeshFindings) {
         let count = self.names.len();
         let line = Timeline::of_bases(&self.bases);
-        let window = (count <= PROBES_MAX).then(|| AuditedWindow {
-            centre: 0.0,
-            window: Window::of(count, self.span.length.0.max(1) as f64, &self.pairs()),
-            claims: self
-                .claims
-                .iter()
-                .map(|claim| claim.map(|claim| claim.0 as f64))
-                .collect(),
-            claimed: None,
-            least_assumed: None,
+        let length = self.span.length.0.max(1) as f64;
+        let claims: Vec<Option<f64>> = self
+            .claims
+            .iter()
+            .map(|claim| claim.map(|claim| claim.0 as f64))
+            .collect();
+        let pairs = if count <= PROBES_MAX {
+            self.pairs()
+        } else {
+            Vec::new()
+        };
+        let mut moves = moved(&pairs, &claims, length);
+        let window = (count <= PROBES_MAX).then(|| {
+            let window = Window::of(count, length, &pairs);
+            moves.splice(0..0, astray(&window, &claims));
+            AuditedWindow {
+                centre: 0.0,
+                window,
+                claims,
+                claimed: None,
+                least_assumed: None,
+            }
         });
         let windows = [window];
         let direct = self.contradictions();
@@ -328,6 +342,9 @@ impl<'a> Mesh<'a> {
         let mut suspicion = Suspicion::new(vec![None; count]);
         let open = suspicion.contradicted(&windows, &line, &known);
         let doubts = suspicion.doubted(open, &windows, &line);
+        for &Moved { clock, kind } in &moves {
+            suspicion.moved(clock, kind);
+        }
         let believed: Vec<bool> = (0..count)
             .map(
                 |probe| match (suspicion.verdicts[probe], suspicion.kinds[probe]) {
@@ -523,7 +540,8 @@ fn outwards(least: f64, most: f64, base: Nanos) -> (Nanos, Nanos) {
     (low, high)
 }
 
-/// The largest claim of each clock, its own words before what others were told; `None` without one for all of the window.
+/// The largest claim of each clock, in its own reports or as others were told; `None` where neither holds for all of the
+/// window.
 fn claims(count: usize, sightings: &[(usize, usize, Sighting<'_>)]) -> Vec<Option<Nanos>> {
     // Per clock: own words, what others were told.
     let mut heard: Vec<[Option<Option<Nanos>>; 2]> = vec![[None, None]; count];
@@ -539,10 +557,9 @@ fn claims(count: usize, sightings: &[(usize, usize, Sighting<'_>)]) -> Vec<Optio
     }
     heard
         .into_iter()
-        .map(|[own, told]| match (own, told) {
-            (Some(own), Some(Some(told))) => Some(own?.max(told)),
-            (Some(own), _) => own,
-            (None, told) => told.flatten(),
+        .map(|[own, told]| match (own.flatten(), told.flatten()) {
+            (Some(own), Some(told)) => Some(own.max(told)),
+            (own, told) => own.or(told),
         })
         .map(|claim| claim.map(Nanos::abs))
         .collect()

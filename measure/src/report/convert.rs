@@ -281,6 +281,7 @@ fn from_patterns(patterns: &Patterns) -> Option<wire::Patterns> {
         n_reordering: from_lengths(&patterns.n_reordering),
         loss_periods: from_lengths(&patterns.loss_periods),
         loss_distances: from_lengths(&patterns.loss_distances),
+        late_offsets: from_lengths(&patterns.late_offsets),
     })
 }
 
@@ -292,6 +293,7 @@ fn to_patterns(patterns: Option<wire::Patterns>) -> Result<Patterns, ReportError
         n_reordering: to_lengths(patterns.n_reordering)?,
         loss_periods: to_lengths(patterns.loss_periods)?,
         loss_distances: to_lengths(patterns.loss_distances)?,
+        late_offsets: to_lengths(patterns.late_offsets)?,
     })
 }
 

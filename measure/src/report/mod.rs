@@ -177,7 +177,11 @@ mod tests {
                     recorder.received(
                         &sample(k, origin, 200_700_000 + noise, -199_300_000 - noise),
                         Reordered {
-                            backward: (k == 71).then_some(Overtaken { extent: 40, n: 2 }),
+                            backward: (k == 71).then_some(Overtaken {
+                                extent: 40,
+                                n: 2,
+                                late: Nanos::from_millis(5),
+                            }),
                             ..Reordered::default()
                         },
                     );

@@ -167,6 +167,8 @@ pub(super) struct Patterns {
     pub(super) loss_periods: Option<Lengths>,
     #[prost(message, optional, tag = "4")]
     pub(super) loss_distances: Option<Lengths>,
+    #[prost(message, optional, tag = "50")]
+    pub(super) late_offsets: Option<Lengths>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -6,18 +6,24 @@
 //! certainty but never turn a proof. Bounds are hard and add linearly; clock
 //! error is common to all packets and is never averaged away.
 
+mod correlation;
 mod evidence;
 pub mod flow;
 pub mod period;
 pub mod profile;
+pub mod ranks;
+mod reported_clock;
 pub mod run;
 mod statistics;
 pub mod window;
 
 use serde::{Deserialize, Serialize};
 
+pub use correlation::Correlation;
 pub use evidence::{Claim, Evidence};
 pub use profile::{Profile, Quantile};
+pub use ranks::{Population, Ranked, Ranks};
+pub use reported_clock::ReportedClock;
 pub use run::{RunTarget, RunVerdict, judge_run};
 pub use statistics::Statistics;
 pub use window::SessionWindow;
@@ -171,6 +177,13 @@ pub struct Verdict {
     pub sent: u64,
     /// Packets whose delay is known.
     pub received: u64,
+    /// What the judged quantile speaks of; verdicts of older stores speak of the packets.
+    #[serde(default)]
+    pub population: Population,
+    /// Between the delays of which of the packets sent the quantile lies, and how many independent ones that rests on;
+    /// `None` when nothing was measured, and in verdicts of older stores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranked: Option<Ranked>,
 }
 
 impl Verdict {
@@ -184,6 +197,8 @@ impl Verdict {
             target,
             sent,
             received: 0,
+            population: Population::default(),
+            ranked: None,
         }
     }
 
@@ -225,12 +240,20 @@ fn side(delay: OneWayDelay, target: Nanos) -> Option<State> {
 /// Judges one direction of one path in one interval.
 pub fn judge(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Verdict {
     let received = evidence.raw.count();
-    let blank = Verdict::no_data(target, evidence.sent);
+    let blank = Verdict {
+        population: profile.population,
+        ..Verdict::no_data(target, evidence.sent)
+    };
     if received == 0 && evidence.lost == 0 {
         return blank;
     }
-    let blank = Verdict { received, ..blank };
-    let Some(proved) = evidence.proved(profile.quantile) else {
+    let ranks = evidence.judged_ranks(profile);
+    let blank = Verdict {
+        received,
+        ranked: Some(evidence.ranked(ranks)),
+        ..blank
+    };
+    let Some(proved) = evidence.proved(ranks) else {
         return blank.undecided(Reason::Contradiction);
     };
     let blank = Verdict {
@@ -249,7 +272,7 @@ pub fn judge(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Verdi
     if let Some(state) = side(proved, target) {
         return blank.decided(state, EvidenceClass::B);
     }
-    let proved = evidence.proved_by_mesh(profile.quantile, proved);
+    let proved = evidence.proved_by_mesh(ranks, proved);
     let blank = Verdict {
         delay: Some(proved),
         ..blank
@@ -260,7 +283,7 @@ pub fn judge(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Verdi
     // Where so many packets have no known fate that the quantile may be one of theirs, no clock can help.
     let not_known = match evidence.claim {
         Claim::Withdrawn => Reason::Contradiction,
-        _ if evidence.is_observed(profile.quantile) => Reason::Clock,
+        _ if evidence.is_observed(ranks) => Reason::Clock,
         _ => Reason::Samples,
     };
     let Some(clocks) = evidence.believed_clocks() else {
@@ -269,7 +292,7 @@ pub fn judge(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Verdi
     if evidence.contradicts(clocks) {
         return blank.undecided(Reason::Contradiction);
     }
-    let Some(claimed) = evidence.claimed(profile.quantile, proved, clocks) else {
+    let Some(claimed) = evidence.claimed(ranks, proved, clocks) else {
         return blank.undecided(Reason::Contradiction);
     };
     let blank = Verdict {
@@ -357,6 +380,8 @@ mod tests {
             mesh: MeshBounds::default(),
             stamp_error: Some(US(5)),
             hardware_stamps: false,
+            random: Nanos::ZERO,
+            correlation: Correlation::default(),
         };
         judge(&evidence, US(target_us), &Profile::plan_2026())
     }

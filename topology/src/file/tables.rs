@@ -425,6 +425,7 @@ fn stat_profile(s: Keys<'_, '_, '_>) -> Option<StatProfile> {
             })
             .ok()
     });
+    let population = s.optional("population").unwrap_or_default();
     let min_samples = s.required("min_samples");
     let min_coverage = share(s, "min_coverage", 0.9);
     let share_of_intervals = share(s, "share_of_intervals", 0.95);
@@ -464,6 +465,7 @@ fn stat_profile(s: Keys<'_, '_, '_>) -> Option<StatProfile> {
             id: id?.0,
             interval: interval?,
             quantile: quantile?,
+            population,
             min_samples: min_samples?,
             min_coverage_ppm: (min_coverage * 1e6).round() as u32,
         },
