@@ -18,7 +18,7 @@ use owl_measure::implied::ImpliedRoute;
 use owl_measure::sample::Direction;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::window::{Heard, SessionOf, hear, judge_path};
-use owl_measure::verdict::{Evidence, Quantile, Reason, SessionWindow};
+use owl_measure::verdict::{Evidence, Quantile, Reason, SessionWindow, Statistics};
 use owl_topology::Path;
 use tracing::{error, info, warn};
 
@@ -341,6 +341,10 @@ impl Window<'_> {
             lost_unknown: judged.map_or(0, |(session, ..)| session.lost_somewhere()),
             own_loss: judged.map_or(0, |(session, ..)| session.own_loss()),
             late: judged.map_or(0, |(session, ..)| session.late()),
+            statistics: judged.map(|(session, direction, seat)| {
+                let evidence = session.evidence(direction, self.length, floors(path), heard(seat));
+                Statistics::of(&evidence, path.target, &path.profile)
+            }),
             verdict,
         }
     }

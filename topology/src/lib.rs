@@ -14,6 +14,7 @@ mod file;
 pub mod geodesy;
 mod id;
 mod impossible;
+mod maintenance;
 mod model;
 mod path;
 mod plan;

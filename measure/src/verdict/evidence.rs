@@ -132,13 +132,18 @@ impl Evidence<'_> {
         let Some(clocks) = self.mesh.proved else {
             return proved;
         };
-        let hard = self
-            .stamp_error
-            .filter(|_| self.hardware_stamps)
-            .map(|error| error.max(StampErrors::HARDWARE.both));
+        let hard = self.hard_stamp_error();
         proved
             .narrowed_on(Basis::Proved, raw, clocks, hard)
             .unwrap_or(proved)
+    }
+
+    /// How far a raw difference may exceed the delay when that shall be proved: only of stamps of interfaces is there a
+    /// bound for every packet.
+    pub(super) fn hard_stamp_error(&self) -> Option<Nanos> {
+        self.stamp_error
+            .filter(|_| self.hardware_stamps)
+            .map(|error| error.max(StampErrors::HARDWARE.both))
     }
 
     /// What the believed claims say of the two clocks' difference: their own, and those of others by way of the mesh.
