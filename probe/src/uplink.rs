@@ -189,12 +189,17 @@ pub(crate) async fn run(
         if let Err(error) = ended {
             // Said when it changes, not at every try.
             let said = explain(&error);
-            if was_connected || said != last_said {
+            let news = match &error {
+                // However the collector shuts the door.
+                UplinkError::Expired { .. } => error.to_string(),
+                _ => said.clone(),
+            };
+            if was_connected || news != last_said {
                 tracing::warn!(
                     probe = config.id,
                     "{said}; reports are kept on disk and the uplink tries again"
                 );
-                last_said = said;
+                last_said = news;
             }
         }
         // Probes that lost one collector do not all come back in the same instant.

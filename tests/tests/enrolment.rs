@@ -56,7 +56,7 @@ impl Network {
         let mut command = Command::new(owl_binary());
         command
             .current_dir(self.folder.path())
-            .args(["--lang", "en"])
+            .env("LC_ALL", "C.UTF-8")
             .args(arguments)
             .stdin(Stdio::null());
         command
@@ -189,7 +189,18 @@ fn a_probe_is_added_shut_out_and_let_in_again_with_three_commands_and_no_openssl
     assert_eq!(network.standing()["standing"], "unknown");
     let token = network.token("1h");
     assert_eq!(network.standing()["standing"], "invited");
-    network.joins("north", &token);
+    // From a file, so that the secret stands in no list of processes; and told in Chinese.
+    fs::write(network.file("token"), format!("{token}\n")).unwrap();
+    let output = network
+        .owl(&["--lang", "zh-CN", "probe", "join", "--token-file", "token"])
+        .args(["--config", "north/probe.toml", "--state", "north/state"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success() && said.contains("已加入采集器"),
+        "{said}"
+    );
     let identity = network.file("north/state/identity.pem");
     let mode = fs::metadata(&identity).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "the key is its owner's alone");

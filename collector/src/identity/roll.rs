@@ -105,8 +105,8 @@ impl Roll {
             token.is_some_and(|token| token.secret == *who.secret)
         };
         if !self.probes.get(who.probe).is_some_and(holds) {
-            let anothers = self.probes.values().any(holds);
-            return Err(if anothers {
+            let of_another = self.probes.values().any(holds);
+            return Err(if of_another {
                 Denial::OtherProbe
             } else {
                 Denial::UnknownToken

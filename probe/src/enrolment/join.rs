@@ -192,9 +192,6 @@ impl Files {
             files::replace(&self.certificate, &chain, Readable::All)?;
         }
         if let Some(text) = &self.config {
-            if let Some(directory) = places.config.parent() {
-                files::directory(directory)?;
-            }
             files::replace(&places.config, text, Readable::All)?;
         }
         Ok(files::remove(&self.pending())?)
@@ -228,7 +225,7 @@ fn written(token: &Token, state: &Path) -> String {
 /// can be made again; until the token has run out it goes on where this one ended.
 pub fn join(token: &Token, places: &Places) -> Result<Joined, JoinError> {
     let files = Files::of(token, places)?;
-    for file in [&files.ca, &files.certificate, &files.key] {
+    for file in [&files.ca, &files.certificate, &files.key, &places.config] {
         if let Some(directory) = file.parent() {
             files::directory(directory)?;
         }
@@ -371,7 +368,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let places = places(directory.path());
         let files = Files::of(&token(), &places).unwrap();
-        files::directory(&places.state).unwrap();
+        for directory in [&places.state, &directory.path().join("etc")] {
+            files::directory(directory).unwrap();
+        }
         let key = files.key().unwrap();
         let again = files.key().unwrap();
         assert_eq!(

@@ -183,8 +183,8 @@ async fn of_many_that_come_at_once_with_one_token_one_is_let_in() {
 async fn a_token_is_refused_with_its_reason() {
     let running = Running::start();
     let (who, token) = (Applicant::new(), running.enroll(PROBE));
-    let anothers = running.join_as("binhaigang-ct", &token, &who).await;
-    assert_eq!(anothers, Err(Denial::OtherProbe));
+    let of_another = running.join_as("binhaigang-ct", &token, &who).await;
+    assert_eq!(of_another, Err(Denial::OtherProbe));
     let nobodys = running.join_as("nobody", &token, &who).await;
     assert_eq!(nobodys, Err(Denial::UnknownToken));
     let newer = running.enroll(PROBE);
