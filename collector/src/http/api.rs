@@ -12,7 +12,7 @@ use owl_measure::clock::{BoundBasis, ClockSource, ClockStatus};
 use owl_measure::delay::OneWayDelay;
 use owl_measure::implied::ImpliedRoute;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_measure::verdict::{EvidenceClass, Population, Quantile, Ranked};
+use owl_measure::verdict::{EvidenceClass, Leaning, Population, Quantile, Ranked};
 use owl_measure::words::Lang;
 use owl_topology::Impossible;
 use serde::Serialize;
@@ -118,6 +118,9 @@ struct VerdictView<'a> {
     /// Between which packets it lies.
     #[serde(skip_serializing_if = "Option::is_none")]
     ranked: Option<Ranked>,
+    /// What an undecided verdict leans to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leaning: Option<Leaning>,
     #[serde(skip_serializing_if = "Option::is_none")]
     delay: Option<OneWayDelay>,
     window_start_ns: Timestamp,
@@ -226,6 +229,7 @@ impl Teller<'_> {
             quantile: judgement.quantile,
             population: verdict.population,
             ranked: verdict.ranked,
+            leaning: verdict.leaning,
             delay: verdict.delay,
             window_start_ns: judgement.window_start,
             window_ns: judgement.window,
@@ -341,6 +345,8 @@ struct ProbeView<'a> {
     stored_sequence: u64,
     called_at_ns: Option<Timestamp>,
     reported_at_ns: Option<Timestamp>,
+    /// When its certificate runs out, as far as that is known.
+    certificate_until_ns: Option<Timestamp>,
     clock: Option<ClockView>,
 }
 
@@ -366,6 +372,7 @@ pub(super) async fn probes(State(web): State<Arc<Web>>) -> Response {
         stored_sequence: live.stored,
         called_at_ns: live.caller.as_ref().map(|caller| caller.called_at),
         reported_at_ns: live.reported_at,
+        certificate_until_ns: live.certificate_until,
         clock: live.clock.as_ref().map(|(clock, _)| ClockView {
             source: clock.source,
             status: clock.status,
