@@ -345,6 +345,8 @@ struct ProbeView<'a> {
     stored_sequence: u64,
     called_at_ns: Option<Timestamp>,
     reported_at_ns: Option<Timestamp>,
+    /// When its certificate runs out, as far as that is known.
+    certificate_until_ns: Option<Timestamp>,
     clock: Option<ClockView>,
 }
 
@@ -370,6 +372,7 @@ pub(super) async fn probes(State(web): State<Arc<Web>>) -> Response {
         stored_sequence: live.stored,
         called_at_ns: live.caller.as_ref().map(|caller| caller.called_at),
         reported_at_ns: live.reported_at,
+        certificate_until_ns: live.certificate_until,
         clock: live.clock.as_ref().map(|(clock, _)| ClockView {
             source: clock.source,
             status: clock.status,

@@ -54,6 +54,10 @@ pub(crate) fn render(live: &Table, own: &Own, now: Timestamp, grace: Nanos) -> S
         table::STORE_UP,
         [(vec![], flag(live.store_failure.is_none()))],
     );
+    page.series(
+        table::CERTIFICATE,
+        live.certificate_until.map(|until| (vec![], instant(until))),
+    );
     own.write(&mut page.out);
     page.out
 }
@@ -389,7 +393,14 @@ fn probes<'a>(page: &mut Page, probes: impl Iterator<Item = &'a LiveProbe> + Clo
     );
     page.series(
         table::PROBE_REPORTED,
-        probes.filter_map(|probe| Some((vec![probe.id.clone()], instant(probe.reported_at?)))),
+        probes
+            .clone()
+            .filter_map(|probe| Some((vec![probe.id.clone()], instant(probe.reported_at?)))),
+    );
+    page.series(
+        table::PROBE_CERTIFICATE,
+        probes
+            .filter_map(|probe| Some((vec![probe.id.clone()], instant(probe.certificate_until?)))),
     );
 }
 

@@ -65,6 +65,7 @@ fn live() -> Live {
     let live = Live::new(&Topology::yancheng(), Some(&Profile::lab()));
     let mut table = live.write();
     table.running = running(table.paths.len());
+    table.certificate_until = Some(NOW);
     let entry = table.path_mut(PATH).unwrap();
     let (target, report) = (entry.path.target, report(PATH, 0));
     entry.totals.add(&report, target);
@@ -166,6 +167,7 @@ fn live() -> Live {
     probe.connections = 1;
     probe.reported_at = Some(NOW);
     probe.clock = Some((report.clock, NOW));
+    probe.certificate_until = Some(NOW);
     drop(table);
     live
 }
