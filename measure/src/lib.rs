@@ -12,6 +12,7 @@ pub mod delay;
 pub mod distribution;
 pub mod hindrance;
 pub mod histogram;
+pub mod implied;
 pub mod lengths;
 pub mod loss;
 pub mod patterns;
