@@ -56,6 +56,14 @@ pub(crate) struct Judgement {
         skip_serializing_if = "Option::is_none"
     )]
     pub(crate) clock_error_bound: Option<Nanos>,
+    /// Three standard deviations of what is random in it, both clocks together; `None` when nothing is known to be, and in
+    /// judgements of older stores.
+    #[serde(
+        default,
+        rename = "clock_random_ns",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) clock_random: Option<Nanos>,
     /// Whose packets were judged; `None` when there were none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) seat: Option<Seat>,
@@ -232,6 +240,15 @@ impl Judgement {
     /// When the window ended.
     pub(crate) fn window_end(&self) -> Timestamp {
         self.window_start + self.window
+    }
+
+    /// Whether it differs from another one in nothing but when it was given.
+    pub(crate) fn says_the_same_as(&self, other: &Self) -> bool {
+        let then = Self {
+            judged_at: self.judged_at,
+            ..other.clone()
+        };
+        *self == then
     }
 
     /// Whether this still tells of the present: no more than three windows and the judge's patience have passed.

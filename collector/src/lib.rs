@@ -9,6 +9,7 @@
 
 mod compliance;
 mod config;
+mod finding;
 mod flow;
 mod frame;
 mod http;
@@ -21,6 +22,7 @@ mod live;
 mod metrics;
 mod now;
 mod page;
+mod revision;
 mod store;
 #[cfg(test)]
 mod testing;

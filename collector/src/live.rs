@@ -13,6 +13,7 @@ use owl_measure::verdict::Profile;
 use owl_topology::{Path, ReflectorKind, Topology};
 
 use crate::compliance::Running;
+use crate::finding::Finding;
 use crate::judgement::Judgement;
 use crate::totals::Totals;
 
@@ -77,6 +78,8 @@ pub(crate) struct Table {
     pub(crate) paths: Vec<LivePath>,
     pub(crate) probes: BTreeMap<String, LiveProbe>,
     by_id: HashMap<String, usize>,
+    /// What is wrong with clocks, coordinates and routes at this moment.
+    pub(crate) findings: Vec<Finding>,
     /// Why the store refuses, while it does.
     pub(crate) store_failure: Option<String>,
     /// The running day and month of every path.
@@ -149,6 +152,7 @@ impl Live {
             paths,
             probes,
             by_id,
+            findings: Vec::new(),
             store_failure: None,
             running: Running::default(),
         }))

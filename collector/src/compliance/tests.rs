@@ -55,6 +55,7 @@ fn judgement(k: i64, delay_us: i64) -> Judgement {
         ways: Vec::new(),
         flows: Vec::new(),
         clock_error_bound: None,
+        clock_random: None,
         seat: None,
         lost: 0,
         lost_unknown: 0,
@@ -102,6 +103,7 @@ impl Bench {
         let work = Work::Verdicts {
             judgements,
             seen: None,
+            audited: None,
         };
         self.store.write_blocking(work).unwrap();
     }

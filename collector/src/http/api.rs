@@ -60,7 +60,7 @@ impl VerdictsQuery {
     }
 }
 
-fn limit(text: &str) -> Result<usize, Failed> {
+pub(super) fn limit(text: &str) -> Result<usize, Failed> {
     let limit = text.parse().ok();
     limit
         .filter(|limit| (1..=LIMIT_MAX).contains(limit))
@@ -134,6 +134,9 @@ struct VerdictView<'a> {
     seat: Option<Seat>,
     #[serde(skip_serializing_if = "Option::is_none")]
     clock_error_bound_ns: Option<Nanos>,
+    /// Three standard deviations of what is random in that bound; absent when nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock_random_ns: Option<Nanos>,
     percentiles: &'a [Percentile],
     /// Delay variation, loss periods and reordering, each way.
     ways: &'a [Way],
@@ -204,6 +207,7 @@ impl Teller<'_> {
             late: judgement.late,
             seat: judgement.seat,
             clock_error_bound_ns: judgement.clock_error_bound,
+            clock_random_ns: judgement.clock_random,
             percentiles: &judgement.percentiles,
             ways: &judgement.ways,
             flows: &judgement.flows,
@@ -273,7 +277,7 @@ pub(super) async fn verdicts(
     }))
 }
 
-fn instant(text: &str) -> Result<Timestamp, Failed> {
+pub(super) fn instant(text: &str) -> Result<Timestamp, Failed> {
     if let Ok(ns) = text.parse() {
         return Ok(Timestamp(ns));
     }

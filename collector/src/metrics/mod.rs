@@ -5,6 +5,7 @@
 //! can outlive what it tells of.
 
 mod compliance;
+mod findings;
 mod flows;
 mod own;
 mod table;
@@ -44,6 +45,7 @@ pub(crate) fn render(live: &Table, own: &Own, now: Timestamp, grace: Nanos) -> S
     paths(&mut page, &live.paths, now, grace);
     compliance::series(&mut page, live);
     probes(&mut page, live.probes.values());
+    findings::series(&mut page, &live.findings);
     page.series(
         table::BUILD_INFO,
         [(vec![env!("CARGO_PKG_VERSION").into()], 1.0)],

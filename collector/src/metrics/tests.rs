@@ -10,6 +10,7 @@ use owl_topology::Topology;
 
 use super::*;
 use crate::compliance::{Running, RunningCompliance};
+use crate::finding::{self, Finding, Symptom};
 use crate::flow::{FlowDirection, FlowResult};
 use crate::judgement::{NoDataWhy, Percentile};
 use crate::live::{Caller, Live};
@@ -68,6 +69,25 @@ fn live() -> Live {
     entry.totals.add(&report, target);
     entry.totals.add(&disturbed(PATH, 1), target);
     entry.reported_at = Some(NOW);
+    let found = |kind, subject: &str| Finding {
+        since: Timestamp(0),
+        seen_until: NOW,
+        open: true,
+        windows: 2,
+        last: Symptom {
+            kind,
+            subject: subject.into(),
+            size: Some(Nanos(3_000_000)),
+            within: Some((Nanos(2_500_000), Nanos(3_500_000))),
+            evidence: vec![],
+            alternatives: vec![],
+        },
+    };
+    table.findings = vec![
+        found(finding::Kind::ClockWrong, "yannan-ct"),
+        found(finding::Kind::RouteChange, "supercomputing-ct~yannan-ct"),
+    ];
+    let entry = table.path_mut(PATH).unwrap();
     let span = Span {
         lo: Nanos(1),
         hi: Nanos(2),
@@ -99,6 +119,7 @@ fn live() -> Live {
             raw: span,
         }],
         clock_error_bound: Some(Nanos(20_000)),
+        clock_random: None,
         seat: None,
         lost: 0,
         lost_unknown: 0,

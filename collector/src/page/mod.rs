@@ -2,6 +2,7 @@
 
 mod chart;
 mod compliance;
+mod findings;
 mod flows;
 mod headings;
 mod matrix;
@@ -21,6 +22,7 @@ use owl_topology::Topology;
 use sha2::{Digest as _, Sha256};
 
 pub(crate) use compliance::{ComplianceView, compliance};
+pub(crate) use findings::findings;
 pub(crate) use overview::overview;
 pub(crate) use path::{Past, path};
 

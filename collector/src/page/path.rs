@@ -5,6 +5,7 @@ use owl_measure::verdict::{Population, Quantile};
 
 use super::Frame;
 use super::chart::chart;
+use super::findings::{concerning, open, revisions};
 use super::flows::flows;
 use super::headings::headings;
 use super::matrix::{carriers, ends};
@@ -13,6 +14,7 @@ use super::say::{Standing, basis, evidence, limits, ms, target};
 use super::ways::{hop_changes, ways};
 use crate::judgement::{Judgement, Span};
 use crate::live::{LivePath, Table};
+use crate::revision::Revision;
 use crate::store::HopChange;
 
 /// Windows that are listed in words beside the chart.
@@ -23,6 +25,7 @@ const ROWS: usize = 30;
 pub(crate) struct Past {
     pub(crate) windows: Vec<Judgement>,
     pub(crate) hop_changes: Vec<HopChange>,
+    pub(crate) revisions: Vec<Revision>,
 }
 
 /// The page of one path.
@@ -46,7 +49,9 @@ pub(crate) fn path(frame: &Frame<'_>, table: &Table, live: &LivePath, past: &Pas
         h2 { (lang.pick("One-way delay over time", "单向时延变化")) }
         (chart(frame, &past.windows, live.path.target))
         @if let Some(judgement) = judgement { (flows(&judgement.flows, lang)) }
+        (open(frame, &concerning(table, live)))
         (hop_changes(frame, &past.hop_changes))
+        (revisions(frame, &past.revisions))
         (windows(frame, &past.windows))
     };
     frame.page(table, &format!("/paths/{id}"), &title, &body)

@@ -37,6 +37,7 @@ fn judgement(path: &str, age: i64, verdict: Verdict, why: Option<NoDataWhy>) -> 
         why,
         percentiles,
         clock_error_bound: Some(Nanos(20_000)),
+        clock_random: None,
         seat: verdict.delay.map(|_| Seat::Opposite),
         lost: 0,
         lost_unknown: 0,

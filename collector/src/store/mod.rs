@@ -4,6 +4,7 @@
 //! writes; whoever reads opens a connection of its own. What is said to be
 //! stored is on the disk.
 
+mod findings;
 mod hops;
 mod hours;
 mod reader;
@@ -23,17 +24,19 @@ use tokio::sync::{mpsc, oneshot};
 use crate::judgement::Judgement;
 use crate::live::{Caller, Live};
 use crate::metrics::Own;
+pub(crate) use findings::{Audited, FindingsQuery};
 pub(crate) use reader::{Dirty, HistoryQuery, HopChange, KeptWindows, ProbeRows, Reader, Sessions};
 use writer::Writer;
 
 /// Orders that wait for the writer; when it is full, whoever brings one more waits (back-pressure up to the probes).
 const ORDERS_MAX: usize = 64;
 /// The version of the schema: schema.sql, and then each of [`UPGRADES`].
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 /// What makes each version from the one before it.
-const UPGRADES: [&str; 2] = [
+const UPGRADES: [&str; 3] = [
     include_str!("upgrade-2.sql"),
-    include_str!("upgrade-hours.sql"),
+    include_str!("upgrade-3.sql"),
+    include_str!("upgrade-4.sql"),
 ];
 /// How long a connection waits for another one's lock, such as a copying tool's; then the store refuses for a while.
 const BUSY: std::time::Duration = std::time::Duration::from_secs(1);
@@ -142,6 +145,8 @@ pub(crate) enum Work {
     Verdicts {
         judgements: Vec<Judgement>,
         seen: Option<Dirty>,
+        /// What the audit of the window changes, where findings follow windows of its length.
+        audited: Option<Box<Audited>>,
     },
     /// What is older may go. Answers how many rows went; more may be left while it is not 0.
     Retain { before: Timestamp },

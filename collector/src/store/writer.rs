@@ -15,6 +15,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, param
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
+use super::findings;
 use super::hops::{self, Hops, NewHops};
 use super::hours;
 use super::{
@@ -198,8 +199,16 @@ impl Writer {
                         taken,
                     })
                 }
-                Work::Verdicts { judgements, seen } => {
-                    judged(&transaction, judgements, *seen).map(|()| Done::answer(0))
+                Work::Verdicts {
+                    judgements,
+                    seen,
+                    audited,
+                } => {
+                    judged(&transaction, judgements, *seen)?;
+                    if let Some(audited) = audited {
+                        findings::audited(&transaction, audited)?;
+                    }
+                    Ok(Done::answer(0))
                 }
                 Work::Retain { before } => retain(&transaction, *before).map(Done::answer),
             })
@@ -285,15 +294,24 @@ impl Writer {
                         }
                     }
                 }
-                Work::Verdicts { judgements, .. } => {
+                Work::Verdicts {
+                    judgements,
+                    audited,
+                    ..
+                } => {
+                    if let Some(audited) = audited {
+                        table.findings.clone_from(&audited.open);
+                    }
                     for judgement in judgements {
                         self.own
                             .verdicts
                             .with_label_values(&[judgement.verdict.state.code()])
                             .inc();
                         if let Some(live) = table.path_mut(&judgement.path) {
-                            let newer =
-                                |latest: &Judgement| latest.window_start <= judgement.window_start;
+                            let newer = |latest: &Judgement| {
+                                latest.window_start <= judgement.window_start
+                                    && !latest.says_the_same_as(judgement)
+                            };
                             if live.latest.as_ref().is_none_or(newer) {
                                 live.latest = Some(judgement.clone());
                             }
@@ -444,6 +462,9 @@ fn judged(
              state = excluded.state, judged_at_ns = excluded.judged_at_ns, body = excluded.body",
     )?;
     for judgement in judgements {
+        if !findings::revised(transaction, judgement)? {
+            continue;
+        }
         let body = serde_json::to_string(judgement)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         let (start, length, at) = (
@@ -487,6 +508,7 @@ fn retain(transaction: &Transaction<'_>, before: Timestamp) -> rusqlite::Result<
         removed += transaction.execute(&sql, params![before.0, ROWS_A_RETENTION])?;
     }
     removed += hops::retain(transaction, before, ROWS_A_RETENTION)?;
+    removed += findings::retain(transaction, before, ROWS_A_RETENTION)?;
     removed += transaction.execute(
         "DELETE FROM dirty WHERE window_start_ns < ?1",
         params![before.0],

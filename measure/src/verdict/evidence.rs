@@ -44,6 +44,8 @@ pub struct Evidence<'a> {
     pub stamp_error: Option<Nanos>,
     /// Every stamp was taken by an interface.
     pub hardware_stamps: bool,
+    /// One standard deviation of what varies at random in the clocks' difference; three are in what they claim.
+    pub random: Nanos,
     /// How alike the delays of consecutive packets of this direction are.
     pub correlation: Correlation,
 }
@@ -239,6 +241,7 @@ mod tests {
             mesh: MeshBounds::default(),
             stamp_error: None,
             hardware_stamps: false,
+            random: Nanos::ZERO,
             correlation: Correlation::default(),
         };
         let clocks = ClockDifference::within(Nanos(50), Nanos(50));
@@ -284,6 +287,7 @@ mod tests {
                 mesh: MeshBounds::default(),
                 stamp_error: Some(Nanos::ZERO),
                 hardware_stamps: false,
+                random: Nanos::ZERO,
                 correlation: Correlation::default(),
             };
             let truth = Nanos(delays[189]);
@@ -335,6 +339,7 @@ mod tests {
             mesh: MeshBounds::default(),
             stamp_error: Some(Nanos::ZERO),
             hardware_stamps: true,
+            random: Nanos::ZERO,
             correlation: Correlation::with_neighbours(neighbours),
         };
         let profile = Profile {

@@ -208,6 +208,7 @@ mod tests {
             mesh: MeshBounds::default(),
             stamp_error: Some(US(5)),
             hardware_stamps: false,
+            random: Nanos::ZERO,
             correlation: Correlation::default(),
         })
     }

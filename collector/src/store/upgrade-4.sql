@@ -1,4 +1,4 @@
--- Version 3: what rules for a period ask of each window, an hour of a path in a row.
+-- Version 4: what rules for a period ask of each window, an hour of a path in a row.
 
 -- The latest verdict of each window of an hour in short; the body is the protobuf message of hours.rs. It lives a year longer
 -- than the verdicts themselves.
@@ -12,4 +12,4 @@ CREATE TABLE hour (
 ) STRICT;
 CREATE INDEX hour_by_time ON hour (hour_start_ns);
 
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
