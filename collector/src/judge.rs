@@ -11,20 +11,23 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use owl_measure::clock::SIGMAS;
 use owl_measure::clock::live::{MeshFindings, Span as WindowSpan};
 use owl_measure::delay::Floors;
+use owl_measure::implied::ImpliedRoute;
 use owl_measure::sample::Direction;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::window::{Heard, SessionOf, hear, judge_path};
-use owl_measure::verdict::{Evidence, Quantile, Reason, SessionWindow};
+use owl_measure::verdict::{Evidence, Quantile, Reason, SessionWindow, Statistics};
 use owl_topology::Path;
 use tracing::{error, info, warn};
 
+use crate::finding::Inquest;
 use crate::flow::FlowResult;
 use crate::judgement::{Judgement, NoDataWhy, Percentile, Seat, Span};
 use crate::live::{Live, LiveProbe, Table};
 use crate::now::now;
-use crate::store::{Dirty, Reader, Refused, Sessions, Store, StoreError, Windowing, Work};
+use crate::store::{Audited, Dirty, Reader, Refused, Sessions, Store, StoreError, Windowing, Work};
 use crate::way::Way;
 
 /// How often the judge looks.
@@ -55,6 +58,7 @@ pub(crate) struct Judge {
     watching_since: Timestamp,
     dockets: Vec<Docket>,
     floors: HashMap<String, Floors>,
+    inquest: Inquest,
     failing: bool,
 }
 
@@ -107,6 +111,8 @@ impl Judge {
                 }
             })
             .collect();
+        let inquest = Inquest::restored(&reader, &windowing)?;
+        live.write().findings = inquest.open();
         Ok(Self {
             store,
             reader,
@@ -116,6 +122,7 @@ impl Judge {
             watching_since,
             dockets,
             floors,
+            inquest,
             failing: false,
         })
     }
@@ -162,7 +169,7 @@ impl Judge {
     }
 
     /// Windows with reports that no verdict has seen.
-    fn again(&self, now: Timestamp) -> Result<(), RoundError> {
+    fn again(&mut self, now: Timestamp) -> Result<(), RoundError> {
         for dirty in self.reader.dirty(now - self.grace, DIRTY_A_ROUND)? {
             let aligned = dirty
                 .start
@@ -172,24 +179,37 @@ impl Judge {
             match self.dockets.iter().position(of_length) {
                 Some(k) => self.judge(k, dirty.start, now)?,
                 // No path is judged in such windows any more.
-                None => self.write(Vec::new(), Some(dirty))?,
+                None => self.write(Vec::new(), Some(dirty), None)?,
             }
         }
         Ok(())
     }
 
-    fn write(&self, judgements: Vec<Judgement>, seen: Option<Dirty>) -> Result<(), RoundError> {
-        self.store
-            .write_blocking(Work::Verdicts { judgements, seen })?;
+    fn write(
+        &self,
+        judgements: Vec<Judgement>,
+        seen: Option<Dirty>,
+        audited: Option<Box<Audited>>,
+    ) -> Result<(), RoundError> {
+        self.store.write_blocking(Work::Verdicts {
+            judgements,
+            seen,
+            audited,
+        })?;
         Ok(())
     }
 
-    fn judge(&self, docket: usize, start: Timestamp, now: Timestamp) -> Result<(), RoundError> {
+    fn judge(&mut self, docket: usize, start: Timestamp, now: Timestamp) -> Result<(), RoundError> {
         let Docket { length, paths, .. } = &self.dockets[docket];
         // Before the reports are read: what comes in between makes the window dirty again.
         let seen = self.reader.dirty_window(*length, start)?;
         let sessions = self.reader.sessions(start, start + *length)?;
-        let findings = self.audit(*length, start, &sessions);
+        let measured = measured(&self.floors, &sessions);
+        let span = WindowSpan {
+            start,
+            length: *length,
+        };
+        let findings = hear(span, &measured);
         let watched = start >= self.watching_since;
         let table = self.live.read();
         let window = Window {
@@ -210,28 +230,28 @@ impl Judge {
             })
             .collect();
         drop(table);
-        self.write(judgements, seen)
+        let audited = self.inquest.note(span, &findings, &measured);
+        self.write(judgements, seen, audited)?;
+        self.inquest.settle();
+        Ok(())
     }
+}
 
-    /// Whose claims stand in a window, and what its packets prove of the clocks. A window is audited as it is judged,
-    /// whatever its length, from nothing but its own reports and the plan's paths.
-    fn audit(&self, length: Nanos, start: Timestamp, sessions: &Sessions) -> MeshFindings {
-        let measured: Vec<SessionOf<'_>> = sessions
-            .of
-            .iter()
-            .filter_map(|(path, window)| {
-                let (from, to) = path.split_once('~')?;
-                let floors = *self.floors.get(path)?;
-                Some(SessionOf {
-                    from,
-                    to,
-                    window,
-                    floors,
-                })
-            })
-            .collect();
-        hear(WindowSpan { start, length }, &measured)
-    }
+/// What a window's sessions measured on the plan's paths: all that its audit is made from, whatever its length.
+fn measured<'a>(floors: &HashMap<String, Floors>, sessions: &'a Sessions) -> Vec<SessionOf<'a>> {
+    let of = |(path, window): (&'a String, &'a SessionWindow)| {
+        let (from, to) = path.split_once('~')?;
+        let floors = *floors.get(path)?;
+        Some(SessionOf {
+            from,
+            to,
+            window,
+            floors,
+        })
+    };
+    let mut measured: Vec<SessionOf<'_>> = sessions.of.iter().filter_map(of).collect();
+    measured.sort_unstable_by_key(|session| (session.from, session.to));
+    measured
 }
 
 fn floors(path: &Path) -> Floors {
@@ -306,11 +326,25 @@ impl Window<'_> {
             clock_error_bound: judged
                 .filter(|(session, ..)| session.round_trip().count() > 0)
                 .and_then(|(session, ..)| Some(session.clocks()?.uncertainty())),
+            clock_random: judged
+                .map(|(session, ..)| session.clocks_random().times(SIGMAS))
+                .filter(|random| *random > Nanos::ZERO),
             seat: judged.map(|(_, _, seat)| seat),
+            implied: judged
+                .and_then(|(session, direction, seat)| {
+                    session
+                        .evidence(direction, self.length, floors(path), heard(seat))
+                        .fastest()
+                })
+                .map(|fastest| ImpliedRoute::of(fastest, path.declared())),
             lost: judged.map_or(0, |(session, direction, _)| session.lost(direction)),
             lost_unknown: judged.map_or(0, |(session, ..)| session.lost_somewhere()),
             own_loss: judged.map_or(0, |(session, ..)| session.own_loss()),
             late: judged.map_or(0, |(session, ..)| session.late()),
+            statistics: judged.map(|(session, direction, seat)| {
+                let evidence = session.evidence(direction, self.length, floors(path), heard(seat));
+                Statistics::of(&evidence, path.target, &path.profile)
+            }),
             verdict,
         }
     }

@@ -12,6 +12,8 @@ use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::Profile;
 use owl_topology::{Path, ReflectorKind, Topology};
 
+use crate::compliance::Running;
+use crate::finding::Finding;
 use crate::judgement::Judgement;
 use crate::totals::Totals;
 
@@ -78,10 +80,14 @@ pub(crate) struct Table {
     pub(crate) paths: Vec<LivePath>,
     pub(crate) probes: BTreeMap<String, LiveProbe>,
     by_id: HashMap<String, usize>,
+    /// What is wrong with clocks, coordinates and routes at this moment.
+    pub(crate) findings: Vec<Finding>,
     /// Why the store refuses, while it does.
     pub(crate) store_failure: Option<String>,
     /// When the collector's own certificate runs out; `None` where it signs that itself, again and again.
     pub(crate) certificate_until: Option<Timestamp>,
+    /// The running day and month of every path.
+    pub(crate) running: Running,
 }
 
 impl Table {
@@ -151,8 +157,10 @@ impl Live {
             paths,
             probes,
             by_id,
+            findings: Vec::new(),
             store_failure: None,
             certificate_until: None,
+            running: Running::default(),
         }))
     }
 

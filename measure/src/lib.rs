@@ -14,6 +14,7 @@ pub mod distribution;
 pub mod enrolment;
 pub mod hindrance;
 pub mod histogram;
+pub mod implied;
 pub mod lengths;
 pub mod loss;
 pub mod patterns;

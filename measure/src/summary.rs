@@ -183,6 +183,11 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// When the interval ended.
+    pub fn end(&self) -> Timestamp {
+        self.start + self.length
+    }
+
     /// One of its directions.
     pub fn direction(&self, direction: Direction) -> &DirectionSummary {
         match direction {

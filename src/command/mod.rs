@@ -13,6 +13,7 @@ mod probe;
 mod reflect;
 mod stamp_format;
 mod topology;
+mod verdict;
 
 use clap::{Parser, Subcommand};
 use owl_measure::words::Lang;
@@ -41,6 +42,7 @@ enum Command {
     Doctor(doctor::Args),
     Links(links::Args),
     Topology(topology::Args),
+    Verdict(verdict::Args),
 }
 
 impl Cli {
@@ -61,6 +63,7 @@ impl Cli {
             Command::Collector(args) => collector::run(args, lang),
             Command::Probe(args) => probe::run(args, lang),
             Command::Topology(args) => topology::run(args, lang),
+            Command::Verdict(args) => verdict::run(args, lang),
         }
     }
 }

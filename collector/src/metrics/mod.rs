@@ -4,6 +4,8 @@
 //! series of paths and probes are written straight from the live table, so none
 //! can outlive what it tells of.
 
+mod compliance;
+mod findings;
 mod flows;
 mod own;
 mod table;
@@ -41,7 +43,9 @@ pub(crate) fn render(live: &Table, own: &Own, now: Timestamp, grace: Nanos) -> S
     let flag = |yes: bool| f64::from(u8::from(yes));
     page.series(table::SIMULATED, [(vec![], flag(live.simulated()))]);
     paths(&mut page, &live.paths, now, grace);
+    compliance::series(&mut page, live);
     probes(&mut page, live.probes.values());
+    findings::series(&mut page, &live.findings);
     page.series(
         table::BUILD_INFO,
         [(vec![env!("CARGO_PKG_VERSION").into()], 1.0)],
@@ -223,6 +227,16 @@ fn paths(page: &mut Page, paths: &[LivePath], now: Timestamp, grace: Nanos) {
             ))
         })
         .collect();
+    page.series(
+        table::PATH_IMPLIED,
+        judged.iter().flat_map(|(live, judgement)| {
+            judgement.implied.into_iter().flat_map(|implied| {
+                let most = implied.at_most_km.unwrap_or(f64::INFINITY);
+                [("lower", implied.at_least_km), ("upper", most)]
+                    .map(|(bound, km)| (with(live, &[bound]), km * 1e3))
+            })
+        }),
+    );
     page.series(
         table::PATH_VERDICT,
         judged.iter().flat_map(|(live, judgement)| {

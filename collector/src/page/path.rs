@@ -5,14 +5,17 @@ use owl_measure::verdict::{Population, Quantile};
 
 use super::Frame;
 use super::chart::chart;
+use super::findings::{concerning, open, revisions};
 use super::flows::flows;
 use super::headings::headings;
 use super::matrix::{carriers, ends};
+use super::physics;
 use super::sample::{population, ranked};
 use super::say::{Standing, basis, evidence, limits, ms, target};
 use super::ways::{hop_changes, ways};
 use crate::judgement::{Judgement, Span};
 use crate::live::{LivePath, Table};
+use crate::revision::Revision;
 use crate::store::HopChange;
 
 /// Windows that are listed in words beside the chart.
@@ -23,6 +26,7 @@ const ROWS: usize = 30;
 pub(crate) struct Past {
     pub(crate) windows: Vec<Judgement>,
     pub(crate) hop_changes: Vec<HopChange>,
+    pub(crate) revisions: Vec<Revision>,
 }
 
 /// The page of one path.
@@ -46,7 +50,9 @@ pub(crate) fn path(frame: &Frame<'_>, table: &Table, live: &LivePath, past: &Pas
         h2 { (lang.pick("One-way delay over time", "单向时延变化")) }
         (chart(frame, &past.windows, live.path.target))
         @if let Some(judgement) = judgement { (flows(&judgement.flows, lang)) }
+        (open(frame, &concerning(table, live)))
         (hop_changes(frame, &past.hop_changes))
+        (revisions(frame, &past.revisions))
         (windows(frame, &past.windows))
     };
     frame.page(table, &format!("/paths/{id}"), &title, &body)
@@ -70,13 +76,7 @@ fn facts(frame: &Frame<'_>, live: &LivePath, judgement: Option<&Judgement>) -> M
                     format!("规则 {}：每 {} 的 {}，{}", path.profile.id, window, p(path.profile.quantile), population(path.profile.population, lang)),
                 ),
             ))
-            (row(
-                lang.pick("Light floor", "光速下限"),
-                lang.pick(
-                    format!("{} ({:.1} km great circle, light in vacuum)", ms(path.floor_forward), path.great_circle_km),
-                    format!("{}（大圆距离 {:.1} km，真空光速）", ms(path.floor_forward), path.great_circle_km),
-                ),
-            ))
+            @for (name, value) in physics::rows(path, judgement, lang) { (row(name, value)) }
             @if let Some(judgement) = judgement {
                 @if let Some(delay) = judgement.verdict.delay {
                     (row(

@@ -4,7 +4,9 @@
 //! writes; whoever reads opens a connection of its own. What is said to be
 //! stored is on the disk.
 
+mod findings;
 mod hops;
+mod hours;
 mod reader;
 mod seen;
 mod writer;
@@ -23,7 +25,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::judgement::Judgement;
 use crate::live::{Caller, Live};
 use crate::metrics::Own;
-pub(crate) use reader::{Dirty, HistoryQuery, HopChange, ProbeRows, Reader, Sessions};
+pub(crate) use findings::{Audited, FindingsQuery};
+pub(crate) use reader::{Dirty, HistoryQuery, HopChange, KeptWindows, ProbeRows, Reader, Sessions};
 pub(crate) use seen::last_seen;
 use writer::Writer;
 
@@ -32,9 +35,13 @@ const ORDERS_MAX: usize = 64;
 /// The file of the database, in the state directory.
 const DATABASE: &str = "owl.sqlite";
 /// The version of the schema: schema.sql, and then each of [`UPGRADES`].
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 4;
 /// What makes each version from the one before it.
-const UPGRADES: [&str; 1] = [include_str!("upgrade-2.sql")];
+const UPGRADES: [&str; 3] = [
+    include_str!("upgrade-2.sql"),
+    include_str!("upgrade-3.sql"),
+    include_str!("upgrade-4.sql"),
+];
 /// How long a connection waits for another one's lock, such as a copying tool's; then the store refuses for a while.
 const BUSY: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -142,6 +149,8 @@ pub(crate) enum Work {
     Verdicts {
         judgements: Vec<Judgement>,
         seen: Option<Dirty>,
+        /// What the audit of the window changes, where findings follow windows of its length.
+        audited: Option<Box<Audited>>,
     },
     /// What is older may go. Answers how many rows went; more may be left while it is not 0.
     Retain { before: Timestamp },

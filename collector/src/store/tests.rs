@@ -220,6 +220,7 @@ fn a_window_is_dirty_until_a_verdict_has_seen_its_last_report() {
             .commit(&[&Work::Verdicts {
                 judgements: vec![],
                 seen: Some(seen),
+                audited: None,
             }])
             .unwrap()
     };

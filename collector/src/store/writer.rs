@@ -15,7 +15,9 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, param
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
+use super::findings;
 use super::hops::{self, Hops, NewHops};
+use super::hours;
 use super::{
     Admitted, Arrival, Dirty, Order, Reader, Refused, SCHEMA_VERSION, StoreError, Windowing, Work,
     connect, epoch_column,
@@ -197,8 +199,16 @@ impl Writer {
                         taken,
                     })
                 }
-                Work::Verdicts { judgements, seen } => {
-                    judged(&transaction, judgements, *seen).map(|()| Done::answer(0))
+                Work::Verdicts {
+                    judgements,
+                    seen,
+                    audited,
+                } => {
+                    judged(&transaction, judgements, *seen)?;
+                    if let Some(audited) = audited {
+                        findings::audited(&transaction, audited)?;
+                    }
+                    Ok(Done::answer(0))
                 }
                 Work::Retain { before } => retain(&transaction, *before).map(Done::answer),
             })
@@ -284,15 +294,24 @@ impl Writer {
                         }
                     }
                 }
-                Work::Verdicts { judgements, .. } => {
+                Work::Verdicts {
+                    judgements,
+                    audited,
+                    ..
+                } => {
+                    if let Some(audited) = audited {
+                        table.findings.clone_from(&audited.open);
+                    }
                     for judgement in judgements {
                         self.own
                             .verdicts
                             .with_label_values(&[judgement.verdict.state.code()])
                             .inc();
                         if let Some(live) = table.path_mut(&judgement.path) {
-                            let newer =
-                                |latest: &Judgement| latest.window_start <= judgement.window_start;
+                            let newer = |latest: &Judgement| {
+                                latest.window_start <= judgement.window_start
+                                    && !latest.says_the_same_as(judgement)
+                            };
                             if live.latest.as_ref().is_none_or(newer) {
                                 live.latest = Some(judgement.clone());
                             }
@@ -443,6 +462,9 @@ fn judged(
              state = excluded.state, judged_at_ns = excluded.judged_at_ns, body = excluded.body",
     )?;
     for judgement in judgements {
+        if !findings::revised(transaction, judgement)? {
+            continue;
+        }
         let body = serde_json::to_string(judgement)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         let (start, length, at) = (
@@ -461,6 +483,7 @@ fn judged(
             body
         ])?;
     }
+    hours::put(transaction, judgements)?;
     if let Some(seen) = seen {
         transaction.execute(
             "DELETE FROM dirty WHERE window_ns = ?1 AND window_start_ns = ?2 AND version = ?3",
@@ -472,10 +495,12 @@ fn judged(
 
 fn retain(transaction: &Transaction<'_>, before: Timestamp) -> rusqlite::Result<u64> {
     let mut removed = 0;
-    for (table, column) in [
-        ("report", "start_ns"),
-        ("verdict", "window_start_ns"),
-        ("batch", "received_at_ns"),
+    let hours_before = before - hours::LONGER - hours::HOUR;
+    for (table, column, before) in [
+        ("report", "start_ns", before),
+        ("verdict", "window_start_ns", before),
+        ("batch", "received_at_ns", before),
+        ("hour", "hour_start_ns", hours_before),
     ] {
         let sql = format!(
             "DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE {column} < ?1 LIMIT ?2)"
@@ -483,6 +508,7 @@ fn retain(transaction: &Transaction<'_>, before: Timestamp) -> rusqlite::Result<
         removed += transaction.execute(&sql, params![before.0, ROWS_A_RETENTION])?;
     }
     removed += hops::retain(transaction, before, ROWS_A_RETENTION)?;
+    removed += findings::retain(transaction, before, ROWS_A_RETENTION)?;
     removed += transaction.execute(
         "DELETE FROM dirty WHERE window_start_ns < ?1",
         params![before.0],

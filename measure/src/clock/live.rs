@@ -45,7 +45,8 @@ pub struct Sighting<'a> {
     pub round_trip: Option<Nanos>,
     /// The light floors, seen forward.
     pub floors: Floors,
-    /// What the session-sender's clock claims for all of the window, and what the session-reflector's told it to claim.
+    /// How far from UTC the session-sender's clock claims to be at most for all of the window, three standard deviations
+    /// of what is random included, and the same of what is known of the session-reflector's.
     pub claims: [Option<Nanos>; 2],
 }
 

@@ -2,6 +2,7 @@
 
 pub mod audit;
 mod changes;
+mod claim;
 pub(crate) mod crossing;
 pub mod dial;
 pub mod envelope;
@@ -17,5 +18,6 @@ pub(crate) mod timeline;
 mod whole_second;
 pub mod window;
 
+pub use claim::{ClockClaim, SIGMAS};
 pub use state::{BoundBasis, ClockSource, ClockState, ClockStatus, KernelClock};
 pub use whole_second::whole_seconds;

@@ -13,6 +13,7 @@ use super::changes::{Change, Movement};
 use super::dial::{self, SHARES};
 use super::sources::{Conflict, explain};
 use super::timeline::Timeline;
+use super::whole_second::whole_seconds;
 use super::window::Window;
 use crate::time::{Nanos, Timestamp};
 
@@ -297,21 +298,13 @@ impl Suspicion {
             told.kind = Some(ProbeKind::Coordinates);
         }
         let last = told.offsets.iter().rev().flatten().next();
-        if told.verdict != ProbeVerdict::Ok && last.is_some_and(|&offset| is_timescale(offset)) {
+        if told.verdict != ProbeVerdict::Ok
+            && last.is_some_and(|&offset| whole_seconds(offset).is_some())
+        {
             told.kind = Some(ProbeKind::Timescale);
         }
         told
     }
-}
-
-/// Whole seconds between time scales that are mistaken for each other: a leap second, and the differences of UTC, TAI, GPS
-/// time and BeiDou time.
-const TIMESCALES_S: [i64; 8] = [1, 4, 14, 18, 19, 27, 33, 37];
-
-fn is_timescale(offset: Nanos) -> bool {
-    TIMESCALES_S
-        .iter()
-        .any(|&s| (offset.abs() - Nanos::from_secs(s)).abs() <= Nanos::from_millis(10))
 }
 
 /// Two clocks that differ by no more than this besides their claims are taken to be wrong the same way.

@@ -105,7 +105,7 @@ fn gap(previous: &CounterSample, next: &CounterSample, evidence: Evidence) -> Op
     }
     match (previous.reading, next.reading) {
         (Reading::Octets(from), Reading::Octets(to)) => Some(Gap {
-            elapsed: elapsed::elapsed(previous, next)?,
+            elapsed: elapsed::elapsed(previous, next, evidence.agent_ppm)?,
             moved: from != to,
         }),
         _ => None,

@@ -12,10 +12,10 @@ use crate::time::{Nanos, Timestamp};
 
 /// How fast or slow the collector's clock may run, in millionths: a quartz at its worst.
 pub const COLLECTOR_CLOCK_PPM: i64 = 100;
-/// The same of the agent's: what a kernel lets its time daemon add (Linux: MAXFREQ).
+/// The same of an agent's clock that was never seen to be worse: what a kernel lets its time daemon add (Linux: MAXFREQ).
 pub const AGENT_CLOCK_PPM: i64 = 500;
 /// An agent's clock that is wrong by more than a hundredth measures nothing; it stepped, or its agent did.
-const AGENT_CLOCK_BROKEN_PPM: i64 = 10_000;
+pub const AGENT_CLOCK_BROKEN_PPM: i64 = 10_000;
 /// A wrap of sysUpTime and a restart look alike when the two clocks are compared more coarsely than this share of the
 /// time between the readings.
 const COINCIDENCE_PPM: i64 = 50_000;
@@ -87,22 +87,44 @@ impl Clocks {
         })
     }
 
-    fn by_agent(&self, (earlier, later): (Ticks, Ticks)) -> Elapsed {
+    fn by_agent(&self, (earlier, later): (Ticks, Ticks), agent_ppm: i64) -> Elapsed {
         let passed = later.since(earlier, self.span);
-        Elapsed::around(passed, Ticks::LENGTH + share(passed, AGENT_CLOCK_PPM))
+        // The share is of the true time, which is longer than `passed` when the clock is slow.
+        let true_at_most = passed + share(passed, AGENT_CLOCK_BROKEN_PPM * 2) + Ticks::LENGTH;
+        Elapsed::around(passed, Ticks::LENGTH + share(true_at_most, agent_ppm))
     }
 }
 
-/// The time between two readings. `None` when one of them has none.
+/// The time between two readings, when the agent's clock is wrong by no more than `agent_ppm` millionths. `None` when one
+/// of them has no time.
 ///
 /// Whether the agent's clock ran through must be known before ([`restart`]).
-pub(super) fn elapsed(previous: &CounterSample, next: &CounterSample) -> Option<Elapsed> {
+pub(super) fn elapsed(
+    previous: &CounterSample,
+    next: &CounterSample,
+    agent_ppm: i64,
+) -> Option<Elapsed> {
     let clocks = Clocks::of(previous, next)?;
     let by_collector = Elapsed::around(clocks.span, clocks.error);
     Some(match clocks.up {
-        Some(up) => by_collector.and(clocks.by_agent(up)),
+        Some(up) => by_collector.and(clocks.by_agent(up, agent_ppm)),
         None => by_collector,
     })
+}
+
+/// How far the agent's clock may be wrong, in millionths, as a pair without a restart shows: at least, and at most.
+pub(super) fn agent_clock(previous: &CounterSample, next: &CounterSample) -> Option<(i64, i64)> {
+    let clocks = Clocks::of(previous, next)?;
+    let (earlier, later) = clocks.up?;
+    let apart = (later.since(earlier, clocks.span) - clocks.span).abs();
+    let error = clocks.error + Ticks::LENGTH;
+    // Of the shortest time that it can have been.
+    let span = i128::from((clocks.span - error).0.max(1));
+    let ppm = |part: Nanos| i64::try_from(i128::from(part.0.max(0)) * 1_000_000 / span + 1);
+    Some((
+        ppm(apart - error).unwrap_or(i64::MAX),
+        ppm(apart + error).unwrap_or(i64::MAX),
+    ))
 }
 
 /// Whether the agent restarted between two readings, by its sysUpTime and the collector's clock.

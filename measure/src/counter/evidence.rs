@@ -1,6 +1,6 @@
 //! What is known of the time between two readings: did the agent restart, did the counter begin anew?
 
-use super::{CounterSample, Unknown, elapsed};
+use super::{AGENT_CLOCK_BROKEN_PPM, AGENT_CLOCK_PPM, CounterSample, Unknown, elapsed};
 
 /// How far something can be excluded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct Evidence {
     pub restart: Doubt,
     /// Of a new beginning of the counter while the agent ran on.
     pub discontinuity: Doubt,
+    /// How far the agent's clock may be wrong, in millionths.
+    pub agent_ppm: i64,
 }
 
 /// One kind of witness: which samples tell, and what two of them say of the time between them.
@@ -99,17 +101,30 @@ fn same<T: PartialEq>(changed: Unknown, before: Option<T>, after: Option<T>) -> 
     }
 }
 
+/// How far the agent's clock may be wrong, in millionths: the most that the longest stretch without a restart leaves open. Two
+/// samples that are a second apart cannot tell a good clock from a bad one; an hour of them can.
+fn agent_ppm(samples: &[&CounterSample], restarts: &[Doubt]) -> i64 {
+    let tellers: Vec<usize> = (0..samples.len())
+        .filter(|&i| (UP_TIME.tells)(samples[i]))
+        .collect();
+    let (mut at_least, mut at_most) = (0, AGENT_CLOCK_BROKEN_PPM);
+    for stretch in tellers.chunk_by(|&a, _| restarts.get(a) == Some(&Doubt::Excluded)) {
+        let ends = stretch.first().zip(stretch.last());
+        let told = ends.and_then(|(&a, &b)| elapsed::agent_clock(samples[a], samples[b]));
+        if let Some((least, most)) = told.filter(|_| stretch.len() > 1) {
+            at_least = least.max(at_least);
+            at_most = most.min(at_most);
+        }
+    }
+    at_most
+        .max(at_least)
+        .clamp(AGENT_CLOCK_PPM, AGENT_CLOCK_BROKEN_PPM)
+}
+
 impl Evidence {
     /// What two samples alone tell of the time between them.
     pub fn between(previous: &CounterSample, next: &CounterSample) -> Self {
-        let pair = [previous, next];
-        let said = |witness: Witness| witness.gaps(&pair)[0];
-        Self {
-            restart: said(UP_TIME).and(said(BOOTS)),
-            discontinuity: said(DISCONTINUITY_TIME)
-                .and(said(LAST_CLEAR))
-                .and(said(BIN)),
-        }
+        Self::of_gaps(&[previous, next])[0]
     }
 
     /// What each gap of a series is known to have seen, the samples being in order of time.
@@ -117,10 +132,12 @@ impl Evidence {
         let [up, boots, discontinuity, clear, bin] =
             [UP_TIME, BOOTS, DISCONTINUITY_TIME, LAST_CLEAR, BIN]
                 .map(|witness| witness.gaps(samples));
+        let agent_ppm = agent_ppm(samples, &up);
         (0..samples.len().saturating_sub(1))
             .map(|gap| Self {
                 restart: up[gap].and(boots[gap]),
                 discontinuity: discontinuity[gap].and(clear[gap]).and(bin[gap]),
+                agent_ppm,
             })
             .collect()
     }

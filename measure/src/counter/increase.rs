@@ -84,7 +84,7 @@ pub fn increase(
             return Err(what);
         }
     }
-    let elapsed = elapsed::elapsed(previous, next).ok_or(Unknown::NoTime)?;
+    let elapsed = elapsed::elapsed(previous, next, evidence.agent_ppm).ok_or(Unknown::NoTime)?;
     if elapsed.at_most <= Nanos::ZERO {
         return Err(Unknown::TooClose);
     }

@@ -20,10 +20,19 @@ pub struct Step {
     pub outcome: Result<Increase, Unknown>,
 }
 
-/// What each pair of consecutive samples says, in order of time: one pair less than there are samples.
+/// What a history says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// Each pair of consecutive samples, in order of time: one pair less than there are samples.
+    pub steps: Vec<Step>,
+    /// How old the agent's values may be: as stated, or as learnt from values that repeat.
+    pub cache: CacheAge,
+}
+
+/// Judges a history: what each pair of consecutive samples says, in order of time.
 ///
 /// A sample without a time keeps its place behind the sample before it; samples of one time keep their order.
-pub fn judge(samples: &[CounterSample], profile: &Profile) -> Vec<Step> {
+pub fn judge(samples: &[CounterSample], profile: &Profile) -> Judged {
     let order = order(samples);
     let sorted: Vec<&CounterSample> = order.iter().map(|&i| &samples[i]).collect();
     let evidence = Evidence::of_gaps(&sorted);
@@ -43,7 +52,10 @@ pub fn judge(samples: &[CounterSample], profile: &Profile) -> Vec<Step> {
     if profile.cache.at_most > Nanos::ZERO {
         allow_for_copies(&mut steps, &profile);
     }
-    steps
+    Judged {
+        steps,
+        cache: profile.cache,
+    }
 }
 
 /// The samples in order of time.
@@ -108,3 +120,6 @@ fn compare(a: MeanRate, b: MeanRate) -> std::cmp::Ordering {
         |x: MeanRate, y: MeanRate| u128::from(x.octets) * u128::from(y.over.0.unsigned_abs());
     cross(a, b).cmp(&cross(b, a))
 }
+
+#[cfg(test)]
+mod tests;

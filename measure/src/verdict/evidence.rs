@@ -44,6 +44,8 @@ pub struct Evidence<'a> {
     pub stamp_error: Option<Nanos>,
     /// Every stamp was taken by an interface.
     pub hardware_stamps: bool,
+    /// One standard deviation of what varies at random in the clocks' difference; three are in what they claim.
+    pub random: Nanos,
     /// How alike the delays of consecutive packets of this direction are.
     pub correlation: Correlation,
 }
@@ -123,16 +125,25 @@ impl Evidence<'_> {
     ///
     /// From below only stamps of interfaces say something: of no other stamp is there a bound for every packet.
     pub fn proved_by_mesh(&self, ranks: Ranks, proved: OneWayDelay) -> OneWayDelay {
+        self.narrowed_by_mesh(self.raw_bounds(ranks), proved)
+    }
+
+    fn narrowed_by_mesh(&self, raw: Bounds, proved: OneWayDelay) -> OneWayDelay {
         let Some(clocks) = self.mesh.proved else {
             return proved;
         };
-        let hard = self
-            .stamp_error
-            .filter(|_| self.hardware_stamps)
-            .map(|error| error.max(StampErrors::HARDWARE.both));
+        let hard = self.hard_stamp_error();
         proved
-            .narrowed_on(Basis::Proved, self.raw_bounds(ranks), clocks, hard)
+            .narrowed_on(Basis::Proved, raw, clocks, hard)
             .unwrap_or(proved)
+    }
+
+    /// How far a raw difference may exceed the delay when that shall be proved: only of stamps of interfaces is there a
+    /// bound for every packet.
+    pub(super) fn hard_stamp_error(&self) -> Option<Nanos> {
+        self.stamp_error
+            .filter(|_| self.hardware_stamps)
+            .map(|error| error.max(StampErrors::HARDWARE.both))
     }
 
     /// What the believed claims say of the two clocks' difference: their own, and those of others by way of the mesh.
@@ -154,6 +165,26 @@ impl Evidence<'_> {
             .believed_clocks()
             .filter(|&clocks| !self.contradicts(clocks))
             .and_then(|clocks| self.claimed(ranks, proved, clocks));
+        Some(claimed.unwrap_or(proved))
+    }
+
+    /// Between which the smallest one-way delay of the packets that came back lies, by whatever bears it. `None` without a
+    /// packet, and when the round trip was faster than light.
+    pub fn fastest(&self) -> Option<OneWayDelay> {
+        let raw = self.raw.min()?;
+        let round_trip = self.round_trip.min().unwrap_or(Nanos::MAX);
+        if round_trip < self.floors.forward + self.floors.backward {
+            return None;
+        }
+        let raw = Bounds {
+            at_least: raw,
+            at_most: raw,
+        };
+        let proved = self.narrowed_by_mesh(raw, OneWayDelay::proved(round_trip, self.floors));
+        let claimed = self
+            .believed_clocks()
+            .filter(|&clocks| !self.contradicts(clocks))
+            .and_then(|clocks| proved.narrowed(raw, clocks, self.stamp_error));
         Some(claimed.unwrap_or(proved))
     }
 
@@ -234,6 +265,7 @@ mod tests {
             mesh: MeshBounds::default(),
             stamp_error: None,
             hardware_stamps: false,
+            random: Nanos::ZERO,
             correlation: Correlation::default(),
         };
         let clocks = ClockDifference::within(Nanos(50), Nanos(50));
@@ -279,6 +311,7 @@ mod tests {
                 mesh: MeshBounds::default(),
                 stamp_error: Some(Nanos::ZERO),
                 hardware_stamps: false,
+                random: Nanos::ZERO,
                 correlation: Correlation::default(),
             };
             let truth = Nanos(delays[189]);
@@ -330,6 +363,7 @@ mod tests {
             mesh: MeshBounds::default(),
             stamp_error: Some(Nanos::ZERO),
             hardware_stamps: true,
+            random: Nanos::ZERO,
             correlation: Correlation::with_neighbours(neighbours),
         };
         let profile = Profile {

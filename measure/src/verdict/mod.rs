@@ -12,7 +12,9 @@ pub mod flow;
 pub mod period;
 pub mod profile;
 pub mod ranks;
+mod reported_clock;
 pub mod run;
+mod said;
 mod statistics;
 pub mod window;
 
@@ -22,6 +24,7 @@ pub use correlation::Correlation;
 pub use evidence::{Claim, Evidence};
 pub use profile::{Profile, Quantile};
 pub use ranks::{Population, Ranked, Ranks};
+pub use reported_clock::ReportedClock;
 pub use run::{RunTarget, RunVerdict, judge_run};
 pub use statistics::Statistics;
 pub use window::SessionWindow;
@@ -378,6 +381,7 @@ mod tests {
             mesh: MeshBounds::default(),
             stamp_error: Some(US(5)),
             hardware_stamps: false,
+            random: Nanos::ZERO,
             correlation: Correlation::default(),
         };
         judge(&evidence, US(target_us), &Profile::plan_2026())

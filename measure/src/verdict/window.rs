@@ -6,7 +6,9 @@
 //! the other session's backward direction stands in only when it is missing.
 
 use super::flow::{FlowWindow, flows};
+use super::reported_clock::{ReportedClock, widest};
 use super::{Claim, Correlation, Evidence, Profile, Verdict, judge};
+use crate::clock::ClockClaim;
 use crate::clock::live::{MeshBounds, MeshFindings, Sighting, Span, audit_window};
 use crate::delay::{ClockDifference, Floors};
 use crate::distribution::Distribution;
@@ -38,7 +40,8 @@ pub struct SessionWindow {
     packet_interval: Nanos,
     envelope: [Vec<EnvelopePoint>; 2],
     /// Of the session-sender's clock, of the session-reflector's.
-    claims: [Option<Nanos>; 2],
+    claims: [Option<ClockClaim>; 2],
+    reported: Option<ReportedClock>,
     /// Of our own stamps; the far end's are within the bound that it claims.
     stamp_errors: [Option<Nanos>; 2],
     hardware_stamps: bool,
@@ -144,6 +147,7 @@ impl SessionWindow {
             packet_interval: first.packet_interval,
             envelope: [envelope(|s| &s.forward), envelope(|s| &s.backward)],
             claims: widest_claims(&reports),
+            reported: ReportedClock::of(&reports),
             stamp_errors: [
                 (!user_transmit).then(|| worst(|report| report.clock.transmit_stamp_error)),
                 (corrected && !user_receive)
@@ -232,7 +236,32 @@ impl SessionWindow {
     /// What both clocks claim, seen forward; `None` when one of them claims nothing.
     pub fn clocks(&self) -> Option<ClockDifference> {
         let [own, peer] = self.claims;
-        Some(ClockDifference::within(own?, peer?))
+        Some(own?.difference(peer?))
+    }
+
+    /// One standard deviation of what is random in the difference of both clocks; it is three times in [`Self::clocks`].
+    pub fn clocks_random(&self) -> Nanos {
+        let [own, peer] = self.claims;
+        own.zip(peer)
+            .map_or(Nanos::ZERO, |(own, peer)| own.random_beside(peer))
+    }
+
+    /// Takes in what the session-reflector's probe reported of its own clock for its own session: its correction and what
+    /// is random in it, of which its replies tell nothing. A probe whose replies made no claim still makes none, and a
+    /// report that tells of a part of the window only is left out.
+    pub fn hear_peer(&mut self, peer: ReportedClock) {
+        let covered = self
+            .reported
+            .is_some_and(|own| peer.from <= own.from && own.until <= peer.until);
+        if let Some(heard) = self.claims[1].as_mut().filter(|_| covered) {
+            *heard = heard.and(peer.claim);
+        }
+    }
+
+    /// What the session-sender's probe reported of its clock, for those who send to it; `None` when it claims nothing, or
+    /// tells of a part of the window only.
+    pub fn reported_clock(&self) -> Option<ReportedClock> {
+        self.reported
     }
 
     /// The lowest raw one-way differences of a direction, in the order of the T1 of their packets; none of an interval in
@@ -285,6 +314,7 @@ impl SessionWindow {
             hardware_stamps: self.hardware_everywhere
                 || (self.hardware_stamps && direction == Direction::Forward),
             correlation: Correlation::of(self.raw(direction), self.ipdv(direction)),
+            random: self.clocks_random(),
         }
     }
 
@@ -296,23 +326,14 @@ impl SessionWindow {
     }
 }
 
-/// The two bounds at their widest in any of the reports; one interval without a claim makes none.
-fn widest_claims(reports: &[&Report]) -> [Option<Nanos>; 2] {
-    let mut widest = [Some(Nanos::ZERO); 2];
-    for report in reports {
-        if report.summary.received == 0 {
-            continue;
-        }
-        let end = report.summary.start + report.summary.length;
-        let told = [
-            report.clock.bound_at(end),
-            report.summary.peer_clock.bound(),
-        ];
-        for (widest, told) in widest.iter_mut().zip(told) {
-            *widest = widest.zip(told).map(|(widest, told)| widest.max(told));
-        }
-    }
-    widest
+/// What the two clocks claim over all of the reports; one interval without a claim makes none.
+fn widest_claims(reports: &[&Report]) -> [Option<ClockClaim>; 2] {
+    let own = |report: &Report| ClockClaim::of(&report.clock, report.summary.end());
+    let peer = |report: &Report| {
+        let bound = report.summary.peer_clock.bound()?;
+        Some(ClockClaim::within(bound))
+    };
+    [widest(reports, own), widest(reports, peer)]
 }
 
 /// Whether the claims of a path's clocks stand in this window.
@@ -366,7 +387,7 @@ impl<'a> SessionOf<'a> {
             backward: window.envelope(Direction::Backward),
             round_trip: window.round_trip().min(),
             floors: self.floors,
-            claims: window.claims,
+            claims: window.claims.map(|claim| Some(claim?.bound())),
         }
     }
 }
@@ -416,7 +437,7 @@ pub fn judge_path<H: Into<Heard>>(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::clock::{BoundBasis, ClockSource, ClockState, ClockStatus};
     use crate::reordering::Reordered;
@@ -428,7 +449,7 @@ mod tests {
     const MS: i64 = 1_000_000;
 
     /// Ten seconds of 10 packets a second over a path of these true delays, the far clock `theta` ahead.
-    fn reports(forward: i64, backward: i64, theta: i64) -> Vec<Report> {
+    pub(in crate::verdict) fn reports(forward: i64, backward: i64, theta: i64) -> Vec<Report> {
         let mut recorder = Recorder::new(Nanos::from_secs(2), Timestamp(0), vec![]);
         for k in 0..100_u32 {
             let origin = i64::from(k) * 100 * MS;

@@ -120,3 +120,94 @@ impl Awaited {
         places.filter_map(|place| place.take().map(|(_, note)| note))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use owl_measure::time::Monotonic;
+    use owl_protocol::session::sender::{Reflector, SenderConfig};
+    use owl_protocol::session::{Schedule, SessionSender};
+    use owl_protocol::wire::ErrorEstimate;
+
+    /// What makes notes, numbered from 0 in the place of a session.
+    struct Notes(SessionSender, u32);
+
+    impl Notes {
+        fn new() -> Self {
+            let schedule = Schedule::periodic(Nanos::from_millis(1), Monotonic(0));
+            let timeout = Nanos::from_secs(1);
+            let config = SenderConfig::new(1, schedule, timeout, Reflector::Own);
+            Self(SessionSender::new(config), 0)
+        }
+
+        fn next(&mut self) -> Note {
+            let session = self.1;
+            self.1 += 1;
+            let now = Monotonic(i64::from(session) * 1_000_000);
+            let mut room = [0; 64];
+            let transmit = self
+                .0
+                .poll_transmit(now, Timestamp(now.0), ErrorEstimate::NO_CLAIM, &mut room)
+                .unwrap();
+            Note {
+                session,
+                token: transmit.token,
+                origin: transmit.origin,
+                lateness: transmit.due.lateness,
+                queued_at: None,
+            }
+        }
+    }
+
+    fn numbers(notes: impl Iterator<Item = Note>) -> Vec<u32> {
+        notes.map(|note| note.session).collect()
+    }
+
+    #[test]
+    fn a_stamp_is_that_of_all_packets_of_its_send_and_of_no_other() {
+        let (mut awaited, mut notes) = (Awaited::new(), Notes::new());
+        // The numbers of sends wrap.
+        let ids = [u32::MAX - 1, u32::MAX, u32::MAX, u32::MAX, 0, 0, 1];
+        for id in ids {
+            assert!(awaited.sent(id, notes.next()).is_none());
+        }
+        awaited.queued(u32::MAX, Timestamp(5));
+        for (id, packets) in [
+            (0, vec![4, 5]),
+            (0, vec![]),
+            (2, vec![]),
+            (u32::MAX - 1, vec![0]),
+        ] {
+            assert_eq!(numbers(awaited.stamped(id)), packets, "send {id}");
+        }
+        let queued_at: Vec<_> = awaited
+            .stamped(u32::MAX)
+            .map(|note| (note.session, note.queued_at))
+            .collect();
+        assert_eq!(queued_at, [(1, Some(Timestamp(5))), (2, None), (3, None)]);
+        assert_eq!(numbers(awaited.renumbered()), [6]);
+        assert!(numbers(awaited.stamped(1)).is_empty());
+    }
+
+    #[test]
+    fn at_the_bound_the_oldest_is_given_up_and_the_others_keep_their_stamps() {
+        let (mut awaited, mut notes) = (Awaited::new(), Notes::new());
+        let room = awaited.room() as u32;
+        // Two packets a send.
+        for number in 0..room + 3 {
+            let given_up = awaited.sent(number / 2, notes.next());
+            let expected = number.checked_sub(room);
+            assert_eq!(given_up.map(|note| note.session), expected);
+        }
+        for (id, packets) in [
+            (0, vec![]),
+            (1, vec![3]),
+            (2, vec![4, 5]),
+            (room / 2, vec![room, room + 1]),
+        ] {
+            assert_eq!(numbers(awaited.stamped(id)), packets, "send {id}");
+        }
+        let left = awaited.renumbered().count() as u32;
+        assert_eq!(left, room - 5);
+    }
+}

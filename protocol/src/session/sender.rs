@@ -16,11 +16,13 @@ mod held;
 mod losses;
 mod observations;
 mod question;
+mod reporting;
 
 pub use answers::{Answers, TlvAnswers};
 pub use config::{Dialect, Reflector, SenderConfig, TrafficClass, ZeroSsid};
 pub use observations::Observations;
 pub use question::{Padding, Protection, Question, WantedReturn};
+pub use reporting::{ReportFate, Retransmission};
 
 use std::collections::VecDeque;
 
@@ -31,11 +33,12 @@ use owl_measure::time::{Monotonic, Nanos, Timestamp};
 
 use self::held::{Correction, HeldSamples};
 use self::losses::Losses;
-use self::question::{Layout, NotBelieved, Told, followed_up};
+use self::question::{Fate as TlvFate, Layout, NotBelieved, Telling, Told, followed_up};
+use self::reporting::Reporting;
 use super::schedule::Due;
 use crate::wire::authentication::Key;
 use crate::wire::stamp::{ReflectorPacket, SenderPacket};
-use crate::wire::tlv::{MicroSession, TimestampMethod};
+use crate::wire::tlv::{MicroSession, TimestampMethod, kind};
 use crate::wire::{ErrorEstimate, WireTimestamp};
 
 /// Packets remembered at once. At the bound the oldest is given up early: lost when no reply has come.
@@ -115,6 +118,7 @@ struct Sent {
 pub struct SessionSender {
     config: SenderConfig,
     layout: Layout,
+    reporting: Option<Reporting>,
     /// The key, and during a change the one before it.
     keys: Vec<Key>,
     sent: u64,
@@ -150,10 +154,13 @@ impl SessionSender {
                 config.padding,
             ),
         };
+        let report = config.question.access_report;
+        let reporting = report.map(|_| Reporting::new(config.question.retransmission));
         let far_link = config.question.member_links.map(|links| links.reflector);
         let keys: Vec<_> = config.protection.key().cloned().into_iter().collect();
         Self {
             layout,
+            reporting,
             keys,
             sent: 0,
             first: 0,
@@ -257,18 +264,22 @@ impl SessionSender {
             error_estimate: error_estimate.with_format(self.config.format),
             ssid: self.config.ssid,
         };
-        let (count, key) = (self.sent as u32, self.config.protection.key());
+        let told = Telling {
+            sent: self.sent as u32,
+            access_report: self.reports(now),
+        };
+        let key = self.config.protection.key();
         match (&self.config.dialect, &self.config.protection) {
             (Dialect::Twamp(mode), _) => {
                 self.layout.pad(packet);
                 mode.write_request(&base, packet).ok()?;
             }
             (Dialect::Stamp, Protection::None | Protection::Tlvs(_)) => {
-                self.layout.write(&base.encode(), count, key, packet);
+                self.layout.write(&base.encode(), &told, key, packet);
             }
             (Dialect::Stamp, Protection::Authenticated(key)) => {
                 let base = base.encode_authenticated(key);
-                self.layout.write(&base, count, Some(key), packet);
+                self.layout.write(&base, &told, Some(key), packet);
             }
         }
         Some(Transmit {
@@ -277,6 +288,28 @@ impl SessionSender {
             due,
             token: TransmitToken { sequence },
         })
+    }
+
+    /// Whether the packet that leaves now carries the session's Access Report.
+    fn reports(&mut self, now: Monotonic) -> bool {
+        let Some(reporting) = &mut self.reporting else {
+            return false;
+        };
+        let reports = reporting.take(now);
+        self.observations.access_report = Some(reporting.fate());
+        reports
+    }
+
+    /// Looks whether a reply repeats the Access Report as understood.
+    fn acknowledge(&mut self, datagram: &[u8]) {
+        let Some(reporting) = &mut self.reporting else {
+            return;
+        };
+        let understood = (kind::ACCESS_REPORT, TlvFate::Understood);
+        if self.layout.fates(datagram).any(|fate| fate == understood) {
+            reporting.acknowledged();
+            self.observations.access_report = Some(reporting.fate());
+        }
     }
 
     /// Tells the kernel's transmit timestamp. The token is used up, so no packet can be stamped twice.
@@ -360,6 +393,7 @@ impl SessionSender {
         if told.is_ok() {
             let fates = self.layout.fates(datagram);
             self.observations.answers.count(fates);
+            self.acknowledge(datagram);
         }
         let mut headers =
             self.observations

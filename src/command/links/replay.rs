@@ -53,8 +53,8 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     })?;
     let judged = file.map(|mut history| {
         history.profile.cache = CacheAge::stated(args.cache);
-        let steps = series::judge(&history.samples, &history.profile);
-        (history, steps)
+        let judged = series::judge(&history.samples, &history.profile);
+        (history, judged)
     });
     print(&if args.json {
         format!("{}\n", show::json(&judged))

@@ -7,8 +7,8 @@
 
 use std::collections::HashSet;
 
-use owl_measure::clock::ClockState;
 use owl_measure::clock::live::MeshBounds;
+use owl_measure::clock::{ClockClaim, ClockState};
 use owl_measure::delay::{ClockDifference, Floors, OneWayDelay};
 use owl_measure::distribution::{Bounds, Distribution};
 use owl_measure::histogram::HistogramRecorder;
@@ -72,6 +72,8 @@ impl Way {
 #[derive(Debug, Clone, Copy)]
 struct Gathered {
     clocks: Option<ClockDifference>,
+    /// One standard deviation of what is random in it.
+    random: Nanos,
     stamp_error: Option<Nanos>,
     opposite_min: Option<Nanos>,
 }
@@ -147,6 +149,12 @@ impl Findings {
         }
     }
 
+    /// Between which the smallest one-way delay of each way lies.
+    pub(super) fn fastest(&self) -> impl Iterator<Item = (Direction, Option<OneWayDelay>)> + '_ {
+        let each = self.ways.iter();
+        each.map(|way| (way.direction, self.evidence(way).fastest()))
+    }
+
     fn evidence<'a>(&'a self, way: &'a Way) -> Evidence<'a> {
         let floors = match way.direction {
             Direction::Forward => self.floors,
@@ -171,6 +179,7 @@ impl Findings {
             mesh: MeshBounds::default(),
             stamp_error: way.gathered.stamp_error,
             hardware_stamps: false,
+            random: way.gathered.random,
             correlation: way.correlation,
         }
     }
@@ -259,7 +268,13 @@ fn way(direction: Direction, session: &OneWay, own_clock: &ClockState) -> Way {
             clocks: sender
                 .bound()
                 .zip(receiver.bound())
-                .map(|(sender, receiver)| ClockDifference::within(sender, receiver)),
+                .map(|(sender, receiver)| {
+                    // Of the other clock, packets tell nothing but the bound.
+                    ClockClaim::within(sender)
+                        .with_random(own_clock.random)
+                        .difference(ClockClaim::within(receiver))
+                }),
+            random: own_clock.random,
             // T1 has a bound only where this host's kernel took it; a process takes it any time before the packet leaves.
             stamp_error: (direction == Direction::Forward && transmit_stamps.user == 0)
                 .then_some(own_clock.transmit_stamp_error),

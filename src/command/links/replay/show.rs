@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use owl_measure::counter::series::Step;
+use owl_measure::counter::series::{Judged, Step};
 use owl_measure::counter::{Rate, Unknown};
-use owl_measure::time::Timestamp;
+use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::words::Lang;
 use serde_json::{Value, json};
 
 use super::history::{File, History};
 use crate::terminal::{Side, Table};
 
-pub(super) fn json(judged: &File<(History, Vec<Step>)>) -> Value {
-    let answers = |(_, steps): &(History, Vec<Step>)| steps.iter().map(answer).collect();
+pub(super) fn json(judged: &File<(History, Judged)>) -> Value {
+    let answers = |(_, judged): &(History, Judged)| judged.steps.iter().map(answer).collect();
     match judged {
         File::One(one) => answers(one),
         File::List(list) => list.iter().map(answers).collect(),
@@ -34,18 +34,18 @@ fn answer(step: &Step) -> Value {
     }
 }
 
-pub(super) fn text(judged: &File<(History, Vec<Step>)>, lang: Lang) -> String {
+pub(super) fn text(judged: &File<(History, Judged)>, lang: Lang) -> String {
     match judged {
-        File::One((history, steps)) => history_text(history, steps, lang),
+        File::One((history, judged)) => history_text(history, judged, lang),
         File::List(list) => {
             let mut text = String::new();
-            for (number, (history, steps)) in list.iter().enumerate() {
+            for (number, (history, judged)) in list.iter().enumerate() {
                 let number = number + 1;
                 text.push_str(&lang.pick(
                     format!("history {number}\n"),
                     format!("历史记录 {number}\n"),
                 ));
-                text.push_str(&history_text(history, steps, lang));
+                text.push_str(&history_text(history, judged, lang));
                 text.push('\n');
             }
             text
@@ -53,7 +53,8 @@ pub(super) fn text(judged: &File<(History, Vec<Step>)>, lang: Lang) -> String {
     }
 }
 
-fn history_text(history: &History, steps: &[Step], lang: Lang) -> String {
+fn history_text(history: &History, judged: &Judged, lang: Lang) -> String {
+    let steps = &judged.steps;
     let mut table = Table::new(&[
         (lang.pick("from s", "起 s"), Side::Right),
         (lang.pick("to s", "止 s"), Side::Right),
@@ -95,8 +96,17 @@ fn history_text(history: &History, steps: &[Step], lang: Lang) -> String {
     }
     let unknown: usize = reasons.values().sum();
     let (count, known) = (steps.len(), steps.len() - unknown);
+    let age = judged.cache.at_most;
+    let copies = if age > Nanos::ZERO {
+        lang.pick(
+            format!("the agent may answer with values up to {age} old\n"),
+            format!("设备可能以最长 {age} 之前的缓存值作答\n"),
+        )
+    } else {
+        String::new()
+    };
     format!(
-        "{table}{}",
+        "{table}{copies}{}",
         lang.pick(
             format!("{known} of {count} intervals known, {unknown} unknown\n"),
             format!("{count} 个区间中 {known} 个已知，{unknown} 个未知\n"),
