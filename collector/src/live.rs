@@ -84,10 +84,10 @@ pub(crate) struct Table {
     pub(crate) findings: Vec<Finding>,
     /// Why the store refuses, while it does.
     pub(crate) store_failure: Option<String>,
-    /// When the collector's own certificate runs out; `None` where it signs that itself, again and again.
-    pub(crate) certificate_until: Option<Timestamp>,
     /// The running day and month of every path.
     pub(crate) running: Running,
+    /// When the collector's own certificate runs out; `None` where it signs that itself, again and again.
+    pub(crate) certificate_until: Option<Timestamp>,
 }
 
 impl Table {
@@ -159,8 +159,8 @@ impl Live {
             by_id,
             findings: Vec::new(),
             store_failure: None,
-            certificate_until: None,
             running: Running::default(),
+            certificate_until: None,
         }))
     }
 

@@ -12,7 +12,7 @@ use owl_measure::clock::{BoundBasis, ClockSource, ClockStatus};
 use owl_measure::delay::OneWayDelay;
 use owl_measure::implied::ImpliedRoute;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_measure::verdict::{EvidenceClass, Population, Quantile, Ranked};
+use owl_measure::verdict::{EvidenceClass, Leaning, Population, Quantile, Ranked};
 use owl_measure::words::Lang;
 use owl_topology::Impossible;
 use serde::Serialize;
@@ -118,6 +118,9 @@ struct VerdictView<'a> {
     /// Between which packets it lies.
     #[serde(skip_serializing_if = "Option::is_none")]
     ranked: Option<Ranked>,
+    /// What an undecided verdict leans to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leaning: Option<Leaning>,
     #[serde(skip_serializing_if = "Option::is_none")]
     delay: Option<OneWayDelay>,
     window_start_ns: Timestamp,
@@ -226,6 +229,7 @@ impl Teller<'_> {
             quantile: judgement.quantile,
             population: verdict.population,
             ranked: verdict.ranked,
+            leaning: verdict.leaning,
             delay: verdict.delay,
             window_start_ns: judgement.window_start,
             window_ns: judgement.window,

@@ -144,8 +144,6 @@ metrics! {
         "How far the probe's clock may be from UTC, as it claimed in its last report.";
     PROBE_REPORTED = Gauge "owl_probe_last_report_timestamp_seconds" ["probe"] "seconds"
         "When the collector stored the last batch of the probe, since 1970.";
-    PROBE_CERTIFICATE = Gauge "owl_probe_certificate_expiry_timestamp_seconds" ["probe"] "seconds"
-        "When the probe's certificate runs out, since 1970.";
     CLOCK_FINDING = Gauge "owl_clock_finding" ["probe", "kind"] "flag"
         "1 for each open finding on a probe's clock; no series for a clock without one.";
     CLOCK_FINDING_OFFSET = Gauge "owl_clock_finding_offset_seconds" ["probe", "kind"] "seconds"
@@ -154,6 +152,8 @@ metrics! {
         "Between which that error lies for certain, as far as the claims of the other clocks hold.";
     PLACE_FINDING = Gauge "owl_place_finding" ["subject", "kind"] "flag"
         "1 for each open finding on coordinates (of a probe) or on a route (between two probes, A~B).";
+    PROBE_CERTIFICATE = Gauge "owl_probe_certificate_expiry_timestamp_seconds" ["probe"] "seconds"
+        "When the probe's certificate runs out, since 1970.";
     BUILD_INFO = Gauge "owl_collector_build_info" ["version"] "flag"
         "1, with the version of this collector.";
     STORE_UP = Gauge "owl_collector_store_up" [] "flag"

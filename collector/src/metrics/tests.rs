@@ -64,8 +64,8 @@ fn running(paths: usize) -> Running {
 fn live() -> Live {
     let live = Live::new(&Topology::yancheng(), Some(&Profile::lab()));
     let mut table = live.write();
-    table.certificate_until = Some(NOW);
     table.running = running(table.paths.len());
+    table.certificate_until = Some(NOW);
     let entry = table.path_mut(PATH).unwrap();
     let (target, report) = (entry.path.target, report(PATH, 0));
     entry.totals.add(&report, target);

@@ -93,6 +93,9 @@ fn facts(frame: &Frame<'_>, live: &LivePath, judgement: Option<&Judgement>) -> M
                 @if let Some(ranked) = judgement.verdict.ranked.filter(|_| judgement.verdict.population == Population::Path) {
                     (row(lang.pick("Sample", "样本"), self::ranked(ranked, lang)))
                 }
+                @if let Some(leaning) = judgement.verdict.leaning {
+                    (row(lang.pick("Leans to", "倾向"), leaning.sentence(lang)))
+                }
                 @if let Some(class) = judgement.verdict.class {
                     (row(lang.pick("Evidence", "证据等级"), format!("{}: {}", class.code(), evidence(class, lang))))
                 }

@@ -5,7 +5,7 @@ use crate::clock::mesh::StampErrors;
 use crate::delay::{Basis, ClockDifference, Floors, OneWayDelay};
 use crate::distribution::{Bounds, Distribution};
 use crate::time::Nanos;
-use crate::verdict::{Correlation, Population, Profile, Quantile, Ranked, Ranks};
+use crate::verdict::{Correlation, EvidenceClass, Population, Profile, Quantile, Ranked, Ranks};
 
 /// What the two clocks of a path claim together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,6 +188,17 @@ impl Evidence<'_> {
         Some(claimed.unwrap_or(proved))
     }
 
+    /// How good a statement about a target is that rests on what is believed of the clocks; `None` when they are known less
+    /// closely than a quarter of it.
+    pub(super) fn class(&self, clocks: ClockDifference, target: Nanos) -> Option<EvidenceClass> {
+        let uncertainty = clocks.uncertainty() + self.stamp_error.unwrap_or(Nanos::ZERO);
+        if self.hardware_stamps && uncertainty.times(10) <= target {
+            Some(EvidenceClass::A)
+        } else {
+            (uncertainty.times(4) <= target).then_some(EvidenceClass::C)
+        }
+    }
+
     /// The interval of a quantile with the clocks' claims; `None` when they contradict the proof.
     pub fn claimed(
         &self,
@@ -199,7 +210,7 @@ impl Evidence<'_> {
     }
 
     /// Between which the raw difference of the quantile's packet lies.
-    fn raw_bounds(&self, ranks: Ranks) -> Bounds {
+    pub(super) fn raw_bounds(&self, ranks: Ranks) -> Bounds {
         Bounds {
             // From below, the unknown packets may have been the fastest of all; from above, the slowest.
             at_least: match ranks.lower.checked_sub(self.unknown()) {

@@ -184,13 +184,14 @@ impl StampedSocket {
             .map_err(bind)?
             .as_socket()
             .unwrap_or(address);
+        let bundling = Bundling::of(socket.as_fd());
         let mut socket = Self {
             socket,
             local,
             clock,
             sends: 0,
             transmit_stamps: TransmitStamps::Asked,
-            bundling: Bundling::Possible,
+            bundling,
         };
         socket
             .number_sends_from_zero()
@@ -216,7 +217,7 @@ impl StampedSocket {
         self.renumber().map_err(self.option("SO_TIMESTAMPING"))
     }
 
-    /// Whether packets that wait together may leave in one send; not any more once the kernel has refused that.
+    /// Whether packets that wait together may leave in one send; not where the kernel cannot or once it has refused.
     pub(crate) fn bundles(&self) -> bool {
         self.bundling == Bundling::Possible
     }
@@ -297,10 +298,10 @@ impl StampedSocket {
         to: SocketAddr,
         from: Option<IpAddr>,
     ) -> io::Result<u32> {
-        self.send_marked(datagram, to, from, None)
+        self.send_marked(datagram, to, from, None, None)
     }
 
-    /// The same with a DSCP and ECN of its own, as they stand in the IP header.
+    /// The same over a given interface, and with a DSCP and ECN of its own as they stand in the IP header.
     ///
     /// # Errors
     /// As [`StampedSocket::send`].
@@ -309,9 +310,17 @@ impl StampedSocket {
         datagram: &[u8],
         to: SocketAddr,
         from: Option<IpAddr>,
+        interface: Option<u32>,
         traffic_class: Option<u8>,
     ) -> io::Result<u32> {
-        match sys::send(self.socket.as_fd(), datagram, to, from, traffic_class) {
+        match sys::send(
+            self.socket.as_fd(),
+            datagram,
+            to,
+            from,
+            interface,
+            traffic_class,
+        ) {
             Ok(()) => {
                 let id = self.sends;
                 self.sends = self.sends.wrapping_add(1);
@@ -458,7 +467,8 @@ mod tests {
                 (None, 40),
             ] {
                 for from in [None, Some(ip)] {
-                    near.send_marked(&[7; 44], far.local(), from, own).unwrap();
+                    near.send_marked(&[7; 44], far.local(), from, None, own)
+                        .unwrap();
                     let received = far.receive(&mut buffer).unwrap().unwrap();
                     assert_eq!(received.traffic_class, Some(seen), "{ip}");
                     assert_eq!(received.source, near.local());
