@@ -40,6 +40,7 @@ pub(crate) fn path(frame: &Frame<'_>, table: &Table, live: &LivePath, past: &Pas
     let body = html! {
         p.trail {
             a href=(frame.address("/")) { (lang.pick("Overview", "总览")) }
+            " · " a href=(format!("/compliance?path={id}&lang={}", lang.tag())) { (lang.pick("this month by every rule", "本月，按各规则")) }
             @if table.path(&back).is_some() { " · " a href=(frame.path_address(&back)) { (lang.pick("the way back", "反向路径")) } }
         }
         h1 { (title) }
