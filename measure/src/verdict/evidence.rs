@@ -2,6 +2,7 @@
 
 use crate::delay::{ClockDifference, Floors, OneWayDelay};
 use crate::distribution::{Bounds, Distribution};
+use crate::sample::Direction;
 use crate::time::Nanos;
 use crate::verdict::Quantile;
 
@@ -44,12 +45,12 @@ pub struct Evidence<'a> {
 
 impl Evidence<'_> {
     /// Packets in the denominator: all that were sent, or more when the counts contradict that.
-    fn population(&self) -> u64 {
+    pub(super) fn population(&self) -> u64 {
         self.sent.max(self.raw.count().saturating_add(self.lost))
     }
 
     /// Packets whose delay in this direction nobody knows: lost on the other way, lost somewhere, or late.
-    fn unknown(&self) -> u64 {
+    pub(super) fn unknown(&self) -> u64 {
         self.population()
             - self
                 .raw
@@ -68,11 +69,7 @@ impl Evidence<'_> {
             return None;
         }
         let rank = quantile.rank(self.population());
-        let round_trip = self.round_trip.at_rank(rank);
-        let proved = OneWayDelay::proved(
-            round_trip.map_or(Nanos::MAX, |bounds| bounds.at_most),
-            self.floors,
-        );
+        let proved = OneWayDelay::proved(self.round_trip_at(quantile), self.floors);
         // Of the observed packets only "no faster than light" is proved, hence the floor for each of them; beyond them, were
         // the unknown ones the fastest of all, the rank is a lost packet's.
         let lost = rank.saturating_sub(self.unknown()) > self.raw.count();
@@ -82,15 +79,17 @@ impl Evidence<'_> {
         })
     }
 
-    /// The interval of a quantile with the clocks' claims; `None` when they contradict the proof.
-    pub fn claimed(
-        &self,
-        quantile: Quantile,
-        proved: OneWayDelay,
-        clocks: ClockDifference,
-    ) -> Option<OneWayDelay> {
+    /// The most that the round trip of a quantile's packet may be; [`Nanos::MAX`] when that packet never came back.
+    pub(super) fn round_trip_at(&self, quantile: Quantile) -> Nanos {
         let rank = quantile.rank(self.population());
-        let raw = Bounds {
+        let bounds = self.round_trip.at_rank(rank);
+        bounds.map_or(Nanos::MAX, |bounds| bounds.at_most)
+    }
+
+    /// Between which the raw difference of a quantile's packet lies.
+    pub(super) fn raw_at(&self, quantile: Quantile) -> Bounds {
+        let rank = quantile.rank(self.population());
+        Bounds {
             // From below, the unknown packets may have been the fastest of all; from above, the slowest.
             at_least: match rank.checked_sub(self.unknown()) {
                 None | Some(0) => Nanos::MIN,
@@ -103,8 +102,17 @@ impl Evidence<'_> {
                 .raw
                 .at_rank(rank)
                 .map_or(Nanos::MAX, |bounds| bounds.at_most),
-        };
-        proved.narrowed(raw, clocks, self.stamp_error)
+        }
+    }
+
+    /// The interval of a quantile with the clocks' claims; `None` when they contradict the proof.
+    pub fn claimed(
+        &self,
+        quantile: Quantile,
+        proved: OneWayDelay,
+        clocks: ClockDifference,
+    ) -> Option<OneWayDelay> {
+        proved.narrowed(self.raw_at(quantile), clocks, self.stamp_error)
     }
 
     /// Whether the quantile is the delay of a packet that came back; if not, no clock can help to know it.
@@ -116,11 +124,29 @@ impl Evidence<'_> {
     ///
     /// Stamps are early on transmit and late on receipt, so they only make a packet look slower: no allowance is needed.
     pub fn contradicts(&self, clocks: ClockDifference) -> bool {
-        let faster = |min: Option<Nanos>, floor: Nanos, clocks: ClockDifference| {
-            min.is_some_and(|min| min - clocks.at_least < floor)
-        };
-        faster(self.raw.min(), self.floors.forward, clocks)
-            || faster(self.opposite_min, self.floors.backward, clocks.reversed())
+        self.contradiction(clocks).is_some()
+    }
+
+    /// In which direction such a packet was seen, its raw difference, and the floor that it breaks.
+    pub(super) fn contradiction(
+        &self,
+        clocks: ClockDifference,
+    ) -> Option<(Direction, Nanos, Nanos)> {
+        let floors = self.floors;
+        [
+            (Direction::Forward, self.raw.min(), floors.forward, clocks),
+            (
+                Direction::Backward,
+                self.opposite_min,
+                floors.backward,
+                clocks.reversed(),
+            ),
+        ]
+        .into_iter()
+        .find_map(|(direction, min, floor, clocks)| {
+            let min = min.filter(|&min| min - clocks.at_least < floor)?;
+            Some((direction, min, floor))
+        })
     }
 }
 

@@ -7,6 +7,7 @@
 //! error is common to all packets and is never averaged away.
 
 mod evidence;
+pub mod explanation;
 pub mod flow;
 pub mod profile;
 pub mod run;
@@ -15,10 +16,12 @@ pub mod window;
 use serde::{Deserialize, Serialize};
 
 pub use evidence::{Claim, Evidence};
+pub use explanation::{Explanation, Ground};
 pub use profile::{Profile, Quantile};
 pub use run::{RunTarget, RunVerdict, judge_run};
 pub use window::SessionWindow;
 
+use self::explanation::Account;
 use crate::delay::{Basis, OneWayDelay};
 use crate::time::Nanos;
 use crate::words::Lang;
@@ -221,51 +224,65 @@ fn side(delay: OneWayDelay, target: Nanos) -> Option<State> {
 
 /// Judges one direction of one path in one interval.
 pub fn judge(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Verdict {
+    explain(evidence, target, profile).verdict
+}
+
+/// Judges one direction of one path in one interval, and tells how it came to that.
+pub fn explain(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Explanation {
+    let quantile = profile.quantile;
     let received = evidence.raw.count();
-    let blank = Verdict::no_data(target, evidence.sent);
+    let mut account = Account::open(evidence, target, profile);
     if received == 0 && evidence.lost == 0 {
-        return blank;
+        return account.undecided(Reason::NoData, Ground::NothingMeasured);
     }
-    let blank = Verdict { received, ..blank };
-    let Some(proved) = evidence.proved(profile.quantile) else {
-        return blank.undecided(Reason::Contradiction);
+    let Some(proved) = evidence.proved(quantile) else {
+        let round_trip = evidence.round_trip.min().unwrap_or(Nanos::ZERO);
+        return account.undecided(
+            Reason::Contradiction,
+            Ground::FasterThanLight { round_trip },
+        );
     };
-    let blank = Verdict {
-        delay: Some(proved),
-        ..blank
-    };
+    account.proved(proved);
     let planned = u128::from(evidence.planned) * u128::from(profile.min_coverage_ppm);
     if u128::from(evidence.sent) * 1_000_000 < planned {
-        return blank.undecided(Reason::Coverage);
+        let least = u64::try_from(planned.div_ceil(1_000_000)).unwrap_or(u64::MAX);
+        return account.undecided(Reason::Coverage, Ground::Coverage { least });
     }
     // A path that loses so much that the quantile is lost is judged by its loss, not excused by it.
     let lost_for_certain = proved.lo == Nanos::MAX;
     if received < profile.min_samples && !lost_for_certain {
-        return blank.undecided(Reason::Samples);
+        let least = profile.min_samples;
+        return account.undecided(Reason::Samples, Ground::Samples { least });
     }
     if let Some(state) = side(proved, target) {
-        return blank.decided(state, EvidenceClass::B);
+        return account.decided(state, EvidenceClass::B);
     }
     // Where so many packets have no known fate that the quantile may be one of theirs, no clock can help.
-    let not_known = if evidence.is_observed(profile.quantile) {
+    let not_known = if evidence.is_observed(quantile) {
         Reason::Clock
     } else {
         Reason::Samples
     };
     let clocks = match evidence.claim {
         Claim::Clocks(clocks) => clocks,
-        Claim::None => return blank.undecided(not_known),
-        Claim::Withdrawn => return blank.undecided(Reason::Contradiction),
+        Claim::None => return account.undecided(not_known, Ground::NoClaim),
+        Claim::Withdrawn => return account.undecided(Reason::Contradiction, Ground::Withdrawn),
     };
-    if evidence.contradicts(clocks) {
-        return blank.undecided(Reason::Contradiction);
+    if let Some((direction, raw, floor)) = evidence.contradiction(clocks) {
+        let direction = direction.into();
+        return account.undecided(
+            Reason::Contradiction,
+            Ground::FasterThanLightByClocks {
+                direction,
+                raw,
+                floor,
+            },
+        );
     }
-    let Some(claimed) = evidence.claimed(profile.quantile, proved, clocks) else {
-        return blank.undecided(Reason::Contradiction);
-    };
-    let blank = Verdict {
-        delay: Some(claimed),
-        ..blank
+    let claimed = evidence.claimed(quantile, proved, clocks);
+    account.narrowed(Basis::Claimed, clocks, claimed);
+    let Some(claimed) = claimed else {
+        return account.undecided(Reason::Contradiction, Ground::Empty);
     };
     let uncertainty = clocks.uncertainty() + evidence.stamp_error.unwrap_or(Nanos::ZERO);
     let class = if evidence.hardware_stamps && uncertainty.times(10) <= target {
@@ -273,11 +290,11 @@ pub fn judge(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Verdi
     } else if uncertainty.times(4) <= target {
         EvidenceClass::C
     } else {
-        return blank.undecided(not_known);
+        return account.undecided(not_known, Ground::TooWide { uncertainty });
     };
     match side(claimed, target) {
-        Some(state) => blank.decided(state, class),
-        None => blank.undecided(not_known),
+        Some(state) => account.decided(state, class),
+        None => account.undecided(not_known, Ground::Straddles),
     }
 }
 

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use super::flow::{FlowWindow, flows};
-use super::{Claim, Evidence, Profile, Verdict, judge};
+use super::{Claim, Evidence, Explanation, Profile, Verdict, explain};
 use crate::delay::{ClockDifference, Floors};
 use crate::distribution::Distribution;
 use crate::patterns::Patterns;
@@ -318,18 +318,28 @@ pub fn judge_path(
     target: Nanos,
     profile: &Profile,
 ) -> Verdict {
-    let on = |window: &SessionWindow, direction| {
-        judge(
-            &window.evidence(direction, profile.interval, floors, claims),
-            target,
-            profile,
-        )
+    explain_path(own, opposite, floors, claims, target, profile).map_or_else(
+        || Verdict::no_data(target, 0),
+        |explanation| explanation.verdict,
+    )
+}
+
+/// As [`judge_path`], with how it came to the verdict; `None` when neither session reported.
+pub fn explain_path(
+    own: Option<&SessionWindow>,
+    opposite: Option<&SessionWindow>,
+    floors: Floors,
+    claims: Claims,
+    target: Nanos,
+    profile: &Profile,
+) -> Option<Explanation> {
+    let (window, direction) = match (own, opposite) {
+        (Some(own), _) => (own, Direction::Forward),
+        (None, Some(opposite)) => (opposite, Direction::Backward),
+        (None, None) => return None,
     };
-    match (own, opposite) {
-        (Some(own), _) => on(own, Direction::Forward),
-        (None, Some(opposite)) => on(opposite, Direction::Backward),
-        (None, None) => Verdict::no_data(target, 0),
-    }
+    let evidence = window.evidence(direction, profile.interval, floors, claims);
+    Some(explain(&evidence, target, profile))
 }
 
 #[cfg(test)]
