@@ -5,6 +5,7 @@
 //! connections.
 
 mod api;
+mod explain;
 
 use std::io;
 use std::net::SocketAddr;
@@ -158,10 +159,12 @@ fn router(web: Arc<Web>) -> Router {
     Router::new()
         .route("/", get(overview))
         .route("/paths/{id}", get(path))
+        .route("/paths/{id}/windows/{at}", get(explain::page))
         .route(page::style_address(), get(style))
         .route("/metrics", get(scrape))
         .route("/healthz", get(health))
         .route("/api/v1/verdicts", get(api::verdicts))
+        .route("/api/v1/verdicts/explain", get(explain::api))
         .route("/api/v1/probes", get(api::probes))
         .route("/api/v1/store", get(api::store))
         .fallback(|| async { (StatusCode::NOT_FOUND, "not found\n") })

@@ -69,6 +69,21 @@ pub(crate) struct Judgement {
     pub(crate) own_loss: u64,
     /// Packets that came back after the loss threshold.
     pub(crate) late: u64,
+    /// SHA-256 of the rulebook that it was made by; judgements of older stores kept none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rule: Option<String>,
+    /// The reports of the judged session; `None` when there were none, and in judgements of older stores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) inputs: Option<Inputs>,
+}
+
+/// Reports that a judgement was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Inputs {
+    /// How many.
+    pub(crate) reports: u64,
+    /// SHA-256 of all of them with their numbers, in hexadecimal.
+    pub(crate) sha256: String,
 }
 
 /// From which end a path was measured.

@@ -8,8 +8,10 @@
 #![forbid(unsafe_code)]
 
 mod config;
+pub mod explain;
 mod flow;
 mod frame;
+mod hearing;
 mod http;
 mod identity;
 mod intake;
@@ -19,6 +21,7 @@ mod live;
 mod metrics;
 mod now;
 mod page;
+mod rulebook;
 mod store;
 #[cfg(test)]
 mod testing;
@@ -42,7 +45,7 @@ pub use config::{Config, ConfigError};
 pub use http::HttpError;
 pub use identity::{ALPN, IdentityError};
 pub use intake::IntakeError;
-pub use store::StoreError;
+pub use store::{ReportNumber, StoreError};
 
 use crate::http::Http;
 use crate::intake::Intake;
@@ -165,6 +168,7 @@ async fn collect(
     };
     let judge = Judge::new(
         store.clone(),
+        &config.topology,
         Arc::clone(&live),
         windowing,
         config.grace,

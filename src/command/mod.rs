@@ -12,6 +12,7 @@ mod probe;
 mod reflect;
 mod stamp_format;
 mod topology;
+mod verdict;
 
 use clap::{Parser, Subcommand};
 use owl_measure::words::Lang;
@@ -39,6 +40,7 @@ enum Command {
     Clock(clock::Args),
     Doctor(doctor::Args),
     Topology(topology::Args),
+    Verdict(verdict::Args),
 }
 
 impl Cli {
@@ -61,6 +63,7 @@ impl Cli {
             }
             Command::Probe(args) => probe::run(args, lang),
             Command::Topology(args) => topology::run(args, lang),
+            Command::Verdict(args) => verdict::run(args, lang),
         }
     }
 }

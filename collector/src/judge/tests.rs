@@ -2,10 +2,11 @@ use std::sync::mpsc;
 
 use owl_measure::report::Report;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_measure::verdict::{Profile, State};
+use owl_measure::verdict::{Profile, Quantile, Reason, State};
 use owl_topology::Topology;
 
 use super::*;
+use crate::judgement::Seat;
 use crate::live::Caller;
 use crate::metrics::Own;
 use crate::store::{Admitted, Arrival, WriterThread};
@@ -38,6 +39,7 @@ fn court(watching_since_s: i64) -> Court {
     let since = Timestamp(watching_since_s * SECOND);
     let judge = Judge::new(
         store,
+        &Topology::yancheng(),
         Arc::clone(&live),
         windowing,
         Nanos::from_secs(3),

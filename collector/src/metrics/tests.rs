@@ -59,6 +59,8 @@ fn live() -> Live {
         lost: 0,
         lost_unknown: 0,
         own_loss: 0,
+        rule: None,
+        inputs: None,
         ways: vec![Way {
             direction: WayName::Forward,
             variations: vec![Variation {

@@ -8,6 +8,7 @@ mod overview;
 mod path;
 mod say;
 mod ways;
+mod why;
 
 use std::sync::LazyLock;
 
@@ -20,6 +21,7 @@ use sha2::{Digest as _, Sha256};
 
 pub(crate) use overview::overview;
 pub(crate) use path::{Past, path};
+pub(crate) use why::why;
 
 use crate::live::Table;
 

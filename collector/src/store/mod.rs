@@ -4,8 +4,10 @@
 //! writes; whoever reads opens a connection of its own. What is said to be
 //! stored is on the disk.
 
+mod dossier;
 mod hops;
 mod reader;
+mod report_number;
 mod writer;
 
 use std::fs::{self, File, TryLockError};
@@ -22,15 +24,20 @@ use tokio::sync::{mpsc, oneshot};
 use crate::judgement::Judgement;
 use crate::live::{Caller, Live};
 use crate::metrics::Own;
-pub(crate) use reader::{Dirty, HistoryQuery, HopChange, ProbeRows, Reader};
+use crate::rulebook::Rulebook;
+pub(crate) use dossier::{Side, StoredReport, StoredVerdict};
+pub(crate) use reader::{Dirty, HistoryQuery, HopChange, ProbeRows, Reader, Sessions};
+pub use report_number::ReportNumber;
 use writer::Writer;
 
 /// Orders that wait for the writer; when it is full, whoever brings one more waits (back-pressure up to the probes).
 const ORDERS_MAX: usize = 64;
+/// The name of the store in the state directory.
+const FILE: &str = "owl.sqlite";
 /// The version of the schema: schema.sql, and then each of [`UPGRADES`].
-const SCHEMA_VERSION: i64 = 2;
+const SCHEMA_VERSION: i64 = 3;
 /// What makes each version from the one before it.
-const UPGRADES: [&str; 1] = [include_str!("upgrade-2.sql")];
+const UPGRADES: [&str; 2] = [include_str!("upgrade-2.sql"), include_str!("upgrade-3.sql")];
 /// How long a connection waits for another one's lock, such as a copying tool's; then the store refuses for a while.
 const BUSY: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -76,6 +83,14 @@ pub enum StoreError {
         file: PathBuf,
         /// The table.
         table: &'static str,
+    },
+    /// A report is not what was stored.
+    #[error("cannot read the store {file}: {report} is damaged")]
+    DamagedReport {
+        /// The file.
+        file: PathBuf,
+        /// Which one.
+        report: ReportNumber,
     },
 }
 
@@ -134,9 +149,10 @@ pub(crate) enum Work {
     Call { probe: String, caller: Caller },
     /// Reports came. Answers up to where the probe's epoch is stored now.
     Arrival(Arrival),
-    /// The judge spoke on a window. Answers 0.
+    /// The judge spoke on a window, by a rulebook. Answers 0.
     Verdicts {
         judgements: Vec<Judgement>,
+        book: Arc<Rulebook>,
         seen: Option<Dirty>,
     },
     /// What is older may go. Answers how many rows went; more may be left while it is not 0.
@@ -192,7 +208,7 @@ impl Store {
             },
             TryLockError::Error(source) => fault(source),
         })?;
-        let file = directory.join("owl.sqlite");
+        let file = directory.join(FILE);
         let writer = Writer::open(&file, windowing, Arc::clone(live), Arc::clone(own))?;
         let (orders, receiver) = mpsc::channel(ORDERS_MAX);
         let thread = thread::Builder::new()
