@@ -50,6 +50,12 @@ class Hosts:
             for link in ("lo", "veth0"):
                 run("ip", "-n", host, "link", "set", link, "up")
 
+    def one_by_one(self):
+        """Packets that leave a program as one (UDP_SEGMENT) are cut apart before the link, as on a wire; a veth pair would
+        hand them over whole, and count them as one."""
+        for host in (self.near, self.far):
+            run("ip", "netns", "exec", host, "ethtool", "-K", "veth0", "tx-udp-segmentation", "off", stdout=subprocess.DEVNULL)
+
     def route_network(self):
         """All of NETWORK is at the far host."""
         run("ip", "-n", self.near, "route", "add", NETWORK, "via", FAR)

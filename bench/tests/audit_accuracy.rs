@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::Path;
 
-use owl_bench::audit::{Outcome, table};
+use owl_bench::audit::{LiveOutcome, Outcome, table};
 use owl_sim::mesh::Kind;
 
 #[test]
@@ -40,5 +40,15 @@ fn no_verdict_is_false_no_honest_clock_is_called_faulty_and_no_provable_lie_is_m
             "{}: a step or drift was not found",
             kind.name()
         );
+    }
+}
+
+#[test]
+fn minute_by_minute_no_verdict_is_false_no_honest_clock_is_called_faulty_and_every_bound_holds() {
+    for kind in Kind::ALL {
+        let outcome = LiveOutcome::of(kind, 1_000);
+        let wrong = (outcome.wrong, outcome.slandered);
+        assert_eq!(wrong, ([0, 0], 0), "{}: {outcome:?}", kind.name());
+        assert_eq!(outcome.held, outcome.bounds, "{}", kind.name());
     }
 }

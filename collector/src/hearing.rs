@@ -5,14 +5,12 @@
 //! again. Why nothing was measured is not in it, because that depends on who
 //! was connected at the time.
 
-use std::collections::BTreeSet;
-
+use owl_measure::clock::SIGMAS;
+use owl_measure::clock::live::{MeshFindings, Span as WindowSpan};
 use owl_measure::sample::Direction;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_measure::verdict::window::{Claims, SessionOf, explain_path, withdrawn};
-use owl_measure::verdict::{
-    Claim, Evidence, Explanation, Quantile, Reason, SessionWindow, Verdict,
-};
+use owl_measure::verdict::window::{Heard, SessionOf, explain_path, hear};
+use owl_measure::verdict::{Evidence, Explanation, Quantile, Reason, SessionWindow, Verdict};
 
 use crate::flow::FlowResult;
 use crate::judgement::{Judgement, NoDataWhy, Percentile, Seat, Span};
@@ -29,8 +27,10 @@ pub(crate) struct Hearing<'a> {
     start: Timestamp,
     length: Nanos,
     sessions: &'a Sessions,
-    /// Probes whose clocks' claims some packet of the window contradicts.
-    withdrawn: BTreeSet<&'a str>,
+    /// What the window's sessions measured on the rulebook's paths: all that its audit is made from.
+    measured: Vec<SessionOf<'a>>,
+    /// Whose claims stand, and what is known of the clocks.
+    findings: MeshFindings,
 }
 
 /// The session that a path is judged by.
@@ -49,7 +49,7 @@ impl<'a> Hearing<'a> {
         length: Nanos,
         sessions: &'a Sessions,
     ) -> Self {
-        let heard = sessions.of.iter().filter_map(|(path, window)| {
+        let of = |(path, window): (&'a String, &'a SessionWindow)| {
             let (from, to) = path.split_once('~')?;
             let floors = book.rules.paths.get(path)?.floors;
             Some(SessionOf {
@@ -58,14 +58,35 @@ impl<'a> Hearing<'a> {
                 window,
                 floors,
             })
-        });
+        };
+        let mut measured: Vec<SessionOf<'_>> = sessions.of.iter().filter_map(of).collect();
+        measured.sort_unstable_by_key(|session| (session.from, session.to));
         Self {
             book,
             start,
             length,
             sessions,
-            withdrawn: withdrawn(heard),
+            findings: hear(WindowSpan { start, length }, &measured),
+            measured,
         }
+    }
+
+    /// The window.
+    pub(crate) fn span(&self) -> WindowSpan {
+        WindowSpan {
+            start: self.start,
+            length: self.length,
+        }
+    }
+
+    /// What the window's sessions measured on the rulebook's paths, in the order of their probes.
+    pub(crate) fn measured(&self) -> &[SessionOf<'a>] {
+        &self.measured
+    }
+
+    /// What the audit of the window says of its clocks.
+    pub(crate) fn findings(&self) -> &MeshFindings {
+        &self.findings
     }
 
     /// Whether the path's own session or the opposite one reported.
@@ -73,31 +94,9 @@ impl<'a> Hearing<'a> {
         self.judged(path).is_some()
     }
 
-    /// Packets that the path's own session sent; `None` when it did not report.
-    pub(crate) fn sent(&self, path: &str) -> Option<u64> {
-        self.sessions.of.get(path).map(SessionWindow::sent)
-    }
-
-    /// Sessions of either probe of a path in which a packet was faster than light if both clocks kept their claims.
-    pub(crate) fn contradictions(&self, path: &str) -> Vec<String> {
-        let Some((from, to)) = path.split_once('~') else {
-            return Vec::new();
-        };
-        let mut found: Vec<String> = self
-            .sessions
-            .of
-            .iter()
-            .filter(|(id, window)| {
-                let of_ours = id
-                    .split_once('~')
-                    .is_some_and(|(a, b)| [a, b].iter().any(|&end| end == from || end == to));
-                let rule = self.book.rules.paths.get(*id);
-                of_ours && rule.is_some_and(|rule| window.contradicts_clocks(rule.floors))
-            })
-            .map(|(id, _)| id.clone())
-            .collect();
-        found.sort_unstable();
-        found
+    /// What the path's own session measured; `None` when it did not report.
+    pub(crate) fn own(&self, path: &str) -> Option<&'a SessionWindow> {
+        self.sessions.of.get(path)
     }
 
     fn judged(&self, path: &str) -> Option<Judged<'a>> {
@@ -119,18 +118,10 @@ impl<'a> Hearing<'a> {
         })
     }
 
-    fn claims(&self, path: &str) -> Claims {
-        let ends = path.split_once('~');
-        let contradicted = ends.is_some_and(|(from, to)| {
-            [from, to]
-                .iter()
-                .any(|probe| self.withdrawn.contains(probe))
-        });
-        if contradicted {
-            Claims::Withdrawn
-        } else {
-            Claims::Stand
-        }
+    /// What the audit tells of the clocks of a session.
+    fn heard(&self, judged: &Judged<'_>) -> Heard {
+        let (from, to) = judged.id.split_once('~').unwrap_or((judged.id, ""));
+        Heard::of(&self.findings, from, to)
     }
 
     /// How the verdict on a path comes about; `None` when the rulebook does not know it, or nobody reported on it.
@@ -143,11 +134,11 @@ impl<'a> Hearing<'a> {
         let opposite = self
             .judged(path)
             .filter(|judged| judged.seat == Seat::Opposite);
+        let told = |judged: Judged<'a>| (judged.session, self.heard(&judged));
         explain_path(
-            own.map(|judged| judged.session),
-            opposite.map(|judged| judged.session),
+            own.map(told),
+            opposite.map(told),
             rule.floors,
-            self.claims(path),
             rule.target,
             profile,
         )
@@ -181,7 +172,7 @@ impl<'a> Hearing<'a> {
                     judged.direction,
                     self.length,
                     rule.floors,
-                    self.claims(path),
+                    self.heard(&judged),
                 );
                 percentiles(judged.session, judged.direction, &evidence)
             }),
@@ -199,6 +190,9 @@ impl<'a> Hearing<'a> {
             clock_error_bound: judged
                 .filter(|judged| judged.session.round_trip().count() > 0)
                 .and_then(|judged| Some(judged.session.clocks()?.uncertainty())),
+            clock_random: judged
+                .map(|judged| judged.session.clocks_random().times(SIGMAS))
+                .filter(|random| *random > Nanos::ZERO),
             seat: judged.map(|judged| judged.seat),
             lost: judged.map_or(0, |judged| judged.session.lost(judged.direction)),
             lost_unknown: judged.map_or(0, |judged| judged.session.lost_somewhere()),
@@ -223,17 +217,10 @@ fn percentiles(
     let population = evidence.sent.max(raw.count().saturating_add(evidence.lost));
     KEPT.into_iter()
         .map(|quantile| {
-            let proved = evidence.proved(quantile);
-            let claimed = match (proved, evidence.claim) {
-                (Some(proved), Claim::Clocks(clocks)) if !evidence.contradicts(clocks) => {
-                    evidence.claimed(quantile, proved, clocks)
-                }
-                _ => None,
-            };
             let rank = quantile.rank(population);
             Percentile {
                 quantile,
-                one_way: claimed.or(proved),
+                one_way: evidence.known(quantile),
                 round_trip: Span::from(round_trip.at_rank(rank)),
                 raw: Span::from(raw.at_rank(rank)),
             }

@@ -6,6 +6,7 @@
 
 mod api;
 mod explain;
+mod findings;
 
 use std::io;
 use std::net::SocketAddr;
@@ -52,6 +53,8 @@ const QUERIES_MAX: usize = 4;
 const PAGE_WINDOWS: usize = 120;
 /// Changes of the hop count on a path's page.
 const PAGE_HOP_CHANGES: usize = 20;
+/// Verdicts given anew on a path's page.
+const PAGE_REVISIONS: usize = 20;
 /// Between two attempts to accept when the process has no descriptor left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
@@ -163,6 +166,9 @@ fn router(web: Arc<Web>) -> Router {
         .route(page::style_address(), get(style))
         .route("/metrics", get(scrape))
         .route("/healthz", get(health))
+        .route("/findings", get(findings::show))
+        .route("/api/v1/findings", get(findings::findings))
+        .route("/api/v1/revisions", get(findings::revisions))
         .route("/api/v1/verdicts", get(api::verdicts))
         .route("/api/v1/verdicts/explain", get(explain::api))
         .route("/api/v1/probes", get(api::probes))
@@ -317,9 +323,12 @@ async fn path(
                 limit: PAGE_WINDOWS,
             })?;
             let hop_changes = reader.hop_changes(&wanted, PAGE_HOP_CHANGES)?;
+            let ever = Timestamp(i64::MIN);
+            let revisions = reader.revisions(Some(&wanted), ever, PAGE_REVISIONS)?;
             Ok(page::Past {
                 windows,
                 hop_changes,
+                revisions,
             })
         })
         .await?;

@@ -11,15 +11,17 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use owl_measure::time::{Nanos, Timestamp};
+use owl_measure::verdict::SessionWindow;
 use owl_topology::Topology;
 use tracing::{error, info, warn};
 
+use crate::finding::Inquest;
 use crate::hearing::Hearing;
 use crate::judgement::{Judgement, NoDataWhy};
 use crate::live::{Live, LiveProbe, Table};
 use crate::now::now;
 use crate::rulebook::Rulebook;
-use crate::store::{Dirty, Reader, Refused, Sessions, Store, StoreError, Windowing, Work};
+use crate::store::{Audited, Dirty, Reader, Refused, Sessions, Store, StoreError, Windowing, Work};
 
 /// How often the judge looks.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -48,6 +50,7 @@ pub(crate) struct Judge {
     watching_since: Timestamp,
     dockets: Vec<Docket>,
     book: Arc<Rulebook>,
+    inquest: Inquest,
     failing: bool,
 }
 
@@ -95,6 +98,8 @@ impl Judge {
             })
             .collect();
         drop(table);
+        let inquest = Inquest::restored(&reader, &windowing)?;
+        live.write().findings = inquest.open();
         Ok(Self {
             store,
             reader,
@@ -104,6 +109,7 @@ impl Judge {
             watching_since,
             dockets,
             book: Arc::new(book),
+            inquest,
             failing: false,
         })
     }
@@ -150,7 +156,7 @@ impl Judge {
     }
 
     /// Windows with reports that no verdict has seen.
-    fn again(&self, now: Timestamp) -> Result<(), RoundError> {
+    fn again(&mut self, now: Timestamp) -> Result<(), RoundError> {
         for dirty in self.reader.dirty(now - self.grace, DIRTY_A_ROUND)? {
             let aligned = dirty
                 .start
@@ -160,22 +166,28 @@ impl Judge {
             match self.dockets.iter().position(of_length) {
                 Some(k) => self.judge(k, dirty.start, now)?,
                 // No path is judged in such windows any more.
-                None => self.write(Vec::new(), Some(dirty))?,
+                None => self.write(Vec::new(), Some(dirty), None)?,
             }
         }
         Ok(())
     }
 
-    fn write(&self, judgements: Vec<Judgement>, seen: Option<Dirty>) -> Result<(), RoundError> {
+    fn write(
+        &self,
+        judgements: Vec<Judgement>,
+        seen: Option<Dirty>,
+        audited: Option<Box<Audited>>,
+    ) -> Result<(), RoundError> {
         self.store.write_blocking(Work::Verdicts {
             judgements,
             book: Arc::clone(&self.book),
             seen,
+            audited,
         })?;
         Ok(())
     }
 
-    fn judge(&self, docket: usize, start: Timestamp, now: Timestamp) -> Result<(), RoundError> {
+    fn judge(&mut self, docket: usize, start: Timestamp, now: Timestamp) -> Result<(), RoundError> {
         let Docket { length, paths, .. } = &self.dockets[docket];
         // Before the reports are read: what comes in between makes the window dirty again.
         let seen = self.reader.dirty_window(*length, start)?;
@@ -191,10 +203,15 @@ impl Judge {
         let judgements = paths
             .iter()
             .filter(|path| watched || hearing.is_heard(path))
-            .filter_map(|path| hearing.judge(path, now, || absence.why(path, hearing.sent(path))))
+            .filter_map(|path| hearing.judge(path, now, || absence.why(path, hearing.own(path))))
             .collect();
         drop(table);
-        self.write(judgements, seen)
+        let audited = self
+            .inquest
+            .note(hearing.span(), hearing.findings(), hearing.measured());
+        self.write(judgements, seen, audited)?;
+        self.inquest.settle();
+        Ok(())
     }
 }
 
@@ -206,15 +223,21 @@ struct Absence<'a> {
 }
 
 impl Absence<'_> {
-    /// Why nothing was measured on a path, when its own session sent `sent` packets or did not report at all.
+    /// Why nothing was measured on a path, with or without a report of its own session.
     ///
     /// The probe of the path answers for it; that the opposite session stood in and heard nothing explains less.
-    fn why(&self, path: &str, sent: Option<u64>) -> Option<NoDataWhy> {
-        let probe = path.split_once('~')?.0.to_owned();
+    fn why(&self, path: &str, own: Option<&SessionWindow>) -> Option<NoDataWhy> {
+        let (from, to) = path.split_once('~')?;
+        let probe = from.to_owned();
         let known = self.table.probes.get(&probe);
-        Some(match sent {
-            Some(0) => NoDataWhy::NothingSent { probe },
-            Some(sent) => NoDataWhy::NoReplies { sent },
+        Some(match own.map(|own| (own.sent(), own.hindrance())) {
+            Some((0, Some(hindrance))) => NoDataWhy::Hindered {
+                probe,
+                server: to.to_owned(),
+                hindrance,
+            },
+            Some((0, None)) => NoDataWhy::NothingSent { probe },
+            Some((sent, _)) => NoDataWhy::NoReplies { sent },
             None if self.sessions.straddling.contains(path) => NoDataWhy::Straddling { probe },
             None => match known.and_then(LiveProbe::reported_up_to) {
                 Some(at) if at >= self.end => NoDataWhy::NotReported { probe },

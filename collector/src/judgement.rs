@@ -5,6 +5,7 @@
 
 use owl_measure::delay::OneWayDelay;
 use owl_measure::distribution::Bounds;
+use owl_measure::hindrance::Hindrance;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::{Quantile, Reason, Verdict};
 use owl_measure::words::Lang;
@@ -55,6 +56,14 @@ pub(crate) struct Judgement {
         skip_serializing_if = "Option::is_none"
     )]
     pub(crate) clock_error_bound: Option<Nanos>,
+    /// Three standard deviations of what is random in it, both clocks together; `None` when nothing is known to be, and in
+    /// judgements of older stores.
+    #[serde(
+        default,
+        rename = "clock_random_ns",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(crate) clock_random: Option<Nanos>,
     /// Whose packets were judged; `None` when there were none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) seat: Option<Seat>,
@@ -180,6 +189,16 @@ pub(crate) enum NoDataWhy {
         /// The probe that should have sent.
         probe: String,
     },
+    /// The far end, or the way to it, has refused the session before its first packet.
+    Hindered {
+        /// The probe that should have sent.
+        probe: String,
+        /// Whom it asked.
+        server: String,
+        /// What hindered it.
+        #[serde(flatten)]
+        hindrance: Hindrance,
+    },
     /// Packets were sent, and none came back; nobody knows which way they were lost.
     NoReplies {
         /// How many.
@@ -216,6 +235,11 @@ impl NoDataWhy {
                 format!("the probe {probe} sent no packets"),
                 format!("探针 {probe} 没有发送报文"),
             ),
+            Self::Hindered {
+                probe,
+                server,
+                hindrance,
+            } => hindrance.sentence(probe, server, lang),
             Self::NoReplies { sent } => lang.pick(
                 format!("{sent} packets sent, no reply"),
                 format!("已发送 {sent} 个报文，无一返回"),
@@ -228,6 +252,15 @@ impl Judgement {
     /// When the window ended.
     pub(crate) fn window_end(&self) -> Timestamp {
         self.window_start + self.window
+    }
+
+    /// Whether it differs from another one in nothing but when it was given.
+    pub(crate) fn says_the_same_as(&self, other: &Self) -> bool {
+        let then = Self {
+            judged_at: self.judged_at,
+            ..other.clone()
+        };
+        *self == then
     }
 
     /// Whether this still tells of the present: no more than three windows and the judge's patience have passed.
@@ -267,6 +300,7 @@ impl Judgement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use owl_measure::verdict::Population;
 
     #[test]
     fn a_judgement_of_an_older_store_is_read() {
@@ -276,6 +310,10 @@ mod tests {
             "raw":{"lo_ns":10,"hi_ns":10}}],"lost":0,"late":0}"#;
         let read: Judgement = serde_json::from_str(old).unwrap();
         assert_eq!(read.lost_unknown, 0);
+        assert_eq!(
+            (read.verdict.population, read.verdict.ranked),
+            (Population::Packets, None)
+        );
         assert_eq!(read.percentiles[0].one_way.unwrap().hi, Nanos(20));
     }
 }

@@ -9,6 +9,7 @@
 
 mod config;
 pub mod explain;
+mod finding;
 mod flow;
 mod frame;
 mod hearing;
@@ -21,6 +22,7 @@ mod live;
 mod metrics;
 mod now;
 mod page;
+mod revision;
 mod rulebook;
 mod store;
 #[cfg(test)]

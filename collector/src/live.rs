@@ -12,6 +12,7 @@ use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::Profile;
 use owl_topology::{Path, ReflectorKind, Topology};
 
+use crate::finding::Finding;
 use crate::judgement::Judgement;
 use crate::totals::Totals;
 
@@ -76,6 +77,8 @@ pub(crate) struct Table {
     pub(crate) paths: Vec<LivePath>,
     pub(crate) probes: BTreeMap<String, LiveProbe>,
     by_id: HashMap<String, usize>,
+    /// What is wrong with clocks, coordinates and routes at this moment.
+    pub(crate) findings: Vec<Finding>,
     /// Why the store refuses, while it does.
     pub(crate) store_failure: Option<String>,
 }
@@ -146,6 +149,7 @@ impl Live {
             paths,
             probes,
             by_id,
+            findings: Vec::new(),
             store_failure: None,
         }))
     }

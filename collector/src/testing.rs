@@ -1,6 +1,7 @@
 //! What several tests of this crate need: reports of a known path.
 
 use owl_measure::clock::{BoundBasis, ClockSource, ClockState, ClockStatus};
+use owl_measure::hindrance::Hindrance;
 use owl_measure::loss::Loss;
 use owl_measure::reordering::{Overtaken, Reordered};
 use owl_measure::report::Report;
@@ -48,6 +49,16 @@ pub(crate) fn unanswered(path: &str, start_s: i64) -> Report {
     }
 }
 
+/// The report on the second that begins at `start_s`, in which nothing could be sent.
+pub(crate) fn hindered(path: &str, start_s: i64, why: Hindrance) -> Report {
+    let mut recorder = Recorder::new(Nanos::from_secs(1), Timestamp(0), vec![]);
+    recorder.hindered(Timestamp(start_s * SECOND), why);
+    Report {
+        summary: summary(recorder),
+        ..report(path, start_s)
+    }
+}
+
 /// The report on the second that begins at `start_s`: of ten packets four are lost on the way there, the second and
 /// the fourth to sixth; the last arrives after four that were sent later, three of them right before it.
 pub(crate) fn disturbed(path: &str, start_s: i64) -> Report {
@@ -63,7 +74,11 @@ pub(crate) fn disturbed(path: &str, start_s: i64) -> Report {
                 period: Some(Direction::Forward),
             });
         } else {
-            let overtaken = Overtaken { extent: 4, n: 3 };
+            let overtaken = Overtaken {
+                extent: 4,
+                n: 3,
+                late: Nanos::from_micros(250),
+            };
             let forward = (k == 9).then_some(overtaken);
             recorder.received(
                 &sample,

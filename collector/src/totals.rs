@@ -19,7 +19,13 @@ pub(crate) const WAYS: [&str; 2] = ["forward", "backward"];
 pub(crate) const WITHIN: [&str; 3] = ["forward", "backward", "round_trip"];
 
 /// The names of lengths in the store, in the order of [`Totals::lengths`].
-const LENGTHS: [&str; 4] = ["extent", "n_reordering", "loss_period", "loss_distance"];
+const LENGTHS: [&str; 5] = [
+    "extent",
+    "n_reordering",
+    "loss_period",
+    "loss_distance",
+    "late_offset",
+];
 /// Where [`LENGTHS`] has the reordering extents.
 pub(crate) const EXTENT: usize = 0;
 /// Where it has the n of n-reordered packets.
@@ -28,6 +34,8 @@ pub(crate) const N_REORDERING: usize = 1;
 pub(crate) const LOSS_PERIOD: usize = 2;
 /// Where it has the loss distances.
 pub(crate) const LOSS_DISTANCE: usize = 3;
+/// Where it has the late-time offsets, in units of 100 µs.
+pub(crate) const LATE_OFFSET: usize = 4;
 
 /// Lengths since the store was made: how many in each bucket, and their sum. The longest of all times says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -87,7 +95,7 @@ pub(crate) struct Totals {
     pub(crate) remarked: [u64; 2],
     pub(crate) congestion: [u64; 2],
     /// By what they are lengths of, and by direction as [`LOST`] has them.
-    pub(crate) lengths: [[Tally; 3]; 4],
+    pub(crate) lengths: [[Tally; 3]; 5],
     /// By target in nanoseconds. Only targets that the topology has had are counted, so a probe cannot make this grow.
     pub(crate) within: BTreeMap<i64, [u64; 3]>,
 }
@@ -126,8 +134,15 @@ impl Totals {
                 n_reordering,
                 loss_periods,
                 loss_distances,
+                late_offsets,
             } = patterns;
-            let lengths = [extents, n_reordering, loss_periods, loss_distances];
+            let lengths = [
+                extents,
+                n_reordering,
+                loss_periods,
+                loss_distances,
+                late_offsets,
+            ];
             for (totals, lengths) in self.lengths.iter_mut().zip(lengths) {
                 totals[place].add(lengths);
             }

@@ -3,6 +3,7 @@
 
 use owl_measure::sample::Direction;
 use owl_measure::summary::Headers;
+use owl_measure::time::Nanos;
 use owl_measure::variation::{ipdv, pdv};
 use owl_measure::verdict::{Quantile, SessionWindow};
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,9 @@ pub(crate) struct Way {
     pub(crate) reordered: u64,
     /// The largest reordering extent among them, in packets.
     pub(crate) largest_extent: u64,
+    /// The longest late-time offset among them (RFC 4737, section 4.3), less than 0.1 ms too long.
+    #[serde(rename = "late_offset_max_ns", default)]
+    pub(crate) late_offset_max: Nanos,
     /// Those that are 3-reordered: TCP takes them for lost.
     pub(crate) three_reordered: u64,
     /// Second and later copies (RFC 5560).
@@ -134,6 +138,7 @@ impl Way {
                 session.reordered(direction)
             }),
             largest_extent: patterns.extents.longest(),
+            late_offset_max: patterns.latest(),
             three_reordered: patterns.n_reordering.longer_than(2),
             duplicated: direction.map_or(0, |direction| session.duplicated(direction)),
         }

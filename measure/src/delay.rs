@@ -60,6 +60,14 @@ impl ClockDifference {
         }
     }
 
+    /// What holds when both do; empty, the lower end above the upper one, when they contradict each other.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            at_least: self.at_least.max(other.at_least),
+            at_most: self.at_most.min(other.at_most),
+        }
+    }
+
     /// Half the width: the U of a statement that uses it.
     pub fn uncertainty(self) -> Nanos {
         Nanos((self.at_most - self.at_least).0 / 2)

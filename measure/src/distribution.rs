@@ -75,6 +75,30 @@ impl Distribution {
         (self.count() > 0).then(|| Nanos((self.sum / self.count() as f64).round() as i64))
     }
 
+    /// The mean square deviation from the mean, in ns², each span taken for the edges of its cell; `None` without spans.
+    pub fn variance(&self) -> Option<f64> {
+        let about = self.mean()?;
+        self.mean_square_about(about)
+    }
+
+    /// The mean square, in ns²; `None` without spans.
+    pub fn mean_square(&self) -> Option<f64> {
+        self.mean_square_about(Nanos::ZERO)
+    }
+
+    fn mean_square_about(&self, about: Nanos) -> Option<f64> {
+        let of = |edges: &[(Nanos, u64)]| {
+            let mut before = 0;
+            edges.iter().fold(0.0, |sum, &(edge, total)| {
+                let count = (total - std::mem::replace(&mut before, total)) as f64;
+                let away = (edge - about).0 as f64;
+                sum + count * away * away
+            })
+        };
+        let squares = (of(&self.lower) + of(&self.upper)) / 2.0;
+        (self.count() > 0).then(|| squares / self.count() as f64)
+    }
+
     /// The span of a rank, counted from 1 for the smallest; `None` for rank 0 or one above the count.
     pub fn at_rank(&self, rank: u64) -> Option<Bounds> {
         if rank == 0 || rank > self.count() {
@@ -87,6 +111,41 @@ impl Distribution {
             at_most: edge(&self.upper),
         })
     }
+
+    /// Between what the arithmetic mean lies: sums are exact, so only rounding widens it. `None` without spans, or when
+    /// they are so large that a sum of them may have left the range of 64 bits.
+    pub fn mean_within(&self) -> Option<Bounds> {
+        let (min, max) = self.extremes?;
+        let largest = min.0.unsigned_abs().max(max.0.unsigned_abs());
+        let count = self.count();
+        if u128::from(largest) * u128::from(count) > i64::MAX as u128 {
+            return None;
+        }
+        // A sum of n doubles is off by less than n × 2⁻⁵³ of the sum of their magnitudes; there are fewer than 2¹⁰ histograms
+        // in a window that is not beyond all sense, and the mean's own division adds one more rounding.
+        let slack = 1.0 + largest as f64 * 2.0_f64.powi(-40);
+        let mean = self.sum / count as f64;
+        Some(Bounds {
+            at_least: Nanos((mean - slack).floor() as i64),
+            at_most: Nanos((mean + slack).ceil() as i64),
+        })
+    }
+
+    /// How many spans are at most `value`, whatever they are within their cells: never too many.
+    pub fn surely_at_most(&self, value: Nanos) -> u64 {
+        up_to(&self.upper, |edge| edge <= value)
+    }
+
+    /// How many spans are larger than `value`, whatever they are within their cells: never too many.
+    pub fn surely_above(&self, value: Nanos) -> u64 {
+        self.count() - up_to(&self.lower, |edge| edge <= value)
+    }
+}
+
+/// The total of the edges from the first on that are `in_front`.
+fn up_to(edges: &[(Nanos, u64)], in_front: impl Fn(Nanos) -> bool) -> u64 {
+    let place = edges.partition_point(|&(edge, _)| in_front(edge));
+    place.checked_sub(1).map_or(0, |last| edges[last].1)
 }
 
 #[cfg(test)]
@@ -129,6 +188,47 @@ mod tests {
             let mean = values.iter().sum::<i64>() / 1_000;
             assert!((distribution.mean().unwrap() - Nanos(mean)).abs() <= Nanos(1));
         }
+    }
+
+    #[test]
+    fn what_is_surely_on_a_side_is_never_too_many_and_off_by_one_cell_at_most() {
+        let values: Vec<i64> = (0..1_000).map(|k| 1_000_000 + k * 1_009).collect();
+        let mut recorder = HistogramRecorder::default();
+        values
+            .iter()
+            .for_each(|&value| recorder.record(Nanos(value)));
+        let distribution = Distribution::of(&[recorder.finish()]);
+        for limit in (900_000..2_100_000).step_by(7_919) {
+            let truth = values.iter().filter(|value| **value <= limit).count() as u64;
+            let at_most = distribution.surely_at_most(Nanos(limit));
+            let above = distribution.surely_above(Nanos(limit));
+            assert!(
+                at_most <= truth && above <= 1_000 - truth,
+                "{limit}: {at_most}, {above}, truth {truth}"
+            );
+            assert!(
+                at_most + above >= 990,
+                "{limit}: {at_most}, {above}, truth {truth}"
+            );
+        }
+        let mean = Nanos(values.iter().sum::<i64>() / 1_000);
+        let bounds = distribution.mean_within().unwrap();
+        assert!(
+            bounds.at_least <= mean && mean <= bounds.at_most,
+            "{bounds:?}"
+        );
+        assert!(
+            bounds.at_most - bounds.at_least <= Nanos(4),
+            "rounding only: {bounds:?}"
+        );
+    }
+
+    #[test]
+    fn a_mean_of_spans_whose_sum_may_not_fit_is_not_told() {
+        let year = 31_536_000 * 1_000_000_000_i64;
+        let mut recorder = HistogramRecorder::default();
+        (0..1_000).for_each(|_| recorder.record(Nanos(year)));
+        assert_eq!(Distribution::of(&[recorder.finish()]).mean_within(), None);
     }
 
     #[test]

@@ -7,8 +7,10 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod counter;
 pub mod delay;
 pub mod distribution;
+pub mod hindrance;
 pub mod histogram;
 pub mod lengths;
 pub mod loss;

@@ -3,9 +3,10 @@
 //! RFC 3357 tells losses apart by *loss period*, a run of packets all of which
 //! are lost, and by *loss distance*, how many packets after the one before it a
 //! packet is lost. RFC 4737 tells overtaken packets apart by *extent*, section
-//! 4.2, and by *n-reordering*, section 5.
+//! 4.2, by *late-time offset*, section 4.3, and by *n-reordering*, section 5.
 //!
-//! All are counts of packets, so they need no clock, and intervals add up. Two
+//! All but the offsets are counts of packets, so they need no clock; an offset is
+//! between two readings of one clock. Intervals add up. Two
 //! things happen at the edge of an interval: a loss period that goes on over it
 //! is counted in both, with its part in each; and the first loss of a session
 //! has no distance.
@@ -14,6 +15,10 @@ use crate::lengths::Lengths;
 use crate::loss::Loss;
 use crate::reordering::Overtaken;
 use crate::sample::Direction;
+use crate::time::Nanos;
+
+/// What a late-time offset is counted in.
+pub const LATE_UNIT: Nanos = Nanos::from_micros(100);
 
 /// What losses and reordering looked like, one direction at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,6 +28,8 @@ pub struct Patterns {
     /// The largest n for which an overtaken packet is n-reordered (RFC 4737, section 5); none for packets that are not
     /// even 1-reordered.
     pub n_reordering: Lengths,
+    /// Late-time offsets (RFC 4737, section 4.3) in whole [`LATE_UNIT`]s, rounded up: one for each overtaken packet.
+    pub late_offsets: Lengths,
     /// Packets in each loss period (RFC 3357, section 5).
     pub loss_periods: Lengths,
     /// Loss distances in packets (RFC 3357, section 5): 1 inside a loss period.
@@ -34,6 +41,7 @@ impl Patterns {
     pub fn merge(&mut self, other: &Self) {
         self.extents.merge(&other.extents);
         self.n_reordering.merge(&other.n_reordering);
+        self.late_offsets.merge(&other.late_offsets);
         self.loss_periods.merge(&other.loss_periods);
         self.loss_distances.merge(&other.loss_distances);
     }
@@ -49,6 +57,14 @@ impl Patterns {
         if overtaken.n > 0 {
             self.n_reordering.record(overtaken.n.into());
         }
+        let late = overtaken.late.0.max(1).cast_unsigned();
+        let unit = LATE_UNIT.0.cast_unsigned();
+        self.late_offsets.record(late.div_ceil(unit));
+    }
+
+    /// The longest late-time offset, less than a [`LATE_UNIT`] too long; zero when nothing was overtaken.
+    pub fn latest(&self) -> Nanos {
+        LATE_UNIT.times(i64::try_from(self.late_offsets.longest()).unwrap_or(i64::MAX))
     }
 }
 
@@ -119,6 +135,30 @@ mod tests {
         let mut lengths: Vec<u64> = lost.iter().filter_map(|&s| open.lost(s)).collect();
         lengths.extend(open.finish());
         assert_eq!(lengths, periods, "{lost:?}");
+    }
+
+    #[test]
+    fn late_offsets_are_counted_in_whole_units_rounded_up_and_add_up() {
+        let of = |late: &[i64]| {
+            let mut patterns = Patterns::default();
+            for &us in late {
+                patterns.overtaken(Overtaken {
+                    extent: 1,
+                    n: 1,
+                    late: Nanos::from_micros(us),
+                });
+            }
+            patterns
+        };
+        let mut told = of(&[0, 100]);
+        told.merge(&of(&[101, 900]));
+        assert_eq!(told, of(&[900, 101, 100, 0]));
+        assert_eq!(
+            (told.late_offsets.count(), told.late_offsets.sum()),
+            (4, 13)
+        );
+        assert_eq!(told.latest(), Nanos::from_micros(900));
+        assert_eq!(Patterns::default().latest(), Nanos::ZERO);
     }
 
     #[test]

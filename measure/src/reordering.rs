@@ -13,12 +13,15 @@
 
 use std::collections::VecDeque;
 
+use crate::time::{Nanos, Timestamp};
+
 /// Stretches of arrivals in order that are remembered. At the bound the oldest is forgotten: the extent of a packet
 /// that was overtaken before that is told as far as is known.
 const STRETCHES_MAX: usize = 32;
 /// Packets in one stretch, so that all stretches together are well within half the circle of 32-bit numbers.
 const STRETCH_MAX: u32 = 1 << 25;
-/// The largest n of n-reordering that is told; a packet after more larger ones is told as this.
+/// Arrivals of which the time is remembered, and the largest n of n-reordering that is told: a packet after more larger ones
+/// is told as this, and the offset of one that is later than that as far as it is known.
 const N_MAX: usize = 32;
 /// So many replies in a row whose packets are newer than all before and whose numbers are not: the reflector began anew.
 const BEGAN_ANEW: u8 = 3;
@@ -30,6 +33,9 @@ pub struct Overtaken {
     pub extent: u32,
     /// The largest n for which it is n-reordered: so many packets right before it all have larger numbers (section 5).
     pub n: u32,
+    /// How long after that earliest packet it arrived (late-time offset, section 4.3). Both times are of one clock, so no
+    /// offset between clocks is in it.
+    pub late: Nanos,
 }
 
 /// Which way a packet was overtaken.
@@ -52,6 +58,19 @@ pub enum ReplyNumbers {
     Copied,
 }
 
+/// What is looked at of a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrived {
+    /// The sender's number of the packet.
+    pub sequence: u32,
+    /// The reflector's number of the reply.
+    pub reflector_sequence: u32,
+    /// T2: when the packet reached the reflector, by its clock.
+    pub reached: Timestamp,
+    /// T4: when the reply came back, by the sender's clock.
+    pub returned: Timestamp,
+}
+
 /// Follows the two numbers of the replies of one session.
 #[derive(Debug, Clone, Default)]
 pub struct ReorderingWatch {
@@ -69,14 +88,17 @@ fn after(a: u32, b: u32) -> bool {
 
 impl ReorderingWatch {
     /// Judges one arriving reply that is no duplicate.
-    pub fn next(
-        &mut self,
-        sequence: u32,
-        reflector_sequence: u32,
-        numbers: ReplyNumbers,
-    ) -> Reordered {
-        let forward = self.forward.next(reflector_sequence, sequence);
-        let backward = self.backward.next(self.arrived, reflector_sequence);
+    pub fn next(&mut self, reply: Arrived, numbers: ReplyNumbers) -> Reordered {
+        let Arrived {
+            sequence,
+            reflector_sequence,
+            reached,
+            returned,
+        } = reply;
+        let forward = self.forward.next(reflector_sequence, sequence, reached);
+        let backward = self
+            .backward
+            .next(self.arrived, reflector_sequence, returned);
         self.arrived = self.arrived.wrapping_add(1);
         if self
             .furthest
@@ -93,8 +115,9 @@ impl ReorderingWatch {
                     furthest: self.furthest,
                     ..Self::default()
                 };
-                self.forward.next(reflector_sequence, sequence);
-                self.backward.next(self.arrived, reflector_sequence);
+                self.forward.next(reflector_sequence, sequence, reached);
+                self.backward
+                    .next(self.arrived, reflector_sequence, returned);
                 self.arrived = 1;
             }
         }
@@ -128,6 +151,14 @@ impl Stretch {
     }
 }
 
+/// One arrival.
+#[derive(Debug, Clone, Copy)]
+struct Arrival {
+    place: u32,
+    number: u32,
+    at: Timestamp,
+}
+
 /// The order in which packets arrived somewhere.
 ///
 /// The earliest arrival with a number above some other is always one that was larger than all before it; so only
@@ -135,8 +166,8 @@ impl Stretch {
 #[derive(Debug, Clone)]
 struct Arrivals {
     stretches: VecDeque<Stretch>,
-    /// Place and number of the last arrivals, by place.
-    latest: [Option<(u32, u32)>; N_MAX],
+    /// The last arrivals, by place.
+    latest: [Option<Arrival>; N_MAX],
 }
 
 impl Default for Arrivals {
@@ -149,16 +180,15 @@ impl Default for Arrivals {
 }
 
 impl Arrivals {
-    /// How the packet was overtaken that arrived at this place with this number; `None` when it was not.
-    fn next(&mut self, place: u32, number: u32) -> Option<Overtaken> {
+    /// How the packet was overtaken that arrived at this place, with this number, at this time; `None` when it was not.
+    fn next(&mut self, place: u32, number: u32, at: Timestamp) -> Option<Overtaken> {
         let n = (1..=N_MAX as u32)
             .take_while(|&back| {
-                let before = place.wrapping_sub(back);
-                self.latest[before as usize % N_MAX]
-                    .is_some_and(|(at, larger)| at == before && after(larger, number))
+                self.at(place.wrapping_sub(back))
+                    .is_some_and(|arrival| after(arrival.number, number))
             })
             .count() as u32;
-        self.latest[place as usize % N_MAX] = Some((place, number));
+        self.latest[place as usize % N_MAX] = Some(Arrival { place, number, at });
         let largest = self.stretches.back().map(Stretch::last_number);
         if largest.is_none_or(|largest| after(number, largest)) {
             self.furthest(place, number);
@@ -177,7 +207,29 @@ impl Arrivals {
         after(place, earliest).then(|| Overtaken {
             extent: place.wrapping_sub(earliest),
             n,
+            late: self.since(earliest, place, at),
         })
+    }
+
+    /// The arrival at this place, if it is remembered.
+    fn at(&self, place: u32) -> Option<&Arrival> {
+        let arrival = self.latest[place as usize % N_MAX].as_ref();
+        arrival.filter(|arrival| arrival.place == place)
+    }
+
+    /// How long before `at`, the time of `place`, the arrival at an earlier place was: at least, when it is not remembered
+    /// any more.
+    fn since(&self, earliest: u32, place: u32, at: Timestamp) -> Nanos {
+        let remembered = place.wrapping_sub(N_MAX as u32 - 1);
+        let first = if after(remembered, earliest) {
+            remembered
+        } else {
+            earliest
+        };
+        // Places of packets whose replies were lost are empty.
+        let before = place.wrapping_sub(first).min(N_MAX as u32);
+        let known = (0..before).find_map(|on| self.at(first.wrapping_add(on)));
+        known.map_or(Nanos::ZERO, |arrival| (at - arrival.at).max(Nanos::ZERO))
     }
 
     /// A packet with a larger number than all before. Its place may be before theirs, when what tells of it was itself
@@ -221,8 +273,24 @@ mod tests {
         let mut watch = ReorderingWatch::default();
         replies
             .iter()
-            .map(|&(s, r)| watch.next(s, r, numbers))
+            .enumerate()
+            .map(|(place, &(s, r))| watch.next(reply(s, r, place), numbers))
             .collect()
+    }
+
+    /// Of the reflector's times and ours that are these functions of the places in the orders of arrival.
+    fn reply(sequence: u32, reflector_sequence: u32, place: usize) -> Arrived {
+        Arrived {
+            sequence,
+            reflector_sequence,
+            reached: time(reflector_sequence.into()),
+            returned: time(place as i64),
+        }
+    }
+
+    /// Not evenly spaced, and ascending.
+    fn time(place: i64) -> Timestamp {
+        Timestamp(place * 1_000 + place * place)
     }
 
     #[track_caller]
@@ -245,21 +313,24 @@ mod tests {
         check(&[(0, 0), (3, 2), (1, 1), (2, 3)], 1, 1);
     }
 
-    /// The definitions of RFC 4737, sections 4.2 and 5, as they are written: on everything that ever arrived.
-    fn defined(arrivals: &[u32]) -> Vec<Option<(u32, u32)>> {
+    /// The definitions of RFC 4737, sections 4.2, 4.3 and 5, as they are written: on everything that ever arrived. The offset
+    /// as far as it is remembered.
+    fn defined(arrivals: &[u32]) -> Vec<Option<(u32, u32, Nanos)>> {
         (0..arrivals.len())
             .map(|i| {
                 let larger = |j: &usize| arrivals[*j] > arrivals[i];
                 let earliest = (0..i).find(larger)?;
                 let n = (0..i).rev().take_while(larger).count();
-                Some(((i - earliest) as u32, n as u32))
+                let known = earliest.max((i + 1).saturating_sub(N_MAX));
+                let late = time(i as i64) - time(known as i64);
+                Some(((i - earliest) as u32, n as u32, late))
             })
             .collect()
     }
 
     #[track_caller]
     fn as_defined(arrivals: &[u32]) {
-        let told = |overtaken: Option<Overtaken>| overtaken.map(|o| (o.extent, o.n));
+        let told = |overtaken: Option<Overtaken>| overtaken.map(|o| (o.extent, o.n, o.late));
         let expected = defined(arrivals);
         let backward: Vec<(u32, u32)> = arrivals.iter().map(|&a| (a, a)).collect();
         let copied = watched(&backward, ReplyNumbers::Copied);
@@ -282,10 +353,11 @@ mod tests {
     fn extents_and_n_are_counted_in_arrivals() {
         as_defined(&[1, 2, 3, 5, 6, 7, 8, 4, 9]);
         as_defined(&[1, 2, 3, 7, 8, 9, 4, 5, 6, 10]);
-        assert_eq!(defined(&[1, 2, 3, 5, 6, 7, 8, 4, 9])[7], Some((4, 4)));
+        let late = time(7) - time(3);
+        assert_eq!(defined(&[1, 2, 3, 5, 6, 7, 8, 4, 9])[7], Some((4, 4, late)));
         assert_eq!(
             defined(&[3, 1, 2])[2],
-            Some((2, 0)),
+            Some((2, 0, time(2) - time(0))),
             "reordered, and not even 1-reordered"
         );
     }
@@ -324,6 +396,7 @@ mod tests {
         );
         let overtaken = told.last().unwrap().somewhere.unwrap();
         assert_eq!((overtaken.extent, overtaken.n), (4_989, N_MAX as u32));
+        assert_eq!(overtaken.late, time(4_999) - time(4_999 - 31));
     }
 
     #[test]
@@ -334,7 +407,7 @@ mod tests {
         let mut watch = ReorderingWatch::default();
         let told = arrivals
             .iter()
-            .map(|&a| watch.next(a, a, ReplyNumbers::Copied))
+            .map(|&a| watch.next(reply(a, a, 0), ReplyNumbers::Copied))
             .last()
             .unwrap();
         assert_eq!(told.somewhere.unwrap().extent, STRETCHES_MAX as u32);

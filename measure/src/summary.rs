@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 
+use crate::hindrance::Hindrance;
 use crate::histogram::{Histogram, HistogramRecorder};
 use crate::loss::Loss;
 use crate::patterns::{LastLosses, OpenPeriod, PLACES, Patterns, place};
@@ -159,6 +160,8 @@ pub struct Summary {
     /// Datagrams that the session-sender's own host dropped at its socket meanwhile, of this session or of another that
     /// shares the socket: so many of the losses may be its own and not the path's.
     pub own_loss: u64,
+    /// Why nothing was sent all the time or, in an interval with packets, for a part of it.
+    pub hindrance: Option<Hindrance>,
     /// T1 → T2
     pub forward: DirectionSummary,
     /// T3 → T4
@@ -180,6 +183,11 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// When the interval ended.
+    pub fn end(&self) -> Timestamp {
+        self.start + self.length
+    }
+
     /// One of its directions.
     pub fn direction(&self, direction: Direction) -> &DirectionSummary {
         match direction {
@@ -268,6 +276,7 @@ struct OpenInterval {
     skipped: u64,
     lateness_max: Nanos,
     own_loss: u64,
+    hindrance: Option<Hindrance>,
     directions: [OpenDirection; 2],
     /// Forward, backward, nobody knows.
     patterns: [Patterns; PLACES],
@@ -325,6 +334,7 @@ impl Recorder {
                     skipped: 0,
                     lateness_max: Nanos::ZERO,
                     own_loss: 0,
+                    hindrance: None,
                     directions,
                     patterns: [Patterns::default(); PLACES],
                     periods: [OpenPeriod::default(); PLACES],
@@ -351,6 +361,11 @@ impl Recorder {
     /// Send times went by unused.
     pub fn skipped(&mut self, now: Timestamp, count: u64) {
         self.interval(now).skipped += count;
+    }
+
+    /// At `now` nothing could be sent, for this reason.
+    pub fn hindered(&mut self, now: Timestamp, why: Hindrance) {
+        self.interval(now).hindrance = Some(why);
     }
 
     /// A packet came back in time.
@@ -470,6 +485,7 @@ impl Recorder {
             skipped: interval.skipped,
             lateness_max: interval.lateness_max,
             own_loss: interval.own_loss,
+            hindrance: interval.hindrance,
             forward: interval.directions[0].finish(forward),
             backward: interval.directions[1].finish(backward),
             somewhere,

@@ -155,7 +155,11 @@ impl Config {
             &mut config.key,
             &mut config.state,
         ];
-        let keys = [&mut config.reflector.keys, &mut config.sender.keys];
+        let keys = [
+            &mut config.reflector.keys,
+            &mut config.sender.keys,
+            &mut config.sender.twamp_users,
+        ];
         for path in paths.into_iter().chain(keys.into_iter().flatten()) {
             *path = beside.join(&*path);
         }

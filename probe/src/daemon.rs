@@ -3,32 +3,36 @@
 //! bounded channel and a few numbers.
 
 mod far_end;
+mod keeper;
 mod key_files;
+mod settings;
 mod signals;
+mod twamp;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use owl_measure::clock::ClockStatus;
 use owl_measure::report::Report;
-use owl_measure::sample::Sample;
-use owl_measure::summary::Summary;
-use owl_measure::time::{Nanos, Timestamp};
-use owl_protocol::session::sender::{Protection, SenderConfig, TrafficClass};
-use owl_topology::{Plan, PlannedSession};
+use owl_measure::time::Nanos;
+use owl_protocol::session::sender::Protection;
+use owl_topology::{Plan, PlannedSession, ReflectorKind};
 use prost::Message as _;
 use tokio::sync::{Notify, watch};
 
 use self::far_end::FarEnd;
+use self::keeper::Keeper;
 use self::key_files::{KeyFiles, SenderKeys};
 use self::signals::{Asked, Signals};
-use crate::clock::{Clock, ClockKeeper, ClockWatch, Reading, Teller, tai_offset};
+use self::twamp::{Conversations, Wishes};
+use crate::clock::{Clock, ClockKeeper, ClockWatch, Reading, Teller};
 use crate::config::Config;
+use crate::control::users::{UsersError, read_users};
 use crate::control::{ControlServers, ServersError, ServersStats};
 use crate::flow::{self, Flow};
 use crate::history::ClockHistory;
@@ -36,7 +40,7 @@ use crate::keys::{KeyFileError, LiveKeys};
 use crate::metrics::{self, Metrics};
 use crate::net::SocketError;
 use crate::reflector::{Reflector, ReflectorError, ReflectorStats};
-use crate::sender::{SenderStats, SessionSenders, SessionSettings, Watcher};
+use crate::sender::{SenderStats, SessionSenders, SessionSettings};
 use crate::spool::{Spool, SpoolError};
 use crate::uplink::{self, Shared, UplinkError};
 
@@ -64,6 +68,9 @@ pub enum ProbeError {
     /// A control server cannot be had.
     #[error(transparent)]
     Control(#[from] ServersError),
+    /// The users as whom TWAMP servers are asked cannot be read.
+    #[error(transparent)]
+    Users(#[from] UsersError),
     /// A key file cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyFileError),
@@ -105,6 +112,10 @@ pub(crate) struct Vitals {
     pub(crate) received: AtomicU64,
     pub(crate) lateness_max_ns: AtomicU64,
     pub(crate) sessions: AtomicU64,
+    /// Sessions that TWAMP servers are asked for, those of them that run, and how often it came to nothing or to an end.
+    pub(crate) asked: AtomicU64,
+    pub(crate) asked_running: AtomicU64,
+    pub(crate) asked_failures: AtomicU64,
     pub(crate) reports_dropped: AtomicU64,
     pub(crate) clock: Mutex<ClockHistory>,
 }
@@ -145,6 +156,13 @@ impl Probe {
         let client = uplink::client(&config)?;
         let spool = Spool::open(&config.state)?;
         let keys = KeyFiles::open(&config)?;
+        // What is wrong with the file is better said now than when a server is asked.
+        config
+            .sender
+            .twamp_users
+            .as_deref()
+            .map(read_users)
+            .transpose()?;
         let reflector = Reflector::bind_with(&config.listen, &config.reflector_engine(), clock)?
             .provisioned(config.reflector_settings(keys.reflector()));
         let control = ControlServers::bind(&config.control, clock)?;
@@ -346,6 +364,16 @@ struct Running {
     protected: Vec<bool>,
     stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
+    conversations: Conversations,
+}
+
+/// What a plan has come to.
+struct Opened {
+    senders: SessionSenders,
+    /// By session of the senders: what it is of the plan, and which of its flows.
+    planned: Vec<(PlannedSession, u32)>,
+    /// What others must be asked for first.
+    wishes: Wishes,
 }
 
 impl Senders {
@@ -399,14 +427,20 @@ impl Senders {
     fn start(&mut self, plan: Plan) {
         self.stop();
         let protected = self.protected(&plan);
-        let (mut sessions, planned) = self.open(&plan);
+        let Opened {
+            senders: mut sessions,
+            planned,
+            wishes,
+        } = self.open(&plan);
         tracing::info!(
             generation = plan.generation,
             sessions = planned.len(),
             sockets = sessions.sockets(),
+            asked = wishes.sessions(),
             "follows a plan"
         );
-        self.vitals.sessions.store(planned.len() as u64, Relaxed);
+        let running = planned.len() as u64 + wishes.sessions();
+        self.vitals.sessions.store(running, Relaxed);
         let stop = Arc::new(AtomicBool::new(false));
         let mut keeper = Keeper {
             planned,
@@ -414,6 +448,7 @@ impl Senders {
             vitals: self.vitals.clone(),
             reports: self.reports.clone(),
         };
+        let conversations = wishes.ask(&self.config, &keeper);
         let thread = {
             let stop = stop.clone();
             std::thread::spawn(move || {
@@ -428,6 +463,7 @@ impl Senders {
             protected,
             stop,
             thread,
+            conversations,
         });
     }
 
@@ -437,7 +473,7 @@ impl Senders {
         }
     }
 
-    fn open(&self, plan: &Plan) -> (SessionSenders, Vec<(PlannedSession, u32)>) {
+    fn open(&self, plan: &Plan) -> Opened {
         let flows = plan.sessions.iter().map(PlannedSession::flow_count);
         let flows = flows.fold(0_u32, u32::saturating_add);
         if flows as usize > SESSIONS_MAX {
@@ -448,17 +484,27 @@ impl Senders {
             );
         }
         let clock = self.config.shown_clock();
-        let mut sessions = SessionSenders::new(clock, self.vitals.sender.clone())
+        let mut senders = SessionSenders::new(clock, self.vitals.sender.clone())
             .at_pace(self.config.sender_pace());
-        let mut planned = Vec::new();
+        let (mut planned, mut wishes) = (Vec::new(), Wishes::default());
         for flow in flow::all(plan).take(SESSIONS_MAX) {
-            let settings = self.settings(&flow, clock);
-            let opened = settings.and_then(|settings| {
-                let opened = sessions.open(settings);
-                opened.map_err(|error| error.to_string())
-            });
+            let opened = if flow.session.reflector() == ReflectorKind::Twamp {
+                self.peer(flow.session).and_then(|server| {
+                    let added = wishes.add(server, flow.session, flow.number);
+                    added.then_some(()).ok_or_else(|| {
+                        "as many control connections as there may be are taken".to_owned()
+                    })
+                })
+            } else {
+                self.settings(&flow, clock).and_then(|settings| {
+                    let opened = senders.open(settings);
+                    opened.map_err(|error| error.to_string())?;
+                    planned.push((flow.session.clone(), flow.number));
+                    Ok(())
+                })
+            };
             match opened {
-                Ok(_) => planned.push((flow.session.clone(), flow.number)),
+                Ok(()) => {}
                 Err(error) => tracing::error!(
                     path = flow.session.path,
                     flow = flow.number,
@@ -467,7 +513,11 @@ impl Senders {
                 ),
             }
         }
-        (sessions, planned)
+        Opened {
+            senders,
+            planned,
+            wishes,
+        }
     }
 
     /// Where the packets of a session are sent.
@@ -484,37 +534,15 @@ impl Senders {
     }
 
     fn settings(&self, flow: &Flow<'_>, clock: Clock) -> Result<SessionSettings, String> {
-        let Flow { session, ssid, .. } = *flow;
-        let peer = self.peer(session)?;
-        let key = self.keys.current().of(peer.ip(), ssid).next().cloned();
+        let peer = self.peer(flow.session)?;
+        let key = self.keys.current().of(peer.ip(), flow.ssid).next().cloned();
         let keys = key.is_some().then(|| Arc::clone(&self.keys));
         let protects = self.config.sender.authentication;
-        let ns = |value: u64| Nanos(i64::try_from(value).unwrap_or(i64::MAX));
-        let schedule = flow.schedule(clock.monotonic());
-        let far_end = FarEnd::of(session.reflector());
-        Ok(SessionSettings {
-            peer,
-            local: self
-                .config
-                .source
-                .filter(|source| source.is_ipv4() == peer.is_ipv4()),
-            sender: SenderConfig {
-                dialect: far_end.dialect,
-                packet_octets: session.packet_octets as usize,
-                class: TrafficClass {
-                    dscp: u8::try_from(session.dscp).unwrap_or(0),
-                    ecn: 0,
-                },
-                protection: key.map_or(Protection::None, |key| protects.with(key)),
-                tai_offset: tai_offset(),
-                question: far_end.question,
-                ..SenderConfig::new(ssid, schedule, ns(session.timeout_ns), far_end.known)
-            },
-            keys,
-            report_interval: ns(session.report_interval_ns),
-            aligned_to: Timestamp(0),
-            targets: session.target_ns.iter().map(|&target| ns(target)).collect(),
-        })
+        let far_end = FarEnd::of(flow.session.reflector());
+        let mut settings = settings::of(flow, peer, self.config.source, far_end, clock);
+        settings.sender.protection = key.map_or(Protection::None, |key| protects.with(key));
+        settings.keys = keys;
+        Ok(settings)
     }
 }
 
@@ -525,47 +553,8 @@ impl Running {
         if self.thread.join().is_err() {
             tracing::error!("the sender thread panicked");
         }
+        self.conversations.stop();
         self.plan
-    }
-}
-
-/// Makes reports of summaries.
-struct Keeper {
-    /// By session: what it is of the plan, and which of its flows.
-    planned: Vec<(PlannedSession, u32)>,
-    generation: String,
-    vitals: Arc<Vitals>,
-    reports: SyncSender<Report>,
-}
-
-impl Watcher for Keeper {
-    fn sample(&mut self, _session: usize, _sample: &Sample) {}
-
-    fn summary(&mut self, session: usize, summary: Summary) {
-        let (planned, flow) = &self.planned[session];
-        self.vitals.sent.fetch_add(summary.sent, Relaxed);
-        self.vitals.received.fetch_add(summary.received, Relaxed);
-        self.vitals
-            .lateness_max_ns
-            .fetch_max(u64::try_from(summary.lateness_max.0).unwrap_or(0), Relaxed);
-        let end = summary.start + summary.length;
-        let Some(clock) = self.vitals.clock().worst(summary.start, end) else {
-            return;
-        };
-        let report = Report {
-            path: planned.path.clone(),
-            generation: self.generation.clone(),
-            flow: *flow,
-            packet_interval: Nanos(i64::try_from(planned.packet_interval_ns).unwrap_or(i64::MAX)),
-            summary,
-            clock,
-        };
-        match self.reports.try_send(report) {
-            Ok(()) => {}
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                self.vitals.reports_dropped.fetch_add(1, Relaxed);
-            }
-        }
     }
 }
 

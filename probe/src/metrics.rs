@@ -148,6 +148,21 @@ impl Metrics {
             sender.unstamped,
         );
         counter(
+            "owl_probe_bundled_packets_total",
+            "Test packets and replies that left with others in one send, under one transmit stamp.",
+            sender.bundled + reflector.bundled,
+        );
+        counter(
+            "owl_probe_bundles_refused_total",
+            "Sockets whose kernel refused such a send, and whose packets leave one by one.",
+            sender.bundles_refused + reflector.bundles_refused,
+        );
+        counter(
+            "owl_probe_asked_failures_total",
+            "Times that a TWAMP server of the plan let no session run, or ended those that ran.",
+            value(&self.vitals.asked_failures),
+        );
+        counter(
             "owl_probe_twamp_sessions_total",
             "Sessions that the TWAMP server accepted.",
             twamp.sessions,
@@ -221,6 +236,16 @@ impl Metrics {
             "owl_probe_sessions",
             "Session-senders of the current plan.",
             value(&self.vitals.sessions) as f64,
+        );
+        gauge(
+            "owl_probe_asked_sessions",
+            "Sessions that the plan has TWAMP servers asked for.",
+            value(&self.vitals.asked) as f64,
+        );
+        gauge(
+            "owl_probe_asked_sessions_running",
+            "Those of them that run.",
+            value(&self.vitals.asked_running) as f64,
         );
         gauge(
             "owl_probe_spool_reports",

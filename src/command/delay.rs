@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 use owl_measure::delay::Floors;
 use owl_measure::sample::Sample;
 use owl_measure::time::Nanos;
-use owl_measure::verdict::Quantile;
+use owl_measure::verdict::{Population, Quantile};
 use owl_measure::words::Lang;
 use owl_probe::clock::Clock;
 use owl_probe::keys::KeyWatch;
@@ -49,7 +49,7 @@ use self::authentication::{Authentication, Identity, Towards, no_key};
 use self::dialect::{Protocol, Spoken};
 use self::findings::Findings;
 use self::flows::{Flows, Sending};
-use self::judged::Judged;
+use self::judged::{Asked, Judged};
 use self::live::Live;
 use self::range::{DURATION_MAX, distance, duration, interval, spin, timeout};
 use self::session::{Ended, REPORT_INTERVAL, Running};
@@ -137,6 +137,15 @@ pub(crate) struct Args {
         requires = "max_delay"
     )]
     quantile: Quantile,
+    /// What the quantile speaks of: of the `packets` that were sent, or of the `path`, of which they are a sample; then the
+    /// verdict holds with 97.5 % confidence against chance, too
+    #[arg(
+        long,
+        value_name = "POPULATION",
+        default_value = "packets",
+        requires = "max_delay"
+    )]
+    population: Population,
     /// The far end is `owl reflect`: believe its count of losses and its clock claim
     #[arg(long)]
     own: bool,
@@ -359,6 +368,15 @@ impl Args {
         }
     }
 
+    /// What is to be judged, when something is.
+    fn asked(&self) -> Option<Asked> {
+        Some(Asked {
+            target: self.max_delay?,
+            quantile: self.quantile,
+            population: self.population,
+        })
+    }
+
     fn class(&self) -> TrafficClass {
         TrafficClass {
             dscp: self.dscp,
@@ -470,8 +488,7 @@ impl Args {
                 format!("无法测量到 {reflector}：在收到任何应答之前已停止"),
             )));
         };
-        let target = self.max_delay;
-        let judged = target.map(|target| found.judged(target, self.quantile));
+        let judged = self.asked().map(|asked| found.judged(asked));
         let outcome = Judged::outcome(judged.as_ref(), found.counts.received > 0);
         let result = show::Result {
             reflector,
@@ -545,6 +562,8 @@ mod tests {
             "h --distance nan",
             "h --seed 1",
             "h --quantile 0.9",
+            "h --population path",
+            "h --max-delay 1ms --population city",
             "h --max-delay 0s",
             "h --max-delay=-1ms",
             "h --clock-bound 0s",

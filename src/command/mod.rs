@@ -7,6 +7,7 @@ mod doctor;
 mod duration;
 mod key_file;
 mod lab;
+mod links;
 mod own_clock;
 mod probe;
 mod reflect;
@@ -39,6 +40,7 @@ enum Command {
     Collector(collector::Args),
     Clock(clock::Args),
     Doctor(doctor::Args),
+    Links(links::Args),
     Topology(topology::Args),
     Verdict(verdict::Args),
 }
@@ -56,6 +58,7 @@ impl Cli {
             Command::Delay(args) => delay::run(*args, lang),
             Command::Clock(args) => clock::run(args, lang),
             Command::Doctor(args) => doctor::run(args, lang),
+            Command::Links(args) => links::run(args, lang),
             Command::Reflect(args) => reflect::run(*args, lang),
             Command::Collector(args) => {
                 log_to_stderr();

@@ -62,6 +62,7 @@ fn explain(id: &str, error: ProbeError) -> Failure {
     let failure = match error {
         ProbeError::Uplink(UplinkError::Pem { .. } | UplinkError::Tls(_))
         | ProbeError::Keys(_)
+        | ProbeError::Users(_)
         | ProbeError::Control(ServersError::Users(_)) => Failure::usage(what),
         _ => Failure::unable(what),
     };
@@ -91,7 +92,9 @@ fn explain(id: &str, error: ProbeError) -> Failure {
                 _ => failure,
             }
         }
-        ProbeError::Control(ServersError::Users(error)) => failure.hint(error.hint()),
+        ProbeError::Users(error) | ProbeError::Control(ServersError::Users(error)) => {
+            failure.hint(error.hint())
+        }
         ProbeError::Spool(_) => {
             failure.hint("the state directory must be writable and its disk not full")
         }

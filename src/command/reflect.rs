@@ -438,6 +438,7 @@ fn counts_json(reading: &ReflectorReading) -> Value {
         "wrong_member_link": counts.wrong_member_link,
         "dropped": reading.dropped,
         "unsent": reading.unsent,
+        "bundled": reading.bundled,
         "t3_stamped": reading.t3_stamped,
         "t3_early_mean_ns": t3_early_mean(reading),
         "t3_early_max_ns": reading.t3_early_max,

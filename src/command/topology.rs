@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use owl_measure::time::Nanos;
+use owl_measure::verdict::{Population, Profile};
 use owl_measure::words::Lang;
 use owl_topology::{
     Checked, Diagnostic, Diagnostics, ProbeId, Schedule, Severity, Source, TEXT_OCTETS_MAX,
@@ -202,7 +203,7 @@ fn classes(topology: &Topology, lang: Lang) -> String {
     for class in &topology.classes {
         let rule = topology
             .profile(&class.stat)
-            .map(|stat| format!(" ({} / {})", stat.profile.quantile, stat.profile.interval));
+            .map(|stat| rule(&stat.profile, lang));
         table.row([
             class.id.to_string(),
             class.target.to_string(),
@@ -213,6 +214,15 @@ fn classes(topology: &Topology, lang: Lang) -> String {
         ]);
     }
     table.to_string()
+}
+
+/// What a profile holds against the target, in short.
+fn rule(profile: &Profile, lang: Lang) -> String {
+    let of = match profile.population {
+        Population::Packets => "",
+        Population::Path => lang.pick(" of the path", "，就路径而言"),
+    };
+    format!(" ({} / {}{of})", profile.quantile, profile.interval)
 }
 
 fn paths(topology: &Topology, lang: Lang) -> String {

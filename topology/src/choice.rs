@@ -1,9 +1,16 @@
 //! Words of which a key takes one.
 
+use owl_measure::verdict::Population;
+
 /// A value that is written as one of a few words.
 pub(crate) trait Choice: Sized + 'static {
     /// Every word with its value, in the order in which help lists them.
     const WORDS: &'static [(&'static str, Self)];
+}
+
+impl Choice for Population {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("packets", Self::Packets), ("path", Self::Path)];
 }
 
 /// Declares an enum whose variants are the words of one key.

@@ -467,11 +467,15 @@ pub struct Probe {
     pub carrier: CarrierId,
     /// The addresses of its session-reflector; the plan takes the first.
     pub addr: Vec<IpAddr>,
-    /// The UDP port of its session-reflector (862, RFC 8762, unless said otherwise).
+    /// The UDP port of its session-reflector (862, RFC 8762, unless said otherwise); with TWAMP-Control the TCP port of
+    /// its server (862, RFC 5357, unless said otherwise).
     pub port: u16,
     /// What it is: a probe of ours, unless it is said to only reflect. Then no path begins there, and its clock decides
     /// nothing: what it says of that in its packets counts.
     pub reflector: ReflectorKind,
+    /// As whom its TWAMP server is asked for sessions (a KeyID, RFC 4656, section 3.1); nobody, unauthenticated, when it is
+    /// not said.
+    pub twamp_user: Option<String>,
     /// The name under which it is managed.
     pub mgmt: Option<String>,
     /// What its clock is worth.

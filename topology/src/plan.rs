@@ -41,7 +41,7 @@ pub struct PlannedSession {
     /// The IP address of its session-reflector, as text.
     #[prost(string, tag = "3")]
     pub address: String,
-    /// The UDP port of its session-reflector.
+    /// The UDP port of its session-reflector; of a peer with TWAMP-Control the TCP port of its server.
     #[prost(uint32, tag = "4")]
     pub port: u32,
     /// Time between test packets, or its mean for a Poisson schedule.
@@ -81,6 +81,11 @@ pub struct PlannedSession {
         deserialize_with = "read_word::<ReflectorKind, _>"
     )]
     pub reflector: i32,
+    /// As whom the peer's TWAMP server is asked for the session; empty for nobody, unauthenticated. The probe has the
+    /// pass-phrase.
+    #[prost(string, tag = "20")]
+    #[serde(default)]
+    pub twamp_user: String,
 }
 
 impl PlannedSession {
@@ -141,6 +146,8 @@ pub enum ReflectorKind {
     Stamp = 1,
     /// One that only reflects TWAMP Light (RFC 5357, appendix I).
     TwampLight = 2,
+    /// One that only reflects the sessions that its TWAMP server is asked for (RFC 5357, section 3).
+    Twamp = 3,
 }
 
 impl Choice for ReflectorKind {
@@ -148,6 +155,7 @@ impl Choice for ReflectorKind {
         ("owl", Self::Owl),
         ("stamp", Self::Stamp),
         ("twamp-light", Self::TwampLight),
+        ("twamp", Self::Twamp),
     ];
 }
 
@@ -210,6 +218,7 @@ fn session(claim: &Claim<'_>) -> PlannedSession {
         target_ns: vec![ns(claim.class.target)],
         flows: measure.flows,
         reflector: peer.reflector.into(),
+        twamp_user: peer.twamp_user.clone().unwrap_or_default(),
     }
 }
 
@@ -245,6 +254,7 @@ mod tests {
                 target_ns: vec![4],
                 flows: 5,
                 reflector: ReflectorKind::TwampLight.into(),
+                twamp_user: "u".into(),
             }],
         }
     }
@@ -383,6 +393,39 @@ mod tests {
         assert_eq!(plan.sessions[0].reflector(), ReflectorKind::TwampLight);
         let plan = topology.plan(&"p-south".into()).unwrap();
         assert!(plan.sessions.is_empty());
+    }
+
+    #[test]
+    fn a_router_with_a_twamp_server_is_asked_as_the_user_that_it_knows() {
+        let with = |keys: &str| {
+            include_str!("../examples/two-probes.toml").replace(
+                "addr = [\"192.0.2.2\"]\nclock = { source = \"ptp\", max_u95 = \"5us\" }",
+                &format!("addr = [\"192.0.2.2\"]\n{keys}\nclock = {{ source = \"free\", max_u95 = \"1s\" }}"),
+            )
+        };
+        let check = |keys: &str, user: &str| {
+            let text = with(keys);
+            let name = "router.toml";
+            let topology = Topology::parse(&[crate::Source { name, text: &text }])
+                .unwrap()
+                .topology;
+            let plan = topology.plan(&"p-north".into()).unwrap();
+            let session = &plan.sessions[0];
+            assert_eq!(session.reflector(), ReflectorKind::Twamp);
+            assert_eq!((session.port, session.twamp_user.as_str()), (862, user));
+        };
+        check("reflector = \"twamp\"", "");
+        check("reflector = \"twamp\"\ntwamp_user = \"jiuzi\"", "jiuzi");
+        for wrong in [
+            "reflector = \"twamp-light\"\ntwamp_user = \"jiuzi\"",
+            "twamp_user = \"jiuzi\"",
+            &format!("reflector = \"twamp\"\ntwamp_user = \"{}\"", "x".repeat(81)),
+        ] {
+            let text = with(wrong);
+            let name = "router.toml";
+            let refused = Topology::parse(&[crate::Source { name, text: &text }]).unwrap_err();
+            assert!(format!("{refused:?}").contains("twamp_user"), "{refused:?}");
+        }
     }
 
     #[test]

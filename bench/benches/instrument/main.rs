@@ -110,10 +110,9 @@ fn judge_minute(bencher: Bencher<'_, '_>) {
             Claims::Stand
         };
         Some(judge_path(
-            Some(&window),
+            Some((&window, claims)),
             None,
             floors,
-            claims,
             Nanos::from_millis(1),
             &profile,
         ))

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
-use owl_bench::audit::{audit_window, folder_of, large_window, table};
+use owl_bench::audit::{audit_window, folder_of, large_window, live_table, table};
 use owl_sim::mesh::{Kind, Scenario};
 
 /// Audit simulated meshes whose truth is known, and print how right the answers are
@@ -28,6 +28,9 @@ struct Args {
     /// Time the audit of one window of this many probes, all pairs, 600 packets a direction, instead
     #[arg(long, value_name = "PROBES")]
     time: Option<usize>,
+    /// Audit and judge each minute by itself, as the collector does, instead of whole runs
+    #[arg(long)]
+    live: bool,
     /// Kinds of trouble; all of them when none is named
     #[arg(value_parser = kind)]
     kinds: Vec<Kind>,
@@ -53,9 +56,12 @@ fn main() -> io::Result<()> {
     if let (Some(dir), &[kind]) = (&args.write, &kinds[..]) {
         return write(dir, &Scenario::of(kind, args.seed));
     }
-    io::stdout()
-        .lock()
-        .write_all(table(&kinds, args.seeds).as_bytes())
+    let table = if args.live {
+        live_table(&kinds, args.seeds)
+    } else {
+        table(&kinds, args.seeds)
+    };
+    io::stdout().lock().write_all(table.as_bytes())
 }
 
 fn write(dir: &Path, scenario: &Scenario) -> io::Result<()> {

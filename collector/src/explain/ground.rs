@@ -80,6 +80,13 @@ fn decided(told: &Explanation, lang: Lang) -> String {
                 format!("若两端时钟声明均成立，则{way}有报文快于光速：原始差值 {raw}，下限 {floor}"),
             )
         }
+        Ground::ClaimsExclude { clocks } => {
+            let (lo, hi) = (us(clocks.at_least), us(clocks.at_most));
+            lang.pick(
+                format!("the believed claims exclude each other: θ would be {lo} at the least and {hi} at the most"),
+                format!("所采信的声明相互排斥：θ 至少为 {lo}，又至多为 {hi}"),
+            )
+        }
         Ground::Empty => lang.pick(
             "the claims leave no interval beside the round trip, so one of them is false".into(),
             "时钟声明与往返时延之间不存在共同区间，因此声明有误".into(),

@@ -7,6 +7,7 @@ mod at;
 mod check;
 mod error;
 mod ground;
+mod mesh;
 mod text;
 mod told;
 
@@ -20,6 +21,7 @@ pub use at::{At, AtError};
 pub use error::ExplainError;
 
 use self::check::{Check, compare};
+use self::mesh::MeshTold;
 use self::told::{ReportTold, RuleTold};
 use crate::hearing::Hearing;
 use crate::judgement::{Judgement, Seat};
@@ -72,8 +74,9 @@ pub struct Explained {
     rule: Option<RuleTold>,
     /// The reports of the judged session, as they are stored; no more than 256.
     reports: Vec<ReportTold>,
-    /// Sessions in which a packet would have been faster than light, had both clocks kept their claims.
-    contradictions: Vec<String>,
+    /// What the audit of the window says of the two clocks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mesh: Option<MeshTold>,
     /// How it comes about from them.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Explanation>,
@@ -137,7 +140,7 @@ fn explain_row(
         pending: reader.dirty_window(length, start)?.is_some(),
         rule: None,
         reports: reports.iter().map(ReportTold::of).collect(),
-        contradictions: Vec::new(),
+        mesh: None,
         explanation: None,
         recomputed: Check::RulesNotKept,
         verdict,
@@ -161,7 +164,7 @@ fn explain_row(
     }
     let sessions = reader.sessions(start, end)?;
     let hearing = Hearing::open(&book, start, length, &sessions);
-    told.contradictions = hearing.contradictions(&row.path);
+    told.mesh = Some(MeshTold::of(hearing.findings(), &row.path));
     told.explanation = hearing.explain(&row.path);
     let again = hearing.judge(&row.path, told.verdict.judged_at, || None);
     told.recomputed = compare(row, &told.verdict, again);

@@ -6,8 +6,8 @@
 use owl_measure::clock::{BoundBasis, ClockSource, ClockStatus};
 use owl_measure::delay::{Basis, ClockDifference};
 use owl_measure::time::{Nanos, Timestamp};
-use owl_measure::verdict::explanation::{Counts, Step, Term};
-use owl_measure::verdict::{Explanation, Quantile, State};
+use owl_measure::verdict::explanation::{Clocks, Counts, Step, Term};
+use owl_measure::verdict::{Explanation, Population, Quantile, Ranked, State};
 use owl_measure::words::Lang;
 
 use super::check::{Check, Difference};
@@ -82,6 +82,12 @@ impl Explained {
             title: lang.pick("Reports", "上报"),
             lines: self.report_lines(&zone, lang),
         });
+        if let Some(mesh) = &self.mesh {
+            sections.push(Section {
+                title: lang.pick("Clocks, audited by the mesh", "时钟（全网审计）"),
+                lines: mesh.lines(lang),
+            });
+        }
         if let Some(told) = &self.explanation {
             sections.push(Section {
                 title: lang.pick("Packets", "报文"),
@@ -221,15 +227,6 @@ impl Explained {
             lines.extend(ground::lines(told, lang));
         } else {
             lines.extend(self.verdict.detail(lang, |at| zone.instant(at)));
-        }
-        if !self.contradictions.is_empty() {
-            let sessions = self.contradictions.join(", ");
-            lines.push(lang.pick(
-                format!(
-                    "if all clocks kept their claims, packets were faster than light on {sessions}"
-                ),
-                format!("若各时钟声明均成立，则下列会话中有报文快于光速：{sessions}"),
-            ));
         }
         if self.verdict.why.is_some() {
             lines.push(
@@ -508,27 +505,24 @@ fn packets(told: &Explanation, judgement: &Judgement, lang: Lang) -> Vec<String>
         received,
         lost,
         unknown,
-        population,
         quantile,
-        rank,
     } = told.counts;
-    let p = quantile.as_f64();
-    let mut lines = vec![
-        lang.pick(
-            format!("{planned} planned, {sent} sent, {received} back, {lost} lost this way for certain, {unknown} of unknown fate"),
-            format!("计划 {planned}，发送 {sent}，返回 {received}，确知本方向丢失 {lost}，去向不明 {unknown}"),
-        ),
-        lang.pick(
-            format!("the judged packet is that of rank ⌈{p} × {population}⌉ = {rank}"),
-            format!("被判定的报文秩为 ⌈{p} × {population}⌉ = {rank}"),
-        ),
-    ];
-    if unknown > 0 {
-        let low = rank.saturating_sub(unknown);
-        lines.push(lang.pick(
-            format!("from below those of unknown fate may be the fastest: rank {rank} − {unknown} = {low} of those that came back"),
-            format!("求下限时去向不明者视为最快：取返回报文中秩 {rank} − {unknown} = {low}"),
-        ));
+    let mut lines = vec![lang.pick(
+        format!("{planned} planned, {sent} sent, {received} back, {lost} lost this way for certain, {unknown} of unknown fate"),
+        format!("计划 {planned}，发送 {sent}，返回 {received}，确知本方向丢失 {lost}，去向不明 {unknown}"),
+    )];
+    if let Some(ranked) = told.verdict.ranked {
+        lines.extend(ranks(ranked, told.verdict.population, quantile, lang));
+        if unknown > 0 {
+            let (rank, low) = (
+                ranked.ranks.lower,
+                ranked.ranks.lower.saturating_sub(unknown),
+            );
+            lines.push(lang.pick(
+                format!("from below those of unknown fate may be the fastest: rank {rank} − {unknown} = {low} of those that came back"),
+                format!("求下限时去向不明者视为最快：取返回报文中秩 {rank} − {unknown} = {low}"),
+            ));
+        }
     }
     let late = judgement.late;
     if late > 0 {
@@ -542,13 +536,44 @@ fn packets(told: &Explanation, judgement: &Judgement, lang: Lang) -> Vec<String>
     lines
 }
 
+/// Between which ranks the quantile lies, and why.
+fn ranks(ranked: Ranked, population: Population, quantile: Quantile, lang: Lang) -> Vec<String> {
+    let (p, n) = (quantile.as_f64(), ranked.of);
+    let lower = ranked.ranks.lower;
+    match population {
+        Population::Packets => vec![lang.pick(
+            format!("the judged packet is that of rank ⌈{p} × {n}⌉ = {lower}, the fastest being 1"),
+            format!("被判定的报文秩为 ⌈{p} × {n}⌉ = {lower}（最快者为 1）"),
+        )],
+        Population::Path => {
+            let upper = ranked
+                .ranks
+                .upper
+                .map_or_else(|| "–".to_owned(), |upper| upper.to_string());
+            let effective = ranked.effective;
+            vec![lang.pick(
+                format!(
+                    "the path's {quantile} lies between ranks {lower} and {upper} of {n} packets, which tell as much as \
+                     {effective} independent ones (binomial, 97.5 % one-sided)"
+                ),
+                format!(
+                    "路径的 {quantile} 介于 {n} 个报文的第 {lower} 与第 {upper} 名之间，其信息量相当于 {effective} 个独立报文（二项分布，单侧 97.5 %）"
+                ),
+            )]
+        }
+    }
+}
+
 fn step_lines(step: &Step, told: &Explanation, lang: Lang) -> Vec<String> {
     let quantile = percentile(told.counts.quantile);
     let mut lines = Vec::new();
     if let Some(clocks) = step.clocks {
         lines.push(theta(clocks, step.basis, lang));
+        if step.basis == Basis::Claimed {
+            lines.extend(theta_from(&told.clocks, lang));
+        }
     }
-    if step.clocks.is_some() && told.stamp_error.is_none() {
+    if step.basis == Basis::Claimed && told.stamp_error.is_none() {
         lines.push(
             lang.pick(
                 "e has no bound: a stamp was taken in user space, so the raw differences say nothing from below",
@@ -572,6 +597,11 @@ fn step_lines(step: &Step, told: &Explanation, lang: Lang) -> Vec<String> {
     }
     lines.push(match step.delay {
         Some(delay) => format!("{} ≤ d_{quantile} ≤ {}", us(delay.lo), us(delay.hi)),
+        None if step.basis == Basis::Proved => lang.pick(
+            "the lower end is above the upper one, so a clock did what no clock does: not used"
+                .to_owned(),
+            "下限高于上限，说明有时钟行为异常：不采用".to_owned(),
+        ),
         None => lang.pick(
             "the lower end is above the upper one: there is no such delay".to_owned(),
             "下限高于上限：不存在这样的时延".to_owned(),
@@ -580,12 +610,32 @@ fn step_lines(step: &Step, told: &Explanation, lang: Lang) -> Vec<String> {
     lines
 }
 
+/// Where the claimed θ comes from: the two clocks' own claims, and the mesh's.
+fn theta_from(clocks: &Clocks, lang: Lang) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(own) = clocks.own {
+        let (lo, hi, random) = (us(own.at_least), us(own.at_most), us(clocks.random));
+        lines.push(lang.pick(
+            format!("θ by their own claims: {lo} … {hi} (bounds added, and three times what is random, {random})"),
+            format!("依两端自身声明：θ 介于 {lo} … {hi}（误差界相加，另加三倍随机部分 {random}）"),
+        ));
+    }
+    if let Some(mesh) = clocks.mesh_claimed {
+        let (lo, hi) = (us(mesh.at_least), us(mesh.at_most));
+        lines.push(lang.pick(
+            format!("θ by the claims that stand anywhere in the mesh and its packets: {lo} … {hi}"),
+            format!("依全网仍成立的声明与报文：θ 介于 {lo} … {hi}"),
+        ));
+    }
+    lines
+}
+
 fn theta(clocks: ClockDifference, basis: Basis, lang: Lang) -> String {
     let (lo, hi) = (us(clocks.at_least), us(clocks.at_most));
     let from = match basis {
         Basis::Proved => lang.pick(
-            "from the packets of all pairs, without any claim",
-            "由全网报文得出，不依赖任何时钟声明",
+            "−D_ji … D_ij of the mesh: from the packets of all pairs and light, without any claim",
+            "即全网的 −D_ji … D_ij：由全网报文与光速得出，不依赖任何时钟声明",
         ),
         Basis::Claimed => lang.pick(
             "from the clocks' claims that stand",

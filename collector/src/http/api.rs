@@ -11,7 +11,7 @@ use axum::response::Response;
 use owl_measure::clock::{BoundBasis, ClockSource, ClockStatus};
 use owl_measure::delay::OneWayDelay;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_measure::verdict::{EvidenceClass, Quantile};
+use owl_measure::verdict::{EvidenceClass, Population, Quantile, Ranked};
 use owl_measure::words::Lang;
 use serde::Serialize;
 
@@ -60,7 +60,7 @@ impl VerdictsQuery {
     }
 }
 
-fn limit(text: &str) -> Result<usize, Failed> {
+pub(super) fn limit(text: &str) -> Result<usize, Failed> {
     let limit = text.parse().ok();
     limit
         .filter(|limit| (1..=LIMIT_MAX).contains(limit))
@@ -108,6 +108,11 @@ struct VerdictView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<EvidenceClass>,
     quantile: Quantile,
+    /// What the quantile speaks of.
+    population: Population,
+    /// Between which packets it lies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ranked: Option<Ranked>,
     #[serde(skip_serializing_if = "Option::is_none")]
     delay: Option<OneWayDelay>,
     window_start_ns: Timestamp,
@@ -129,6 +134,9 @@ struct VerdictView<'a> {
     seat: Option<Seat>,
     #[serde(skip_serializing_if = "Option::is_none")]
     clock_error_bound_ns: Option<Nanos>,
+    /// Three standard deviations of what is random in that bound; absent when nothing is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock_random_ns: Option<Nanos>,
     percentiles: &'a [Percentile],
     /// Delay variation, loss periods and reordering, each way.
     ways: &'a [Way],
@@ -184,6 +192,8 @@ impl Teller<'_> {
             why: judgement.why.as_ref(),
             evidence: verdict.class,
             quantile: judgement.quantile,
+            population: verdict.population,
+            ranked: verdict.ranked,
             delay: verdict.delay,
             window_start_ns: judgement.window_start,
             window_ns: judgement.window,
@@ -197,6 +207,7 @@ impl Teller<'_> {
             late: judgement.late,
             seat: judgement.seat,
             clock_error_bound_ns: judgement.clock_error_bound,
+            clock_random_ns: judgement.clock_random,
             percentiles: &judgement.percentiles,
             ways: &judgement.ways,
             flows: &judgement.flows,
@@ -266,7 +277,7 @@ pub(super) async fn verdicts(
     }))
 }
 
-fn instant(text: &str) -> Result<Timestamp, Failed> {
+pub(super) fn instant(text: &str) -> Result<Timestamp, Failed> {
     if let Ok(ns) = text.parse() {
         return Ok(Timestamp(ns));
     }

@@ -1,8 +1,10 @@
 use std::sync::mpsc;
 
+use owl_measure::hindrance::Hindrance;
 use owl_measure::report::Report;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::{Profile, Quantile, Reason, State};
+use owl_measure::words::Lang;
 use owl_topology::Topology;
 
 use super::*;
@@ -10,23 +12,29 @@ use crate::judgement::Seat;
 use crate::live::Caller;
 use crate::metrics::Own;
 use crate::store::{Admitted, Arrival, WriterThread};
-use crate::testing::{Link, QUIET, SECOND, report_of, unanswered};
+use crate::testing::{Link, QUIET, SECOND, hindered, report_of, unanswered};
 
 const OUT: &str = "yannan-ct~supercomputing-ct";
 const BACK: &str = "supercomputing-ct~yannan-ct";
 const OTHER: &str = "yannan-ct~binhaigang-ct";
 
+mod findings;
+
 struct Court {
     judge: Judge,
     live: Arc<Live>,
     sequence: u64,
-    _writer: WriterThread,
-    _directory: tempfile::TempDir,
+    writer: WriterThread,
+    directory: tempfile::TempDir,
 }
 
 /// A judge that has been there since `watching_since_s`, with windows of ten seconds and three of grace.
 fn court(watching_since_s: i64) -> Court {
-    let directory = tempfile::tempdir().unwrap();
+    seated(tempfile::tempdir().unwrap(), watching_since_s, 1)
+}
+
+/// The same, over what a directory holds.
+fn seated(directory: tempfile::TempDir, watching_since_s: i64, sequence: u64) -> Court {
     let live = Arc::new(Live::new(&Topology::yancheng(), Some(&Profile::lab())));
     let windowing = Windowing::of(&live, Timestamp(0));
     let (store, writer) = Store::open(
@@ -49,13 +57,30 @@ fn court(watching_since_s: i64) -> Court {
     Court {
         judge,
         live,
-        sequence: 1,
-        _writer: writer,
-        _directory: directory,
+        sequence,
+        writer,
+        directory,
     }
 }
 
 impl Court {
+    /// Another collector takes the place of this one, with nothing but the store.
+    fn restart(&mut self) {
+        let next = self.judge.dockets[0].next;
+        let since_s = (next - Timestamp(0)).0 / SECOND;
+        let nowhere = tempfile::tempdir().unwrap();
+        let Self {
+            judge,
+            sequence,
+            writer,
+            directory,
+            ..
+        } = std::mem::replace(self, seated(nowhere, since_s, 1));
+        drop(judge);
+        writer.join();
+        *self = seated(directory, since_s, sequence);
+    }
+
     /// Reports on ten seconds of `path`, received at `received_s`.
     fn receive(&mut self, path: &str, start_s: i64, link: Link, received_s: i64) {
         let seconds = start_s..start_s + 10;
@@ -218,6 +243,25 @@ fn nothing_measured_is_a_verdict_with_its_reason_and_no_bad_mark() {
 }
 
 #[test]
+fn a_session_that_its_server_refuses_is_not_measured_and_says_so() {
+    let mut court = court(0);
+    let refused = Hindrance::Refused { accept: 3 };
+    court.deliver(
+        vec![hindered(OUT, 8, refused), hindered(OUT, 9, refused)],
+        11,
+    );
+    court.round(13);
+    let judgement = court.stands(OUT, 0, State::Undecided, Some(Reason::NoData));
+    let said = judgement.detail(Lang::En, |_| String::new()).unwrap();
+    assert!(said.contains("Accept 3"), "{said}");
+    let stored = serde_json::to_string(&judgement).unwrap();
+    assert_eq!(
+        serde_json::from_str::<Judgement>(&stored).unwrap(),
+        judgement
+    );
+}
+
+#[test]
 fn a_dead_far_end_loses_every_packet_nobody_knows_where() {
     let mut court = court(0);
     court.deliver((0..10).map(|second| unanswered(OUT, second)).collect(), 11);
@@ -364,13 +408,29 @@ fn a_clock_that_jumps_ahead_by_years_costs_one_round() {
 fn the_judge_ends_when_it_is_no_longer_wanted() {
     let court = court(0);
     let (stop, stopped) = mpsc::channel();
-    let Court {
-        judge,
-        _writer: writer,
-        ..
-    } = court;
+    let Court { judge, writer, .. } = court;
     let thread = std::thread::spawn(move || judge.run(&stopped));
     drop(stop);
     thread.join().unwrap();
     writer.join();
+}
+
+#[test]
+fn what_both_probes_report_of_their_clocks_enters_the_interval_of_both_ways() {
+    let mut court = court(0);
+    for (path, random) in [(OUT, 3_000), (BACK, 4_000)] {
+        let seconds = (0..10).map(|second| {
+            let mut report = report_of(path, second, QUIET);
+            report.clock.random = Nanos(random);
+            report
+        });
+        court.deliver(seconds.collect(), 11);
+    }
+    court.round(13);
+    for path in [OUT, BACK] {
+        let judgement = court.stands(path, 0, State::Met, None);
+        // Three times √(3² + 4²) µs beside the 20 µs of both bounds.
+        assert_eq!(judgement.clock_random, Some(Nanos(15_000)), "{path}");
+        assert_eq!(judgement.clock_error_bound, Some(Nanos(35_000)), "{path}");
+    }
 }

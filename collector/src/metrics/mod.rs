@@ -4,12 +4,14 @@
 //! series of paths and probes are written straight from the live table, so none
 //! can outlive what it tells of.
 
+mod findings;
 mod flows;
 mod own;
 mod table;
 
 use std::fmt::Write as _;
 
+use owl_measure::patterns::LATE_UNIT;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::{Quantile, Reason, State};
 
@@ -19,7 +21,8 @@ use table::Metric;
 use crate::judgement::{Judgement, Percentile, Span};
 use crate::live::{LivePath, LiveProbe, Table};
 use crate::totals::{
-    EXTENT, LOSS_DISTANCE, LOSS_PERIOD, LOST, N_REORDERING, Tally, Totals, WAYS, WITHIN,
+    EXTENT, LATE_OFFSET, LOSS_DISTANCE, LOSS_PERIOD, LOST, N_REORDERING, Tally, Totals, WAYS,
+    WITHIN,
 };
 use crate::way::Variation;
 
@@ -40,6 +43,7 @@ pub(crate) fn render(live: &Table, own: &Own, now: Timestamp, grace: Nanos) -> S
     page.series(table::SIMULATED, [(vec![], flag(live.simulated()))]);
     paths(&mut page, &live.paths, now, grace);
     probes(&mut page, live.probes.values());
+    findings::series(&mut page, &live.findings);
     page.series(
         table::BUILD_INFO,
         [(vec![env!("CARGO_PKG_VERSION").into()], 1.0)],
@@ -52,8 +56,25 @@ pub(crate) fn render(live: &Table, own: &Own, now: Timestamp, grace: Nanos) -> S
     page.out
 }
 
-/// Buckets of lengths that are shown, by number; a length up to 1 024 packets is told apart by a factor of two or four.
-const EDGES: [usize; 8] = [0, 1, 2, 3, 4, 6, 8, 10];
+/// How lengths are shown.
+#[derive(Clone, Copy)]
+struct Ruler {
+    /// The buckets that are, by number.
+    buckets: &'static [usize],
+    /// What a length of one is in the metric's unit.
+    unit: f64,
+}
+
+/// A length up to 1 024 packets is told apart by a factor of two or four.
+const PACKETS: Ruler = Ruler {
+    buckets: &[0, 1, 2, 3, 4, 6, 8, 10],
+    unit: 1.0,
+};
+/// From 0.1 ms up to 1.6 s, by a factor of four.
+const LATE_OFFSETS: Ruler = Ruler {
+    buckets: &[0, 2, 4, 6, 8, 10, 12, 14],
+    unit: LATE_UNIT.0 as f64 / 1e9,
+};
 
 /// n of n-reordering with the bucket below it: a sender takes a packet for lost after three others (RFC 5681).
 const N: [(&str, Option<usize>); 4] = [("1", None), ("2", Some(0)), ("3", Some(1)), ("5", Some(2))];
@@ -74,7 +95,8 @@ fn lengths(page: &mut Page, reported: &[&LivePath]) {
             })
         })
     };
-    page.histogram(table::PATH_EXTENT, ways(EXTENT));
+    page.histogram(table::PATH_EXTENT, PACKETS, ways(EXTENT));
+    page.histogram(table::PATH_LATE_OFFSET, LATE_OFFSETS, ways(LATE_OFFSET));
     page.series(
         table::PATH_N_REORDERED,
         reported.iter().flat_map(|live| {
@@ -93,8 +115,8 @@ fn lengths(page: &mut Page, reported: &[&LivePath]) {
                 })
         }),
     );
-    page.histogram(table::PATH_LOSS_PERIOD, ways(LOSS_PERIOD));
-    page.histogram(table::PATH_LOSS_DISTANCE, ways(LOSS_DISTANCE));
+    page.histogram(table::PATH_LOSS_PERIOD, PACKETS, ways(LOSS_PERIOD));
+    page.histogram(table::PATH_LOSS_DISTANCE, PACKETS, ways(LOSS_DISTANCE));
 }
 
 /// Delay variation and the longest loss period of the latest windows.
@@ -394,6 +416,7 @@ impl Page {
     fn histogram<'a>(
         &mut self,
         metric: Metric,
+        ruler: Ruler,
         series: impl Iterator<Item = (Vec<String>, &'a Tally)>,
     ) {
         let mut series = series.peekable();
@@ -405,13 +428,14 @@ impl Page {
             ["bucket", "sum", "count"].map(|part| format!("{}_{part}", metric.name));
         for (values, tally) in series {
             let labels = || metric.labels.iter().zip(&values);
-            for edge in EDGES {
-                let (at_most, held) = ((1_u64 << edge).to_string(), tally.up_to(edge));
+            for &edge in ruler.buckets {
+                let at_most = ((1_u64 << edge) as f64 * ruler.unit).to_string();
+                let held = tally.up_to(edge);
                 self.line(&bucket, labels().chain([(&"le", &at_most)]), held as f64);
             }
             let all = tally.count() as f64;
             self.line(&bucket, labels().chain([(&"le", &"+Inf".to_owned())]), all);
-            self.line(&sum, labels(), tally.sum as f64);
+            self.line(&sum, labels(), tally.sum as f64 * ruler.unit);
             self.line(&count, labels(), all);
         }
     }

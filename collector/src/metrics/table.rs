@@ -104,6 +104,8 @@ metrics! {
         "Test packets that were overtaken.";
     PATH_EXTENT = Histogram "owl_path_reordering_extent_packets" ["path", "class", "direction"] "packets"
         "Arrivals by which overtaken packets came after the earliest one that overtook them; no series before the first.";
+    PATH_LATE_OFFSET = Histogram "owl_path_reordering_late_offset_seconds" ["path", "class", "direction"] "seconds"
+        "How long after the earliest one that overtook them overtaken packets came; no series before the first.";
     PATH_N_REORDERED = Counter "owl_path_packets_n_reordered_total" ["path", "class", "direction", "n"] "packets"
         "Test packets right before which n others arrived that were sent later; no series before the first overtaken one.";
     PATH_LOSS_PERIOD = Histogram "owl_path_loss_period_packets" ["path", "class", "direction"] "packets"
@@ -130,6 +132,14 @@ metrics! {
         "How far the probe's clock may be from UTC, as it claimed in its last report.";
     PROBE_REPORTED = Gauge "owl_probe_last_report_timestamp_seconds" ["probe"] "seconds"
         "When the collector stored the last batch of the probe, since 1970.";
+    CLOCK_FINDING = Gauge "owl_clock_finding" ["probe", "kind"] "flag"
+        "1 for each open finding on a probe's clock; no series for a clock without one.";
+    CLOCK_FINDING_OFFSET = Gauge "owl_clock_finding_offset_seconds" ["probe", "kind"] "seconds"
+        "The clock's error as the other probes see it were paths as long there as back, in the last window that showed the finding.";
+    CLOCK_FINDING_BOUND = Gauge "owl_clock_finding_offset_bound_seconds" ["probe", "kind", "bound"] "seconds"
+        "Between which that error lies for certain, as far as the claims of the other clocks hold.";
+    PLACE_FINDING = Gauge "owl_place_finding" ["subject", "kind"] "flag"
+        "1 for each open finding on coordinates (of a probe) or on a route (between two probes, A~B).";
     BUILD_INFO = Gauge "owl_collector_build_info" ["version"] "flag"
         "1, with the version of this collector.";
     STORE_UP = Gauge "owl_collector_store_up" [] "flag"

@@ -6,6 +6,7 @@ use owl_measure::verdict::{Profile, Verdict};
 use owl_topology::Topology;
 
 use super::*;
+use crate::finding::{self, Finding, Symptom};
 use crate::flow::{FlowDirection, FlowResult};
 use crate::judgement::{NoDataWhy, Percentile};
 use crate::live::{Caller, Live};
@@ -24,6 +25,25 @@ fn live() -> Live {
     entry.totals.add(&report, target);
     entry.totals.add(&disturbed(PATH, 1), target);
     entry.reported_at = Some(NOW);
+    let found = |kind, subject: &str| Finding {
+        since: Timestamp(0),
+        seen_until: NOW,
+        open: true,
+        windows: 2,
+        last: Symptom {
+            kind,
+            subject: subject.into(),
+            size: Some(Nanos(3_000_000)),
+            within: Some((Nanos(2_500_000), Nanos(3_500_000))),
+            evidence: vec![],
+            alternatives: vec![],
+        },
+    };
+    table.findings = vec![
+        found(finding::Kind::ClockWrong, "yannan-ct"),
+        found(finding::Kind::RouteChange, "supercomputing-ct~yannan-ct"),
+    ];
+    let entry = table.path_mut(PATH).unwrap();
     let span = Span {
         lo: Nanos(1),
         hi: Nanos(2),
@@ -55,6 +75,7 @@ fn live() -> Live {
             raw: span,
         }],
         clock_error_bound: Some(Nanos(20_000)),
+        clock_random: None,
         seat: None,
         lost: 0,
         lost_unknown: 0,
@@ -72,6 +93,7 @@ fn live() -> Live {
             longest_loss_period: 3,
             reordered: 1,
             largest_extent: 5,
+            late_offset_max: Nanos(300_000),
             three_reordered: 1,
             duplicated: 0,
             hops: Some((3, 4)),
@@ -147,6 +169,11 @@ fn lengths_are_cumulative_histograms_and_only_where_there_are_any() {
         value(&format!("owl_path_loss_period_packets_count{{{labels}}}")),
         "2"
     );
+    for (le, count) in [("0.0001", "0"), ("0.0004", "1"), ("+Inf", "1")] {
+        let name = "owl_path_reordering_late_offset_seconds";
+        let series = format!("{name}_bucket{{{labels},le=\"{le}\"}}");
+        assert_eq!(value(&series), count, "{series}");
+    }
     for (n, count) in [("1", "1"), ("2", "1"), ("3", "1"), ("5", "0")] {
         let series = format!("owl_path_packets_n_reordered_total{{{labels},n=\"{n}\"}}");
         assert_eq!(value(&series), count, "{series}");

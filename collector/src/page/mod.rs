@@ -1,11 +1,13 @@
 //! The pages: HTML and SVG made here, readable without script or colour.
 
 mod chart;
+mod findings;
 mod flows;
 mod headings;
 mod matrix;
 mod overview;
 mod path;
+mod sample;
 mod say;
 mod ways;
 mod why;
@@ -19,6 +21,7 @@ use owl_measure::words::Lang;
 use owl_topology::Topology;
 use sha2::{Digest as _, Sha256};
 
+pub(crate) use findings::findings;
 pub(crate) use overview::overview;
 pub(crate) use path::{Past, path};
 pub(crate) use why::why;

@@ -7,6 +7,7 @@ use owl_measure::words::Lang;
 use owl_topology::PathClass;
 
 use super::Frame;
+use super::findings::open;
 use super::headings::headings;
 use super::matrix::{carriers, ends, matrix};
 use super::say::{Standing, class_name, target};
@@ -25,6 +26,7 @@ pub(crate) fn overview(frame: &Frame<'_>, table: &Table) -> Markup {
             @for class in &frame.topology.classes { (scorecard(frame, table, class)) }
         }
         (findings(frame, table))
+        (open(frame, &table.findings.iter().collect::<Vec<_>>()))
         h2 { (lang.pick("Site by site", "站点矩阵")) }
         p.legend {
             @for standing in Standing::ALL {

@@ -1,17 +1,20 @@
 //! The page of one path: the verdict, what it rests on, and its past.
 
 use maud::{Markup, html};
-use owl_measure::verdict::Quantile;
+use owl_measure::verdict::{Population, Quantile};
 
 use super::Frame;
 use super::chart::chart;
+use super::findings::{concerning, open, revisions};
 use super::flows::flows;
 use super::headings::headings;
 use super::matrix::{carriers, ends};
+use super::sample::{population, ranked};
 use super::say::{Standing, basis, evidence, limits, ms, target};
 use super::ways::{hop_changes, ways};
 use crate::judgement::{Judgement, Span};
 use crate::live::{LivePath, Table};
+use crate::revision::Revision;
 use crate::store::HopChange;
 
 /// Windows that are listed in words beside the chart.
@@ -22,6 +25,7 @@ const ROWS: usize = 30;
 pub(crate) struct Past {
     pub(crate) windows: Vec<Judgement>,
     pub(crate) hop_changes: Vec<HopChange>,
+    pub(crate) revisions: Vec<Revision>,
 }
 
 /// The page of one path.
@@ -48,7 +52,9 @@ pub(crate) fn path(frame: &Frame<'_>, table: &Table, live: &LivePath, past: &Pas
         h2 { (lang.pick("One-way delay over time", "单向时延变化")) }
         (chart(frame, &past.windows, live.path.target))
         @if let Some(judgement) = judgement { (flows(&judgement.flows, lang)) }
+        (open(frame, &concerning(table, live)))
         (hop_changes(frame, &past.hop_changes))
+        (revisions(frame, &past.revisions))
         (windows(frame, &past.windows))
     };
     frame.page(table, &format!("/paths/{id}"), &title, &body)
@@ -68,8 +74,8 @@ fn facts(frame: &Frame<'_>, live: &LivePath, judgement: Option<&Judgement>) -> M
             (row(
                 lang.pick("Judged by", "判定规则"),
                 lang.pick(
-                    format!("profile {}: {} of {}", path.profile.id, p(path.profile.quantile), window),
-                    format!("规则 {}：每 {} 的 {}", path.profile.id, window, p(path.profile.quantile)),
+                    format!("profile {}: {} of {}, {}", path.profile.id, p(path.profile.quantile), window, population(path.profile.population, lang)),
+                    format!("规则 {}：每 {} 的 {}，{}", path.profile.id, window, p(path.profile.quantile), population(path.profile.population, lang)),
                 ),
             ))
             (row(
@@ -91,6 +97,9 @@ fn facts(frame: &Frame<'_>, live: &LivePath, judgement: Option<&Judgement>) -> M
                         lang.pick("Interval", "区间"),
                         lang.pick("none: the coordinates are wrong", "无：站点坐标有误").into(),
                     ))
+                }
+                @if let Some(ranked) = judgement.verdict.ranked.filter(|_| judgement.verdict.population == Population::Path) {
+                    (row(lang.pick("Sample", "样本"), self::ranked(ranked, lang)))
                 }
                 @if let Some(class) = judgement.verdict.class {
                     (row(lang.pick("Evidence", "证据等级"), format!("{}: {}", class.code(), evidence(class, lang))))

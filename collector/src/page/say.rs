@@ -224,7 +224,13 @@ pub(super) fn limits(judgement: &Judgement, lang: Lang) -> String {
     let verdict = &judgement.verdict;
     let clock = judgement
         .clock_error_bound
-        .map(|bound| format!("±{}", bound));
+        .map(|bound| match judgement.clock_random {
+            Some(random) => lang.pick(
+                format!("±{bound} ({random} of it three standard deviations)"),
+                format!("±{bound}（其中 {random} 为三倍标准差）"),
+            ),
+            None => format!("±{bound}"),
+        });
     let mut said = match (verdict.basis(), clock) {
         (None, _) if judgement.coordinates_are_wrong() => lang
             .pick(

@@ -1,4 +1,5 @@
 use owl_measure::delay::{Basis, OneWayDelay};
+use owl_measure::hindrance::Hindrance;
 use owl_measure::verdict::{EvidenceClass, Profile, Quantile, Reason, State, Verdict};
 
 use super::*;
@@ -36,6 +37,7 @@ fn judgement(path: &str, age: i64, verdict: Verdict, why: Option<NoDataWhy>) -> 
         why,
         percentiles,
         clock_error_bound: Some(Nanos(20_000)),
+        clock_random: None,
         seat: verdict.delay.map(|_| Seat::Opposite),
         lost: 0,
         lost_unknown: 0,
@@ -129,6 +131,11 @@ fn verdicts() -> Vec<(Verdict, Option<NoDataWhy>)> {
         NoDataWhy::NotReported { probe: probe() },
         NoDataWhy::Straddling { probe: probe() },
         NoDataWhy::NothingSent { probe: probe() },
+        NoDataWhy::Hindered {
+            probe: probe(),
+            server: "router".into(),
+            hindrance: Hindrance::Refused { accept: 3 },
+        },
         NoDataWhy::NoReplies { sent: 100 },
     ];
     all.extend(why.map(|why| (blank.clone(), Some(why))));

@@ -73,10 +73,11 @@ pub(super) fn ways(ways: &[Way], lang: Lang) -> Vec<(&'static str, String)> {
     });
     let reordering = told(&|way| {
         let (reordered, extent, three) = (way.reordered, way.largest_extent, way.three_reordered);
+        let late = ms(way.late_offset_max);
         (reordered > 0).then(|| {
             lang.pick(
-                format!("{reordered} packets, extent up to {extent}, {three} of them 3-reordered"),
-                format!("{reordered} 个报文，乱序幅度最大 {extent}，其中 3-乱序 {three} 个"),
+                format!("{reordered} packets, extent up to {extent}, late by up to {late}, {three} of them 3-reordered"),
+                format!("{reordered} 个报文，乱序幅度最大 {extent}，最多晚到 {late}，其中 3-乱序 {three} 个"),
             )
         })
     });
@@ -112,7 +113,7 @@ pub(super) fn ways(ways: &[Way], lang: Lang) -> Vec<(&'static str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use owl_measure::time::Timestamp;
+    use owl_measure::time::{Nanos, Timestamp};
 
     const QUIET: Way = Way {
         direction: WayName::Forward,
@@ -121,6 +122,7 @@ mod tests {
         longest_loss_period: 0,
         reordered: 0,
         largest_extent: 0,
+        late_offset_max: Nanos::ZERO,
         three_reordered: 0,
         duplicated: 0,
         hops: None,
@@ -157,6 +159,7 @@ mod tests {
         let overtaken = Way {
             reordered: 3,
             largest_extent: 5,
+            late_offset_max: Nanos(300_000),
             three_reordered: 1,
             ..QUIET
         };
@@ -170,7 +173,7 @@ mod tests {
                 ),
                 (
                     "Overtaken",
-                    "this way 3 packets, extent up to 5, 1 of them 3-reordered".to_owned()
+                    "this way 3 packets, extent up to 5, late by up to 0.300 ms, 1 of them 3-reordered".to_owned()
                 ),
             ]
         );

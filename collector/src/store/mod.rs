@@ -5,6 +5,7 @@
 //! stored is on the disk.
 
 mod dossier;
+mod findings;
 mod hops;
 mod reader;
 mod report_number;
@@ -26,6 +27,7 @@ use crate::live::{Caller, Live};
 use crate::metrics::Own;
 use crate::rulebook::Rulebook;
 pub(crate) use dossier::{Side, StoredReport, StoredVerdict};
+pub(crate) use findings::{Audited, FindingsQuery};
 pub(crate) use reader::{Dirty, HistoryQuery, HopChange, ProbeRows, Reader, Sessions};
 pub use report_number::ReportNumber;
 use writer::Writer;
@@ -35,9 +37,13 @@ const ORDERS_MAX: usize = 64;
 /// The name of the store in the state directory.
 const FILE: &str = "owl.sqlite";
 /// The version of the schema: schema.sql, and then each of [`UPGRADES`].
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 /// What makes each version from the one before it.
-const UPGRADES: [&str; 2] = [include_str!("upgrade-2.sql"), include_str!("upgrade-3.sql")];
+const UPGRADES: [&str; 3] = [
+    include_str!("upgrade-2.sql"),
+    include_str!("upgrade-3.sql"),
+    include_str!("upgrade-4.sql"),
+];
 /// How long a connection waits for another one's lock, such as a copying tool's; then the store refuses for a while.
 const BUSY: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -154,6 +160,8 @@ pub(crate) enum Work {
         judgements: Vec<Judgement>,
         book: Arc<Rulebook>,
         seen: Option<Dirty>,
+        /// What the audit of the window changes, where findings follow windows of its length.
+        audited: Option<Box<Audited>>,
     },
     /// What is older may go. Answers how many rows went; more may be left while it is not 0.
     Retain { before: Timestamp },

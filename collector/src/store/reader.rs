@@ -1,11 +1,11 @@
 //! Those who read.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use owl_measure::report::Report;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_measure::verdict::SessionWindow;
+use owl_measure::verdict::{ReportedClock, SessionWindow};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -85,7 +85,7 @@ struct OfPath {
 /// A connection that only reads.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    file: PathBuf,
+    pub(super) file: PathBuf,
     pub(super) connection: Connection,
 }
 
@@ -299,6 +299,7 @@ impl Reader {
             }
         }
         sessions.take(of_path);
+        sessions.introduce();
         Ok(sessions)
     }
 
@@ -414,6 +415,31 @@ impl Sessions {
             };
             self.inputs.insert(path.clone(), inputs);
             self.of.insert(path, session);
+        }
+    }
+
+    /// Tells each session what the probe that reflects it reported of its own clock: corrections and what is random are in
+    /// reports only, not in the packets.
+    fn introduce(&mut self) {
+        let mut reported: BTreeMap<String, (String, ReportedClock)> = BTreeMap::new();
+        for (path, session) in &self.of {
+            let (Some((from, _)), Some(clock)) = (path.split_once('~'), session.reported_clock())
+            else {
+                continue;
+            };
+            // One of its sessions is enough, and always the same one, so that a verdict can be repeated.
+            let first = reported
+                .entry(from.to_owned())
+                .or_insert_with(|| (path.clone(), clock));
+            if *path < first.0 {
+                *first = (path.clone(), clock);
+            }
+        }
+        for (path, session) in &mut self.of {
+            let to = path.split_once('~').map(|(_, to)| to);
+            if let Some((_, clock)) = to.and_then(|to| reported.get(to)) {
+                session.hear_peer(*clock);
+            }
         }
     }
 }

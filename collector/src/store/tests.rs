@@ -221,6 +221,7 @@ fn a_window_is_dirty_until_a_verdict_has_seen_its_last_report() {
                 judgements: vec![],
                 book: Arc::new(Rulebook::of(&Topology::yancheng(), [])),
                 seen: Some(seen),
+                audited: None,
             }])
             .unwrap()
     };

@@ -1,10 +1,33 @@
--- Version 3: the rules that verdicts were made by.
+-- Version 3: what audits found, and verdicts that were given anew.
 
--- Rulebooks: all that a verdict depends on beside the reports. A verdict names its own in its body.
-CREATE TABLE rulebook (
-    hash              TEXT    PRIMARY KEY, -- SHA-256 of the body, in hexadecimal
-    body              TEXT    NOT NULL,    -- JSON
-    last_used_ns      INTEGER NOT NULL     -- the begin of the latest window that was judged by it
+-- The latest windows as they were audited, of which findings are made; the oldest make room.
+CREATE TABLE audited_window (
+    start_ns  INTEGER PRIMARY KEY,
+    length_ns INTEGER NOT NULL,
+    body      TEXT    NOT NULL -- as JSON
 ) STRICT;
+
+-- What is wrong, or was: the body is a finding as JSON.
+CREATE TABLE finding (
+    kind          TEXT    NOT NULL,
+    subject       TEXT    NOT NULL, -- a probe, or two as A~B
+    since_ns      INTEGER NOT NULL,
+    seen_until_ns INTEGER NOT NULL,
+    open          INTEGER NOT NULL,
+    body          TEXT    NOT NULL,
+    PRIMARY KEY (kind, subject, since_ns)
+) STRICT;
+CREATE INDEX finding_by_time ON finding (seen_until_ns);
+
+-- Verdicts that were given anew: when, why, from what to what.
+CREATE TABLE revision (
+    path            TEXT    NOT NULL,
+    profile         TEXT    NOT NULL,
+    window_start_ns INTEGER NOT NULL,
+    at_ns           INTEGER NOT NULL,
+    body            TEXT    NOT NULL -- as JSON
+) STRICT;
+CREATE INDEX revision_by_path ON revision (path, profile, window_start_ns);
+CREATE INDEX revision_by_time ON revision (window_start_ns);
 
 PRAGMA user_version = 3;

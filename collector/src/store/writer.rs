@@ -15,6 +15,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, param
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
+use super::findings;
 use super::hops::{self, Hops, NewHops};
 use super::{
     Admitted, Arrival, Dirty, Order, Reader, Refused, SCHEMA_VERSION, StoreError, Windowing, Work,
@@ -202,7 +203,14 @@ impl Writer {
                     judgements,
                     book,
                     seen,
-                } => judged(&transaction, judgements, book, *seen).map(|()| Done::answer(0)),
+                    audited,
+                } => {
+                    judged(&transaction, judgements, book, *seen)?;
+                    if let Some(audited) = audited {
+                        findings::audited(&transaction, audited)?;
+                    }
+                    Ok(Done::answer(0))
+                }
                 Work::Retain { before } => retain(&transaction, *before).map(Done::answer),
             })
             .collect::<rusqlite::Result<Vec<Done>>>()?;
@@ -287,15 +295,24 @@ impl Writer {
                         }
                     }
                 }
-                Work::Verdicts { judgements, .. } => {
+                Work::Verdicts {
+                    judgements,
+                    audited,
+                    ..
+                } => {
+                    if let Some(audited) = audited {
+                        table.findings.clone_from(&audited.open);
+                    }
                     for judgement in judgements {
                         self.own
                             .verdicts
                             .with_label_values(&[judgement.verdict.state.code()])
                             .inc();
                         if let Some(live) = table.path_mut(&judgement.path) {
-                            let newer =
-                                |latest: &Judgement| latest.window_start <= judgement.window_start;
+                            let newer = |latest: &Judgement| {
+                                latest.window_start <= judgement.window_start
+                                    && !latest.says_the_same_as(judgement)
+                            };
                             if live.latest.as_ref().is_none_or(newer) {
                                 live.latest = Some(judgement.clone());
                             }
@@ -459,6 +476,9 @@ fn judged(
              state = excluded.state, judged_at_ns = excluded.judged_at_ns, body = excluded.body",
     )?;
     for judgement in judgements {
+        if !findings::revised(transaction, judgement)? {
+            continue;
+        }
         let body = serde_json::to_string(judgement)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         let (start, length, at) = (
@@ -505,6 +525,7 @@ fn retain(transaction: &Transaction<'_>, before: Timestamp) -> rusqlite::Result<
     removed += remove("batch", "received_at_ns", unneeded)?;
     removed += remove("rulebook", "last_used_ns", unneeded)?;
     removed += hops::retain(transaction, before, ROWS_A_RETENTION)?;
+    removed += findings::retain(transaction, before, ROWS_A_RETENTION)?;
     removed += transaction.execute(
         "DELETE FROM dirty WHERE window_start_ns < ?1",
         params![before.0],

@@ -55,7 +55,7 @@ pub(crate) struct AuditedWindow {
     /// With the claims that are believed; `None` when even these contradict the packets.
     pub(crate) claimed: Option<DifferenceBounds>,
     /// The least share that a verdict may assume; `None` when nothing fits the packets and the claims.
-    least_assumed: Option<f64>,
+    pub(super) least_assumed: Option<f64>,
 }
 
 /// A mesh, audited.
@@ -84,7 +84,7 @@ pub(crate) const UNANCHORED_SHARE: f64 = 0.4;
 /// So many round trips faster than light speak against the place; one may be a clock that stepped meanwhile.
 const FASTER_THAN_LIGHT: usize = 3;
 /// A round trip may look this much faster than it was because stamps are whole nanoseconds.
-const STAMP_GRAIN: Nanos = Nanos(8);
+pub(super) const STAMP_GRAIN: Nanos = Nanos(8);
 
 impl AuditedWindow {
     pub(crate) fn anchors(&self, line: &Timeline, whose: impl Fn(usize) -> bool) -> Vec<Anchor> {
@@ -213,8 +213,9 @@ pub fn audit(mesh: &Mesh) -> Result<Audit, AuditError> {
             }
         }
     }
-    let mut suspicion = Suspicion::new(mesh);
-    let open = suspicion.contradicted(&windows, &line);
+    let sources = mesh.probes.iter().map(|probe| probe.source).collect();
+    let mut suspicion = Suspicion::new(sources);
+    let open = suspicion.contradicted(&windows, &line, &[]);
     suspicion.doubted(open, &windows, &line);
     let believed: Vec<bool> = (0..count)
         .map(|probe| {
@@ -274,16 +275,7 @@ fn believable_floors(mesh: &Mesh, ways: &Ways) -> (Vec<Vec<Nanos>>, BTreeSet<usi
             wrong.insert((from.min(to), from.max(to)));
         }
     }
-    let misplaced: BTreeSet<usize> = explain(&wrong)
-        .into_iter()
-        .flat_map(|explanation| {
-            if explanation.cut {
-                explanation.involved
-            } else {
-                explanation.sets.into_iter().flatten().collect()
-            }
-        })
-        .collect();
+    let misplaced = misplaced(&wrong);
     let mut floors = mesh.floors.clone();
     for (from, row) in floors.iter_mut().enumerate() {
         for (to, floor) in row.iter_mut().enumerate() {
@@ -293,6 +285,21 @@ fn believable_floors(mesh: &Mesh, ways: &Ways) -> (Vec<Vec<Nanos>>, BTreeSet<usi
         }
     }
     (floors, misplaced)
+}
+
+/// The fewest probes that explain why the round trips of these pairs are faster than light; all of a group's when the
+/// search was cut.
+pub(super) fn misplaced(wrong: &BTreeSet<Conflict>) -> BTreeSet<usize> {
+    explain(wrong)
+        .into_iter()
+        .flat_map(|explanation| {
+            if explanation.cut {
+                explanation.involved
+            } else {
+                explanation.sets.into_iter().flatten().collect()
+            }
+        })
+        .collect()
 }
 
 fn look(
@@ -348,7 +355,7 @@ fn look(
 ///
 /// The mean, which no pair can tell, is set so that the middle of the believed claims, each weighted by how much it
 /// claims to know, is right; without a claim the mean stays zero.
-fn offsets(
+pub(super) fn offsets(
     windows: &[Option<AuditedWindow>],
     line: &Timeline,
     believed: &[bool],

@@ -6,17 +6,20 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use super::audit::AuditedWindow;
 use super::changes::{Change, Movement};
 use super::dial::{self, SHARES};
-use super::mesh::Mesh;
 use super::sources::{Conflict, explain};
 use super::timeline::Timeline;
+use super::whole_second::whole_seconds;
 use super::window::Window;
 use crate::time::{Nanos, Timestamp};
 
 /// What is said of a probe's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ProbeVerdict {
     /// Nothing speaks against it.
     Ok,
@@ -27,7 +30,8 @@ pub enum ProbeVerdict {
 }
 
 /// What seems to be wrong with a probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ProbeKind {
     /// Further from UTC than it claims, for all of the run.
     Offset,
@@ -63,19 +67,20 @@ pub struct ProbeAudit {
 }
 
 /// Whom the conflicts speak against.
-pub(super) struct Suspicion<'a> {
-    mesh: &'a Mesh,
+pub(super) struct Suspicion {
+    /// Which time source each probe follows; `None` is one of its own.
+    sources: Vec<Option<usize>>,
     pub(super) verdicts: Vec<ProbeVerdict>,
-    kinds: Vec<Option<ProbeKind>>,
+    pub(super) kinds: Vec<Option<ProbeKind>>,
     alternatives: Vec<BTreeSet<usize>>,
     pub(super) cut: bool,
 }
 
-impl<'a> Suspicion<'a> {
-    pub(super) fn new(mesh: &'a Mesh) -> Self {
-        let count = mesh.probes.len();
+impl Suspicion {
+    pub(super) fn new(sources: Vec<Option<usize>>) -> Self {
+        let count = sources.len();
         Self {
-            mesh,
+            sources,
             verdicts: vec![ProbeVerdict::Ok; count],
             kinds: vec![None; count],
             alternatives: vec![BTreeSet::new(); count],
@@ -85,30 +90,32 @@ impl<'a> Suspicion<'a> {
 
     /// Probes that follow one source are that source; the others are one of their own.
     fn source(&self, probe: usize) -> usize {
-        let own = self.mesh.probes[probe].source;
-        own.map_or(probe, |source| self.mesh.probes.len() + source)
+        self.sources[probe].map_or(probe, |source| self.sources.len() + source)
     }
 
     /// The first probe that follows a source.
     fn first(&self, source: usize) -> usize {
-        (0..self.mesh.probes.len())
+        (0..self.sources.len())
             .find(|&probe| self.source(probe) == source)
             .expect("a source is known by the probes that follow it")
     }
 
     fn followers(&self, sources: &BTreeSet<usize>) -> BTreeSet<usize> {
-        (0..self.mesh.probes.len())
+        (0..self.sources.len())
             .filter(|&probe| sources.contains(&self.source(probe)))
             .collect()
     }
 
-    /// Claims that the packets prove to exclude each other; returns the conflicts of which nobody knows who is to blame.
+    /// Claims that the packets prove to exclude each other, with those probes of whom that is `known` already; returns the
+    /// conflicts of which nobody knows who is to blame.
     pub(super) fn contradicted(
         &mut self,
         windows: &[Option<AuditedWindow>],
         line: &Timeline,
+        known: &[Conflict],
     ) -> BTreeSet<Conflict> {
-        let mut conflicts = BTreeSet::new();
+        let mut conflicts: BTreeSet<Conflict> =
+            self.between_sources(known.to_vec()).into_iter().collect();
         let mut open = BTreeSet::new();
         for window in windows.iter().flatten() {
             if let Some(proved) = &window.window.proved {
@@ -138,13 +145,14 @@ impl<'a> Suspicion<'a> {
         open
     }
 
-    /// Claims that exclude each other if the paths are about as symmetric as the loops of the mesh show.
+    /// Claims that exclude each other if the paths are about as symmetric as the loops of the mesh show; returns which ones
+    /// do, with those that are open anyhow.
     pub(super) fn doubted(
         &mut self,
         open: BTreeSet<Conflict>,
         windows: &[Option<AuditedWindow>],
         line: &Timeline,
-    ) {
+    ) -> BTreeSet<Conflict> {
         let mut conflicts = open.clone();
         for window in windows.iter().flatten() {
             let Some(place) = dial::least_share(&window.window, &[]) else {
@@ -184,6 +192,7 @@ impl<'a> Suspicion<'a> {
                 self.suspect(probe, kind, &possible);
             }
         }
+        conflicts
     }
 
     fn between_sources(&self, conflicts: Vec<Conflict>) -> Vec<Conflict> {
@@ -256,6 +265,12 @@ impl<'a> Suspicion<'a> {
         told.found = Some(line.local(probe, change.found));
     }
 
+    /// Notes that a clock moved by more than it claims.
+    pub(super) fn moved(&mut self, probe: usize, kind: ProbeKind) {
+        self.verdicts[probe] = self.verdicts[probe].max(ProbeVerdict::Suspect);
+        self.kinds[probe] = Some(kind);
+    }
+
     fn suspect(&mut self, probe: usize, kind: ProbeKind, together: &BTreeSet<usize>) {
         if self.verdicts[probe] == ProbeVerdict::Ok {
             self.verdicts[probe] = ProbeVerdict::Suspect;
@@ -283,21 +298,13 @@ impl<'a> Suspicion<'a> {
             told.kind = Some(ProbeKind::Coordinates);
         }
         let last = told.offsets.iter().rev().flatten().next();
-        if told.verdict != ProbeVerdict::Ok && last.is_some_and(|&offset| is_timescale(offset)) {
+        if told.verdict != ProbeVerdict::Ok
+            && last.is_some_and(|&offset| whole_seconds(offset).is_some())
+        {
             told.kind = Some(ProbeKind::Timescale);
         }
         told
     }
-}
-
-/// Whole seconds between time scales that are mistaken for each other: a leap second, and the differences of UTC, TAI, GPS
-/// time and BeiDou time.
-const TIMESCALES_S: [i64; 8] = [1, 4, 14, 18, 19, 27, 33, 37];
-
-fn is_timescale(offset: Nanos) -> bool {
-    TIMESCALES_S
-        .iter()
-        .any(|&s| (offset.abs() - Nanos::from_secs(s)).abs() <= Nanos::from_millis(10))
 }
 
 /// Two clocks that differ by no more than this besides their claims are taken to be wrong the same way.

@@ -38,6 +38,16 @@ struct Glimpse {
 const STEEPEST: f64 = 2e-4;
 
 impl Timeline {
+    /// Of clocks whose rough errors are known, in nanoseconds: a line without begin and length.
+    pub(super) fn of_bases(bases: &[i64]) -> Self {
+        let clock = |&base: &i64| RoughClock { base, skew: 0.0 };
+        Self {
+            clocks: bases.iter().map(clock).collect(),
+            origin: 0,
+            length: 0.0,
+        }
+    }
+
     pub(crate) fn of(mesh: &Mesh) -> Self {
         let origin = mesh
             .sessions

@@ -2,6 +2,7 @@
 
 use super::{FromCollector, FromProbe, Hello, Report, ReportBatch, ReportError, wire};
 use crate::clock::{BoundBasis, ClockSource, ClockState, ClockStatus, KernelClock};
+use crate::hindrance::Hindrance;
 use crate::histogram::{Cell, Histogram};
 use crate::lengths::Lengths;
 use crate::patterns::Patterns;
@@ -115,6 +116,7 @@ pub(super) fn to_report(report: wire::Report) -> Result<Report, ReportError> {
 fn from_summary(summary: &Summary) -> wire::Summary {
     let (ttl_min, ttl_max) = summary.forward.headers.ttl.unwrap_or((0, 0));
     let (reply_ttl_min, reply_ttl_max) = summary.backward.headers.ttl.unwrap_or((0, 0));
+    let (hindrance, hindrance_accept) = summary.hindrance.map_or((0, 0), Hindrance::to_numbers);
     wire::Summary {
         start_ns: summary.start.0,
         length_ns: unsigned(summary.length),
@@ -125,6 +127,8 @@ fn from_summary(summary: &Summary) -> wire::Summary {
         skipped: summary.skipped,
         lateness_max_ns: unsigned(summary.lateness_max),
         own_loss: summary.own_loss,
+        hindrance,
+        hindrance_accept,
         forward: Some(from_direction(&summary.forward, summary.start)),
         backward: Some(from_direction(&summary.backward, summary.start)),
         round_trip: Some(from_histogram(&summary.round_trip)),
@@ -160,6 +164,7 @@ fn to_summary(summary: wire::Summary) -> Result<Summary, ReportError> {
         skipped: summary.skipped,
         lateness_max: span(summary.lateness_max_ns),
         own_loss: summary.own_loss,
+        hindrance: Hindrance::from_numbers(summary.hindrance, summary.hindrance_accept),
         forward: to_direction(
             summary
                 .forward
@@ -276,6 +281,7 @@ fn from_patterns(patterns: &Patterns) -> Option<wire::Patterns> {
         n_reordering: from_lengths(&patterns.n_reordering),
         loss_periods: from_lengths(&patterns.loss_periods),
         loss_distances: from_lengths(&patterns.loss_distances),
+        late_offsets: from_lengths(&patterns.late_offsets),
     })
 }
 
@@ -287,6 +293,7 @@ fn to_patterns(patterns: Option<wire::Patterns>) -> Result<Patterns, ReportError
         n_reordering: to_lengths(patterns.n_reordering)?,
         loss_periods: to_lengths(patterns.loss_periods)?,
         loss_distances: to_lengths(patterns.loss_distances)?,
+        late_offsets: to_lengths(patterns.late_offsets)?,
     })
 }
 

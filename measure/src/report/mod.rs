@@ -153,6 +153,7 @@ impl Report {
 mod tests {
     use super::*;
     use crate::clock::{BoundBasis, ClockSource, ClockStatus, KernelClock};
+    use crate::hindrance::Hindrance;
     use crate::reordering::{Overtaken, Reordered};
     use crate::sample::Direction;
     use crate::summary::Recorder;
@@ -176,7 +177,11 @@ mod tests {
                     recorder.received(
                         &sample(k, origin, 200_700_000 + noise, -199_300_000 - noise),
                         Reordered {
-                            backward: (k == 71).then_some(Overtaken { extent: 40, n: 2 }),
+                            backward: (k == 71).then_some(Overtaken {
+                                extent: 40,
+                                n: 2,
+                                late: Nanos::from_millis(5),
+                            }),
                             ..Reordered::default()
                         },
                     );
@@ -184,6 +189,7 @@ mod tests {
             }
         }
         recorder.own_loss(2);
+        recorder.hindered(Timestamp(7), Hindrance::Refused { accept: 3 });
         Report {
             path: "yannan-ct~binhaigang-ct".into(),
             generation: "c0ffee".into(),

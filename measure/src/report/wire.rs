@@ -123,6 +123,10 @@ pub(super) struct Summary {
     pub(super) reply_ttl_max: u32,
     #[prost(uint64, tag = "40")]
     pub(super) own_loss: u64,
+    #[prost(uint32, tag = "50")]
+    pub(super) hindrance: u32,
+    #[prost(uint32, tag = "51")]
+    pub(super) hindrance_accept: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -163,6 +167,8 @@ pub(super) struct Patterns {
     pub(super) loss_periods: Option<Lengths>,
     #[prost(message, optional, tag = "4")]
     pub(super) loss_distances: Option<Lengths>,
+    #[prost(message, optional, tag = "50")]
+    pub(super) late_offsets: Option<Lengths>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -50,7 +50,11 @@ fn every_packet_has_one_fate_in_the_interval_that_sent_it() {
     recorder.received(
         &sample(1, 100, 150, 150),
         Reordered {
-            forward: Some(Overtaken { extent: 2, n: 1 }),
+            forward: Some(Overtaken {
+                extent: 2,
+                n: 1,
+                late: Nanos::from_micros(50),
+            }),
             ..Reordered::default()
         },
     );

@@ -1,10 +1,12 @@
 //! What a verdict is made from: one direction of one window.
 
-use crate::delay::{ClockDifference, Floors, OneWayDelay};
+use crate::clock::live::MeshBounds;
+use crate::clock::mesh::StampErrors;
+use crate::delay::{Basis, ClockDifference, Floors, OneWayDelay};
 use crate::distribution::{Bounds, Distribution};
 use crate::sample::Direction;
 use crate::time::Nanos;
-use crate::verdict::Quantile;
+use crate::verdict::{Correlation, Population, Profile, Quantile, Ranked, Ranks};
 
 /// What the two clocks of a path claim together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,16 +38,22 @@ pub struct Evidence<'a> {
     pub floors: Floors,
     /// What the clocks claim.
     pub claim: Claim,
+    /// What the other pairs of the mesh tell of these two clocks, seen in this direction; nothing where nobody asked them.
+    pub mesh: MeshBounds,
     /// How far a raw difference may exceed the delay through early transmit and late receive stamps; `None` when
     /// nothing bounds that (a stamp taken in user space), so that nothing can be said from below.
     pub stamp_error: Option<Nanos>,
     /// Every stamp was taken by an interface.
     pub hardware_stamps: bool,
+    /// One standard deviation of what varies at random in the clocks' difference; three are in what they claim.
+    pub random: Nanos,
+    /// How alike the delays of consecutive packets of this direction are.
+    pub correlation: Correlation,
 }
 
 impl Evidence<'_> {
     /// Packets in the denominator: all that were sent, or more when the counts contradict that.
-    pub(super) fn population(&self) -> u64 {
+    fn population(&self) -> u64 {
         self.sent.max(self.raw.count().saturating_add(self.lost))
     }
 
@@ -59,85 +67,158 @@ impl Evidence<'_> {
                 .min(self.population())
     }
 
+    /// The ranks of a quantile of the packets that were sent.
+    pub fn ranks(&self, quantile: Quantile) -> Ranks {
+        Ranks::of_packets(quantile, self.population())
+    }
+
+    /// As many independent packets as tell what those that were sent do.
+    pub fn effective(&self) -> u64 {
+        self.correlation.effective(self.population())
+    }
+
+    /// The ranks of a profile's quantile, of what the profile speaks of. Of the path, they are those of as many packets
+    /// as are independent.
+    pub fn judged_ranks(&self, profile: &Profile) -> Ranks {
+        match profile.population {
+            Population::Packets => self.ranks(profile.quantile),
+            Population::Path => {
+                let effective = self.effective();
+                Ranks::of_path(profile.quantile, effective).spread_to(self.population(), effective)
+            }
+        }
+    }
+
+    /// Two ranks, and among how many packets.
+    pub fn ranked(&self, ranks: Ranks) -> Ranked {
+        Ranked {
+            ranks,
+            of: self.population(),
+            effective: self.effective(),
+        }
+    }
+
     /// The interval of a quantile that needs no clock: light below, round trip above, infinite when lost.
     ///
     /// `None` when some round trip was faster than light there and back: no clock can explain that, so the coordinates
     /// behind the floors are wrong and nothing follows from them.
-    pub fn proved(&self, quantile: Quantile) -> Option<OneWayDelay> {
+    pub fn proved(&self, ranks: Ranks) -> Option<OneWayDelay> {
         let both_floors = self.floors.forward + self.floors.backward;
         if self.round_trip.min().is_some_and(|min| min < both_floors) {
             return None;
         }
-        let rank = quantile.rank(self.population());
-        let proved = OneWayDelay::proved(self.round_trip_at(quantile), self.floors);
+        let proved = OneWayDelay::proved(self.round_trip_bound(ranks), self.floors);
         // Of the observed packets only "no faster than light" is proved, hence the floor for each of them; beyond them, were
         // the unknown ones the fastest of all, the rank is a lost packet's.
-        let lost = rank.saturating_sub(self.unknown()) > self.raw.count();
+        let lost = ranks.lower.saturating_sub(self.unknown()) > self.raw.count();
         Some(OneWayDelay {
             lo: if lost { Nanos::MAX } else { proved.lo },
             ..proved
         })
     }
 
-    /// The most that the round trip of a quantile's packet may be; [`Nanos::MAX`] when that packet never came back.
-    pub(super) fn round_trip_at(&self, quantile: Quantile) -> Nanos {
-        let rank = quantile.rank(self.population());
-        let bounds = self.round_trip.at_rank(rank);
+    /// The most that the round trip of the quantile's packet may be; [`Nanos::MAX`] when nothing bounds it.
+    pub(super) fn round_trip_bound(&self, ranks: Ranks) -> Nanos {
+        let bounds = ranks.upper.and_then(|rank| self.round_trip.at_rank(rank));
         bounds.map_or(Nanos::MAX, |bounds| bounds.at_most)
     }
 
-    /// Between which the raw difference of a quantile's packet lies.
-    pub(super) fn raw_at(&self, quantile: Quantile) -> Bounds {
-        let rank = quantile.rank(self.population());
+    /// A proved interval narrowed by what the packets of the whole mesh prove of the two clocks; the same interval where
+    /// they prove nothing, or where some clock of the mesh did what no clock does.
+    ///
+    /// From below only stamps of interfaces say something: of no other stamp is there a bound for every packet.
+    pub fn proved_by_mesh(&self, ranks: Ranks, proved: OneWayDelay) -> OneWayDelay {
+        let Some(clocks) = self.mesh.proved else {
+            return proved;
+        };
+        let (raw, hard) = (self.raw_bounds(ranks), self.hard_stamp_error());
+        proved
+            .narrowed_on(Basis::Proved, raw, clocks, hard)
+            .unwrap_or(proved)
+    }
+
+    /// How far the stamps of every packet may be off, which is known of interfaces' stamps only.
+    pub(super) fn hard_stamp_error(&self) -> Option<Nanos> {
+        self.stamp_error
+            .filter(|_| self.hardware_stamps)
+            .map(|error| error.max(StampErrors::HARDWARE.both))
+    }
+
+    /// What the believed claims say of the two clocks' difference: their own, and those of others by way of the mesh.
+    /// `None` when no believed claim says anything; an empty interval is a contradiction among them.
+    pub fn believed_clocks(&self) -> Option<ClockDifference> {
+        match (self.claim, self.mesh.claimed) {
+            (Claim::Clocks(own), Some(mesh)) => Some(own.and(mesh)),
+            (Claim::Clocks(own), None) => Some(own),
+            (Claim::None | Claim::Withdrawn, mesh) => mesh,
+        }
+    }
+
+    /// The narrowest interval of a quantile of the packets that something bears: proved, or with the believed claims where
+    /// they narrow it. `None` when the round trip was faster than light.
+    pub fn known(&self, quantile: Quantile) -> Option<OneWayDelay> {
+        let ranks = self.ranks(quantile);
+        let proved = self.proved_by_mesh(ranks, self.proved(ranks)?);
+        let claimed = self
+            .believed_clocks()
+            .filter(|&clocks| !self.contradicts(clocks))
+            .and_then(|clocks| self.claimed(ranks, proved, clocks));
+        Some(claimed.unwrap_or(proved))
+    }
+
+    /// The interval of a quantile with the clocks' claims; `None` when they contradict the proof.
+    pub fn claimed(
+        &self,
+        ranks: Ranks,
+        proved: OneWayDelay,
+        clocks: ClockDifference,
+    ) -> Option<OneWayDelay> {
+        proved.narrowed(self.raw_bounds(ranks), clocks, self.stamp_error)
+    }
+
+    /// Between which the raw difference of the quantile's packet lies.
+    pub(super) fn raw_bounds(&self, ranks: Ranks) -> Bounds {
         Bounds {
             // From below, the unknown packets may have been the fastest of all; from above, the slowest.
-            at_least: match rank.checked_sub(self.unknown()) {
+            at_least: match ranks.lower.checked_sub(self.unknown()) {
                 None | Some(0) => Nanos::MIN,
                 Some(rank) => self
                     .raw
                     .at_rank(rank)
                     .map_or(Nanos::MAX, |bounds| bounds.at_least),
             },
-            at_most: self
-                .raw
-                .at_rank(rank)
+            at_most: ranks
+                .upper
+                .and_then(|rank| self.raw.at_rank(rank))
                 .map_or(Nanos::MAX, |bounds| bounds.at_most),
         }
     }
 
-    /// The interval of a quantile with the clocks' claims; `None` when they contradict the proof.
-    pub fn claimed(
-        &self,
-        quantile: Quantile,
-        proved: OneWayDelay,
-        clocks: ClockDifference,
-    ) -> Option<OneWayDelay> {
-        proved.narrowed(self.raw_at(quantile), clocks, self.stamp_error)
+    /// Whether the quantile is the delay of a packet that came back; if not, no clock can help to know it. No packet stands
+    /// for an end that nothing bounds.
+    pub fn is_observed(&self, ranks: Ranks) -> bool {
+        ranks.upper.is_some_and(|rank| rank <= self.raw.count())
     }
 
-    /// Whether the quantile is the delay of a packet that came back; if not, no clock can help to know it.
-    pub fn is_observed(&self, quantile: Quantile) -> bool {
-        quantile.rank(self.population()) <= self.raw.count()
-    }
-
-    /// Whether a packet, in either direction, was faster than light if the clocks were right.
+    /// Whether a packet, in either direction, was faster than light if the clocks were right, or the clocks cannot be so.
     ///
     /// Stamps are early on transmit and late on receipt, so they only make a packet look slower: no allowance is needed.
     pub fn contradicts(&self, clocks: ClockDifference) -> bool {
-        self.contradiction(clocks).is_some()
+        clocks.at_least > clocks.at_most || self.contradiction(clocks).is_some()
     }
 
-    /// In which direction such a packet was seen, its raw difference, and the floor that it breaks.
+    /// In which direction a packet was faster than light if the clocks were right, its raw difference, and the floor.
     pub(super) fn contradiction(
         &self,
         clocks: ClockDifference,
     ) -> Option<(Direction, Nanos, Nanos)> {
         let floors = self.floors;
+        let (there, back) = (self.raw.min(), self.opposite_min);
         [
-            (Direction::Forward, self.raw.min(), floors.forward, clocks),
+            (Direction::Forward, there, floors.forward, clocks),
             (
                 Direction::Backward,
-                self.opposite_min,
+                back,
                 floors.backward,
                 clocks.reversed(),
             ),
@@ -154,6 +235,7 @@ impl Evidence<'_> {
 mod tests {
     use super::*;
     use crate::histogram::HistogramRecorder;
+    use crate::verdict::{Reason, State, judge};
 
     /// A packet at the light floor of 400 each way, seen by clocks whose difference is `theta`; both claim ±50.
     #[track_caller]
@@ -176,8 +258,11 @@ mod tests {
                 backward: Nanos(400),
             },
             claim: Claim::None,
+            mesh: MeshBounds::default(),
             stamp_error: None,
             hardware_stamps: false,
+            random: Nanos::ZERO,
+            correlation: Correlation::default(),
         };
         let clocks = ClockDifference::within(Nanos(50), Nanos(50));
         assert_eq!(evidence.contradicts(clocks), contradiction, "theta {theta}");
@@ -219,22 +304,102 @@ mod tests {
                     backward: Nanos(back),
                 },
                 claim: Claim::None,
+                mesh: MeshBounds::default(),
                 stamp_error: Some(Nanos::ZERO),
                 hardware_stamps: false,
+                random: Nanos::ZERO,
+                correlation: Correlation::default(),
             };
             let truth = Nanos(delays[189]);
-            let proved = evidence.proved(Quantile::P95).expect("slower than light");
+            let ranks = evidence.ranks(Quantile::P95);
+            let proved = evidence.proved(ranks).expect("slower than light");
             assert!(
                 proved.lo <= truth && truth <= proved.hi,
                 "{unknown} unknown: {proved:?}"
             );
             let clocks = ClockDifference::within(Nanos::ZERO, Nanos::ZERO);
             let claimed = evidence
-                .claimed(Quantile::P95, proved, clocks)
+                .claimed(ranks, proved, clocks)
                 .expect("honest clocks");
             assert!(
                 claimed.lo <= truth && truth <= claimed.hi,
                 "{unknown} unknown: {claimed:?}"
+            );
+        }
+    }
+
+    /// Packets that all take 700 µs but for so many at the end that take 1,300, judged against 1 ms with a proof alone.
+    #[track_caller]
+    fn judged(
+        population: Population,
+        sent: u64,
+        slow: u64,
+        neighbours: f64,
+    ) -> (State, Option<Reason>) {
+        let repeat = |fast: i64, slow_one: i64| {
+            let mut recorder = HistogramRecorder::default();
+            (0..sent - slow).for_each(|_| recorder.record(Nanos::from_micros(fast)));
+            (0..slow).for_each(|_| recorder.record(Nanos::from_micros(slow_one)));
+            Distribution::of(&[recorder.finish()])
+        };
+        let (raw, round_trip) = (repeat(700, 1_300), repeat(1_390, 1_990));
+        let zero = ClockDifference::within(Nanos::ZERO, Nanos::ZERO);
+        let evidence = Evidence {
+            planned: sent,
+            sent,
+            lost: 0,
+            raw: &raw,
+            opposite_min: None,
+            round_trip: &round_trip,
+            floors: Floors {
+                forward: Nanos::from_micros(600),
+                backward: Nanos::from_micros(600),
+            },
+            claim: Claim::Clocks(zero),
+            mesh: MeshBounds::default(),
+            stamp_error: Some(Nanos::ZERO),
+            hardware_stamps: true,
+            random: Nanos::ZERO,
+            correlation: Correlation::with_neighbours(neighbours),
+        };
+        let profile = Profile {
+            population,
+            min_samples: 1,
+            ..Profile::plan_2026()
+        };
+        let verdict = judge(&evidence, Nanos::from_millis(1), &profile);
+        assert_eq!(verdict.population, population);
+        (verdict.state, verdict.reason)
+    }
+
+    #[test]
+    fn of_the_path_a_sample_says_less_than_of_its_own_packets() {
+        use Population::{Packets, Path};
+        use State::{Met, Missed, Undecided};
+        let samples = Some(Reason::Samples);
+        let clock = Some(Reason::Clock);
+        for (population, sent, slow, neighbours, said) in [
+            // Rank 285 of 300 decides of the packets; 277 and 293 of the path.
+            (Packets, 300, 15, 0.0, (Met, None)),
+            (Packets, 300, 16, 0.0, (Missed, None)),
+            (Path, 300, 7, 0.0, (Met, None)),
+            (Path, 300, 8, 0.0, (Undecided, clock)),
+            (Path, 300, 23, 0.0, (Undecided, clock)),
+            (Path, 300, 24, 0.0, (Missed, None)),
+            // 71 packets can never say "met" of a path's p95.
+            (Packets, 71, 0, 0.0, (Met, None)),
+            (Path, 71, 0, 0.0, (Undecided, samples)),
+            (Path, 72, 0, 0.0, (Met, None)),
+            (Path, 71, 71, 0.0, (Missed, None)),
+            // Of 300 that are alike by a half, 100 are independent: ranks 90 and 100 of 100, 270 and 300 of 300.
+            (Path, 300, 0, 0.5, (Met, None)),
+            (Path, 300, 1, 0.5, (Undecided, clock)),
+            (Path, 300, 0, 0.7, (Undecided, samples)),
+        ] {
+            assert_eq!(
+                judged(population, sent, slow, neighbours),
+                said,
+                "{population:?}: {slow} slow of {sent}, r {neighbours}"
             );
         }
     }

@@ -6,8 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Evidence, Profile, Quantile, Reason, State, Verdict};
+use super::{Claim, Evidence, EvidenceClass, Profile, Quantile, Ranks, Reason, State, Verdict};
+use crate::clock::live::MeshBounds;
 use crate::delay::{Basis, ClockDifference, Floors, OneWayDelay, RawEnds};
+use crate::distribution::Bounds;
 use crate::sample::Direction;
 use crate::time::Nanos;
 
@@ -27,6 +29,8 @@ pub struct Explanation {
     pub stamp_error: Option<Nanos>,
     /// Every stamp was taken by an interface.
     pub hardware_stamps: bool,
+    /// What is known of the two clocks.
+    pub clocks: Clocks,
     /// The intervals that were tried, in this order; the last one is the verdict's.
     pub steps: Vec<Step>,
 }
@@ -44,12 +48,57 @@ pub struct Counts {
     pub lost: u64,
     /// Of which nobody knows the fate in this direction: the fastest of all from below, the slowest from above.
     pub unknown: u64,
-    /// n: those among which the judged one is ranked.
-    pub population: u64,
-    /// p.
+    /// p; between which ranks of how many it lies is told by the verdict.
     pub quantile: Quantile,
-    /// ⌈p·n⌉, counted from 1 for the fastest.
-    pub rank: u64,
+}
+
+/// What is known of θ, the far clock less the near one along the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clocks {
+    /// Whether the two clocks' own claims are used.
+    pub claims: ClaimsUsed,
+    /// By their own claims, where they are used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own: Option<ClockDifference>,
+    /// One standard deviation of what varies at random in θ; three are in what they claim.
+    #[serde(rename = "random_ns")]
+    pub random: Nanos,
+    /// By the packets of all pairs of the mesh, and light: −D_ji … D_ij.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mesh_proved: Option<ClockDifference>,
+    /// By those and the believed claims of all clocks of the mesh.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mesh_claimed: Option<ClockDifference>,
+}
+
+/// Whether the claims of a path's clocks are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClaimsUsed {
+    /// Both claim something, and nothing contradicts it.
+    Used,
+    /// At least one claims nothing.
+    None,
+    /// At least one is contradicted in this window, here or on another path of its probe.
+    Withdrawn,
+}
+
+impl Clocks {
+    fn of(evidence: &Evidence<'_>) -> Self {
+        let MeshBounds { proved, claimed } = evidence.mesh;
+        let (claims, own) = match evidence.claim {
+            Claim::Clocks(own) => (ClaimsUsed::Used, Some(own)),
+            Claim::None => (ClaimsUsed::None, None),
+            Claim::Withdrawn => (ClaimsUsed::Withdrawn, None),
+        };
+        Self {
+            claims,
+            own,
+            random: evidence.random,
+            mesh_proved: proved,
+            mesh_claimed: claimed,
+        }
+    }
 }
 
 /// One interval of the judged quantile, term by term.
@@ -64,7 +113,7 @@ pub struct Step {
     pub lower: Vec<Term>,
     /// Each is no smaller than the delay; the smallest binds.
     pub upper: Vec<Term>,
-    /// The interval; `None` when the terms leave none.
+    /// The interval; `None` when the terms leave none, and then the step before it holds.
     pub delay: Option<OneWayDelay>,
 }
 
@@ -173,6 +222,11 @@ pub enum Ground {
         #[serde(rename = "floor_ns")]
         floor: Nanos,
     },
+    /// The believed claims say of θ what cannot be: its least is above its most.
+    ClaimsExclude {
+        /// What they say.
+        clocks: ClockDifference,
+    },
     /// The claims and the round trip leave no interval together.
     Empty,
     /// The claims bound the clocks less closely than a quarter of the target.
@@ -206,12 +260,12 @@ impl From<Direction> for PathDirection {
 
 impl Step {
     /// The proved interval of a piece of evidence.
-    fn proved(evidence: &Evidence<'_>, quantile: Quantile, delay: OneWayDelay) -> Self {
+    fn proved(evidence: &Evidence<'_>, ranks: Ranks, delay: OneWayDelay) -> Self {
         let light = Term::Light {
             value: evidence.floors.forward,
         };
         let lost = (delay.lo == Nanos::MAX).then_some(Term::Lost);
-        let round_trip = evidence.round_trip_at(quantile);
+        let round_trip = evidence.round_trip_bound(ranks);
         Self {
             basis: Basis::Proved,
             clocks: None,
@@ -225,40 +279,38 @@ impl Step {
         }
     }
 
-    /// This interval narrowed by what is known of the clocks on `basis`, to `delay`.
+    /// The terms that what is known of the clocks adds to this interval.
     fn narrowed(
         &self,
-        evidence: &Evidence<'_>,
-        quantile: Quantile,
-        basis: Basis,
+        raw: Bounds,
         clocks: ClockDifference,
-        delay: Option<OneWayDelay>,
-    ) -> Self {
-        let raw = evidence.raw_at(quantile);
-        let ends = RawEnds::of(raw, clocks, evidence.stamp_error);
-        let lower = ends
-            .lower
-            .map(|value| match (raw.at_least, evidence.stamp_error) {
-                (Nanos::MAX, _) | (_, None) => Term::Lost,
-                (raw, Some(stamp_error)) => Term::RawLow {
-                    raw,
-                    theta: clocks.at_most,
-                    stamp_error,
-                    value,
-                },
-            });
+        stamp_error: Option<Nanos>,
+    ) -> (Vec<Term>, Vec<Term>) {
+        let ends = RawEnds::of(raw, clocks, stamp_error);
+        let lower = ends.lower.map(|value| match (raw.at_least, stamp_error) {
+            (Nanos::MAX, _) | (_, None) => Term::Lost,
+            (raw, Some(stamp_error)) => Term::RawLow {
+                raw,
+                theta: clocks.at_most,
+                stamp_error,
+                value,
+            },
+        });
         let upper = ends.upper.map(|value| Term::RawHigh {
             raw: raw.at_most,
             theta: clocks.at_least,
             value,
         });
-        Self {
-            basis,
-            clocks: Some(clocks),
-            lower: self.lower.iter().copied().chain(lower).collect(),
-            upper: self.upper.iter().copied().chain(upper).collect(),
-            delay,
-        }
+        (
+            self.lower.iter().copied().chain(lower).collect(),
+            self.upper.iter().copied().chain(upper).collect(),
+        )
+    }
+
+    fn is_empty(&self) -> bool {
+        let lo = self.lower.iter().map(|term| term.value()).max();
+        let hi = self.upper.iter().map(|term| term.value()).min();
+        lo.zip(hi).is_some_and(|(lo, hi)| lo > hi)
     }
 
     /// Where among [`Self::lower`] the one that binds stands: the first of the largest.
@@ -279,6 +331,7 @@ impl Step {
 pub(super) struct Account<'a, 'e> {
     evidence: &'a Evidence<'e>,
     quantile: Quantile,
+    ranks: Ranks,
     verdict: Verdict,
     steps: Vec<Step>,
 }
@@ -288,35 +341,71 @@ impl<'a, 'e> Account<'a, 'e> {
         Self {
             evidence,
             quantile: profile.quantile,
+            ranks: Ranks {
+                lower: 0,
+                upper: None,
+            },
             verdict: Verdict {
-                received: evidence.raw.count(),
+                population: profile.population,
                 ..Verdict::no_data(target, evidence.sent)
             },
             steps: Vec::new(),
         }
     }
 
+    /// There are packets, and these bound the quantile.
+    pub(super) fn measured(&mut self, ranks: Ranks) {
+        self.ranks = ranks;
+        self.verdict.received = self.evidence.raw.count();
+        self.verdict.ranked = Some(self.evidence.ranked(ranks));
+    }
+
     /// The interval that follows without any clock.
     pub(super) fn proved(&mut self, delay: OneWayDelay) {
-        let step = Step::proved(self.evidence, self.quantile, delay);
+        let step = Step::proved(self.evidence, self.ranks, delay);
         self.verdict.delay = Some(delay);
         self.steps.push(step);
     }
 
-    /// The interval that follows with what `basis` knows of the clocks; the verdict keeps the one before when it is `None`.
-    pub(super) fn narrowed(
+    /// The interval that follows with what the mesh proves of the clocks, where it proves something.
+    pub(super) fn proved_by_mesh(&mut self, delay: OneWayDelay) {
+        if let Some(clocks) = self.evidence.mesh.proved {
+            let stamp_error = self.evidence.hard_stamp_error();
+            self.step(Basis::Proved, clocks, stamp_error, Some(delay));
+        }
+    }
+
+    /// The interval that follows with the believed claims; the verdict keeps the one before when there is none.
+    pub(super) fn claimed(&mut self, clocks: ClockDifference, delay: Option<OneWayDelay>) {
+        let stamp_error = self.evidence.stamp_error;
+        self.step(Basis::Claimed, clocks, stamp_error, delay);
+    }
+
+    fn step(
         &mut self,
         basis: Basis,
         clocks: ClockDifference,
+        stamp_error: Option<Nanos>,
         delay: Option<OneWayDelay>,
     ) {
-        let (evidence, quantile) = (self.evidence, self.quantile);
         self.verdict.delay = delay.or(self.verdict.delay);
-        let step = self
-            .steps
-            .last()
-            .map(|before| before.narrowed(evidence, quantile, basis, clocks, delay));
-        self.steps.extend(step);
+        // What leaves no interval narrows none: it was tried, and the next step goes on from the one before it.
+        let Some(before) = self.steps.iter().rev().find(|step| step.delay.is_some()) else {
+            return;
+        };
+        let raw = self.evidence.raw_bounds(self.ranks);
+        let (lower, upper) = before.narrowed(raw, clocks, stamp_error);
+        let mut step = Step {
+            basis,
+            clocks: Some(clocks),
+            lower,
+            upper,
+            delay,
+        };
+        if step.is_empty() {
+            step.delay = None;
+        }
+        self.steps.push(step);
     }
 
     pub(super) fn undecided(mut self, reason: Reason, ground: Ground) -> Explanation {
@@ -324,14 +413,13 @@ impl<'a, 'e> Account<'a, 'e> {
         self.close(ground)
     }
 
-    pub(super) fn decided(mut self, state: State, class: super::EvidenceClass) -> Explanation {
+    pub(super) fn decided(mut self, state: State, class: EvidenceClass) -> Explanation {
         self.verdict = self.verdict.decided(state, class);
         self.close(Ground::Side)
     }
 
     fn close(self, ground: Ground) -> Explanation {
-        let (evidence, quantile) = (self.evidence, self.quantile);
-        let population = evidence.population();
+        let evidence = self.evidence;
         Explanation {
             verdict: self.verdict,
             ground,
@@ -341,13 +429,12 @@ impl<'a, 'e> Account<'a, 'e> {
                 received: evidence.raw.count(),
                 lost: evidence.lost,
                 unknown: evidence.unknown(),
-                population,
-                quantile,
-                rank: quantile.rank(population),
+                quantile: self.quantile,
             },
             floors: evidence.floors,
             stamp_error: evidence.stamp_error,
             hardware_stamps: evidence.hardware_stamps,
+            clocks: Clocks::of(evidence),
             steps: self.steps,
         }
     }
@@ -362,7 +449,7 @@ mod tests {
     use super::*;
     use crate::distribution::Distribution;
     use crate::histogram::HistogramRecorder;
-    use crate::verdict::{Claim, explain};
+    use crate::verdict::{Correlation, explain};
 
     const US: fn(i64) -> Nanos = Nanos::from_micros;
 
@@ -381,6 +468,8 @@ mod tests {
         withdrawn: bool,
         stamp_error: Option<i64>,
         hardware: bool,
+        /// What the mesh proves of the clocks, either way.
+        mesh: Option<i64>,
         target: i64,
     }
 
@@ -395,6 +484,7 @@ mod tests {
         withdrawn: false,
         stamp_error: Some(5),
         hardware: false,
+        mesh: None,
         target: 1_000,
     };
 
@@ -441,6 +531,14 @@ mod tests {
             },
             stamp_error: case.stamp_error.map(US),
             hardware_stamps: case.hardware,
+            random: Nanos::ZERO,
+            mesh: MeshBounds {
+                proved: case
+                    .mesh
+                    .map(|bound| ClockDifference::within(US(bound), US(0))),
+                claimed: None,
+            },
+            correlation: Correlation::default(),
         };
         explain(&evidence, US(case.target), &Profile::plan_2026())
     }
@@ -448,11 +546,11 @@ mod tests {
     /// Does the sums again as a reader of the explanation would.
     fn reckoned_again(told: &Explanation, case: &Case) {
         let counts = told.counts;
-        assert_eq!(counts.rank, (counts.population * 95).div_ceil(100));
-        assert_eq!(
-            counts.population,
-            counts.received + counts.lost + counts.unknown
-        );
+        if let Some(ranked) = told.verdict.ranked {
+            let rank = (ranked.of * 95).div_ceil(100);
+            assert_eq!((ranked.ranks.lower, ranked.ranks.upper), (rank, Some(rank)));
+            assert_eq!(ranked.of, counts.received + counts.lost + counts.unknown);
+        }
         for step in &told.steps {
             for term in step.lower.iter().chain(&step.upper) {
                 let again = match *term {
@@ -680,12 +778,62 @@ mod tests {
                 Some(Clock),
                 Some(Claimed),
             ),
+            (
+                Case {
+                    claim: None,
+                    mesh: Some(20),
+                    ..PLAIN
+                },
+                "Side",
+                None,
+                Some(Proved),
+            ),
+            (
+                Case {
+                    claim: None,
+                    mesh: Some(20),
+                    hardware: true,
+                    target: 650,
+                    ..PLAIN
+                },
+                "Side",
+                None,
+                Some(Proved),
+            ),
+            (
+                Case {
+                    claim: None,
+                    mesh: Some(20),
+                    target: 650,
+                    ..PLAIN
+                },
+                "NoClaim",
+                Some(Clock),
+                Some(Proved),
+            ),
+            // A mesh that proves what the round trip excludes narrows nothing.
+            (
+                Case {
+                    claim: None,
+                    mesh: Some(20),
+                    theta: 3_000,
+                    hardware: true,
+                    ..PLAIN
+                },
+                "NoClaim",
+                Some(Clock),
+                Some(Proved),
+            ),
         ];
         let shown: BTreeSet<&str> = table.iter().map(|(_, ground, ..)| *ground).collect();
         for (case, ground, reason, basis) in table {
             check(case, ground, reason, basis);
         }
-        assert_eq!(shown.len(), 10, "all but Empty, which has its own test");
+        assert_eq!(
+            shown.len(),
+            10,
+            "all but those of claims that exclude each other, which have tests of their own"
+        );
     }
 
     /// Each packet by itself keeps the claims, and their percentile does not: 96 round trips are quick and 96 raw
@@ -712,6 +860,9 @@ mod tests {
             claim: Claim::Clocks(ClockDifference::within(US(20), US(20))),
             stamp_error: Some(US(5)),
             hardware_stamps: false,
+            random: Nanos::ZERO,
+            mesh: MeshBounds::default(),
+            correlation: Correlation::default(),
         };
         let told = explain(&evidence, US(1_000), &Profile::plan_2026());
         assert_eq!(
@@ -725,6 +876,28 @@ mod tests {
             told.verdict.basis(),
             Some(Basis::Proved),
             "the proof stands without the claims"
+        );
+        let excluded = Evidence {
+            mesh: MeshBounds {
+                proved: None,
+                claimed: Some(ClockDifference {
+                    at_least: US(50),
+                    at_most: US(60),
+                }),
+            },
+            ..evidence
+        };
+        let told = explain(&excluded, US(1_000), &Profile::plan_2026());
+        let clocks = ClockDifference {
+            at_least: US(50),
+            at_most: US(40),
+        };
+        assert_eq!(
+            (told.ground, told.verdict.reason),
+            (
+                Ground::ClaimsExclude { clocks },
+                Some(Reason::Contradiction)
+            )
         );
     }
 }

@@ -6,19 +6,28 @@
 //! certainty but never turn a proof. Bounds are hard and add linearly; clock
 //! error is common to all packets and is never averaged away.
 
+mod correlation;
 mod evidence;
 pub mod explanation;
 pub mod flow;
+pub mod period;
 pub mod profile;
+pub mod ranks;
+mod reported_clock;
 pub mod run;
+mod statistics;
 pub mod window;
 
 use serde::{Deserialize, Serialize};
 
+pub use correlation::Correlation;
 pub use evidence::{Claim, Evidence};
 pub use explanation::{Explanation, Ground};
 pub use profile::{Profile, Quantile};
+pub use ranks::{Population, Ranked, Ranks};
+pub use reported_clock::ReportedClock;
 pub use run::{RunTarget, RunVerdict, judge_run};
+pub use statistics::Statistics;
 pub use window::SessionWindow;
 
 use self::explanation::Account;
@@ -133,7 +142,7 @@ impl Reason {
 pub enum EvidenceClass {
     /// One-way, hardware stamps, uncertainty at most a tenth of the target.
     A,
-    /// Proved without any clock, by round trip, light and loss.
+    /// Proved without any clock's claim: by round trip, light, loss, and the packets of the mesh.
     B,
     /// One-way, uncertainty at most a quarter of the target.
     C,
@@ -171,6 +180,13 @@ pub struct Verdict {
     pub sent: u64,
     /// Packets whose delay is known.
     pub received: u64,
+    /// What the judged quantile speaks of; verdicts of older stores speak of the packets.
+    #[serde(default)]
+    pub population: Population,
+    /// Between the delays of which of the packets sent the quantile lies, and how many independent ones that rests on;
+    /// `None` when nothing was measured, and in verdicts of older stores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranked: Option<Ranked>,
 }
 
 impl Verdict {
@@ -184,6 +200,8 @@ impl Verdict {
             target,
             sent,
             received: 0,
+            population: Population::default(),
+            ranked: None,
         }
     }
 
@@ -229,13 +247,14 @@ pub fn judge(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Verdi
 
 /// Judges one direction of one path in one interval, and tells how it came to that.
 pub fn explain(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Explanation {
-    let quantile = profile.quantile;
     let received = evidence.raw.count();
     let mut account = Account::open(evidence, target, profile);
     if received == 0 && evidence.lost == 0 {
         return account.undecided(Reason::NoData, Ground::NothingMeasured);
     }
-    let Some(proved) = evidence.proved(quantile) else {
+    let ranks = evidence.judged_ranks(profile);
+    account.measured(ranks);
+    let Some(proved) = evidence.proved(ranks) else {
         let round_trip = evidence.round_trip.min().unwrap_or(Nanos::ZERO);
         return account.undecided(
             Reason::Contradiction,
@@ -257,30 +276,37 @@ pub fn explain(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Exp
     if let Some(state) = side(proved, target) {
         return account.decided(state, EvidenceClass::B);
     }
+    let proved = evidence.proved_by_mesh(ranks, proved);
+    account.proved_by_mesh(proved);
+    if let Some(state) = side(proved, target) {
+        return account.decided(state, EvidenceClass::B);
+    }
     // Where so many packets have no known fate that the quantile may be one of theirs, no clock can help.
-    let not_known = if evidence.is_observed(quantile) {
-        Reason::Clock
-    } else {
-        Reason::Samples
+    let not_known = match evidence.claim {
+        Claim::Withdrawn => Reason::Contradiction,
+        _ if evidence.is_observed(ranks) => Reason::Clock,
+        _ => Reason::Samples,
     };
-    let clocks = match evidence.claim {
-        Claim::Clocks(clocks) => clocks,
-        Claim::None => return account.undecided(not_known, Ground::NoClaim),
-        Claim::Withdrawn => return account.undecided(Reason::Contradiction, Ground::Withdrawn),
+    let Some(clocks) = evidence.believed_clocks() else {
+        let ground = match evidence.claim {
+            Claim::Withdrawn => Ground::Withdrawn,
+            Claim::Clocks(_) | Claim::None => Ground::NoClaim,
+        };
+        return account.undecided(not_known, ground);
     };
-    if let Some((direction, raw, floor)) = evidence.contradiction(clocks) {
-        let direction = direction.into();
-        return account.undecided(
-            Reason::Contradiction,
-            Ground::FasterThanLightByClocks {
-                direction,
+    if evidence.contradicts(clocks) {
+        let ground = match evidence.contradiction(clocks) {
+            Some((direction, raw, floor)) => Ground::FasterThanLightByClocks {
+                direction: direction.into(),
                 raw,
                 floor,
             },
-        );
+            None => Ground::ClaimsExclude { clocks },
+        };
+        return account.undecided(Reason::Contradiction, ground);
     }
-    let claimed = evidence.claimed(quantile, proved, clocks);
-    account.narrowed(Basis::Claimed, clocks, claimed);
+    let claimed = evidence.claimed(ranks, proved, clocks);
+    account.claimed(clocks, claimed);
     let Some(claimed) = claimed else {
         return account.undecided(Reason::Contradiction, Ground::Empty);
     };
@@ -301,6 +327,7 @@ pub fn explain(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Exp
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::live::MeshBounds;
     use crate::delay::{ClockDifference, Floors};
     use crate::distribution::Distribution;
     use crate::histogram::HistogramRecorder;
@@ -361,8 +388,11 @@ mod tests {
                 Some(clocks) => Claim::Clocks(clocks),
                 None => Claim::None,
             },
+            mesh: MeshBounds::default(),
             stamp_error: Some(US(5)),
             hardware_stamps: false,
+            random: Nanos::ZERO,
+            correlation: Correlation::default(),
         };
         judge(&evidence, US(target_us), &Profile::plan_2026())
     }

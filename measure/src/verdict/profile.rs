@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::Population;
 use crate::time::Nanos;
 
 /// A quantile strictly between 0 and 1, exact to one millionth.
@@ -101,6 +102,9 @@ pub struct Profile {
     pub interval: Nanos,
     /// Quantile of one-way delay that is held against the target; a lost packet counts as infinite delay.
     pub quantile: Quantile,
+    /// What the quantile speaks of: the packets sent, or the path. Profiles of older stores speak of the packets.
+    #[serde(default)]
+    pub population: Population,
     /// Fewer received packets than this decide nothing.
     pub min_samples: u64,
     /// Least share of the planned packets that must have been sent, in millionths.
@@ -114,6 +118,7 @@ impl Profile {
             id: "plan-2026".into(),
             interval: Nanos::from_secs(60),
             quantile: Quantile::P95,
+            population: Population::Packets,
             min_samples: 300,
             min_coverage_ppm: 900_000,
         }

@@ -5,16 +5,18 @@
 //! of its own direction has the better stamps, so it is judged from there and
 //! the other session's backward direction stands in only when it is missing.
 
-use std::collections::BTreeSet;
-
 use super::flow::{FlowWindow, flows};
-use super::{Claim, Evidence, Explanation, Profile, Verdict, explain};
+use super::reported_clock::{ReportedClock, widest};
+use super::{Claim, Correlation, Evidence, Explanation, Profile, Verdict, explain};
+use crate::clock::ClockClaim;
+use crate::clock::live::{MeshBounds, MeshFindings, Sighting, Span, audit_window};
 use crate::delay::{ClockDifference, Floors};
 use crate::distribution::Distribution;
+use crate::hindrance::Hindrance;
 use crate::patterns::Patterns;
 use crate::report::Report;
 use crate::sample::Direction;
-use crate::summary::{DirectionSummary, Headers};
+use crate::summary::{DirectionSummary, EnvelopePoint, Headers};
 use crate::time::Nanos;
 
 /// What one path's sessions measured in one window: one session, or one for each flow.
@@ -25,6 +27,7 @@ pub struct SessionWindow {
     lost: [u64; 2],
     lost_somewhere: u64,
     own_loss: u64,
+    hindrance: Option<Hindrance>,
     raw: [Distribution; 2],
     ipdv: [Distribution; 2],
     duplicated: [u64; 2],
@@ -35,10 +38,15 @@ pub struct SessionWindow {
     flows: Vec<FlowWindow>,
     round_trip: Distribution,
     packet_interval: Nanos,
-    clocks: Option<ClockDifference>,
+    envelope: [Vec<EnvelopePoint>; 2],
+    /// Of the session-sender's clock, of the session-reflector's.
+    claims: [Option<ClockClaim>; 2],
+    reported: Option<ReportedClock>,
     /// Of our own stamps; the far end's are within the bound that it claims.
     stamp_errors: [Option<Nanos>; 2],
     hardware_stamps: bool,
+    /// Also those of the session-reflector.
+    hardware_everywhere: bool,
 }
 
 impl SessionWindow {
@@ -100,6 +108,13 @@ impl SessionWindow {
                 .saturating_add(s.receive_stamps.kernel)
                 .saturating_add(s.receive_stamps.user)
         }) > 0;
+        let envelope = |pick: fn(&crate::summary::Summary) -> &DirectionSummary| {
+            let mut points: Vec<EnvelopePoint> = steady()
+                .flat_map(|s| pick(s).envelope.iter().copied())
+                .collect();
+            points.sort_unstable_by_key(|point| (point.at, point.raw));
+            points
+        };
         Some(Self {
             sent: total(|s| s.sent),
             late: total(|s| s.late),
@@ -110,6 +125,7 @@ impl SessionWindow {
             ],
             lost_somewhere: total(crate::summary::Summary::lost_somewhere),
             own_loss: total(crate::summary::Summary::lost_here),
+            hindrance: summaries().filter_map(|s| s.hindrance).next_back(),
             raw: [raw(|s| &s.forward), raw(|s| &s.backward)],
             ipdv: [ipdv(|s| &s.forward), ipdv(|s| &s.backward)],
             duplicated: [
@@ -129,13 +145,18 @@ impl SessionWindow {
             flows: flows(&reports),
             round_trip: Distribution::of(steady().map(|s| &s.round_trip)),
             packet_interval: first.packet_interval,
-            clocks: widest_clocks(&reports),
+            envelope: [envelope(|s| &s.forward), envelope(|s| &s.backward)],
+            claims: widest_claims(&reports),
+            reported: ReportedClock::of(&reports),
             stamp_errors: [
                 (!user_transmit).then(|| worst(|report| report.clock.transmit_stamp_error)),
                 (corrected && !user_receive)
                     .then(|| worst(|report| report.clock.receive_stamp_error)),
             ],
             hardware_stamps: !user_transmit && !soft_stamps,
+            hardware_everywhere: !user_transmit
+                && !soft_stamps
+                && total(|s| s.reflector_stamps.hardware) >= total(|s| s.received),
         })
     }
 
@@ -163,6 +184,11 @@ impl SessionWindow {
     /// [`Summary::lost_here`](crate::summary::Summary::lost_here). The losses of the way back are told without them.
     pub fn own_loss(&self) -> u64 {
         self.own_loss
+    }
+
+    /// Why nothing was sent for a part of the window or all of it: the last reason that a report tells.
+    pub fn hindrance(&self) -> Option<Hindrance> {
+        self.hindrance
     }
 
     /// Raw one-way differences of a direction.
@@ -209,28 +235,62 @@ impl SessionWindow {
 
     /// What both clocks claim, seen forward; `None` when one of them claims nothing.
     pub fn clocks(&self) -> Option<ClockDifference> {
-        self.clocks
+        let [own, peer] = self.claims;
+        Some(own?.difference(peer?))
     }
 
-    /// The evidence on one direction; `floors` are seen in that direction.
+    /// One standard deviation of what is random in the difference of both clocks; it is three times in [`Self::clocks`].
+    pub fn clocks_random(&self) -> Nanos {
+        let [own, peer] = self.claims;
+        own.zip(peer)
+            .map_or(Nanos::ZERO, |(own, peer)| own.random_beside(peer))
+    }
+
+    /// Takes in what the session-reflector's probe reported of its own clock for its own session: its correction and what
+    /// is random in it, of which its replies tell nothing. A probe whose replies made no claim still makes none, and a
+    /// report that tells of a part of the window only is left out.
+    pub fn hear_peer(&mut self, peer: ReportedClock) {
+        let covered = self
+            .reported
+            .is_some_and(|own| peer.from <= own.from && own.until <= peer.until);
+        if let Some(heard) = self.claims[1].as_mut().filter(|_| covered) {
+            *heard = heard.and(peer.claim);
+        }
+    }
+
+    /// What the session-sender's probe reported of its clock, for those who send to it; `None` when it claims nothing, or
+    /// tells of a part of the window only.
+    pub fn reported_clock(&self) -> Option<ReportedClock> {
+        self.reported
+    }
+
+    /// The lowest raw one-way differences of a direction, in the order of the T1 of their packets; none of an interval in
+    /// which the own clock stepped.
+    pub fn envelope(&self, direction: Direction) -> &[EnvelopePoint] {
+        &self.envelope[direction as usize]
+    }
+
+    /// The evidence on one direction; `floors` are seen in that direction, the mesh forward.
     pub fn evidence(
         &self,
         direction: Direction,
         window: Nanos,
         floors: Floors,
-        claims: Claims,
+        heard: impl Into<Heard>,
     ) -> Evidence<'_> {
+        let Heard { claims, mesh } = heard.into();
         let opposite = match direction {
             Direction::Forward => Direction::Backward,
             Direction::Backward => Direction::Forward,
         };
-        let clocks = self.clocks.map(|clocks| {
+        let seen = |clocks: ClockDifference| {
             if direction == Direction::Forward {
                 clocks
             } else {
                 clocks.reversed()
             }
-        });
+        };
+        let clocks = self.clocks().map(seen);
         Evidence {
             planned: u64::try_from(window.0.max(0) / self.packet_interval.0.max(1)).unwrap_or(0),
             sent: self.sent,
@@ -244,34 +304,36 @@ impl SessionWindow {
                 (Claims::Stand, Some(clocks)) => Claim::Clocks(clocks),
                 (_, None) => Claim::None,
             },
+            mesh: MeshBounds {
+                proved: mesh.proved.map(seen),
+                claimed: mesh.claimed.map(seen),
+            },
             // Backward, the packet leaves with T3: taken in user space before the send call it has no hard bound, and only the
             // kernel's stamp that the reflector sent after it has one.
             stamp_error: self.stamp_errors[direction as usize],
-            hardware_stamps: self.hardware_stamps && direction == Direction::Forward,
+            hardware_stamps: self.hardware_everywhere
+                || (self.hardware_stamps && direction == Direction::Forward),
+            correlation: Correlation::of(self.raw(direction), self.ipdv(direction)),
+            random: self.clocks_random(),
         }
     }
 
     /// Whether some packet of this window was faster than light if both clocks were right.
     pub fn contradicts_clocks(&self, floors: Floors) -> bool {
         let evidence = self.evidence(Direction::Forward, Nanos::ZERO, floors, Claims::Stand);
-        self.clocks
+        self.clocks()
             .is_some_and(|clocks| evidence.contradicts(clocks))
     }
 }
 
-/// The two bounds at their widest in any of the reports; one interval without a claim makes none.
-fn widest_clocks(reports: &[&Report]) -> Option<ClockDifference> {
-    let mut widest = (Nanos::ZERO, Nanos::ZERO);
-    for report in reports {
-        if report.summary.received == 0 {
-            continue;
-        }
-        let end = report.summary.start + report.summary.length;
-        let own = report.clock.bound_at(end)?;
-        let peer = report.summary.peer_clock.bound()?;
-        widest = (widest.0.max(own), widest.1.max(peer));
-    }
-    Some(ClockDifference::within(widest.0, widest.1))
+/// What the two clocks claim over all of the reports; one interval without a claim makes none.
+fn widest_claims(reports: &[&Report]) -> [Option<ClockClaim>; 2] {
+    let own = |report: &Report| ClockClaim::of(&report.clock, report.summary.end());
+    let peer = |report: &Report| {
+        let bound = report.summary.peer_clock.bound()?;
+        Some(ClockClaim::within(bound))
+    };
+    [widest(reports, own), widest(reports, peer)]
 }
 
 /// Whether the claims of a path's clocks stand in this window.
@@ -279,8 +341,27 @@ fn widest_clocks(reports: &[&Report]) -> Option<ClockDifference> {
 pub enum Claims {
     /// Nothing contradicted them.
     Stand,
-    /// One of the two probes was contradicted, on this path or on another.
+    /// One of the two is not believed: its clock is contradicted, on this path or on another.
     Withdrawn,
+}
+
+/// What a judge has heard of a session's clocks besides the session itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heard {
+    /// Whether what they claim stands.
+    pub claims: Claims,
+    /// What the other pairs of the mesh tell of them, seen forward.
+    pub mesh: MeshBounds,
+}
+
+impl From<Claims> for Heard {
+    /// Nobody else was asked.
+    fn from(claims: Claims) -> Self {
+        Self {
+            claims,
+            mesh: MeshBounds::default(),
+        }
+    }
 }
 
 /// One session in one window, and between whom.
@@ -296,54 +377,76 @@ pub struct SessionOf<'a> {
     pub floors: Floors,
 }
 
-/// The probes whose clock claims are withdrawn for the window: both ends of every session that contradicts them.
-///
-/// A contradiction proves that at least one of the two lies, not which; so neither is believed, on any of its paths.
-pub fn withdrawn<'a>(sessions: impl IntoIterator<Item = SessionOf<'a>>) -> BTreeSet<&'a str> {
-    sessions
-        .into_iter()
-        .filter(|session| session.window.contradicts_clocks(session.floors))
-        .flat_map(|session| [session.from, session.to])
-        .collect()
+impl<'a> SessionOf<'a> {
+    fn sighting(&self) -> Sighting<'a> {
+        let window = self.window;
+        Sighting {
+            from: self.from,
+            to: self.to,
+            forward: window.envelope(Direction::Forward),
+            backward: window.envelope(Direction::Backward),
+            round_trip: window.round_trip().min(),
+            floors: self.floors,
+            claims: window.claims.map(|claim| Some(claim?.bound())),
+        }
+    }
+}
+
+/// Audits the meshes that these sessions of one window form: whose claims stand, and what is known of their clocks.
+pub fn hear(span: Span, sessions: &[SessionOf<'_>]) -> MeshFindings {
+    let sightings: Vec<Sighting<'_>> = sessions.iter().map(SessionOf::sighting).collect();
+    audit_window(span, &sightings)
+}
+
+impl Heard {
+    /// What an audit tells of the clocks of the session from one probe to another.
+    pub fn of(findings: &MeshFindings, from: &str, to: &str) -> Self {
+        Self {
+            claims: if findings.stands(from) && findings.stands(to) {
+                Claims::Stand
+            } else {
+                Claims::Withdrawn
+            },
+            mesh: findings.bounds(from, to),
+        }
+    }
 }
 
 /// Judges a path from its own session, or else from the backward direction of the opposite one.
 ///
-/// `floors` are seen along the path.
-pub fn judge_path(
-    own: Option<&SessionWindow>,
-    opposite: Option<&SessionWindow>,
+/// `floors` are seen along the path, and what was heard along the session that measured it.
+pub fn judge_path<H: Into<Heard>>(
+    own: Option<(&SessionWindow, H)>,
+    opposite: Option<(&SessionWindow, H)>,
     floors: Floors,
-    claims: Claims,
     target: Nanos,
     profile: &Profile,
 ) -> Verdict {
-    explain_path(own, opposite, floors, claims, target, profile).map_or_else(
+    explain_path(own, opposite, floors, target, profile).map_or_else(
         || Verdict::no_data(target, 0),
         |explanation| explanation.verdict,
     )
 }
 
 /// As [`judge_path`], with how it came to the verdict; `None` when neither session reported.
-pub fn explain_path(
-    own: Option<&SessionWindow>,
-    opposite: Option<&SessionWindow>,
+pub fn explain_path<H: Into<Heard>>(
+    own: Option<(&SessionWindow, H)>,
+    opposite: Option<(&SessionWindow, H)>,
     floors: Floors,
-    claims: Claims,
     target: Nanos,
     profile: &Profile,
 ) -> Option<Explanation> {
-    let (window, direction) = match (own, opposite) {
+    let ((window, heard), direction) = match (own, opposite) {
         (Some(own), _) => (own, Direction::Forward),
         (None, Some(opposite)) => (opposite, Direction::Backward),
         (None, None) => return None,
     };
-    let evidence = window.evidence(direction, profile.interval, floors, claims);
+    let evidence = window.evidence(direction, profile.interval, floors, heard);
     Some(explain(&evidence, target, profile))
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::clock::{BoundBasis, ClockSource, ClockState, ClockStatus};
     use crate::reordering::Reordered;
@@ -355,7 +458,7 @@ mod tests {
     const MS: i64 = 1_000_000;
 
     /// Ten seconds of 10 packets a second over a path of these true delays, the far clock `theta` ahead.
-    fn reports(forward: i64, backward: i64, theta: i64) -> Vec<Report> {
+    pub(in crate::verdict) fn reports(forward: i64, backward: i64, theta: i64) -> Vec<Report> {
         let mut recorder = Recorder::new(Nanos::from_secs(2), Timestamp(0), vec![]);
         for k in 0..100_u32 {
             let origin = i64::from(k) * 100 * MS;
@@ -400,10 +503,9 @@ mod tests {
         assert_eq!(window.sent(), 100);
         let verdict = |own: Option<&SessionWindow>, opposite: Option<&SessionWindow>| {
             judge_path(
-                own,
-                opposite,
+                own.map(|own| (own, Claims::Stand)),
+                opposite.map(|opposite| (opposite, Claims::Stand)),
                 floors(300_000),
-                Claims::Stand,
                 Nanos(MS),
                 &Profile::lab(),
             )
@@ -451,12 +553,10 @@ mod tests {
     fn flows_are_judged_as_one_path_packet_by_packet() {
         let verdict = |reports: &[Report]| {
             let window = SessionWindow::of(reports).unwrap();
-            let claims = Claims::Stand;
             judge_path(
-                Some(&window),
+                Some((&window, Claims::Stand)),
                 None,
                 floors(300_000),
-                claims,
                 Nanos(MS),
                 &Profile::lab(),
             )
@@ -544,20 +644,70 @@ mod tests {
             window,
             floors: floors(300_000),
         };
-        let withdrawn = withdrawn([
-            session("a", "liar", &lying),
-            session("a", "b", &honest),
-            session("c", "d", &honest),
-        ]);
-        assert_eq!(withdrawn.into_iter().collect::<Vec<_>>(), ["a", "liar"]);
+        let span = Span {
+            start: Timestamp(0),
+            length: Nanos::from_secs(10),
+        };
+        let findings = hear(
+            span,
+            &[session("a", "liar", &lying), session("c", "d", &honest)],
+        );
+        let withdrawn = ["a", "c", "d", "liar"].map(|probe| !findings.stands(probe));
+        assert_eq!(withdrawn, [true, false, false, true]);
         let verdict = judge_path(
-            Some(&lying),
+            Some((&lying, Heard::of(&findings, "a", "liar"))),
             None,
             floors(300_000),
-            Claims::Withdrawn,
             Nanos(MS),
             &Profile::lab(),
         );
         assert_eq!(verdict.reason, Some(Reason::Contradiction));
+    }
+
+    #[test]
+    fn of_a_mesh_only_the_one_that_all_others_contradict_loses_its_claim() {
+        let lying = SessionWindow::of(&reports(900_000, 900_000, 3 * MS)).unwrap();
+        let honest = SessionWindow::of(&reports(900_000, 900_000, 4_000)).unwrap();
+        let session = |from, to, window| SessionOf {
+            from,
+            to,
+            window,
+            floors: floors(300_000),
+        };
+        let sessions = [
+            session("a", "liar", &lying),
+            session("b", "liar", &lying),
+            session("a", "b", &honest),
+            session("c", "liar", &lying),
+            session("b", "c", &honest),
+        ];
+        let span = Span {
+            start: Timestamp(0),
+            length: Nanos::from_secs(10),
+        };
+        let findings = hear(span, &sessions);
+        let stands = ["a", "b", "c", "liar"].map(|probe| findings.stands(probe));
+        assert_eq!(stands, [true, true, true, false], "{findings:?}");
+        let verdict = |from, to, window, target| {
+            judge_path(
+                Some((window, Heard::of(&findings, from, to))),
+                None,
+                floors(300_000),
+                Nanos(target),
+                &Profile::lab(),
+            )
+        };
+        let between_honest = verdict("a", "b", &honest, MS);
+        assert_eq!(between_honest.state, State::Met);
+        // The round trip allows 1.5 ms; the honest claims bound the liar's clock to 0.6 ms either way.
+        assert_eq!(
+            verdict("a", "liar", &lying, MS).reason,
+            Some(Reason::Contradiction)
+        );
+        let mut backwards = sessions;
+        backwards.reverse();
+        let again = hear(span, &backwards);
+        assert_eq!(again.bounds("a", "liar"), findings.bounds("a", "liar"));
+        assert_eq!(again.probes, findings.probes);
     }
 }

@@ -15,6 +15,9 @@ pub struct SenderConfig {
     pub keys: Option<PathBuf>,
     /// What a key protects.
     pub authentication: Protects,
+    /// File of the users as whom TWAMP servers are asked for sessions, and their pass-phrases, for servers to which the
+    /// topology gives a `twamp_user`. Read at each connection.
+    pub twamp_users: Option<PathBuf>,
     /// The processor that their thread keeps to; it runs where the kernel wants when none is said.
     pub pin: Option<usize>,
     /// Whether it runs before every ordinary thread of the host (`SCHED_FIFO`).

@@ -1,8 +1,21 @@
 //! A TCP connection that never waits: what cannot be written yet is written later.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use owl_measure::time::Nanos;
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
+
+use super::LOOK_AROUND;
+use crate::net::Waiting;
+
+/// A quiet connection asks so often whether the far end still knows it: one that began anew says no at once. A path that
+/// is down answers nothing, and its sessions go on, for their losses are what is measured, for twenty minutes.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+const KEEPALIVE_UNANSWERED_MAX: u32 = 120;
 
 /// What a read has brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +26,52 @@ pub(crate) enum Heard {
     Nothing,
     /// The peer has nothing more to say.
     Closed,
+}
+
+/// Connects from a local address of the kernel's choice or from `source`; `None` when `stop` was set meanwhile.
+///
+/// # Errors
+/// When nobody listens there, nothing comes of it within `patience`, or the source is not this host's.
+pub(crate) fn connect(
+    server: SocketAddr,
+    source: Option<IpAddr>,
+    patience: Nanos,
+    stop: &AtomicBool,
+) -> io::Result<Option<Connection>> {
+    let socket = Socket::new(
+        Domain::for_address(server),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    if let Some(source) = source {
+        socket.bind(&SocketAddr::new(source, 0).into())?;
+    }
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE)
+        .with_interval(KEEPALIVE)
+        .with_retries(KEEPALIVE_UNANSWERED_MAX);
+    socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_nonblocking(true)?;
+    match socket.connect(&server.into()) {
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let until = Instant::now() + patience.to_std();
+    // A server speaks first, so its first octets tell of the connection; until then it is looked at now and then.
+    let mut waiting = Waiting::on([socket.as_raw_fd()]);
+    while socket.peer_addr().is_err() {
+        if let Some(error) = socket.take_error()? {
+            return Err(error);
+        }
+        if stop.load(Relaxed) {
+            return Ok(None);
+        }
+        if Instant::now() >= until {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        waiting.wait(LOOK_AROUND)?;
+    }
+    Connection::new(socket.into()).map(Some)
 }
 
 /// A connection and what waits for being written: never more than one piece of the state machine's output.

@@ -25,7 +25,7 @@ pub use servers::{ControlConfig, ServersError};
 pub(crate) use servers::{ControlServers, ServersStats};
 
 /// How often a thread looks whether it should stop and what its clock claims.
-const LOOK_AROUND: Nanos = Nanos::from_millis(200);
+pub(crate) const LOOK_AROUND: Nanos = Nanos::from_millis(200);
 /// How soon it is tried again to write what TCP did not take.
 const WRITE_AGAIN: Nanos = Nanos::from_millis(5);
 /// Octets of a control connection read at once.

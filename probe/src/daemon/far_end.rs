@@ -12,12 +12,12 @@ pub(super) struct FarEnd {
 }
 
 impl FarEnd {
-    /// Who is not one of ours is asked nothing, and its word counts for less.
+    /// What needs no agreement beforehand; what a TWAMP server agrees to is spoken instead of this. Who is not one of ours is asked nothing, and its word counts for less.
     pub(super) fn of(kind: ReflectorKind) -> Self {
         let (dialect, known) = match kind {
             ReflectorKind::Owl => (Dialect::Stamp, Reflector::Own),
             ReflectorKind::Stamp => (Dialect::Stamp, Reflector::Stranger),
-            ReflectorKind::TwampLight => {
+            ReflectorKind::TwampLight | ReflectorKind::Twamp => {
                 let dialect = Dialect::Twamp(TestMode::Unauthenticated);
                 (dialect, Reflector::Stranger)
             }

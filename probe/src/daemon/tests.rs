@@ -1,9 +1,12 @@
 //! Two probes' ends of one session: the senders of a plan, and a reflector that answers nothing that is not authentic.
 
+mod twamp;
+
 use super::*;
 use crate::config::Protects;
 use crate::reflector::ReflectorEngine;
-use owl_topology::ReflectorKind;
+use owl_measure::summary::Summary;
+use owl_measure::time::Timestamp;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;

@@ -15,7 +15,7 @@ use owl_measure::sample::{Stamp, StampSource};
 use owl_measure::time::Timestamp;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::sys::{self, Queue};
+use super::sys::{self, Bundling, Queue};
 use crate::clock::Clock;
 
 pub(crate) use batched::{Departures, Incoming};
@@ -86,6 +86,7 @@ pub struct StampedSocket {
     clock: Clock,
     sends: u32,
     transmit_stamps: TransmitStamps,
+    bundling: Bundling,
 }
 
 /// Whether the kernel is asked to stamp what is sent.
@@ -189,6 +190,7 @@ impl StampedSocket {
             clock,
             sends: 0,
             transmit_stamps: TransmitStamps::Asked,
+            bundling: Bundling::Possible,
         };
         socket
             .number_sends_from_zero()
@@ -212,6 +214,11 @@ impl StampedSocket {
     pub fn without_transmit_stamps(&mut self) -> Result<(), SocketError> {
         self.transmit_stamps = TransmitStamps::NotAsked;
         self.renumber().map_err(self.option("SO_TIMESTAMPING"))
+    }
+
+    /// Whether packets that wait together may leave in one send; not any more once the kernel has refused that.
+    pub(crate) fn bundles(&self) -> bool {
+        self.bundling == Bundling::Possible
     }
 
     /// Datagrams that the kernel dropped at this socket since it was bound, for lack of room above all: loss of our own,

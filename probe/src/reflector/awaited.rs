@@ -9,13 +9,13 @@ use owl_protocol::session::reflector::ReplyToken;
 use super::ReflectorReading;
 use crate::net::TransmitStamp;
 
-/// Sends of one socket whose transmit stamp is awaited; the oldest is given up at the bound.
+/// Replies of one socket whose transmit stamp is awaited, twice those of a turn; the oldest is given up at the bound.
 const AWAITED_MAX: usize = 256;
 
 /// T3 as a reply carries it, and what entitles to tell the kernel's.
 pub(super) type Note = (Timestamp, Option<ReplyToken>);
 
-/// Sends of one socket whose stamp has not come yet, with the T3 that they carry.
+/// Replies of one socket whose stamp has not come yet, by the numbers of their sends, with the T3 that they carry.
 #[derive(Debug)]
 pub(super) struct Awaited(VecDeque<(u32, Note)>);
 
@@ -24,7 +24,12 @@ impl Awaited {
         Self(VecDeque::with_capacity(AWAITED_MAX))
     }
 
-    /// Awaits the stamp of a send.
+    /// Whether any is awaited.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// Awaits the stamp of a reply, which may be that of others too: numbers come in order, some of them again.
     pub(super) fn sent(&mut self, id: u32, note: Note) {
         if self.0.len() >= AWAITED_MAX {
             self.0.pop_front();

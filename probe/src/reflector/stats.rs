@@ -30,6 +30,10 @@ pub struct ReflectorReading {
     /// Datagrams that the kernel dropped at the reflector's own sockets, for lack of room above all: own loss, not the
     /// network's.
     pub dropped: u64,
+    /// Replies that left with others in one send, under one transmit stamp.
+    pub bundled: u64,
+    /// Sockets whose kernel refused such a send; their replies leave one by one.
+    pub bundles_refused: u64,
     /// Replies whose kernel transmit stamp was delivered.
     pub t3_stamped: u64,
     /// By how much T3 was early, summed over those.
@@ -92,6 +96,8 @@ impl ReflectorReading {
             reflected_in_driver,
             unsent,
             dropped,
+            bundled,
+            bundles_refused,
             t3_stamped,
             t3_early_total,
             t3_early_max,
@@ -100,6 +106,8 @@ impl ReflectorReading {
         self.reflected_in_driver += reflected_in_driver;
         self.unsent += unsent;
         self.dropped += dropped;
+        self.bundled += bundled;
+        self.bundles_refused += bundles_refused;
         self.t3_stamped += t3_stamped;
         self.t3_early_total += *t3_early_total;
         self.t3_early_max = self.t3_early_max.max(*t3_early_max);
@@ -121,6 +129,8 @@ mod tests {
             reflected_in_driver: 8 * n,
             unsent: 3 * n,
             dropped: 4 * n,
+            bundled: 9 * n,
+            bundles_refused: 10 * n,
             t3_stamped: 5 * n,
             t3_early_total: Nanos(6 * n.cast_signed()),
             t3_early_max: Nanos(7 * n.cast_signed()),

@@ -236,3 +236,38 @@ fn requests_that_had_to_wait_are_told_of_each_other_when_their_replies_left() {
     }
     running.ended();
 }
+
+#[test]
+fn replies_that_wait_together_for_one_way_leave_as_one_and_each_counts_and_is_stamped() {
+    for memory in [Memory::Stateful, Memory::Stateless] {
+        let engine = ReflectorEngine {
+            memory,
+            ..ReflectorEngine::default()
+        };
+        let mut asking = Vec::new();
+        let running = Running::start_after(&engine, |at| {
+            asking = sessions(at, 2);
+            for number in 0..20 {
+                for session in &asking {
+                    session.send(&packet(number, 7)).unwrap();
+                }
+            }
+        });
+        for session in &asking {
+            for number in 0..20 {
+                let mut reply = [0; 128];
+                let octets = session.recv(&mut reply).unwrap();
+                let reply = ReflectorPacket::decode(&reply[..octets]).unwrap();
+                assert_eq!((octets, reply.sequence), (44, number), "{memory:?}");
+            }
+        }
+        let reading = running.ended().read();
+        let stamped = if memory == Memory::Stateful { 40 } else { 0 };
+        assert_eq!(
+            (reading.counts.reflected, reading.t3_stamped),
+            (40, stamped)
+        );
+        // 32 came in one batch, 16 of each session, and the other 8 in the next.
+        assert_eq!((reading.bundled, reading.bundles_refused), (40, 0));
+    }
+}

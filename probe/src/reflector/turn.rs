@@ -96,6 +96,12 @@ impl Answerer for Turn<'_> {
         }
     }
 
+    fn renumbered(&mut self) {
+        if let Some(awaited) = &mut self.awaited {
+            awaited.renumbered();
+        }
+    }
+
     fn stamped(&mut self, stamp: TransmitStamp) {
         if let Some(awaited) = &mut self.awaited {
             awaited.stamped(stamp, self.table, self.reading);

@@ -101,15 +101,19 @@ impl Worker {
             }
             waited = requests.wait(LOOK_AROUND);
             for k in 0..self.sockets.len() {
-                if requests.ready(k).data {
+                let ready = requests.ready(k);
+                if ready.data {
                     self.serve(k, &mut running);
                 }
-                self.collect(k, &mut running);
+                let awaiting = running.awaited.get(k).is_some_and(Awaited::is_waiting);
+                if ready.errors || awaiting {
+                    self.collect(k, &mut running);
+                }
             }
-            self.count(&mut running.reading);
+            self.count(&mut running);
             running.block.tell(&running.reading);
         }
-        self.count(&mut running.reading);
+        self.count(&mut running);
         self.count_dropped(&mut running);
         running.block.tell_last(&running.reading);
         waited
@@ -133,8 +137,12 @@ impl Worker {
         }
     }
 
-    fn count(&self, reading: &mut ReflectorReading) {
+    fn count(&self, running: &mut Running<'_>) {
+        let reading = &mut running.reading;
         reading.counts = self.table.counts();
+        reading.bundled = running.room.bundled();
+        let one_by_one = self.sockets.iter().filter(|socket| !socket.bundles());
+        reading.bundles_refused = one_by_one.count() as u64;
         if let Some(xdp) = &self.xdp {
             let in_driver = xdp.counts();
             reading.counts.reflected += in_driver.reflected;
@@ -161,13 +169,14 @@ impl Worker {
             let _ = self.sockets[k].transmit_stamps(&mut running.room, |stamp| {
                 awaited.stamped(stamp, table, reading);
             });
+            running.waiting.clear();
         }
     }
 
     fn serve(&mut self, k: usize, running: &mut Running<'_>) {
+        running.waiting.clear();
         for _ in 0..TURN {
             let socket = &mut self.sockets[k];
-            running.waiting.clear();
             let mut turn = Turn {
                 table: &mut self.table,
                 awaited: running.awaited.get_mut(k),
@@ -183,16 +192,14 @@ impl Worker {
             let Ok(exchanged) = socket.exchange(&mut running.room, &mut turn) else {
                 return;
             };
-            if exchanged.refused > 0 {
-                running.reading.unsent += exchanged.refused as u64;
-                if let Some(awaited) = running.awaited.get_mut(k) {
-                    awaited.renumbered();
-                }
-            }
+            running.reading.unsent += exchanged.refused as u64;
             if !exchanged.full {
                 return;
             }
-            self.collect(k, running);
+            // Without anybody who asks when his last reply left, the stamps of the whole turn are read at its end.
+            if !running.waiting.is_empty() {
+                self.collect(k, running);
+            }
         }
     }
 }

@@ -14,13 +14,21 @@ use super::session::{Course, SenderSession};
 use super::stats::SenderStats;
 use super::{SPIN_MAX, Watcher};
 use crate::clock::Clock;
-use crate::net::{Incoming, Waiting, set_timer_slack};
+use crate::net::{Departures, Incoming, Waiting, set_timer_slack};
 
 /// How often the thread looks whether it should stop, what its clock claims, and what its own sockets dropped.
 pub(super) const LOOK_AROUND: Nanos = Nanos::from_millis(200);
 /// Replies with a kernel stamp wait at most this long until many are read at once: at 10,000 a second that saves nine
 /// of ten wakes.
 const READING_PERIOD: Nanos = Nanos::from_millis(1);
+/// Packets that are due so soon after each other leave in one wake, with the last of them: a wake costs about as much of
+/// a processor as a packet. One that is alone is not late for it.
+const TOGETHER: Nanos = Nanos::from_micros(100);
+/// A rest this short is not slept: going to sleep and waking takes as long, and wakes too late.
+const NAP_MIN: Nanos = Nanos::from_micros(10);
+/// When so many packets have been sent, replies and stamps are read however short the time was: a socket's buffer holds
+/// several hundred where the host gives it no more (`net.core.rmem_max`).
+const UNREAD_MAX: usize = 4 * Departures::MOST;
 /// Datagrams that one socket's buffer can hold, which the kernel counts as 512 octets at least: when as many have been
 /// read, all that came before the reading began have been.
 const BUFFERED_MAX: usize = (8 << 20) / 512;
@@ -38,6 +46,10 @@ pub(super) struct Engine<'a> {
     incoming: Incoming,
     estimate: ErrorEstimate,
     running: usize,
+    /// Those sessions whose keys may change.
+    keyed: Vec<u32>,
+    /// Packets that have been sent since the sockets were read last.
+    unread: usize,
 }
 
 impl<'a> Engine<'a> {
@@ -60,7 +72,13 @@ impl<'a> Engine<'a> {
             incoming: Incoming::new(clock),
             estimate: ErrorEstimate::NO_CLAIM,
             running: 0,
+            keyed: Vec::new(),
+            unread: 0,
         };
+        let keyed = (0..).zip(engine.sessions.iter());
+        engine.keyed = keyed
+            .filter_map(|(number, session)| session.has_live_keys().then_some(number))
+            .collect();
         for k in 0..engine.sessions.len() {
             engine.schedule(k as u32);
             engine.running += usize::from(!engine.sessions[k].is_over());
@@ -90,6 +108,12 @@ impl<'a> Engine<'a> {
         });
         // Without a kernel stamp, T4 is when the process reads.
         let reading_period = if stamped { READING_PERIOD } else { Nanos::ZERO };
+        // Whoever pays for exact times with a processor gets them.
+        let together = if self.spin > Nanos::ZERO {
+            Nanos::ZERO
+        } else {
+            TOGETHER
+        };
         let mut look_around = self.clock.monotonic();
         let mut reading = look_around;
         while self.running > 0 {
@@ -99,24 +123,24 @@ impl<'a> Engine<'a> {
                     break;
                 }
                 self.estimate = ErrorEstimate::claim(claim());
-                for session in self.sessions.iter_mut() {
-                    session.look_at_keys();
+                for &keyed in &self.keyed {
+                    self.sessions[keyed as usize].look_at_keys();
                 }
                 for lane in self.lanes.iter_mut() {
                     lane.look_at_drops(self.stats);
                 }
                 look_around = now + LOOK_AROUND;
             }
-            self.transmit_due();
-            let sending = self.sending.next_deadline();
+            self.transmit_due(usize::MAX);
+            let sending = self.sending.last_deadline_within(together);
             let next = sending.map_or(look_around, |at| look_around.min(at + -self.spin));
             let now = self.clock.monotonic();
             // Nothing is settled before the sockets are read, so until then nobody asks when that will be.
-            if now < reading {
+            if now < reading && self.unread < UNREAD_MAX {
                 let rest = next.min(reading) - now;
-                if rest > Nanos::ZERO {
+                if rest > NAP_MIN {
                     timer.wait(rest)?;
-                } else if sending.is_some_and(|at| at > now) {
+                } else {
                     std::hint::spin_loop();
                 }
                 continue;
@@ -127,6 +151,7 @@ impl<'a> Engine<'a> {
                 .map_or(next, |at| next.min(at));
             // What is settled below is what was certain before the sockets were read.
             waiting.wait(next - now)?;
+            self.unread = 0;
             if self.read(&waiting, now, watcher) {
                 reading = self.clock.monotonic() + reading_period;
             }
@@ -138,11 +163,15 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// Sends what is due, the packets of one lane together.
-    fn transmit_due(&mut self) {
+    /// Sends what is due, so many packets at most, those of one lane together.
+    fn transmit_due(&mut self, most: usize) {
         let now = self.clock.monotonic();
-        while let Some(session) = self.sending.pop_due(now) {
+        for _ in 0..most {
+            let Some(session) = self.sending.pop_due(now) else {
+                break;
+            };
             self.transmit(session);
+            self.unread += 1;
         }
         for lane in self.lanes.iter_mut().filter(|lane| lane.is_waiting()) {
             lane.flush(self.sessions, &mut self.incoming, self.stats);
@@ -212,8 +241,9 @@ impl<'a> Engine<'a> {
             if read < Incoming::MOST {
                 return;
             }
-            // Whoever is asked for more than he can send stays in this loop: the stamps of what he sends must not wait for its end.
-            self.transmit_due();
+            // Whoever is asked for more than he can send stays in this loop: he sends no more than he reads, or his buffer
+            // would overflow, and the stamps of what he sends must not wait for its end.
+            self.transmit_due(Incoming::MOST);
             self.lanes[lane].collect_stamps(self.sessions, &mut self.incoming, self.stats);
         }
     }
@@ -222,7 +252,7 @@ impl<'a> Engine<'a> {
     fn settle_due(&mut self, now: Monotonic, watcher: &mut impl Watcher) {
         while let Some(session) = self.settling.pop_due(now) {
             self.settle(session, now, self.clock.now(), watcher);
-            self.transmit_due();
+            self.transmit_due(Incoming::MOST);
         }
     }
 

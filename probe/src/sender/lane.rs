@@ -9,36 +9,21 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::Ordering::Relaxed;
 
-use owl_measure::time::{Monotonic, Nanos, Timestamp};
-use owl_protocol::session::sender::{Transmit, TransmitToken};
+use owl_measure::time::{Monotonic, Nanos};
+use owl_protocol::session::sender::Transmit;
 use owl_protocol::wire::stamp::SenderPacket;
 
+use super::awaited::{Awaited, Note};
 use super::session::SenderSession;
 use super::stats::SenderStats;
 use crate::clock::Clock;
 use crate::net::{
-    Departures, Incoming, SocketError, StampedSocket, Stamping, TransmitStamp, TransmitStamps,
+    Departures, Incoming, Sent, SocketError, StampedSocket, Stamping, TransmitStamp, TransmitStamps,
 };
 
-/// Sends whose transmit stamp is awaited on one socket: as many as it has sessions, within these. At the bound the oldest
-/// keeps its user-space T1.
-const AWAITED: std::ops::RangeInclusive<usize> = 1_024..=16_384;
 /// A packet of a socket is asked how long it queued on this host so often at most: the answer costs a message on the
 /// error queue, about as much as the stamp of its departure.
 const QUEUEING_PERIOD: Nanos = Nanos::from_millis(10);
-
-/// A packet that was written, and is not stamped yet.
-#[derive(Debug)]
-struct Note {
-    session: u32,
-    token: TransmitToken,
-    /// T1 as it stands in the packet.
-    origin: Timestamp,
-    /// By how much that was after its time.
-    lateness: Nanos,
-    /// When it came to the queueing discipline, if that was asked and has been told.
-    queued_at: Option<Timestamp>,
-}
 
 /// A shared socket.
 #[derive(Debug)]
@@ -51,10 +36,9 @@ pub(super) struct Lane {
     peers: HashMap<(SocketAddr, u16), u32>,
     sessions: usize,
     departures: Departures,
-    /// Of those that wait to leave.
-    notes: Vec<Note>,
-    /// By the number of the send, modulo its length.
-    awaited: Vec<Option<(u32, Note)>>,
+    /// Of those that wait to leave, by their positions.
+    notes: Vec<Option<Note>>,
+    awaited: Awaited,
     /// When a packet is asked next how long it queued.
     queueing: Monotonic,
     /// Datagrams that the kernel dropped at this socket when it was looked at: its count, which wraps, and their sum.
@@ -88,7 +72,7 @@ impl Lane {
             sessions: 0,
             departures: Departures::new(0),
             notes: Vec::with_capacity(Departures::MOST),
-            awaited: (0..*AWAITED.start()).map(|_| None).collect(),
+            awaited: Awaited::new(),
             queueing: Monotonic(0),
             dropped: 0,
             own_loss: 0,
@@ -127,9 +111,7 @@ impl Lane {
             self.peers.insert((source, ssid), session);
         }
         self.sessions += 1;
-        let awaited = self.sessions.next_power_of_two();
-        let awaited = awaited.clamp(*AWAITED.start(), *AWAITED.end());
-        self.awaited.resize_with(awaited, || None);
+        self.awaited.make_room(self.sessions);
     }
 
     /// Sees to it that packets of so many octets fit.
@@ -184,13 +166,13 @@ impl Lane {
         };
         let (peer, class) = (session.peer(), session.traffic_class());
         self.departures.push(transmit.octets, peer, class, stamps);
-        self.notes.push(Note {
+        self.notes.push(Some(Note {
             session: number,
             token: transmit.token,
             origin: transmit.origin,
             lateness: transmit.due.lateness,
             queued_at: None,
-        });
+        }));
     }
 
     /// Sends what waits.
@@ -200,41 +182,45 @@ impl Lane {
         incoming: &mut Incoming,
         stats: &SenderStats,
     ) {
-        let waiting = self.departures.waiting();
-        let mut done = 0;
-        while done < waiting {
-            match self.socket.send_many(&mut self.departures, done) {
-                Ok((id, taken)) if taken > 0 => {
-                    let places = self.awaited.len();
-                    for (k, note) in self.notes.drain(..taken).enumerate() {
-                        let id = id.wrapping_add(k as u32);
-                        let place = &mut self.awaited[id as usize % places];
-                        if let Some((_, unstamped)) = place.replace((id, note)) {
-                            given_up(&unstamped, stats);
+        let (bundled, bundles) = (self.departures.bundled(), self.socket.bundles());
+        self.socket.arrange(&mut self.departures);
+        loop {
+            let (notes, awaited) = (&mut self.notes, &mut self.awaited);
+            let sent =
+                self.socket
+                    .send_many(&mut self.departures, |k, id| match (notes[k].take(), id) {
+                        (Some(note), Some(id)) => {
+                            stats.sent.fetch_add(1, Relaxed);
+                            if let Some(unstamped) = awaited.sent(id, note) {
+                                given_up(&unstamped, stats);
+                            }
                         }
-                    }
-                    stats.sent.fetch_add(taken as u64, Relaxed);
-                    done += taken;
-                }
-                _ => {
-                    // The first of the rest was refused; the others are not its fault. What was sent before it keeps the stamps
-                    // that have come; the others' are given up, since the numbering begins anew.
-                    let refused = self.notes.remove(0);
-                    sessions[refused.session as usize].refused();
-                    stats.unsent.fetch_add(1, Relaxed);
-                    done += 1;
+                        (Some(refused), None) => {
+                            sessions[refused.session as usize].refused();
+                            stats.unsent.fetch_add(1, Relaxed);
+                        }
+                        (None, _) => {}
+                    });
+            match sent {
+                Sent::All => break,
+                Sent::Stopped => {
+                    // What was sent before keeps the stamps that have come; the others' are given up, since the numbering begins
+                    // anew.
                     self.collect_stamps(sessions, incoming, stats);
-                    for place in &mut self.awaited {
-                        if let Some((_, unstamped)) = place.take() {
-                            given_up(&unstamped, stats);
-                        }
+                    for unstamped in self.awaited.renumbered() {
+                        given_up(&unstamped, stats);
                     }
                     // Where the kernel refuses even that, no stamp has the number of a packet, and none is believed.
                     let _ = self.socket.renumber();
                 }
             }
         }
+        self.notes.clear();
         self.departures.clear();
+        let bundled = self.departures.bundled() - bundled;
+        stats.bundled.fetch_add(bundled, Relaxed);
+        let refused = u64::from(bundles && !self.socket.bundles());
+        stats.bundles_refused.fetch_add(refused, Relaxed);
     }
 
     /// Gives the transmit stamps that have come to their sessions.
@@ -245,7 +231,7 @@ impl Lane {
         stats: &SenderStats,
     ) {
         // No more can have come than are awaited.
-        for _ in 0..=self.awaited.len() / Incoming::MOST {
+        for _ in 0..=self.awaited.room() / Incoming::MOST {
             // An error here is the network's (an ICMP message); stamps that are lost with it are counted as missing.
             let Ok(read) = self.socket.transmit_stamps_many(incoming) else {
                 return;
@@ -253,10 +239,8 @@ impl Lane {
             for k in 0..read {
                 if let Some(stamp) = incoming.transmit_stamp(k) {
                     self.stamped(stamp, sessions, stats);
-                } else if let Some(stamp) = incoming.queueing_stamp(k)
-                    && let Some(note) = self.awaited(stamp.id)
-                {
-                    note.queued_at = Some(stamp.stamp.at);
+                } else if let Some(stamp) = incoming.queueing_stamp(k) {
+                    self.awaited.queued(stamp.id, stamp.stamp.at);
                 }
             }
             if read < Incoming::MOST {
@@ -271,25 +255,13 @@ impl Lane {
         sessions: &mut [SenderSession],
         stats: &SenderStats,
     ) {
-        if self.awaited(stamp.id).is_none() {
-            return;
-        }
-        let places = self.awaited.len();
-        if let Some((_, note)) = self.awaited[stamp.id as usize % places].take() {
+        for note in self.awaited.stamped(stamp.id) {
             let after_t1 = (stamp.stamp.at - note.origin).max(Nanos::ZERO);
             stats.lateness.count(note.lateness + after_t1);
             if let Some(queued_at) = note.queued_at {
                 stats.local_queueing.count(stamp.stamp.at - queued_at);
             }
             sessions[note.session as usize].transmitted(note.token, stamp.stamp);
-        }
-    }
-
-    fn awaited(&mut self, id: u32) -> Option<&mut Note> {
-        let places = self.awaited.len();
-        match &mut self.awaited[id as usize % places] {
-            Some((of, note)) if *of == id => Some(note),
-            _ => None,
         }
     }
 

@@ -6,6 +6,7 @@
 //! are read many at once a moment later; only then is a session asked what is
 //! lost.
 
+mod awaited;
 mod engine;
 mod lane;
 mod pace;

@@ -130,6 +130,11 @@ impl SenderSession {
         Some(transmit)
     }
 
+    /// Whether its key may change.
+    pub(super) fn has_live_keys(&self) -> bool {
+        self.keys.is_some()
+    }
+
     /// Follows a change of the session's key.
     pub(super) fn look_at_keys(&mut self) {
         if let Some(key) = self.keys.as_mut().and_then(SessionKeys::changed) {

@@ -76,6 +76,8 @@ pub struct SenderStats {
     pub(super) sent: AtomicU64,
     pub(super) unsent: AtomicU64,
     pub(super) unstamped: AtomicU64,
+    pub(super) bundled: AtomicU64,
+    pub(super) bundles_refused: AtomicU64,
 }
 
 /// A reading of [`SenderStats`].
@@ -94,6 +96,10 @@ pub struct SenderReading {
     pub unsent: u64,
     /// Packets whose transmit stamp did not come.
     pub unstamped: u64,
+    /// Packets that left with others in one send, under one transmit stamp.
+    pub bundled: u64,
+    /// Sockets whose kernel refused such a send; their packets leave one by one.
+    pub bundles_refused: u64,
 }
 
 impl SenderStats {
@@ -106,6 +112,8 @@ impl SenderStats {
             sent: self.sent.load(Relaxed),
             unsent: self.unsent.load(Relaxed),
             unstamped: self.unstamped.load(Relaxed),
+            bundled: self.bundled.load(Relaxed),
+            bundles_refused: self.bundles_refused.load(Relaxed),
         }
     }
 }

@@ -1,3 +1,4 @@
+mod bundles;
 mod own_loss;
 
 use super::*;

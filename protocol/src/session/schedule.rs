@@ -2,7 +2,9 @@
 //!
 //! Deadlines are absolute, so lateness of one packet does not move the next.
 //! A sender that woke too late for a deadline lets it go by: a burst of
-//! catching-up packets would measure the sender's own queue.
+//! catching-up packets would measure the sender's own queue. Too late is more
+//! than a gap, and more than a timer takes to wake a thread: what a wake
+//! overslept of a stream that is as dense as that still leaves at its pace.
 
 use owl_measure::time::{Monotonic, Nanos};
 use rand_pcg::Pcg64;
@@ -36,6 +38,11 @@ pub struct Due {
 
 /// The shortest mean gap; a schedule asked for less is given this.
 const MEAN_GAP_MIN: Nanos = Nanos(1_000);
+
+/// A send time that went by so long ago at most is used even when the next has come: a thread that is woken sleeps longer
+/// than it wanted by some ten microseconds, and a stream with gaps shorter than that would never keep its pace. The
+/// packets that catch up are those that were due within this time, so they are a hundred at the shortest gap.
+const OVERSLEPT_MAX: Nanos = Nanos::from_micros(100);
 
 /// Most gaps drawn in one go after a long sleep; the rest of the time is skipped in one step.
 const SKIPS_MAX: u64 = 10_000;
@@ -102,8 +109,9 @@ impl Schedule {
             let due = self.next;
             self.next = due + self.gap();
             // A Poisson stream has short gaps by nature: only what is late by more than a mean gap has been slept through.
+            let slept_through = now - due >= self.mean_gap.max(OVERSLEPT_MAX);
             let is_last = self.left == Some(skipped + 1);
-            if is_last || now < self.next || now - due < self.mean_gap {
+            if is_last || now < self.next || !slept_through {
                 self.left = self.left.map(|left| left.saturating_sub(skipped + 1));
                 return Some(Due {
                     lateness: now - due,
@@ -157,6 +165,21 @@ mod tests {
         let due = schedule.take(Monotonic(3_600_000_000_000)).unwrap();
         assert!((3_599_990..=3_600_000).contains(&due.skipped), "{due:?}");
         assert_eq!(schedule.take(Monotonic(3_600_000_000_000)), None);
+    }
+
+    #[test]
+    fn what_a_wake_overslept_by_a_few_gaps_is_sent_one_by_one() {
+        let us = |us: i64| Monotonic(us * 1_000);
+        let mut schedule = Schedule::periodic(Nanos::from_micros(20), us(0));
+        // Woken 250 µs late: 0 to 150 µs have been slept through, and what was due in the last 100 µs has not.
+        for (due_us, skipped) in [(160, 8), (180, 0), (200, 0), (220, 0), (240, 0)] {
+            let due = Due {
+                lateness: us(250) - us(due_us),
+                skipped,
+            };
+            assert_eq!(schedule.take(us(250)), Some(due));
+        }
+        assert_eq!(schedule.take(us(250)), None);
     }
 
     #[test]

@@ -16,26 +16,29 @@ mod held;
 mod losses;
 mod observations;
 mod question;
+mod reporting;
 
 pub use answers::{Answers, TlvAnswers};
 pub use config::{Dialect, Reflector, SenderConfig, TrafficClass, ZeroSsid};
 pub use observations::Observations;
 pub use question::{Padding, Protection, Question, WantedReturn};
+pub use reporting::{ReportFate, Retransmission};
 
 use std::collections::VecDeque;
 
 use owl_measure::loss::Loss;
-use owl_measure::reordering::{Reordered, ReorderingWatch, ReplyNumbers};
+use owl_measure::reordering::{Arrived, Reordered, ReorderingWatch, ReplyNumbers};
 use owl_measure::sample::{Direction, Header, PeerClock, Sample, Stamp, StampSource};
 use owl_measure::time::{Monotonic, Nanos, Timestamp};
 
 use self::held::{Correction, HeldSamples};
 use self::losses::Losses;
-use self::question::{Layout, NotBelieved, Told, followed_up};
+use self::question::{Fate as TlvFate, Layout, NotBelieved, Telling, Told, followed_up};
+use self::reporting::Reporting;
 use super::schedule::Due;
 use crate::wire::authentication::Key;
 use crate::wire::stamp::{ReflectorPacket, SenderPacket};
-use crate::wire::tlv::{MicroSession, TimestampMethod};
+use crate::wire::tlv::{MicroSession, TimestampMethod, kind};
 use crate::wire::{ErrorEstimate, WireTimestamp};
 
 /// Packets remembered at once. At the bound the oldest is given up early: lost when no reply has come.
@@ -115,6 +118,7 @@ struct Sent {
 pub struct SessionSender {
     config: SenderConfig,
     layout: Layout,
+    reporting: Option<Reporting>,
     /// The key, and during a change the one before it.
     keys: Vec<Key>,
     sent: u64,
@@ -150,10 +154,13 @@ impl SessionSender {
                 config.padding,
             ),
         };
+        let report = config.question.access_report;
+        let reporting = report.map(|_| Reporting::new(config.question.retransmission));
         let far_link = config.question.member_links.map(|links| links.reflector);
         let keys: Vec<_> = config.protection.key().cloned().into_iter().collect();
         Self {
             layout,
+            reporting,
             keys,
             sent: 0,
             first: 0,
@@ -257,18 +264,22 @@ impl SessionSender {
             error_estimate: error_estimate.with_format(self.config.format),
             ssid: self.config.ssid,
         };
-        let (count, key) = (self.sent as u32, self.config.protection.key());
+        let told = Telling {
+            sent: self.sent as u32,
+            access_report: self.reports(now),
+        };
+        let key = self.config.protection.key();
         match (&self.config.dialect, &self.config.protection) {
             (Dialect::Twamp(mode), _) => {
                 self.layout.pad(packet);
                 mode.write_request(&base, packet).ok()?;
             }
             (Dialect::Stamp, Protection::None | Protection::Tlvs(_)) => {
-                self.layout.write(&base.encode(), count, key, packet);
+                self.layout.write(&base.encode(), &told, key, packet);
             }
             (Dialect::Stamp, Protection::Authenticated(key)) => {
                 let base = base.encode_authenticated(key);
-                self.layout.write(&base, count, Some(key), packet);
+                self.layout.write(&base, &told, Some(key), packet);
             }
         }
         Some(Transmit {
@@ -277,6 +288,28 @@ impl SessionSender {
             due,
             token: TransmitToken { sequence },
         })
+    }
+
+    /// Whether the packet that leaves now carries the session's Access Report.
+    fn reports(&mut self, now: Monotonic) -> bool {
+        let Some(reporting) = &mut self.reporting else {
+            return false;
+        };
+        let reports = reporting.take(now);
+        self.observations.access_report = Some(reporting.fate());
+        reports
+    }
+
+    /// Looks whether a reply repeats the Access Report as understood.
+    fn acknowledge(&mut self, datagram: &[u8]) {
+        let Some(reporting) = &mut self.reporting else {
+            return;
+        };
+        let understood = (kind::ACCESS_REPORT, TlvFate::Understood);
+        if self.layout.fates(datagram).any(|fate| fate == understood) {
+            reporting.acknowledged();
+            self.observations.access_report = Some(reporting.fate());
+        }
     }
 
     /// Tells the kernel's transmit timestamp. The token is used up, so no packet can be stamped twice.
@@ -349,13 +382,18 @@ impl SessionSender {
             self.losses.reflector_counts();
         }
         let numbers = self.losses.numbers();
-        let reordered = self
-            .reordering
-            .next(reply.sender_sequence, reply.sequence, numbers);
+        let arrived = Arrived {
+            sequence: reply.sender_sequence,
+            reflector_sequence: reply.sequence,
+            reached: self.read_stamp(&reply, reply.received_at, received.stamp.at),
+            returned: received.stamp.at,
+        };
+        let reordered = self.reordering.next(arrived, numbers);
         self.observations.tlvs_not_believed += u64::from(told == Err(NotBelieved));
         if told.is_ok() {
             let fates = self.layout.fates(datagram);
             self.observations.answers.count(fates);
+            self.acknowledge(datagram);
         }
         let mut headers =
             self.observations
@@ -435,8 +473,7 @@ impl SessionSender {
         let by_hardware = told
             .information
             .is_some_and(|told| told.method_out == TimestampMethod::HARDWARE);
-        let format = reply.error_estimate.format();
-        let read = |at: WireTimestamp| at.read(format, self.config.tai_offset, t4.at);
+        let read = |at: WireTimestamp| self.read_stamp(reply, at, t4.at);
         Sample {
             sequence: reply.sender_sequence,
             origin: sent.origin,
@@ -453,6 +490,12 @@ impl SessionSender {
             backward_header: Header::default(),
             peer_clock,
         }
+    }
+
+    /// T2 or T3 of a reply that came at `near`.
+    fn read_stamp(&self, reply: &ReflectorPacket, at: WireTimestamp, near: Timestamp) -> Timestamp {
+        let format = reply.error_estimate.format();
+        at.read(format, self.config.tai_offset, near)
     }
 
     /// The next sample. It is held back only while a better T3 may still come, for the loss threshold at most. Ask

@@ -6,7 +6,7 @@
 //! kept to the nanosecond; only the order of timers within one turn of the
 //! finest wheel, 16 µs, is not kept.
 
-use owl_measure::time::Monotonic;
+use owl_measure::time::{Monotonic, Nanos};
 
 /// A slot of the finest wheel is 2¹⁴ ns, about 16 µs, wide.
 const TICK_BITS: u32 = 14;
@@ -149,6 +149,27 @@ impl TimerWheel {
             .min()
     }
 
+    /// The latest deadline that is not later than the earliest of all by more than `span`: whoever wakes then finds all of
+    /// them due. At a turn of the finest wheel, every millisecond, it may be an earlier one of them.
+    pub fn last_deadline_within(&self, span: Nanos) -> Option<Monotonic> {
+        let first = self.next_deadline()?;
+        let (wheel, place) = self.first_slot()?;
+        let limit = first + span.max(Nanos::ZERO);
+        let places = match wheel {
+            0 => {
+                let ticks = tick_of(limit) - tick_of(first);
+                place..SLOTS.min(place + 1 + usize::try_from(ticks).unwrap_or(SLOTS))
+            }
+            _ => place..place + 1,
+        };
+        places
+            .filter(|place| self.occupied[wheel] & 1 << place != 0)
+            .flat_map(|place| self.timers_in(wheel * SLOTS + place))
+            .map(|(_, deadline)| deadline)
+            .filter(|&deadline| deadline <= limit)
+            .max()
+    }
+
     /// Takes a timer that is due out of the wheel. Ask until there is none; those that are due within the same 16 µs come
     /// in any order.
     pub fn pop_due(&mut self, now: Monotonic) -> Option<u32> {
@@ -253,6 +274,33 @@ mod tests {
                     assert_eq!(due, expected, "seed {seed}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn one_wake_serves_those_that_are_due_soon_after_each_other() {
+        const US: i64 = 1_000;
+        for (deadlines_us, span_us, last_us) in [
+            (&[] as &[i64], 100, None),
+            (&[500], 100, Some(500)),
+            (&[500, 601], 100, Some(500)),
+            (&[600, 500, 560, 601], 100, Some(600)),
+            (&[600, 500, 560, 601], 0, Some(500)),
+            // Of one slot.
+            (&[500, 505, 509], 5, Some(505)),
+            // So far away that they are in a coarser wheel.
+            (&[50_000, 50_090, 70_000], 100, Some(50_090)),
+        ] {
+            let mut wheel = TimerWheel::new(8, Monotonic(0));
+            for (timer, us) in (0..).zip(deadlines_us) {
+                wheel.set(timer, Monotonic(us * US));
+            }
+            let last = wheel.last_deadline_within(Nanos(span_us * US));
+            assert_eq!(
+                last,
+                last_us.map(|us| Monotonic(us * US)),
+                "{deadlines_us:?}"
+            );
         }
     }
 

@@ -5,9 +5,10 @@ use std::str::FromStr;
 
 use clap::ValueEnum;
 use owl_probe::reflector::REPLY_OCTETS_MAX;
-use owl_protocol::session::sender::{Padding, Question, WantedReturn, ZeroSsid};
+use owl_protocol::session::sender::{Padding, Question, Retransmission, WantedReturn, ZeroSsid};
 use owl_protocol::wire::tlv::{AccessReport, MicroSession};
 
+use crate::command::duration::positive;
 use crate::command::stamp_format::StampFormat;
 
 /// What is asked, and how packets look.
@@ -22,7 +23,8 @@ pub(super) struct Asking {
     ///   class-of-service      with which DSCP and ECN packets arrive; replies with the same DSCP
     ///   direct-measurement    how many packets it received and sent
     ///   access-report=ACCESS  tell its operator of an access network: 3gpp, non-3gpp,
-    ///                         or with :unavailable behind it
+    ///                         or with :unavailable behind it; said until a reply repeats it
+    ///   access-report-retry=DURATION:TIMES   say it again so often, so long after; 3s:4 without it
     ///   destination-node=ADDR that the node with this address answers
     ///   return-path=same-link replies on the link on which packets arrive
     ///   return-path=ADDR      replies to this address of this host
@@ -59,6 +61,7 @@ enum Ask {
     ClassOfService,
     DirectMeasurement,
     AccessReport(AccessReport),
+    Retransmission(Retransmission),
     DestinationNode(IpAddr),
     ReturnPath(WantedReturn),
     MicroSession(MicroSession),
@@ -84,6 +87,9 @@ impl FromStr for Ask {
             ("direct-measurement", None) => Ok(Self::DirectMeasurement),
             ("access-report", Some(value)) => access_report(value)
                 .ok_or("access-report is 3gpp or non-3gpp, with :unavailable behind it if it is"),
+            ("access-report-retry", Some(value)) => {
+                retransmission(value).ok_or("access-report-retry is a duration and a number of times, such as 3s:4")
+            }
             ("destination-node", Some(value)) => value
                 .parse()
                 .map(Self::DestinationNode)
@@ -107,7 +113,7 @@ impl FromStr for Ask {
             }
             ("padding", Some("zeros")) => Ok(Self::Padding(Padding::Zeros)),
             _ => Err(
-                "all, follow-up, location, timestamp-info, class-of-service, direct-measurement, access-report=…, destination-node=…, return-path=…, micro-session=…, reply-octets=… and padding=… can be asked",
+                "all, follow-up, location, timestamp-info, class-of-service, direct-measurement, access-report=…, access-report-retry=…, destination-node=…, return-path=…, micro-session=…, reply-octets=… and padding=… can be asked",
             ),
         }
         .map_err(str::to_owned)
@@ -128,6 +134,14 @@ fn access_report(text: &str) -> Option<Ask> {
     Some(Ask::AccessReport(AccessReport {
         access,
         return_code,
+    }))
+}
+
+fn retransmission(text: &str) -> Option<Ask> {
+    let (after, times) = text.split_once(':')?;
+    Some(Ask::Retransmission(Retransmission {
+        after: positive(after).ok()?,
+        times: times.parse().ok()?,
     }))
 }
 
@@ -165,6 +179,7 @@ impl Asking {
                 Ask::ClassOfService => question.class_of_service = true,
                 Ask::DirectMeasurement => question.direct_measurement = true,
                 Ask::AccessReport(report) => question.access_report = Some(report),
+                Ask::Retransmission(often) => question.retransmission = often,
                 Ask::DestinationNode(ip) => question.destination = Some(ip),
                 Ask::ReturnPath(path) => question.return_path = Some(path),
                 Ask::MicroSession(links) => question.member_links = Some(links),
@@ -251,6 +266,8 @@ mod tests {
             ("destination-node=x", "IP address of the reflector"),
             ("access-report=5g", "3gpp or non-3gpp"),
             ("access-report=3gpp:gone", "3gpp or non-3gpp"),
+            ("access-report-retry=3s", "such as 3s:4"),
+            ("access-report-retry=0s:4", "such as 3s:4"),
             ("micro-session=0", "from 1 to 65535"),
             ("micro-session=1:x", "from 1 to 65535"),
             ("reply-octets=43", "44 to 9000"),

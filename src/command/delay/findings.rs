@@ -14,9 +14,9 @@ use owl_measure::time::Nanos;
 use owl_measure::variation::{ipdv, pdv};
 use owl_measure::verdict::flow::FlowWindow;
 use owl_measure::verdict::window::Claims;
-use owl_measure::verdict::{Claim, Evidence, Profile, Quantile, SessionWindow, judge};
+use owl_measure::verdict::{Claim, Evidence, Quantile, SessionWindow, judge};
 
-use super::judged::Judged;
+use super::judged::{Asked, Judged};
 
 /// The quantiles that are shown.
 pub(super) const SHOWN: [Quantile; 3] = [Quantile::P50, Quantile::P95, Quantile::P99];
@@ -169,17 +169,11 @@ impl Findings {
     }
 
     /// The verdicts, forward and backward.
-    pub(super) fn judged(&self, target: Nanos, quantile: Quantile) -> Judged {
-        let profile = Profile {
-            id: "delay".to_owned(),
-            interval: self.length,
-            quantile,
-            min_samples: min_samples(quantile),
-            ..Profile::plan_2026()
-        };
-        let verdict = |direction| judge(&self.evidence(direction), target, &profile);
+    pub(super) fn judged(&self, asked: Asked) -> Judged {
+        let profile = asked.profile(self.length);
+        let verdict = |direction| judge(&self.evidence(direction), asked.target, &profile);
         Judged {
-            quantile,
+            quantile: asked.quantile,
             verdicts: DIRECTIONS
                 .map(|direction| (direction, verdict(direction)))
                 .into(),
@@ -205,11 +199,6 @@ impl Findings {
     }
 }
 
-/// The fewest packets of which the largest can exceed the quantile with 97.5 % confidence: pⁿ ≤ 2.5 % (binomial ranks).
-pub(super) fn min_samples(quantile: Quantile) -> u64 {
-    (0.025_f64.ln() / quantile.as_f64().ln()).ceil() as u64
-}
-
 fn population(evidence: &Evidence<'_>) -> u64 {
     evidence
         .sent
@@ -218,9 +207,10 @@ fn population(evidence: &Evidence<'_>) -> u64 {
 
 fn way(window: &SessionWindow, direction: Direction, evidence: &Evidence<'_>) -> Way {
     let one_way = |quantile| {
-        let proved = evidence.proved(quantile)?;
+        let ranks = evidence.ranks(quantile);
+        let proved = evidence.proved(ranks)?;
         let claimed = match evidence.claim {
-            Claim::Clocks(clocks) => evidence.claimed(quantile, proved, clocks),
+            Claim::Clocks(clocks) => evidence.claimed(ranks, proved, clocks),
             Claim::None | Claim::Withdrawn => None,
         };
         Some(claimed.unwrap_or(proved))
@@ -246,7 +236,7 @@ pub(super) mod tests {
     use owl_measure::sample::{Header, PeerClock, Sample, Stamp, StampSource};
     use owl_measure::summary::Recorder;
     use owl_measure::time::Timestamp;
-    use owl_measure::verdict::State;
+    use owl_measure::verdict::{Population, State};
 
     const US: fn(i64) -> Nanos = Nanos::from_micros;
 
@@ -319,6 +309,15 @@ pub(super) mod tests {
         }
     }
 
+    /// The p95 of the packets.
+    pub(in crate::command::delay) fn asked(target: Nanos) -> Asked {
+        Asked {
+            target,
+            quantile: Quantile::P95,
+            population: Population::Packets,
+        }
+    }
+
     pub(in crate::command::delay) const HONEST: Path = Path {
         forward: 600,
         backward: 900,
@@ -339,14 +338,11 @@ pub(super) mod tests {
             );
         }
         assert_eq!(
-            found.judged(Nanos::from_millis(2), Quantile::P95).state(),
+            found.judged(asked(Nanos::from_millis(2))).state(),
             State::Met
         );
-        assert_eq!(found.judged(US(50), Quantile::P95).state(), State::Missed);
-        assert_eq!(
-            found.judged(US(800), Quantile::P95).state(),
-            State::Undecided
-        );
+        assert_eq!(found.judged(asked(US(50))).state(), State::Missed);
+        assert_eq!(found.judged(asked(US(800))).state(), State::Undecided);
     }
 
     #[test]
@@ -377,13 +373,5 @@ pub(super) mod tests {
         assert_eq!(apart(0), None);
         assert_eq!(apart(-3_000), Some(US(2_500)));
         assert_eq!(apart(3_000), Some(US(2_200)));
-    }
-
-    #[test]
-    fn the_95th_percentile_wants_72_packets() {
-        assert_eq!(
-            [Quantile::P50, Quantile::P95, Quantile::P99].map(min_samples),
-            [6, 72, 368]
-        );
     }
 }

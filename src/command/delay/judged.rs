@@ -2,17 +2,42 @@
 
 use owl_measure::delay::OneWayDelay;
 use owl_measure::sample::Direction;
-use owl_measure::verdict::{Quantile, Reason, State, Verdict};
+use owl_measure::time::Nanos;
+use owl_measure::verdict::ranks::min_samples;
+use owl_measure::verdict::{Population, Profile, Quantile, Reason, State, Verdict};
 use owl_measure::words::Lang;
 use serde_json::{Value, json};
 
-use super::findings::min_samples;
 use super::numbers;
 use super::table::name;
 use crate::failure::Outcome;
 
 /// How the two ends of an interval are written.
 pub(super) type Ends = fn(&OneWayDelay, Lang) -> [String; 2];
+
+/// What is asked of a measurement.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked {
+    /// The most that the one-way delay may be.
+    pub(super) target: Nanos,
+    pub(super) quantile: Quantile,
+    /// What the quantile speaks of.
+    pub(super) population: Population,
+}
+
+impl Asked {
+    /// The rule for a measurement that took so long.
+    pub(super) fn profile(self, interval: Nanos) -> Profile {
+        Profile {
+            id: "delay".to_owned(),
+            interval,
+            quantile: self.quantile,
+            population: self.population,
+            min_samples: min_samples(self.quantile),
+            ..Profile::plan_2026()
+        }
+    }
+}
 
 /// Verdicts, and the quantile they are about.
 pub(super) struct Judged {
@@ -68,6 +93,7 @@ impl Judged {
                 format!("，{} 类证据", class.code()),
             ));
         }
+        line.push_str(&of_the_path(verdict, lang));
         if let Some(reason) = verdict.reason {
             line.push_str(&format!(": {}", reason.sentence(lang)));
             if reason == Reason::Samples {
@@ -98,4 +124,27 @@ impl Judged {
             "backward": of(Direction::Backward),
         })
     }
+}
+
+/// Between which packets the path's quantile lies; nothing where it speaks of the packets.
+fn of_the_path(verdict: &Verdict, lang: Lang) -> String {
+    let ranked = verdict
+        .ranked
+        .filter(|_| verdict.population == Population::Path);
+    let Some(ranked) = ranked else {
+        return String::new();
+    };
+    let (lower, of, effective) = (ranked.ranks.lower, ranked.of, ranked.effective);
+    let upper = ranked
+        .ranks
+        .upper
+        .map_or_else(|| "∞".to_owned(), |upper| upper.to_string());
+    lang.pick(
+        format!(
+            ", of the path: ranks {lower} to {upper} of {of} packets ({effective} independent ones)"
+        ),
+        format!(
+            "，就路径而言：{of} 个报文（相当于 {effective} 个独立报文）中的第 {lower} 至 {upper} 位"
+        ),
+    )
 }

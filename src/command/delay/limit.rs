@@ -1,5 +1,6 @@
 //! What limits the certainty of a one-way delay: one sentence, the weightiest reason.
 
+use owl_measure::clock::SIGMAS;
 use owl_measure::sample::Direction;
 use owl_measure::time::Nanos;
 use owl_measure::verdict::window::Claims;
@@ -19,8 +20,8 @@ pub(super) enum Limit {
     Loss,
     /// With the clocks' claims, a packet was faster than light.
     Contradiction,
-    /// The clocks: their two bounds together.
-    Bounds(Nanos),
+    /// The clocks: their two bounds together, and how much of that is three standard deviations of what is random.
+    Bounds { bound: Nanos, random: Nanos },
     /// This clock's bound was declared, but the kernel says that nothing disciplines the clock.
     OwnFree,
     /// This clock claims nothing.
@@ -35,17 +36,16 @@ impl Limit {
     pub(super) fn of(found: &Findings) -> Self {
         let own = found.own_clock.bound_at(found.own_clock.as_of);
         let far = found.counts.peer_clock.bound();
-        match found.evidence(Direction::Forward).claim {
+        let evidence = found.evidence(Direction::Forward);
+        match evidence.claim {
             _ if found.counts.received == 0 => Self::NoReply,
             _ if found.faster_than_light() => Self::Distance,
-            _ if !found
-                .evidence(Direction::Forward)
-                .is_observed(Quantile::P95) =>
-            {
-                Self::Loss
-            }
+            _ if !evidence.is_observed(evidence.ranks(Quantile::P95)) => Self::Loss,
             _ if found.claims == Claims::Withdrawn => Self::Contradiction,
-            Claim::Clocks(clocks) => Self::Bounds(clocks.uncertainty()),
+            Claim::Clocks(clocks) => Self::Bounds {
+                bound: clocks.uncertainty(),
+                random: evidence.random.times(SIGMAS),
+            },
             _ if own.is_none() && found.own_clock.bound.is_some() => Self::OwnFree,
             _ if own.is_none() && far.is_none() => Self::BothSilent,
             _ if own.is_none() => Self::OwnSilent,
@@ -60,7 +60,7 @@ impl Limit {
             Self::Distance => "distance",
             Self::Loss => "loss",
             Self::Contradiction => "contradiction",
-            Self::Bounds(_) => "clock-bounds",
+            Self::Bounds { .. } => "clock-bounds",
             Self::OwnFree => "own-clock-free",
             Self::OwnSilent => "own-clock-silent",
             Self::FarSilent => "far-clock-silent",
@@ -90,9 +90,9 @@ impl Limit {
                     "时钟声明与测量结果矛盾（报文快于光速），因此不采用任何声明",
                 )
                 .to_owned(),
-            Self::Bounds(bound) => lang.pick(
-                format!("the two clocks' bounds, ±{bound} together; backward, nothing bounds T3 from below"),
-                format!("两端时钟误差界合计 ±{bound}；反向的 T3 没有可证明的下界"),
+            Self::Bounds { bound, random } => lang.pick(
+                format!("the two clocks' bounds, ±{bound} together, {random} of it three standard deviations of what is random; backward, nothing bounds T3 from below"),
+                format!("两端时钟误差界合计 ±{bound}，其中 {random} 为随机部分的三倍标准差；反向的 T3 没有可证明的下界"),
             ),
             Self::OwnFree => lang
                 .pick(

@@ -44,10 +44,10 @@ fn overtaken(patterns: &Patterns, lang: Lang) -> Option<String> {
     let extents = &patterns.extents;
     let (count, longest) = (extents.count(), extents.longest());
     (count > 0).then(|| {
-        let three = patterns.n_reordering.longer_than(2);
+        let (three, late) = (patterns.n_reordering.longer_than(2), patterns.latest());
         lang.pick(
-            format!("{count} by an extent of up to {longest} packets, {three} of them 3-reordered"),
-            format!("{count} 个，幅度最大 {longest} 个报文，其中 3-乱序 {three} 个"),
+            format!("{count} by an extent of up to {longest} packets and {late}, {three} of them 3-reordered"),
+            format!("{count} 个，幅度最大 {longest} 个报文、{late}，其中 3-乱序 {three} 个"),
         )
     })
 }
@@ -57,6 +57,7 @@ pub(super) fn json(patterns: &Patterns) -> Value {
     json!({
         "reordering_extent": lengths(&patterns.extents),
         "n_reordering": lengths(&patterns.n_reordering),
+        "late_offset_100us": lengths(&patterns.late_offsets),
         "loss_period": lengths(&patterns.loss_periods),
         "loss_distance": lengths(&patterns.loss_distances),
     })
@@ -82,6 +83,7 @@ mod tests {
     use super::*;
     use crate::command::delay::findings::tests::HONEST;
     use owl_measure::reordering::Overtaken;
+    use owl_measure::time::Nanos;
 
     #[test]
     fn what_happened_is_one_line_each_and_what_did_not_is_none() {
@@ -93,12 +95,14 @@ mod tests {
         found.somewhere.loss_periods.record(2);
         for extent in [3, 9] {
             let n = extent - 2;
-            found.ways[0].patterns.overtaken(Overtaken { extent, n });
+            let late = Nanos::from_micros(extent.into());
+            let overtaken = Overtaken { extent, n, late };
+            found.ways[0].patterns.overtaken(overtaken);
         }
         let expected = [
             "loss periods: backward 3 of 2.7 packets on average, the longest of 6; \
              unknown which way 1 of 2.0 packets on average, the longest of 2",
-            "overtaken: forward 2 by an extent of up to 9 packets, 1 of them 3-reordered",
+            "overtaken: forward 2 by an extent of up to 9 packets and 100.000 µs, 1 of them 3-reordered",
         ];
         assert_eq!(lines(&found, Lang::En), expected);
         assert_eq!(lines(&found, Lang::Zh).len(), 2);

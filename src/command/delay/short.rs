@@ -1,10 +1,10 @@
 //! Measurements that are too short to judge what they are asked to judge.
 
 use owl_measure::time::Nanos;
+use owl_measure::verdict::ranks::min_samples;
 use owl_measure::words::Lang;
 
 use super::Args;
-use super::findings::min_samples;
 use crate::command::duration::written;
 
 impl Args {

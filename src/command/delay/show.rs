@@ -296,8 +296,7 @@ pub(super) fn sample_json(sample: &Sample, flow: u32) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::delay::findings::tests::{HONEST, Path};
-    use owl_measure::verdict::Quantile;
+    use crate::command::delay::findings::tests::{HONEST, Path, asked};
     use owl_protocol::session::sender::{Observations, Question, TrafficClass};
     use unicode_width::UnicodeWidthStr as _;
 
@@ -325,7 +324,7 @@ mod tests {
                 sent: TrafficClass::default(),
             },
             ended: &ended,
-            judged: Some(found.judged(Nanos::from_millis(2), Quantile::P95)),
+            judged: Some(found.judged(asked(Nanos::from_millis(2)))),
         })
     }
 

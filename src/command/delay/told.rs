@@ -1,7 +1,7 @@
 //! What replies showed of the path beside delay and loss, and what the reflector told by TLVs.
 
 use owl_measure::words::Lang;
-use owl_protocol::session::sender::{Observations, Question, TlvAnswers, TrafficClass};
+use owl_protocol::session::sender::{Observations, Question, ReportFate, TlvAnswers, TrafficClass};
 use owl_protocol::wire::tlv::{SyncSource, TimestampMethod, kind};
 use serde_json::{Map, Value, json};
 
@@ -120,6 +120,7 @@ impl Told<'_> {
             self.counts(lang),
             self.follow_up(lang),
             self.links(lang),
+            self.report(lang),
             self.refused(lang),
             self.not_believed(lang),
             self.zero_ssids(lang),
@@ -219,6 +220,21 @@ impl Told<'_> {
         Some(lang.pick(
             format!("member links: {ours} here, {far} there"),
             format!("成员链路：本端 {ours}，远端 {far}"),
+        ))
+    }
+
+    fn report(&self, lang: Lang) -> Option<String> {
+        let said = match self.seen.access_report? {
+            ReportFate::Acknowledged => lang.pick("acknowledged", "已确认"),
+            ReportFate::Waiting => lang.pick("not acknowledged so far", "尚未确认"),
+            ReportFate::GivenUp => lang.pick(
+                "never acknowledged, and not repeated any more",
+                "始终未获确认，不再重发",
+            ),
+        };
+        Some(lang.pick(
+            format!("access report: {said}"),
+            format!("接入报告：{said}"),
         ))
     }
 
@@ -337,6 +353,11 @@ impl Told<'_> {
                     "lost_backward": backward,
                 })
             }),
+            "access_report": seen.access_report.map(|fate| match fate {
+                ReportFate::Waiting => "waiting",
+                ReportFate::Acknowledged => "acknowledged",
+                ReportFate::GivenUp => "given-up",
+            }),
             "t3_corrected": seen.t3_corrected,
             "t3_uncorrected": seen.t3_uncorrected,
             "member_link": seen.far_link,
@@ -429,6 +450,7 @@ mod tests {
             seen_source: Some("192.0.2.1:5000".parse().unwrap()),
             seen_destination: Some("192.0.2.2:862".parse().unwrap()),
             far_link: Some(9),
+            access_report: Some(ReportFate::GivenUp),
             ..Observations::default()
         }
     }
@@ -458,6 +480,7 @@ mod tests {
                 "direct measurement: 2 sent, 4294967295 arrived, 100 sent back, 101 came back: 3 lost forward, 0 backward",
                 "T3 corrected by follow-up: 99 of 100",
                 "member links: 3 here, 9 there",
+                "access report: never acknowledged, and not repeated any more",
                 "TLVs not believed, here or there: in 4 replies",
                 "the reflector sends no session identifier back: 5 replies",
             ]

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 
 use owl_measure::words::Lang;
 use owl_probe::clock::Clock;
-use owl_probe::control::twamp::{Agreed, ClientSettings, TwampClient, TwampError};
+use owl_probe::control::twamp::{Agreed, ClientSettings, TwampClient, TwampError, WantedSession};
 use owl_protocol::session::control::ControlError;
 use owl_protocol::session::control::Identity;
 use owl_protocol::wire::twamp::CONTROL_PORT;
@@ -53,13 +53,19 @@ fn ask(
 ) -> Result<Agreement, TwampError> {
     let settings = ClientSettings {
         server,
+        source: None,
         user,
-        packet_octets: args.octets,
-        timeout: args.timeout,
-        dscp: args.dscp,
+        sessions: vec![WantedSession {
+            packet_octets: args.octets,
+            timeout: args.timeout,
+            dscp: args.dscp,
+        }],
     };
-    let mut client = TwampClient::connect(&settings, Clock::honest())?;
-    let agreed = client.agree(stop)?;
+    let mut client = TwampClient::connect(&settings, Clock::honest(), stop)?;
+    let answer = client.agree(stop)?.pop();
+    let agreed = answer
+        .expect("each session that is asked for is answered")
+        .map_err(|accept| TwampError::Session { server, accept })?;
     client.start(stop)?;
     Ok(Agreement { client, agreed })
 }
@@ -103,11 +109,19 @@ impl Attended {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(super) fn start(client: TwampClient, stop: Arc<AtomicBool>) -> io::Result<Self> {
+    pub(super) fn start(mut client: TwampClient, stop: Arc<AtomicBool>) -> io::Result<Self> {
         let over = Arc::new(AtomicBool::new(false));
         let thread = thread::Builder::new().name("twamp".to_owned()).spawn({
             let over = Arc::clone(&over);
-            move || client.attend(&over, &stop)
+            move || {
+                let attended = client.attend(|| over.load(Relaxed));
+                if attended.is_ok() {
+                    client.stop();
+                } else {
+                    stop.store(true, Relaxed);
+                }
+                attended
+            }
         })?;
         Ok(Self { over, thread })
     }

@@ -281,6 +281,7 @@ fn e003_a_missing_or_impossible_value_is_refused() {
         "guard = \"none\"",
         "busy_share = 0.0",
         "busy_hours = [\"9-12\"]",
+        "population = \"city\"",
     ] {
         breaks_with("E003", &format!("{profile}{extra}\n"), extra);
     }

@@ -25,6 +25,8 @@ const SCHEMA: &str = "topology/1";
 const STAMP_PORT: u16 = 862;
 /// The base STAMP packet in octets (RFC 8762, section 4.2.1).
 const STAMP_OCTETS: u32 = 44;
+/// A KeyID in octets (RFC 4656, section 3.1).
+const KEY_ID_OCTETS_MAX: usize = 80;
 /// The largest UDP payload of an IPv6 packet without a jumbo option.
 const UDP_OCTETS_MAX: u32 = 65_527;
 
@@ -423,6 +425,7 @@ fn stat_profile(s: Keys<'_, '_, '_>) -> Option<StatProfile> {
             })
             .ok()
     });
+    let population = s.optional("population").unwrap_or_default();
     let min_samples = s.required("min_samples");
     let min_coverage = share(s, "min_coverage", 0.9);
     let share_of_intervals = share(s, "share_of_intervals", 0.95);
@@ -462,6 +465,7 @@ fn stat_profile(s: Keys<'_, '_, '_>) -> Option<StatProfile> {
             id: id?.0,
             interval: interval?,
             quantile: quantile?,
+            population,
             min_samples: min_samples?,
             min_coverage_ppm: (min_coverage * 1e6).round() as u32,
         },
@@ -480,6 +484,23 @@ fn probe(s: Keys<'_, '_, '_>) -> Option<Probe> {
     let addr = s.filled("addr");
     let port = s.optional("port").unwrap_or(STAMP_PORT);
     let reflector = s.optional("reflector").unwrap_or(ReflectorKind::Owl);
+    let twamp_user = s.optional::<String>("twamp_user");
+    if twamp_user
+        .as_ref()
+        .is_some_and(|user| reflector != ReflectorKind::Twamp || user.len() > KEY_ID_OCTETS_MAX)
+    {
+        s.fault(
+            "twamp_user",
+            text!(
+                "twamp_user is the user of a TWAMP server, of 80 octets at most",
+                "twamp_user 是 TWAMP 服务器的用户名，最多 80 字节"
+            ),
+            text!(
+                "it goes with reflector = \"twamp\"; the pass-phrase is in the probes' [sender] twamp_users",
+                "须与 reflector = \"twamp\" 一起使用；口令写在探针的 [sender] twamp_users 中"
+            ),
+        );
+    }
     let mgmt = s.optional("mgmt");
     let clock = s.inner_required("clock", |s| {
         let (source, max_u95) = (s.required("source"), s.required("max_u95"));
@@ -496,6 +517,7 @@ fn probe(s: Keys<'_, '_, '_>) -> Option<Probe> {
         addr: addr?,
         port,
         reflector,
+        twamp_user,
         mgmt,
         clock: clock?,
         nic_hw_timestamp,

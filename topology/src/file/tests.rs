@@ -1,3 +1,5 @@
+use owl_measure::verdict::Population;
+
 use crate::diagnostic::Code;
 use crate::{Source, Topology, YANCHENG};
 
@@ -393,4 +395,20 @@ fn two_probes_may_share_an_address_on_different_ports() {
         1,
     );
     assert!(Topology::parse(&[yancheng(&text)]).is_ok());
+}
+
+#[test]
+fn a_profile_speaks_of_the_packets_unless_it_says_the_path() {
+    let profile =
+        "[[stat_profile]]\nid = \"p\"\ninterval = \"1m\"\nquantile = 0.95\nmin_samples = 72\n";
+    for (extra, population) in [
+        ("", Population::Packets),
+        ("population = \"packets\"\n", Population::Packets),
+        ("population = \"path\"\n", Population::Path),
+    ] {
+        let text = format!("{TWO_PROBES}\n{profile}{extra}");
+        let read = Topology::parse(&[yancheng(&text)]).unwrap();
+        let stat = read.topology.profile("p").unwrap();
+        assert_eq!(stat.profile.population, population, "{extra}");
+    }
 }

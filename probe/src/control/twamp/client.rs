@@ -1,7 +1,7 @@
-//! The Control-Client: agrees with a TWAMP server on one session, starts it,
-//! keeps the connection while it runs, and stops it.
+//! The Control-Client: agrees with a TWAMP server on sessions, starts them,
+//! keeps the connection while they run, and stops them.
 
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -14,7 +14,7 @@ use owl_protocol::wire::twamp::{RequestTwSession, TestMode};
 
 use super::TwampError;
 use crate::clock::Clock;
-use crate::control::connection::{Connection, Heard};
+use crate::control::connection::{self, Connection, Heard};
 use crate::control::{BUFFER_OCTETS, LOOK_AROUND, WRITE_AGAIN, random};
 use crate::net::{Readiness, wait};
 
@@ -23,7 +23,7 @@ const PATIENCE: Nanos = Nanos::from_secs(10);
 /// How long Stop-Sessions may take to leave this host.
 const FAREWELL: Nanos = Nanos::from_secs(1);
 /// How far things have come, for errors.
-const SETTING_UP: &str = "during the connection set-up";
+pub(super) const SETTING_UP: &str = "during the connection set-up";
 const REQUESTING: &str = "over the session (Request-TW-Session)";
 const STARTING: &str = "over its start (Start-Sessions)";
 const RUNNING: &str = "while the session ran";
@@ -33,8 +33,17 @@ const RUNNING: &str = "while the session ran";
 pub struct ClientSettings {
     /// Where the server listens (TCP).
     pub server: SocketAddr,
+    /// The local address to ask and to send from; the kernel chooses when there is none.
+    pub source: Option<IpAddr>,
     /// Who asks, in the best protected mode that the server offers; nobody, unauthenticated, when there is none.
     pub user: Option<Identity>,
+    /// The sessions, asked for one after the other.
+    pub sessions: Vec<WantedSession>,
+}
+
+/// One session that a server is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct WantedSession {
     /// UDP payload of a test packet, as far as its fields leave a choice; `None` makes it as long as its reply.
     pub packet_octets: Option<u16>,
     /// How long replies are still wanted after the last packet.
@@ -46,12 +55,12 @@ pub struct ClientSettings {
 impl ClientSettings {
     /// Octets behind the fields of a test packet. Which mode it will be is not known yet: in the mixed one, whose fields
     /// are shorter, packets are shorter, too.
-    fn padding_octets(&self) -> u32 {
+    fn padding_octets(&self, session: &WantedSession) -> u32 {
         let (fields, symmetric) = match self.user {
             None => (14, 44), // 41 would do; routers know 44 from STAMP
             Some(_) => (48, 112),
         };
-        let wanted = self.packet_octets.map_or(symmetric, u32::from);
+        let wanted = session.packet_octets.map_or(symmetric, u32::from);
         wanted.saturating_sub(fields)
     }
 }
@@ -69,15 +78,59 @@ pub struct Agreed {
     pub mode: Modes,
     /// What the server calls the session.
     pub sid: Sid,
-    source: SocketAddr,
-    /// Keeps the port from others.
-    _reserved: UdpSocket,
+    reserved: Reserved,
 }
 
 impl Agreed {
     /// The address and port that test packets must come from. The port is free from now on: bind it at once.
     pub fn release(self) -> SocketAddr {
-        self.source
+        self.reserved.source
+    }
+}
+
+/// A UDP port that is kept from others until a session-sender binds it.
+#[derive(Debug)]
+struct Reserved {
+    source: SocketAddr,
+    _socket: UdpSocket,
+}
+
+impl Reserved {
+    fn at(local: IpAddr) -> Result<Self, TwampError> {
+        let bound = UdpSocket::bind(SocketAddr::new(local, 0))
+            .and_then(|socket| Ok((socket.local_addr()?, socket)));
+        let (source, socket) = bound.map_err(|source| TwampError::NoPort { local, source })?;
+        Ok(Self {
+            source,
+            _socket: socket,
+        })
+    }
+}
+
+/// A session that is being asked for.
+#[derive(Debug)]
+struct Asked {
+    reserved: Reserved,
+    padding_octets: u32,
+}
+
+impl Asked {
+    fn request(&self, session: &WantedSession) -> RequestTwSession {
+        let port = self.reserved.source.port();
+        RequestTwSession {
+            sender_port: port,
+            // Any will do but ours: a server of this host could not bind that, and some refuse instead of choosing another.
+            receiver_port: port ^ 1,
+            addresses: if self.reserved.source.is_ipv4() {
+                Addresses::OF_CONNECTION_V4
+            } else {
+                Addresses::OF_CONNECTION_V6
+            },
+            padding_octets: self.padding_octets,
+            start_at: NtpTimestamp::default(), // at once
+            timeout: Interval::from_nanos(session.timeout),
+            type_p: TypeP::of_dscp(session.dscp),
+        }
     }
 }
 
@@ -90,24 +143,25 @@ pub struct TwampClient {
     control: ControlClient,
     buffer: Vec<u8>,
     ready: Vec<Readiness>,
-    reserved: Option<(SocketAddr, UdpSocket)>,
-    padding_octets: u32,
+    asked: Vec<Asked>,
 }
 
 impl TwampClient {
-    /// Connects, and reserves the UDP port that test packets will come from.
+    /// Connects, and reserves the UDP ports that test packets will come from.
     ///
     /// # Errors
-    /// When nobody listens there, or this host gives no port or no randomness.
-    pub fn connect(settings: &ClientSettings, clock: Clock) -> Result<Self, TwampError> {
+    /// When nobody listens there, this host gives no port or no randomness, or `stop` is set meanwhile.
+    pub fn connect(
+        settings: &ClientSettings,
+        clock: Clock,
+        stop: &AtomicBool,
+    ) -> Result<Self, TwampError> {
         let server = settings.server;
         let connect = |source| TwampError::Connect { server, source };
-        let stream = TcpStream::connect_timeout(&server, PATIENCE.to_std()).map_err(connect)?;
-        let connection = Connection::new(stream).map_err(connect)?;
+        let connection = connection::connect(server, settings.source, PATIENCE, stop)
+            .map_err(connect)?
+            .ok_or(TwampError::Stopped { server })?;
         let local = connection.local().map_err(connect)?.ip();
-        let reserved = UdpSocket::bind(SocketAddr::new(local, 0))
-            .and_then(|socket| Ok((socket.local_addr()?, socket)))
-            .map_err(|source| TwampError::NoPort { local, source })?;
         let protection = match &settings.user {
             None => Protection::None,
             Some(user) => Protection::SharedSecret {
@@ -117,24 +171,19 @@ impl TwampClient {
                 initial_vector: random::octets()?,
             },
         };
-        let padding_octets = settings.padding_octets();
-        let request = RequestTwSession {
-            sender_port: reserved.0.port(),
-            // Any will do but ours: a server of this host could not bind that, and some refuse instead of choosing another.
-            receiver_port: reserved.0.port() ^ 1,
-            addresses: if local.is_ipv4() {
-                Addresses::OF_CONNECTION_V4
-            } else {
-                Addresses::OF_CONNECTION_V6
-            },
-            padding_octets,
-            start_at: NtpTimestamp::default(), // at once
-            timeout: Interval::from_nanos(settings.timeout),
-            type_p: TypeP::of_dscp(settings.dscp),
-        };
+        let mut asked = Vec::with_capacity(settings.sessions.len());
+        for session in &settings.sessions {
+            asked.push(Asked {
+                reserved: Reserved::at(local)?,
+                padding_octets: settings.padding_octets(session),
+            });
+        }
+        let requests = asked.iter().zip(&settings.sessions);
         let config = ClientConfig {
             protection,
-            sessions: vec![request],
+            sessions: requests
+                .map(|(asked, wanted)| asked.request(wanted))
+                .collect(),
             answer_timeout: PATIENCE,
         };
         Ok(Self {
@@ -144,47 +193,46 @@ impl TwampClient {
             connection,
             buffer: vec![0; BUFFER_OCTETS],
             ready: Vec::new(),
-            reserved: Some(reserved),
-            padding_octets,
+            asked,
         })
     }
 
-    /// Agrees on the session.
+    /// Agrees on the sessions: the server's answer to each, in their order.
     ///
     /// # Errors
-    /// When the server does not let us in, refuses the session or says nothing, or `stop` is set before it has answered.
-    pub fn agree(&mut self, stop: &AtomicBool) -> Result<Agreed, TwampError> {
+    /// When the server does not let us in or says nothing, or `stop` is set before it has answered.
+    pub fn agree(&mut self, stop: &AtomicBool) -> Result<Vec<Result<Agreed, Accept>>, TwampError> {
         let server = self.server;
         let connected = self.await_event(SETTING_UP, stop, |event| match event {
             ClientEvent::Connected(connected) => Some(connected),
             _ => None,
         })?;
-        let answer = self.await_event(REQUESTING, stop, |event| match event {
-            ClientEvent::SessionAccepted { port, sid, .. } => Some(Ok((port, sid))),
-            ClientEvent::SessionRefused { accept, .. } => Some(Err(accept)),
-            _ => None,
-        })?;
-        let (port, sid) = answer.map_err(|accept| TwampError::Session { server, accept })?;
-        let (source, reserved) = self.reserved.take().ok_or(TwampError::Closed {
-            server,
-            step: REQUESTING,
-        })?;
-        let test_mode = connected.test_mode(sid);
-        Ok(Agreed {
-            reflector: SocketAddr::new(server.ip(), port),
-            packet_octets: test_mode.request_octets() + self.padding_octets as usize,
-            test_mode,
-            mode: connected.mode,
-            sid,
-            source,
-            _reserved: reserved,
-        })
+        let mut answers = Vec::with_capacity(self.asked.len());
+        for asked in std::mem::take(&mut self.asked) {
+            let answer = self.await_event(REQUESTING, stop, |event| match event {
+                ClientEvent::SessionAccepted { port, sid, .. } => Some(Ok((port, sid))),
+                ClientEvent::SessionRefused { accept, .. } => Some(Err(accept)),
+                _ => None,
+            })?;
+            answers.push(answer.map(|(port, sid)| {
+                let test_mode = connected.test_mode(sid);
+                Agreed {
+                    reflector: SocketAddr::new(server.ip(), port),
+                    packet_octets: test_mode.request_octets() + asked.padding_octets as usize,
+                    test_mode,
+                    mode: connected.mode,
+                    sid,
+                    reserved: asked.reserved,
+                }
+            }));
+        }
+        Ok(answers)
     }
 
-    /// Starts the session: test packets may go.
+    /// Starts the sessions that were accepted: test packets may go.
     ///
     /// # Errors
-    /// When the server does not start it, or `stop` is set before it has answered.
+    /// When the server does not start them, or `stop` is set before it has answered.
     pub fn start(&mut self, stop: &AtomicBool) -> Result<(), TwampError> {
         let server = self.server;
         self.await_event(REQUESTING, stop, |event| {
@@ -201,30 +249,28 @@ impl TwampClient {
         answer.map_err(|accept| TwampError::Start { server, accept })
     }
 
-    /// Keeps the connection until the session is `over`, and then stops it. When the server ends it before, so does
-    /// `stop` the session-sender.
+    /// Keeps the connection until the sessions are over, of which `is_over` is asked a few times a second.
     ///
     /// # Errors
-    /// When the connection broke, or the server closed it, before the session was over.
-    pub fn attend(mut self, over: &AtomicBool, stop: &AtomicBool) -> Result<(), TwampError> {
-        while !over.load(Relaxed) {
+    /// When the connection broke, or the server closed it, before they were.
+    pub fn attend(&mut self, mut is_over: impl FnMut() -> bool) -> Result<(), TwampError> {
+        while !is_over() {
             let turned = self.turn(RUNNING);
-            if turned.is_err() && !over.load(Relaxed) {
-                stop.store(true, Relaxed);
+            if turned.is_err() && !is_over() {
                 return turned;
             }
         }
+        Ok(())
+    }
+
+    /// Stops the sessions (section 3.8), once their last packets have gone.
+    pub fn stop(mut self) {
         // Out of turn is only what a server has ended; it knows.
         let _ = self.control.stop(Accept::Ok);
         let until = self.clock.monotonic() + FAREWELL;
-        loop {
-            // Whoever has closed by now is not to be told.
-            if self.speak().is_err() || !self.connection.is_blocked() {
-                return Ok(());
-            }
-            if self.clock.monotonic() >= until {
-                return Ok(());
-            }
+        // Whoever has closed by now is not to be told.
+        while self.speak().is_ok() && self.connection.is_blocked() && self.clock.monotonic() < until
+        {
             std::thread::sleep(WRITE_AGAIN.to_std());
         }
     }

@@ -3,9 +3,11 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+use owl_measure::hindrance::Hindrance;
 use owl_protocol::session::control::ControlError;
 use owl_protocol::wire::owamp::Accept;
 
+use super::client::SETTING_UP;
 use crate::control::NoRandomness;
 
 /// Why there is no session with a TWAMP server.
@@ -78,4 +80,31 @@ pub enum TwampError {
     /// Keys cannot be made.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
+}
+
+impl TwampError {
+    /// What it means for the sessions that were asked for.
+    pub(crate) fn hindrance(&self) -> Hindrance {
+        match self {
+            Self::Connect { .. } => Hindrance::Unreachable,
+            Self::NoPort { .. } | Self::NoRandomness(_) | Self::Stopped { .. } => {
+                Hindrance::Unprepared
+            }
+            Self::Closed { step, .. } if *step == SETTING_UP => Hindrance::NotLetIn,
+            Self::Control { source, .. } => match source {
+                ControlError::Unwilling
+                | ControlError::NotOffered { .. }
+                | ControlError::RoundsNotAccepted { .. }
+                | ControlError::Refused { .. } => Hindrance::NotLetIn,
+                _ => Hindrance::Silent,
+            },
+            Self::Broken { .. } | Self::Closed { .. } => Hindrance::Silent,
+            Self::Session { accept, .. } => Hindrance::Refused {
+                accept: accept.to_octet(),
+            },
+            Self::Start { accept, .. } => Hindrance::NotStarted {
+                accept: accept.to_octet(),
+            },
+        }
+    }
 }

@@ -10,7 +10,7 @@ mod server;
 mod serving;
 mod session;
 
-pub use client::{Agreed, ClientSettings, TwampClient};
+pub use client::{Agreed, ClientSettings, TwampClient, WantedSession};
 pub use error::TwampError;
 pub use server::{ServerSettings, TwampReading, TwampServer, TwampStats};
 

@@ -201,6 +201,8 @@ impl Answerer for Turn<'_> {
 
     fn sent(&mut self, _: u32, (): ()) {}
 
+    fn renumbered(&mut self) {}
+
     /// Nobody asks when a reply really left.
     fn stamped(&mut self, _: TransmitStamp) {}
 }

@@ -359,16 +359,22 @@ fn user(secret: &[u8]) -> Identity {
 fn ask(server: &Running, user: Option<Identity>) -> Result<Agreed, TwampError> {
     let settings = ClientSettings {
         server: server.address,
+        source: None,
         user,
-        packet_octets: None,
-        timeout: Nanos::from_millis(100),
-        dscp: 0,
+        sessions: vec![WantedSession {
+            packet_octets: None,
+            timeout: Nanos::from_millis(100),
+            dscp: 0,
+        }],
     };
     let never = AtomicBool::new(false);
-    let mut client = TwampClient::connect(&settings, Clock::honest())?;
-    let agreed = client.agree(&never)?;
+    let server = server.address;
+    let mut client = TwampClient::connect(&settings, Clock::honest(), &never)?;
+    let agreed = client.agree(&never)?.pop().unwrap();
+    let agreed = agreed.map_err(|accept| TwampError::Session { server, accept })?;
     client.start(&never)?;
-    client.attend(&AtomicBool::new(true), &never)?;
+    client.attend(|| true)?;
+    client.stop();
     Ok(agreed)
 }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd as _;
 
 use super::{Received, StampedSocket, TransmitStamp, kernel, stamp};
-use crate::net::sys::{self, Batch, Queue};
+use crate::net::sys::{self, Batch, Queue, Sent};
 
 /// A reply that was written over its request.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +29,7 @@ pub(crate) struct Answer<T> {
 pub(crate) struct Exchanged {
     /// The room was filled, so there may be more to read.
     pub(crate) full: bool,
-    /// Replies that it refused; the numbering of sends has begun anew then.
+    /// Replies that it refused.
     pub(crate) refused: usize,
 }
 
@@ -45,8 +45,11 @@ pub(crate) trait Answerer {
     /// Writes the reply over the datagram, or leaves it unanswered.
     fn answer(&mut self, datagram: &Received, room: &mut [u8]) -> Option<Answer<Self::Note>>;
 
-    /// The kernel took a reply.
+    /// The kernel took a reply, alone or with others in one send, whose stamp is that of all.
     fn sent(&mut self, id: u32, note: Self::Note);
+
+    /// Sends are numbered anew: no stamp of an earlier one will come.
+    fn renumbered(&mut self);
 
     /// The kernel stamped one.
     fn stamped(&mut self, stamp: TransmitStamp);
@@ -66,6 +69,11 @@ impl<T> Exchange<T> {
             stamps: Batch::new(),
             notes: (0..sys::BATCH).map(|_| None).collect(),
         }
+    }
+
+    /// Replies that left with others in one send, under one stamp, so far.
+    pub(crate) fn bundled(&self) -> u64 {
+        self.batch.bundled()
     }
 }
 
@@ -122,16 +130,26 @@ impl StampedSocket {
         answerer: &mut A,
     ) -> io::Result<usize> {
         let Exchange { batch, notes, .. } = room;
-        let mut id = self.sends;
-        let refused = batch.send(self.socket.as_fd(), |k| {
-            if let Some(note) = notes[k].take() {
-                answerer.sent(id, note);
+        batch.arrange(self.bundling);
+        let (mut refused, mut numbered) = (0, true);
+        loop {
+            let (bundling, sends) = (&mut self.bundling, &mut self.sends);
+            let sent = batch.send(self.socket.as_fd(), bundling, sends, |k, id| {
+                match (notes[k].take(), id) {
+                    (Some(note), Some(id)) if numbered => answerer.sent(id, note),
+                    (_, None) => refused += 1,
+                    _ => {}
+                }
+            });
+            match sent {
+                Sent::All => break,
+                // One renewal of the numbers is enough for a batch, however much of it is refused.
+                Sent::Stopped => numbered = false,
             }
-            id = id.wrapping_add(1);
-        });
-        self.sends = id;
-        if refused > 0 {
+        }
+        if !numbered {
             self.renumber()?;
+            answerer.renumbered();
         }
         Ok(refused)
     }

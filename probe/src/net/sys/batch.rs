@@ -1,4 +1,4 @@
-//! Many messages in one system call: `recvmmsg` and `sendmmsg`.
+//! Many messages in one system call: `recvmmsg`, and replies by `sendmmsg`.
 //!
 //! A batch owns its buffers for good, so nothing is allocated for a packet. A
 //! reply is built where its request lies and goes back to the address that the
@@ -11,7 +11,11 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use socket2::SockAddr;
 
-use super::{Control, ControlBuffer, Queue, local_address, mark, read_control, socket_address};
+use super::bundle::{Bundles, Messages};
+use super::{
+    Bundling, Control, ControlBuffer, Queue, Sent, local_address, mark, read_control,
+    socket_address,
+};
 
 /// Messages in a batch. More gain nothing: the call is a small part of 32 packets' work already.
 pub(crate) const BATCH: usize = 32;
@@ -28,6 +32,7 @@ pub(in crate::net) struct Batch {
     received: usize,
     /// Positions of the messages that are to go back, in the order of sending.
     outgoing: Vec<usize>,
+    bundles: Bundles,
 }
 
 impl Batch {
@@ -48,6 +53,7 @@ impl Batch {
             headers: vec![header; BATCH].into_boxed_slice(),
             received: 0,
             outgoing: Vec::with_capacity(BATCH),
+            bundles: Bundles::new(),
         }
     }
 
@@ -171,43 +177,36 @@ impl Batch {
         self.outgoing.push(k);
     }
 
-    /// Sends what was marked, in order; messages behind the last of it can still be read and marked. `each` is told the position of every message that the kernel took; how many it
-    /// refused is returned.
+    /// Makes what was marked ready to be sent; messages behind the last of it can still be read and marked.
+    pub(in crate::net) fn arrange(&mut self, bundling: Bundling) {
+        let messages = Messages {
+            headers: &self.headers,
+            names: &self.names,
+            controls: &mut self.controls,
+        };
+        let positions = self.outgoing.drain(..);
+        self.bundles.arrange(messages, positions, bundling);
+    }
+
+    /// Sends what was arranged, from where it stopped. `each` is told the position of every reply and the number of its
+    /// send, counted by `sends`; `None` for one that the kernel refused.
     pub(in crate::net) fn send(
         &mut self,
         socket: BorrowedFd<'_>,
-        mut each: impl FnMut(usize),
-    ) -> usize {
-        // The kernel wants the headers side by side; those that are not answered are passed over by moving the others up.
-        for (place, &k) in self.outgoing.iter().enumerate() {
-            self.headers.swap(place, k);
-        }
-        let mut refused = 0;
-        let mut next = 0;
-        while next < self.outgoing.len() {
-            let rest = &mut self.headers[next..self.outgoing.len()];
-            // SAFETY: these headers point to parts of this batch as `receive` and `reply` set them; sendmmsg only reads those
-            // and writes the lengths into the headers.
-            let count = unsafe {
-                libc::sendmmsg(
-                    socket.as_raw_fd(),
-                    rest.as_mut_ptr(),
-                    rest.len() as libc::c_uint,
-                    libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
-                )
-            };
-            if count <= 0 {
-                // The first of the rest was refused; the others are not its fault.
-                refused += 1;
-                next += 1;
-                continue;
-            }
-            for &k in &self.outgoing[next..next + count as usize] {
-                each(k);
-            }
-            next += count as usize;
-        }
-        self.outgoing.clear();
-        refused
+        bundling: &mut Bundling,
+        sends: &mut u32,
+        each: impl FnMut(usize, Option<u32>),
+    ) -> Sent {
+        let messages = Messages {
+            headers: &self.headers,
+            names: &self.names,
+            controls: &mut self.controls,
+        };
+        self.bundles.send(socket, messages, bundling, sends, each)
+    }
+
+    /// Packets that left with others in one send, so far.
+    pub(in crate::net) fn bundled(&self) -> u64 {
+        self.bundles.bundled()
     }
 }

@@ -10,6 +10,7 @@
 
 mod batch;
 mod bpf;
+mod bundle;
 mod clocks;
 mod drops;
 mod outgoing;
@@ -28,6 +29,8 @@ use socket2::SockAddr;
 pub(crate) use batch::BATCH;
 pub(super) use batch::Batch;
 pub(crate) use bpf::{Link, Map, MapKind, Program};
+pub(super) use bundle::Bundling;
+pub(crate) use bundle::Sent;
 pub(crate) use clocks::{both_clocks, interface_clock, monotonic_clock};
 pub(super) use drops::drops;
 pub(super) use outgoing::Outgoing;

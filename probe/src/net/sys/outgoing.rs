@@ -2,14 +2,14 @@
 //!
 //! The buffers are made once. A packet is built where it lies until it is sent.
 
-use std::io;
 use std::mem::zeroed;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 use socket2::SockAddr;
 
-use super::{BATCH, ControlBuffer, mark, stamp_queueing};
+use super::bundle::{Bundles, Messages};
+use super::{BATCH, Bundling, ControlBuffer, Sent, mark, stamp_queueing};
 
 /// Which transmit stamps a packet gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,7 @@ pub(in crate::net) struct Outgoing {
     slices: Box<[libc::iovec]>,
     headers: Box<[libc::mmsghdr]>,
     waiting: usize,
+    bundles: Bundles,
 }
 
 // SAFETY: the pointers in it point to its own boxed parts, which move with it from thread to thread without changing place.
@@ -54,6 +55,7 @@ impl Outgoing {
             slices: vec![slice; BATCH].into_boxed_slice(),
             headers: vec![header; BATCH].into_boxed_slice(),
             waiting: 0,
+            bundles: Bundles::new(),
         }
     }
 
@@ -110,30 +112,36 @@ impl Outgoing {
         self.waiting += 1;
     }
 
-    /// Sends those that wait, from position `first` on: how many of them the kernel took before it refused one.
+    /// Makes those that wait ready to be sent.
+    pub(in crate::net) fn arrange(&mut self, bundling: Bundling) {
+        let messages = Messages {
+            headers: &self.headers,
+            names: &self.names,
+            controls: &mut self.controls,
+        };
+        self.bundles.arrange(messages, 0..self.waiting, bundling);
+    }
+
+    /// Sends what was arranged, from where it stopped. `each` is told the position of every packet and the number of its
+    /// send, counted by `sends`; `None` for one that the kernel refused.
     pub(in crate::net) fn send(
         &mut self,
         socket: BorrowedFd<'_>,
-        first: usize,
-    ) -> io::Result<usize> {
-        let Some(rest) = self.headers[..self.waiting].get_mut(first..) else {
-            return Ok(0);
+        bundling: &mut Bundling,
+        sends: &mut u32,
+        each: impl FnMut(usize, Option<u32>),
+    ) -> Sent {
+        let messages = Messages {
+            headers: &self.headers,
+            names: &self.names,
+            controls: &mut self.controls,
         };
-        // SAFETY: these headers point to parts of this batch as `push` set them, and nothing of it moves: the parts are boxed.
-        // sendmmsg only reads those parts and writes the lengths into the headers. The descriptor is borrowed.
-        let count = unsafe {
-            libc::sendmmsg(
-                socket.as_raw_fd(),
-                rest.as_mut_ptr(),
-                rest.len() as libc::c_uint,
-                libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
-            )
-        };
-        if count < 0 {
-            Err(io::Error::last_os_error())
-        } else {
-            Ok(count as usize)
-        }
+        self.bundles.send(socket, messages, bundling, sends, each)
+    }
+
+    /// Packets that left with others in one send, so far.
+    pub(in crate::net) fn bundled(&self) -> u64 {
+        self.bundles.bundled()
     }
 
     /// Makes room again.

@@ -5,28 +5,62 @@ use std::collections::VecDeque;
 
 use owl_measure::time::{Monotonic, Nanos};
 
-use super::{ControlError, ControlStream, OutOfTurn};
+use super::{ClientSetUp, Connected, ControlError, ControlStream, OutOfTurn, Protection};
 use crate::wire::owamp::{Accept, AcceptSession, StartAck, StartSessions};
+
+/// What a Control-Client is to do, whose sessions are asked for by `Request`s.
+#[derive(Debug, Clone)]
+pub struct ClientConfig<Request> {
+    /// How the connection is protected.
+    pub protection: Protection,
+    /// The sessions to ask for, in this order; none for who asks for none.
+    pub sessions: Vec<Request>,
+    /// How long the server may take for each answer.
+    pub answer_timeout: Nanos,
+}
 
 /// The asking side of a connection, whose events are `Event`s.
 #[derive(Debug)]
-pub(crate) struct Asker<Event> {
+pub(crate) struct Asker<Request, Event> {
     pub(crate) stream: ControlStream,
+    set_up: ClientSetUp,
+    sessions: Vec<Request>,
+    /// How many of them have been answered.
+    sessions_answered: usize,
     answer_timeout: Nanos,
     deadline: Option<Monotonic>,
     /// At most one for each message in the octets of one call.
     events: VecDeque<Event>,
 }
 
-impl<Event> Asker<Event> {
-    /// The server, which speaks first, may take so long for each answer.
-    pub(crate) fn new(answer_timeout: Nanos, now: Monotonic) -> Self {
+impl<Request, Event> Asker<Request, Event> {
+    /// The server speaks first.
+    pub(crate) fn new(config: ClientConfig<Request>, now: Monotonic) -> Self {
         Self {
             stream: ControlStream::default(),
-            answer_timeout,
-            deadline: Some(now + answer_timeout),
+            set_up: ClientSetUp::new(config.protection),
+            sessions: config.sessions,
+            sessions_answered: 0,
+            answer_timeout: config.answer_timeout,
+            deadline: Some(now + config.answer_timeout),
             events: VecDeque::new(),
         }
+    }
+
+    /// Goes on setting the connection up; what was agreed on once it is.
+    pub(crate) fn set_up(&mut self) -> Result<Option<Connected>, ControlError> {
+        self.set_up.progress(&mut self.stream)
+    }
+
+    /// The session that is to be asked for, or whose answer is awaited; `None` once all have been answered.
+    pub(crate) fn session(&self) -> Option<&Request> {
+        self.sessions.get(self.sessions_answered)
+    }
+
+    /// That session has been answered: which one it was, counted from 0.
+    pub(crate) fn session_answered(&mut self) -> usize {
+        self.sessions_answered += 1;
+        self.sessions_answered - 1
     }
 
     pub(crate) fn tell(&mut self, event: Event) {
@@ -42,8 +76,12 @@ impl<Event> Asker<Event> {
         self.deadline
     }
 
-    pub(crate) fn is_late(&self, now: Monotonic) -> bool {
-        self.deadline.is_some_and(|deadline| now >= deadline)
+    /// An error when the server should have answered by now.
+    pub(crate) fn look_at(&self, now: Monotonic) -> Result<(), ControlError> {
+        match self.deadline {
+            Some(deadline) if now >= deadline => Err(ControlError::Silent),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn await_answer(&mut self, now: Monotonic) {

@@ -7,6 +7,7 @@ mod error;
 mod set_up;
 mod stream;
 
+pub use asker::ClientConfig;
 pub use error::{ControlError, OutOfTurn};
 pub use set_up::{Connected, Identity, Offer, Protection, ServerRandom};
 

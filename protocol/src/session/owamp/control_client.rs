@@ -2,29 +2,19 @@
 //! after the other, starts those that were accepted, stops them, and fetches
 //! what the server has received.
 
-use owl_measure::time::{Monotonic, Nanos};
+use owl_measure::time::Monotonic;
 
 use super::fetch::{FetchReader, Piece};
 use super::request;
 use super::stop::{self, Expected};
-use crate::session::control::{
-    Asker, ClientSetUp, Connected, ControlError, OutOfTurn, Protection, feed,
-};
+use crate::session::control::{self, Asker, Connected, ControlError, OutOfTurn, feed};
 use crate::wire::owamp::{
     Accept, AcceptSession, Agent, FetchAck, FetchSession, PacketRecord, RequestSession,
     SentSession, Sid, SkipRange, command,
 };
 
-/// What a Control-Client is to do.
-#[derive(Debug, Clone)]
-pub struct ClientConfig {
-    /// How the connection is protected.
-    pub protection: Protection,
-    /// The sessions to ask for, in this order; none for who only fetches.
-    pub sessions: Vec<RequestSession>,
-    /// How long the server may take for each answer.
-    pub answer_timeout: Nanos,
-}
+/// What a Control-Client is to do; one without sessions only fetches.
+pub type ClientConfig = control::ClientConfig<RequestSession>;
 
 /// What has happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +78,7 @@ pub enum ClientEvent {
 
 #[derive(Debug)]
 enum State {
-    SettingUp(ClientSetUp),
+    SettingUp,
     Requesting,
     Ready,
     Starting,
@@ -104,10 +94,8 @@ enum State {
 /// An OWAMP Control-Client.
 #[derive(Debug)]
 pub struct ControlClient {
-    config: ClientConfig,
-    asker: Asker<ClientEvent>,
+    asker: Asker<RequestSession, ClientEvent>,
     state: State,
-    answered: usize,
     /// Accepted sessions of which we have to tell, and of which the server has to.
     ours: Vec<Expected>,
     theirs: Vec<Expected>,
@@ -117,12 +105,10 @@ impl ControlClient {
     /// Once TCP is connected. The server speaks first.
     pub fn new(config: ClientConfig, now: Monotonic) -> Self {
         Self {
-            asker: Asker::new(config.answer_timeout, now),
-            state: State::SettingUp(ClientSetUp::new(config.protection.clone())),
-            answered: 0,
+            asker: Asker::new(config, now),
+            state: State::SettingUp,
             ours: Vec::new(),
             theirs: Vec::new(),
-            config,
         }
     }
 
@@ -161,11 +147,7 @@ impl ControlClient {
     /// # Errors
     /// When it is too late.
     pub fn handle_timeout(&mut self, now: Monotonic) -> Result<(), ControlError> {
-        if self.asker.is_late(now) {
-            self.give_up();
-            return Err(ControlError::Silent);
-        }
-        Ok(())
+        self.asker.look_at(now).inspect_err(|_| self.give_up())
     }
 
     /// Starts the sessions that were accepted (section 3.7).
@@ -224,8 +206,8 @@ impl ControlClient {
     /// Reads one message, or one piece of a long one, if it has come.
     fn step(&mut self, now: Monotonic) -> Result<bool, ControlError> {
         match &mut self.state {
-            State::SettingUp(set_up) => {
-                let Some(connected) = set_up.progress(&mut self.asker.stream)? else {
+            State::SettingUp => {
+                let Some(connected) = self.asker.set_up()? else {
                     return Ok(false);
                 };
                 self.asker.tell(ClientEvent::Connected(connected));
@@ -303,11 +285,10 @@ impl ControlClient {
     }
 
     fn answer(&mut self, answer: &AcceptSession) {
-        let session = self.answered;
-        self.answered += 1;
-        self.asker.tell(match answer.accept {
-            Accept::Ok => {
-                let preamble = &self.config.sessions[session].preamble;
+        let asked = self.asker.session().map(|asked| asked.preamble.clone());
+        let session = self.asker.session_answered();
+        self.asker.tell(match (answer.accept, asked) {
+            (Accept::Ok, Some(preamble)) => {
                 let sid = match preamble.conf_receiver {
                     Agent::Server => answer.sid,
                     Agent::Requester => preamble.sid,
@@ -320,14 +301,14 @@ impl ControlClient {
                 let port = answer.port;
                 ClientEvent::SessionAccepted { session, port, sid }
             }
-            accept => ClientEvent::SessionRefused { session, accept },
+            (accept, _) => ClientEvent::SessionRefused { session, accept },
         });
     }
 
     /// Asks for the next session, or tells that all have been answered.
     fn request(&mut self, now: Monotonic) -> Result<(), ControlError> {
-        if let Some(asked) = self.config.sessions.get(self.answered) {
-            request::write(&mut self.asker.stream, asked)?;
+        if let Some(asked) = self.asker.session().cloned() {
+            request::write(&mut self.asker.stream, &asked)?;
             self.state = State::Requesting;
             self.asker.await_answer(now);
         } else {

@@ -7,6 +7,7 @@ use owl_measure::sample::{DscpFate, Header};
 use super::answers::Answers;
 use super::config::TrafficClass;
 use super::question::Told;
+use super::reporting::ReportFate;
 use crate::wire::tlv::{DirectMeasurement, TimestampInformation};
 
 /// ECN codepoint "congestion experienced" (RFC 3168, section 5).
@@ -43,6 +44,8 @@ pub struct Observations {
     pub ttl_backward: Option<(u8, u8)>,
     /// Replies whose TLVs were not believed, here or by the reflector.
     pub tlvs_not_believed: u64,
+    /// What has become of the Access Report, where there is one.
+    pub access_report: Option<ReportFate>,
     /// What the reflector did with the TLVs.
     pub answers: Answers,
     /// Replies whose session identifier was zero though the packets' was not.

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use owl_measure::sample::StampSource;
 
+use super::reporting::Retransmission;
 use crate::wire::WireTimestamp;
 use crate::wire::authentication::{AUTHENTICATED_OCTETS, HMAC_OCTETS, Key};
 use crate::wire::stamp::PACKET_OCTETS;
@@ -64,9 +65,11 @@ pub struct Question {
     pub location: bool,
     /// Over which member links they go (RFC 9534); the reflector's is 0 until it is known.
     pub member_links: Option<MicroSession>,
-    /// That the reflector's operator learns of an access network (RFC 8972, section 4.6). It is in every packet, so
-    /// each packet repeats it.
+    /// That the reflector's operator learns of an access network (RFC 8972, section 4.6). The first packet says so, and
+    /// later ones until it is acknowledged; the others have padding in its place.
     pub access_report: Option<AccessReport>,
+    /// How often later ones do.
+    pub retransmission: Retransmission,
     /// That the node with this address answers, and from it (RFC 9503, section 3).
     pub destination: Option<IpAddr>,
     /// How the replies come back (RFC 9503, section 4).
@@ -91,7 +94,17 @@ pub(super) struct Layout {
     base_octets: usize,
     /// Where the TLVs begin that change with each packet.
     direct_measurement: Option<usize>,
+    access_report: Option<usize>,
     hmac: Option<usize>,
+}
+
+/// What one packet tells that the one before it did not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Telling {
+    /// Packets sent so far, this one among them.
+    pub(super) sent: u32,
+    /// Whether it carries the Access Report, in a session with one.
+    pub(super) access_report: bool,
 }
 
 /// What one reply's TLVs say; nothing where it says nothing.
@@ -149,7 +162,7 @@ impl Layout {
             Protection::Authenticated(_) => AUTHENTICATED_OCTETS,
         };
         let mut area = Vec::new();
-        let mut direct_measurement = None;
+        let (mut direct_measurement, mut access_report) = (None, None);
         if question.follow_up {
             tlv::append(&mut area, kind::FOLLOW_UP, &FollowUp::default().encode());
         }
@@ -182,6 +195,7 @@ impl Layout {
             tlv::append(&mut area, kind::MICRO_SESSION, &links.encode());
         }
         if let Some(report) = question.access_report {
+            access_report = Some(area.len());
             tlv::append(&mut area, kind::ACCESS_REPORT, &report.encode());
         }
         if let Some(ip) = question.destination {
@@ -231,6 +245,7 @@ impl Layout {
             template,
             base_octets,
             direct_measurement,
+            access_report,
             hmac,
         }
     }
@@ -242,6 +257,7 @@ impl Layout {
             base_octets: template.len(),
             template,
             direct_measurement: None,
+            access_report: None,
             hmac: None,
         }
     }
@@ -256,13 +272,18 @@ impl Layout {
     }
 
     /// Writes a packet around its base.
-    pub(super) fn write(&self, base: &[u8], sent: u32, key: Option<&Key>, packet: &mut [u8]) {
+    pub(super) fn write(&self, base: &[u8], told: &Telling, key: Option<&Key>, packet: &mut [u8]) {
         packet.copy_from_slice(&self.template);
         let (head, area) = packet.split_at_mut(self.base_octets);
         head.copy_from_slice(base);
+        if let Some(at) = self.access_report.filter(|_| !told.access_report) {
+            let value = at + HEADER_OCTETS;
+            area[at + 1] = kind::EXTRA_PADDING; // behind its flags
+            area[value..value + AccessReport::OCTETS].fill(0);
+        }
         if let Some(at) = self.direct_measurement {
             let value = at + HEADER_OCTETS;
-            area[value..value + 4].copy_from_slice(&sent.to_be_bytes());
+            area[value..value + 4].copy_from_slice(&told.sent.to_be_bytes());
         }
         if let (Some(at), Some(key)) = (self.hmac, key) {
             let hmac = key.sign([&head[..4], &area[..at]]);
@@ -318,7 +339,8 @@ impl Layout {
             .map_while(Result::ok)
             .zip(self.asked())
             .take_while(|(tlv, asked)| {
-                (tlv.kind, tlv.value.len()) == (asked.kind, asked.value.len())
+                let is_asked = tlv.kind == asked.kind || is_in_place_of(tlv, asked);
+                is_asked && tlv.value.len() == asked.value.len()
             })
             .map(|(tlv, _)| tlv)
     }
@@ -326,11 +348,10 @@ impl Layout {
     /// What became of each TLV that was asked by, its type first.
     pub(super) fn fates(&self, reply: &[u8]) -> impl Iterator<Item = (u8, Fate)> {
         let mut answered = self.answered(reply.get(self.base_octets..).unwrap_or_default());
-        self.asked().map(move |asked| {
-            let fate = answered
-                .next()
-                .map_or(Fate::Absent, |tlv| Fate::of(tlv.flags));
-            (asked.kind, fate)
+        self.asked().filter_map(move |asked| match answered.next() {
+            Some(tlv) if is_in_place_of(&tlv, &asked) => None,
+            Some(tlv) => Some((asked.kind, Fate::of(tlv.flags))),
+            None => Some((asked.kind, Fate::Absent)),
         })
     }
 }
@@ -364,6 +385,11 @@ impl Told {
             | Value::Unknown(_) => {}
         }
     }
+}
+
+/// Whether it is the padding of a packet that carried no Access Report, though the session does.
+fn is_in_place_of(tlv: &Tlv<'_>, asked: &Tlv<'_>) -> bool {
+    (tlv.kind, asked.kind) == (kind::EXTRA_PADDING, kind::ACCESS_REPORT)
 }
 
 fn fill(padding: Padding, octets: usize) -> Vec<u8> {

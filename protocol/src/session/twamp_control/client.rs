@@ -1,24 +1,14 @@
 //! The Control-Client: asks for its sessions one after the other, starts those
 //! that were accepted, and stops them.
 
-use owl_measure::time::{Monotonic, Nanos};
+use owl_measure::time::Monotonic;
 
-use crate::session::control::{
-    Asker, ClientSetUp, Connected, ControlError, OutOfTurn, Protection, feed,
-};
+use crate::session::control::{self, Asker, Connected, ControlError, OutOfTurn, feed};
 use crate::wire::owamp::{Accept, AcceptSession, Sid, StopSessions};
 use crate::wire::twamp::{RequestTwSession, StopTwSessions};
 
 /// What a Control-Client is to do.
-#[derive(Debug, Clone)]
-pub struct ClientConfig {
-    /// How the connection is protected.
-    pub protection: Protection,
-    /// The sessions to ask for, in this order.
-    pub sessions: Vec<RequestTwSession>,
-    /// How long the server may take for each answer.
-    pub answer_timeout: Nanos,
-}
+pub type ClientConfig = control::ClientConfig<RequestTwSession>;
 
 /// What has happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,11 +67,8 @@ pub enum ClientState {
 /// A TWAMP Control-Client.
 #[derive(Debug)]
 pub struct ControlClient {
-    config: ClientConfig,
-    set_up: ClientSetUp,
-    asker: Asker<ClientEvent>,
+    asker: Asker<RequestTwSession, ClientEvent>,
     state: ClientState,
-    answered: usize,
     accepted: u32,
 }
 
@@ -89,12 +76,9 @@ impl ControlClient {
     /// Once TCP is connected. The server speaks first.
     pub fn new(config: ClientConfig, now: Monotonic) -> Self {
         Self {
-            set_up: ClientSetUp::new(config.protection.clone()),
-            asker: Asker::new(config.answer_timeout, now),
+            asker: Asker::new(config, now),
             state: ClientState::SettingUp,
-            answered: 0,
             accepted: 0,
-            config,
         }
     }
 
@@ -137,11 +121,7 @@ impl ControlClient {
     /// # Errors
     /// When it is too late.
     pub fn handle_timeout(&mut self, now: Monotonic) -> Result<(), ControlError> {
-        if self.asker.is_late(now) {
-            self.give_up();
-            return Err(ControlError::Silent);
-        }
-        Ok(())
+        self.asker.look_at(now).inspect_err(|_| self.give_up())
     }
 
     /// Starts the sessions that were accepted (section 3.7).
@@ -181,7 +161,7 @@ impl ControlClient {
     fn step(&mut self, now: Monotonic) -> Result<bool, ControlError> {
         match self.state {
             ClientState::SettingUp => {
-                let Some(connected) = self.set_up.progress(&mut self.asker.stream)? else {
+                let Some(connected) = self.asker.set_up()? else {
                     return Ok(false);
                 };
                 self.asker.tell(ClientEvent::Connected(connected));
@@ -219,8 +199,7 @@ impl ControlClient {
     }
 
     fn answer(&mut self, answer: &AcceptSession) {
-        let session = self.answered;
-        self.answered += 1;
+        let session = self.asker.session_answered();
         self.asker.tell(match answer.accept {
             Accept::Ok => {
                 self.accepted += 1;
@@ -236,8 +215,8 @@ impl ControlClient {
 
     /// Asks for the next session, or tells that all have been answered.
     fn request(&mut self, now: Monotonic) -> Result<(), ControlError> {
-        if let Some(request) = self.config.sessions.get(self.answered) {
-            self.asker.ask(now, &request.encode())?;
+        if let Some(request) = self.asker.session().map(RequestTwSession::encode) {
+            self.asker.ask(now, &request)?;
             self.state = ClientState::Requesting;
         } else {
             let accepted = self.accepted;

@@ -7,7 +7,8 @@
 
 use std::collections::HashSet;
 
-use owl_measure::clock::ClockState;
+use owl_measure::clock::live::MeshBounds;
+use owl_measure::clock::{ClockClaim, ClockState};
 use owl_measure::delay::{ClockDifference, Floors, OneWayDelay};
 use owl_measure::distribution::{Bounds, Distribution};
 use owl_measure::histogram::HistogramRecorder;
@@ -15,11 +16,11 @@ use owl_measure::sample::{Direction, PeerClock, StampSource};
 use owl_measure::summary::{PeerClockSummary, StampCounts};
 use owl_measure::time::Nanos;
 use owl_measure::variation::{IpdvPairs, pdv};
-use owl_measure::verdict::{Claim, Evidence, Profile, Quantile, judge};
+use owl_measure::verdict::{Claim, Correlation, Evidence, Profile, Quantile, judge};
 use owl_probe::control::owamp::{Measured, OneWay};
 
-use crate::command::delay::findings::{SHOWN, min_samples};
-use crate::command::delay::judged::Judged;
+use crate::command::delay::findings::SHOWN;
+use crate::command::delay::judged::{Asked, Judged};
 
 /// One direction.
 #[derive(Debug)]
@@ -42,6 +43,7 @@ pub(super) struct Way {
     pub(super) one_way: [OneWayDelay; 3],
     pub(super) pdv_p95: Option<Bounds>,
     pub(super) ipdv_p95: Option<Bounds>,
+    correlation: Correlation,
     /// Smallest and largest TTL on arrival.
     pub(super) ttl: Option<(u8, u8)>,
     /// Where T1 was taken, of the packets that arrived.
@@ -70,6 +72,8 @@ impl Way {
 #[derive(Debug, Clone, Copy)]
 struct Gathered {
     clocks: Option<ClockDifference>,
+    /// One standard deviation of what is random in it.
+    random: Nanos,
     stamp_error: Option<Nanos>,
     opposite_min: Option<Nanos>,
 }
@@ -135,17 +139,12 @@ impl Findings {
     }
 
     /// One verdict for each way.
-    pub(super) fn judged(&self, target: Nanos, quantile: Quantile) -> Judged {
-        let profile = Profile {
-            id: "delay".to_owned(),
-            quantile,
-            min_samples: min_samples(quantile),
-            ..Profile::plan_2026()
-        };
-        let verdict = |way| judge(&self.evidence(way), target, &profile);
+    pub(super) fn judged(&self, asked: Asked) -> Judged {
+        let profile = asked.profile(Profile::plan_2026().interval);
+        let verdict = |way| judge(&self.evidence(way), asked.target, &profile);
         let each = self.ways.iter();
         Judged {
-            quantile,
+            quantile: asked.quantile,
             verdicts: each.map(|way| (way.direction, verdict(way))).collect(),
         }
     }
@@ -171,8 +170,11 @@ impl Findings {
                 Some(clocks) => Claim::Clocks(clocks),
                 None => Claim::None,
             },
+            mesh: MeshBounds::default(),
             stamp_error: way.gathered.stamp_error,
             hardware_stamps: false,
+            random: way.gathered.random,
+            correlation: way.correlation,
         }
     }
 }
@@ -181,12 +183,13 @@ static NO_ROUND_TRIP: std::sync::LazyLock<Distribution> =
     std::sync::LazyLock::new(Distribution::default);
 
 fn one_way(evidence: &Evidence<'_>, quantile: Quantile) -> OneWayDelay {
+    let ranks = evidence.ranks(quantile);
     // Without a round trip nothing can be faster than light there and back.
     let proved = evidence
-        .proved(quantile)
+        .proved(ranks)
         .unwrap_or(OneWayDelay::proved(Nanos::MAX, evidence.floors));
     match evidence.claim {
-        Claim::Clocks(clocks) => evidence.claimed(quantile, proved, clocks).unwrap_or(proved),
+        Claim::Clocks(clocks) => evidence.claimed(ranks, proved, clocks).unwrap_or(proved),
         Claim::None | Claim::Withdrawn => proved,
     }
 }
@@ -246,6 +249,7 @@ fn way(direction: Direction, session: &OneWay, own_clock: &ClockState) -> Way {
         one_way: SHOWN.map(|_| OneWayDelay::proved(Nanos::MAX, Floors::default())),
         pdv_p95: pdv(&raw, Quantile::P95),
         ipdv_p95: ipdv.at_rank(Quantile::P95.rank(ipdv.count())),
+        correlation: Correlation::of(&raw, &ipdv),
         raw,
         ttl,
         transmit_stamps,
@@ -258,7 +262,13 @@ fn way(direction: Direction, session: &OneWay, own_clock: &ClockState) -> Way {
             clocks: sender
                 .bound()
                 .zip(receiver.bound())
-                .map(|(sender, receiver)| ClockDifference::within(sender, receiver)),
+                .map(|(sender, receiver)| {
+                    // Of the other clock, packets tell nothing but the bound.
+                    ClockClaim::within(sender)
+                        .with_random(own_clock.random)
+                        .difference(ClockClaim::within(receiver))
+                }),
+            random: own_clock.random,
             // T1 has a bound only where this host's kernel took it; a process takes it any time before the packet leaves.
             stamp_error: (direction == Direction::Forward && transmit_stamps.user == 0)
                 .then_some(own_clock.transmit_stamp_error),
@@ -280,6 +290,7 @@ fn count_claim(claimed: &mut PeerClockSummary, clock: PeerClock) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::command::delay::findings::tests::asked;
     use owl_measure::clock::{ClockSource, ClockStatus};
     use owl_measure::sample::Stamp;
     use owl_measure::time::Timestamp;
@@ -381,7 +392,7 @@ pub(super) mod tests {
                 (US(100), Nanos::MAX)
             );
         }
-        for (_, verdict) in silent.findings().judged(US(50_000), Quantile::P95).verdicts {
+        for (_, verdict) in silent.findings().judged(asked(US(50_000))).verdicts {
             assert_eq!(verdict.state, State::Undecided);
             assert_eq!(verdict.reason, Some(Reason::Clock));
         }
@@ -391,7 +402,7 @@ pub(super) mod tests {
     fn a_target_is_judged_by_the_claims_alone() {
         let states = |path: Path, target| -> Vec<State> {
             path.findings()
-                .judged(US(target), Quantile::P95)
+                .judged(asked(US(target)))
                 .verdicts
                 .iter()
                 .map(|(_, verdict)| verdict.state)

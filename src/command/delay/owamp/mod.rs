@@ -268,8 +268,7 @@ fn conclude(
         }
     }
     let found = Findings::of(measured, own_clock, args.floors());
-    let target = args.max_delay;
-    let judged = target.map(|target| found.judged(target, args.quantile));
+    let judged = args.asked().map(|asked| found.judged(asked));
     let received = found.ways.iter().any(|way| way.received > 0);
     let outcome = Judged::outcome(judged.as_ref(), received);
     let shown = Shown {

@@ -212,8 +212,8 @@ pub(super) fn record_json(direction: &str, record: &Record) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::delay::findings::tests::asked;
     use crate::command::delay::owamp::findings::tests::{HONEST, Path};
-    use owl_measure::verdict::Quantile;
     use unicode_width::UnicodeWidthStr as _;
 
     fn shown<T>(path: &Path, show: impl Fn(&Result<'_>) -> T) -> T {
@@ -222,7 +222,7 @@ mod tests {
             server: "192.0.2.1:861".parse().unwrap(),
             interval: Nanos::from_millis(100),
             found: &found,
-            judged: Some(found.judged(Nanos::from_millis(2), Quantile::P95)),
+            judged: Some(found.judged(asked(Nanos::from_millis(2)))),
         })
     }
 

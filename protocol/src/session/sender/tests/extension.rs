@@ -148,9 +148,14 @@ fn each_tlv_is_told_to_be_done_refused_cut_off_or_beyond_the_limits() {
         (limited(599), beyond),
     ] {
         let told = answers(reflector, everything_and_wishes());
-        for asked in [2, 3, 4, 5, 6, 7, 8, 9, 10, 11] {
+        for asked in [2, 3, 4, 5, 7, 8, 9, 10, 11] {
             assert_eq!(told.of(asked), Some(done), "type {asked}");
         }
+        let once = TlvAnswers {
+            understood: 1,
+            ..TlvAnswers::default()
+        };
+        assert_eq!(told.of(kind::ACCESS_REPORT), Some(once));
         assert_eq!(told.of(kind::REFLECTED_CONTROL), Some(control));
     }
     let wishes = Question {
@@ -236,12 +241,71 @@ fn a_question_fills_in_nothing_that_is_the_reflectors() {
             asked.extend([&[0x80, sub_tlv, 0, 16][..], &[0; 16]].concat());
         }
         asked.extend([0x80, 11, 0, 4, 0, 3, 0, 0]);
-        asked.extend([0x80, 6, 0, 4, 1 << 4, 2, 0, 0]);
+        // Said once, and again only when nobody has acknowledged it for three seconds.
+        asked.extend(match sent {
+            1 => [0x80, 6, 0, 4, 1 << 4, 2, 0, 0],
+            _ => [0x80, 1, 0, 4, 0, 0, 0, 0],
+        });
         asked.extend([0x80, 9, 0, 4, 192, 0, 2, 2]);
         asked.extend([0x80, 10, 0, 8, 0x80, 2, 0, 4, 192, 0, 2, 1]);
         asked.extend([0x80, 12, 0, 12, 2, 88, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(buffer[44..transmit.octets], asked);
     }
+}
+
+/// The reply to a packet of this number with one TLV, whose flags a reflector that understands it clears.
+fn reply_with_tlv(sequence: u32, at: i64, tlv: &[u8]) -> Vec<u8> {
+    let packet = SenderPacket {
+        sequence,
+        sent_at: WireTimestamp::write(Timestamp(at), TimestampFormat::Ntp, TaiOffset::SINCE_2017),
+        error_estimate: ErrorEstimate::NO_CLAIM,
+        ssid: 9,
+    };
+    let mut reply = reply_to(&packet, sequence).encode().to_vec();
+    reply.push(0);
+    reply.extend(&tlv[1..]);
+    reply
+}
+
+#[test]
+fn an_access_report_is_said_until_a_reply_repeats_it() {
+    let report = AccessReport {
+        access: 2,
+        return_code: 1,
+    };
+    let mut sender = SessionSender::new(SenderConfig {
+        question: Question {
+            access_report: Some(report),
+            retransmission: Retransmission {
+                after: Nanos::from_millis(25),
+                times: 4,
+            },
+            ..Question::default()
+        },
+        ..config(12, Reflector::Stranger)
+    });
+    let mut said = Vec::new();
+    for k in 0..12_u32 {
+        let (at, mut buffer) = (10 * MS * i64::from(k), [0; 52]);
+        let estimate = ErrorEstimate::NO_CLAIM;
+        let written = sender.poll_transmit(Monotonic(at), Timestamp(at), estimate, &mut buffer);
+        assert_eq!(written.map(|written| written.octets), Some(52));
+        said.push(buffer[45]);
+        let fate = sender.observations().access_report;
+        assert_eq!(fate == Some(ReportFate::Acknowledged), k > 6, "packet {k}");
+        // The first replies are lost, and one repeats padding, which acknowledges nothing.
+        if k == 1 || k >= 6 {
+            let reply = reply_with_tlv(k, at, &buffer[44..]);
+            sender.handle_reply(Monotonic(at + MS), &reply, kernel(at + MS));
+        }
+    }
+    // Every third packet is the first after 25 ms.
+    assert_eq!(said, [6, 1, 1, 6, 1, 1, 6, 1, 1, 1, 1, 1]);
+    let answers = sender.observations().answers.of(kind::ACCESS_REPORT);
+    assert_eq!(
+        answers.map(|told| (told.understood, told.absent)),
+        Some((1, 0))
+    );
 }
 
 #[test]

@@ -134,6 +134,8 @@ fn extents_and_n_are_those_of_the_link_that_holds_packets_back() {
             extents.count(),
             "seed {seed}"
         );
+        assert_eq!(there.late_offsets.count(), extents.count(), "seed {seed}");
+        assert!(there.latest() > Nanos::from_millis(1), "seed {seed}");
         assert!(forward.summary.backward.patterns.is_empty(), "seed {seed}");
 
         let backward = simulate(World {

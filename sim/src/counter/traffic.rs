@@ -1,0 +1,59 @@
+//! A stream of octets.
+
+use crate::random::Random;
+
+/// Octets that pass a link: a rate that changes at random instants.
+#[derive(Debug, Clone)]
+pub struct Traffic {
+    /// (from when, octets before it, rate from then on in b/s), ascending.
+    pieces: Vec<(i64, u64, u64)>,
+}
+
+/// What sort of traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Load {
+    /// Anything up to the link's speed.
+    Any,
+    /// Always the link's speed.
+    Full,
+    /// Little, or nothing.
+    Idle,
+}
+
+impl Traffic {
+    pub(super) fn random(random: &mut Random, speed_bps: u64, end_ns: i64, load: Load) -> Self {
+        let mut pieces = Vec::new();
+        let (mut at, mut octets) = (0_i64, 0_u64);
+        // Some links are steady for minutes, others change within seconds.
+        let steady_ns = random.between(0.2e9, 200e9) as u64;
+        while at < end_ns {
+            let share = match load {
+                Load::Full => 1.0,
+                Load::Idle if random.happens(600_000) => 0.0,
+                Load::Idle => 1e-6 * random.between(0.0, 1.0),
+                Load::Any => random.between(0.0, 1.0).powi(2),
+            };
+            let bps = (speed_bps as f64 * share) as u64;
+            pieces.push((at, octets, bps));
+            let length = random.exponential_ns(steady_ns).max(1_000_000) as i64;
+            octets += passed(bps, length);
+            at += length;
+        }
+        Self { pieces }
+    }
+
+    /// How many octets have passed up to an instant.
+    pub fn octets_until(&self, at_ns: i64) -> u64 {
+        let next = self.pieces.partition_point(|&(from, ..)| from <= at_ns);
+        let Some(&(from, octets, bps)) = next.checked_sub(1).map(|i| &self.pieces[i]) else {
+            return 0;
+        };
+        octets + passed(bps, at_ns - from)
+    }
+}
+
+/// Whole octets.
+fn passed(bps: u64, span_ns: i64) -> u64 {
+    let bits = u128::from(bps) * u128::from(span_ns.max(0).unsigned_abs());
+    u64::try_from(bits / 8_000_000_000).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,26 @@
+//! `owl links`: the traffic of links, from their octet counters.
+
+mod replay;
+
+use clap::Subcommand;
+use owl_measure::words::Lang;
+
+use crate::failure::{Failure, Outcome};
+
+/// Say what the octet counters of links are worth
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    Replay(replay::Args),
+}
+
+pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
+    match args.action {
+        Action::Replay(args) => replay::run(args, lang),
+    }
+}
