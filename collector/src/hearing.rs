@@ -10,7 +10,9 @@ use owl_measure::clock::live::{MeshFindings, Span as WindowSpan};
 use owl_measure::sample::Direction;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::window::{Heard, SessionOf, explain_path, hear};
-use owl_measure::verdict::{Evidence, Explanation, Quantile, Reason, SessionWindow, Verdict};
+use owl_measure::verdict::{
+    Evidence, Explanation, Quantile, Reason, SessionWindow, Statistics, Verdict,
+};
 
 use crate::flow::FlowResult;
 use crate::judgement::{Judgement, NoDataWhy, Percentile, Seat, Span};
@@ -156,6 +158,13 @@ impl<'a> Hearing<'a> {
             profile,
         } = self.book.rules.path(path)?;
         let judged = self.judged(path);
+        let evidence = judged.map(|judged| {
+            let (length, floors) = (self.length, rule.floors);
+            let heard = self.heard(&judged);
+            judged
+                .session
+                .evidence(judged.direction, length, floors, heard)
+        });
         let verdict = self
             .explain(path)
             .map_or_else(|| Verdict::no_data(rule.target, 0), |told| told.verdict);
@@ -167,15 +176,11 @@ impl<'a> Hearing<'a> {
             window: self.length,
             judged_at,
             why: (verdict.reason == Some(Reason::NoData)).then(why).flatten(),
-            percentiles: judged.map_or_else(Vec::new, |judged| {
-                let evidence = judged.session.evidence(
-                    judged.direction,
-                    self.length,
-                    rule.floors,
-                    self.heard(&judged),
-                );
-                percentiles(judged.session, judged.direction, &evidence)
-            }),
+            percentiles: judged
+                .zip(evidence.as_ref())
+                .map_or_else(Vec::new, |(judged, evidence)| {
+                    percentiles(judged.session, judged.direction, evidence)
+                }),
             // Seen from the path, whoever measured it.
             ways: judged.map_or_else(Vec::new, |judged| {
                 Way::seen(judged.session, judged.direction, &KEPT)
@@ -198,6 +203,9 @@ impl<'a> Hearing<'a> {
             lost_unknown: judged.map_or(0, |judged| judged.session.lost_somewhere()),
             own_loss: judged.map_or(0, |judged| judged.session.own_loss()),
             late: judged.map_or(0, |judged| judged.session.late()),
+            statistics: evidence
+                .as_ref()
+                .map(|evidence| Statistics::of(evidence, rule.target, profile)),
             rule: Some(self.book.hash.clone()),
             inputs: judged.and_then(|judged| self.sessions.inputs.get(judged.id).cloned()),
             verdict,

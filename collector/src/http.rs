@@ -5,6 +5,7 @@
 //! connections.
 
 mod api;
+mod compliance;
 mod explain;
 mod findings;
 
@@ -173,6 +174,8 @@ fn router(web: Arc<Web>) -> Router {
         .route("/api/v1/verdicts/explain", get(explain::api))
         .route("/api/v1/probes", get(api::probes))
         .route("/api/v1/store", get(api::store))
+        .route("/compliance", get(compliance::page))
+        .route("/api/v1/compliance", get(compliance::api))
         .fallback(|| async { (StatusCode::NOT_FOUND, "not found\n") })
         .layer(middleware::from_fn(bounded))
         .with_state(web)

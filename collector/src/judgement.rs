@@ -7,7 +7,7 @@ use owl_measure::delay::OneWayDelay;
 use owl_measure::distribution::Bounds;
 use owl_measure::hindrance::Hindrance;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_measure::verdict::{Quantile, Reason, Verdict};
+use owl_measure::verdict::{Quantile, Reason, Statistics, Verdict};
 use owl_measure::words::Lang;
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +78,9 @@ pub(crate) struct Judgement {
     pub(crate) own_loss: u64,
     /// Packets that came back after the loss threshold.
     pub(crate) late: u64,
+    /// What rules for a period ask besides; `None` when there were no packets, and in judgements of older stores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) statistics: Option<Statistics>,
     /// SHA-256 of the rulebook that it was made by; judgements of older stores kept none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) rule: Option<String>,

@@ -7,6 +7,7 @@
 //! in its SQLite store; all the rest can be rebuilt from there.
 #![forbid(unsafe_code)]
 
+mod compliance;
 mod config;
 pub mod explain;
 mod finding;
@@ -15,6 +16,7 @@ mod frame;
 mod hearing;
 mod http;
 mod identity;
+mod in_short;
 mod intake;
 mod judge;
 mod judgement;
@@ -43,6 +45,10 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
+pub use compliance::{
+    AskError, Asked, AskedProfiles, ComplianceAnswer, ComplianceError, PathCompliance, SpanError,
+    compared, read_compliance,
+};
 pub use config::{Config, ConfigError};
 pub use http::HttpError;
 pub use identity::{ALPN, IdentityError};
@@ -194,11 +200,18 @@ async fn collect(
     };
     let intake = tokio::spawn(intake.run(ended(stopped.clone())));
     let http = tokio::spawn(http.run(ended(stopped.clone())));
+    let running = tokio::spawn(compliance::refresh(
+        store.clone(),
+        live,
+        config.topology,
+        config.grace,
+        stopped.clone(),
+    ));
     let retention = tokio::spawn(retain(store, config.keep, stopped));
     stop.await;
     info!("the collector stops");
     drop(stopping);
-    for task in [intake, http, retention] {
+    for task in [intake, http, running, retention] {
         if let Err(error) = task.await {
             warn!(%error, "a part of the collector did not end well");
         }

@@ -12,6 +12,7 @@ use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::Profile;
 use owl_topology::{Path, ReflectorKind, Topology};
 
+use crate::compliance::Running;
 use crate::finding::Finding;
 use crate::judgement::Judgement;
 use crate::totals::Totals;
@@ -81,6 +82,8 @@ pub(crate) struct Table {
     pub(crate) findings: Vec<Finding>,
     /// Why the store refuses, while it does.
     pub(crate) store_failure: Option<String>,
+    /// The running day and month of every path.
+    pub(crate) running: Running,
 }
 
 impl Table {
@@ -151,6 +154,7 @@ impl Live {
             by_id,
             findings: Vec::new(),
             store_failure: None,
+            running: Running::default(),
         }))
     }
 

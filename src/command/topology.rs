@@ -394,7 +394,7 @@ fn parse(texts: &[Text]) -> Result<Checked, Diagnostics> {
     Topology::parse(&sources)
 }
 
-fn accepted(file: Option<PathBuf>, lang: Lang) -> Result<Topology, Failure> {
+pub(super) fn accepted(file: Option<PathBuf>, lang: Lang) -> Result<Topology, Failure> {
     match parse(&texts(file.as_slice())?) {
         Ok(checked) => Ok(checked.topology),
         Err(refused) => Err(Failure::usage(

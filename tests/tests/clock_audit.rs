@@ -44,6 +44,7 @@ fn record(dir: &Path, lie: i64) {
     }
     samples.push_str("yannan,dafeng,91,12\nyannan,nowhere,1,1,,,\n");
     samples.push_str(&format!("yannan,dafeng,90,{},,,\n", reads(0, 90 * SECOND)));
+    samples.push_str("yannan,dafeng,92,9200000000000000000,,,\n");
     let each = |value: &str| {
         let entries: Vec<String> = pairs
             .iter()
@@ -120,7 +121,8 @@ fn lines_that_cannot_be_used_are_named_and_the_rest_counts() {
     let complaints = String::from_utf8(output.stderr).unwrap();
     assert_eq!(
         complaints,
-        "owl: samples.csv:542: 4 fields, not 7\nowl: samples.csv:543: no probe \"nowhere\" in mesh.json\n"
+        "owl: samples.csv:542: 4 fields, not 7\nowl: samples.csv:543: no probe \"nowhere\" in mesh.json\n\
+         owl: samples.csv:545: T1 is 9200000000000000000 ns, more than two weeks from the middle of its session\n"
     );
     assert_eq!(output.status.code(), Some(0));
     let shown = String::from_utf8(output.stdout).unwrap();

@@ -91,7 +91,8 @@ fn every_metric_of_the_dashboard_and_the_rules_is_documented() {
         documented.len() > 10,
         "docs/metrics.md lists {documented:?}"
     );
-    let (dashboard, rules) = (dashboard(), read(grafana("rules/recording.yaml")));
+    let dashboard = dashboard();
+    let rules = ["rules/recording.yaml", "rules/alerting.yaml"].map(|file| read(grafana(file)));
     let queries = queries(&dashboard);
     let variables = list(&dashboard["templating"], "list")
         .iter()
@@ -100,7 +101,7 @@ fn every_metric_of_the_dashboard_and_the_rules_is_documented() {
         .iter()
         .map(|query| query.expression.as_str())
         .chain(variables)
-        .chain([rules.as_str()]);
+        .chain(rules.iter().map(String::as_str));
     let unknown: BTreeSet<&str> = all
         .flat_map(names)
         .filter(|name| !documented.contains(*name) && !recorded.contains(*name))
@@ -174,6 +175,8 @@ fn promtool_takes_the_rules_and_their_tests_and_the_example_configuration() {
     }
     promtool(&["check", "rules", "rules/recording.yaml"]);
     promtool(&["test", "rules", "rules/recording_test.yaml"]);
+    promtool(&["check", "rules", "rules/alerting.yaml"]);
+    promtool(&["test", "rules", "rules/alerting_test.yaml"]);
     promtool(&["check", "config", "prometheus/prometheus.yml"]);
 }
 

@@ -13,6 +13,7 @@ mod diagnostic;
 mod file;
 pub mod geodesy;
 mod id;
+mod maintenance;
 mod model;
 mod path;
 mod plan;

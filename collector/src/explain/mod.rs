@@ -25,6 +25,7 @@ use self::mesh::MeshTold;
 use self::told::{ReportTold, RuleTold};
 use crate::hearing::Hearing;
 use crate::judgement::{Judgement, Seat};
+use crate::now::now;
 use crate::rulebook::Rulebook;
 pub use crate::rulebook::RulebookError;
 use crate::store::{Reader, Side, StoreError, StoredVerdict};
@@ -98,7 +99,7 @@ pub(crate) fn explained(reader: &Reader, question: &Question) -> Result<Explaine
     let last = reader.last_rulebook()?;
     let last = last.and_then(|(hash, text)| Rulebook::read(&hash, text).ok());
     let zone = last.as_ref().map_or("UTC", |book| &book.rules.timezone);
-    let at = at.in_zone(zone);
+    let at = at.in_zone(zone, now());
     let mut found = reader.verdicts_at(path, at)?;
     if found.is_empty() {
         return Err(nothing(reader, question, at, last.as_ref())?);
@@ -216,6 +217,3 @@ impl Explained {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

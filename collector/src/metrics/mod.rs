@@ -4,6 +4,7 @@
 //! series of paths and probes are written straight from the live table, so none
 //! can outlive what it tells of.
 
+mod compliance;
 mod findings;
 mod flows;
 mod own;
@@ -42,6 +43,7 @@ pub(crate) fn render(live: &Table, own: &Own, now: Timestamp, grace: Nanos) -> S
     let flag = |yes: bool| f64::from(u8::from(yes));
     page.series(table::SIMULATED, [(vec![], flag(live.simulated()))]);
     paths(&mut page, &live.paths, now, grace);
+    compliance::series(&mut page, live);
     probes(&mut page, live.probes.values());
     findings::series(&mut page, &live.findings);
     page.series(

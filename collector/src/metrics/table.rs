@@ -124,6 +124,16 @@ metrics! {
         "Test packets whose raw one-way difference or round trip was at most the target, counted exactly; no verdict, the clocks are not in it.";
     PATH_REPORTED = Gauge "owl_path_last_report_timestamp_seconds" ["path", "class"] "seconds"
         "When the collector stored the last report of the path, since 1970.";
+    COMPLIANCE = Gauge "owl_path_compliance" ["path", "class", "period", "state"] "flag"
+        "1 for the state of the running day or month under plan-2026, as far as it has come.";
+    COMPLIANCE_SHARE = Gauge "owl_path_compliance_share_ratio" ["path", "class", "period", "hours", "bound"] "ratio"
+        "Between what the share of windows that met the target lies, of all hours and of the busy ones.";
+    COMPLIANCE_COVERAGE = Gauge "owl_path_compliance_coverage_ratio" ["path", "class", "period"] "ratio"
+        "Share of the windows of the running day or month that were measured well enough to be judged.";
+    COMPLIANCE_AVAILABLE = Gauge "owl_path_available_time_ratio" ["path", "class", "period", "bound"] "ratio"
+        "Between what the share of available time lies; a window is unavailable when over a fifth of its packets was lost.";
+    COMPLIANCE_AT = Gauge "owl_compliance_last_judged_timestamp_seconds" [] "seconds"
+        "When the running days and months were judged last, since 1970.";
     PROBE_INFO = Gauge "owl_probe_info" ["probe", "site", "carrier", "software", "simulated"] "flag"
         "1 for each probe that has called, with its software.";
     PROBE_UP = Gauge "owl_probe_up" ["probe"] "flag"

@@ -7,6 +7,7 @@
 mod dossier;
 mod findings;
 mod hops;
+mod hours;
 mod reader;
 mod report_number;
 mod writer;
@@ -28,7 +29,7 @@ use crate::metrics::Own;
 use crate::rulebook::Rulebook;
 pub(crate) use dossier::{Side, StoredReport, StoredVerdict};
 pub(crate) use findings::{Audited, FindingsQuery};
-pub(crate) use reader::{Dirty, HistoryQuery, HopChange, ProbeRows, Reader, Sessions};
+pub(crate) use reader::{Dirty, HistoryQuery, HopChange, KeptWindows, ProbeRows, Reader, Sessions};
 pub use report_number::ReportNumber;
 use writer::Writer;
 
@@ -37,12 +38,13 @@ const ORDERS_MAX: usize = 64;
 /// The name of the store in the state directory.
 const FILE: &str = "owl.sqlite";
 /// The version of the schema: schema.sql, and then each of [`UPGRADES`].
-const SCHEMA_VERSION: i64 = 4;
+const SCHEMA_VERSION: i64 = 5;
 /// What makes each version from the one before it.
-const UPGRADES: [&str; 3] = [
+const UPGRADES: [&str; 4] = [
     include_str!("upgrade-2.sql"),
     include_str!("upgrade-3.sql"),
     include_str!("upgrade-4.sql"),
+    include_str!("upgrade-5.sql"),
 ];
 /// How long a connection waits for another one's lock, such as a copying tool's; then the store refuses for a while.
 const BUSY: std::time::Duration = std::time::Duration::from_secs(1);

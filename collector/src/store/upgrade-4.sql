@@ -1,10 +1,15 @@
--- Version 4: the rules that verdicts were made by.
+-- Version 4: what rules for a period ask of each window, an hour of a path in a row.
 
--- Rulebooks: all that a verdict depends on beside the reports. A verdict names its own in its body.
-CREATE TABLE rulebook (
-    hash              TEXT    PRIMARY KEY, -- SHA-256 of the body, in hexadecimal
-    body              TEXT    NOT NULL,    -- JSON
-    last_used_ns      INTEGER NOT NULL     -- the begin of the latest window that was judged by it
+-- The latest verdict of each window of an hour in short; the body is the protobuf message of hours.rs. It lives a year longer
+-- than the verdicts themselves.
+CREATE TABLE hour (
+    path          TEXT    NOT NULL,
+    profile       TEXT    NOT NULL,
+    window_ns     INTEGER NOT NULL,
+    hour_start_ns INTEGER NOT NULL,
+    body          BLOB    NOT NULL,
+    UNIQUE (path, profile, window_ns, hour_start_ns)
 ) STRICT;
+CREATE INDEX hour_by_time ON hour (hour_start_ns);
 
 PRAGMA user_version = 4;

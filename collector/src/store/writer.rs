@@ -17,6 +17,7 @@ use tracing::{error, info};
 
 use super::findings;
 use super::hops::{self, Hops, NewHops};
+use super::hours;
 use super::{
     Admitted, Arrival, Dirty, Order, Reader, Refused, SCHEMA_VERSION, StoreError, Windowing, Work,
     connect, epoch_column,
@@ -497,6 +498,7 @@ fn judged(
             body
         ])?;
     }
+    hours::put(transaction, judgements)?;
     if let Some(seen) = seen {
         transaction.execute(
             "DELETE FROM dirty WHERE window_ns = ?1 AND window_start_ns = ?2 AND version = ?3",
@@ -515,7 +517,9 @@ fn retain(transaction: &Transaction<'_>, before: Timestamp) -> rusqlite::Result<
         );
         transaction.execute(&sql, params![before, ROWS_A_RETENTION])
     };
-    let mut removed = remove("verdict", "window_start_ns", before.0)?;
+    let hours_before = before - hours::LONGER - hours::HOUR;
+    let mut removed = remove("hour", "hour_start_ns", hours_before.0)?;
+    removed += remove("verdict", "window_start_ns", before.0)?;
     let oldest: Option<i64> =
         transaction.query_row("SELECT min(window_start_ns) FROM verdict", (), |row| {
             row.get(0)

@@ -137,7 +137,8 @@ impl Evidence<'_> {
             .unwrap_or(proved)
     }
 
-    /// How far the stamps of every packet may be off, which is known of interfaces' stamps only.
+    /// How far a raw difference may exceed the delay when that shall be proved: only of stamps of interfaces is there a
+    /// bound for every packet.
     pub(super) fn hard_stamp_error(&self) -> Option<Nanos> {
         self.stamp_error
             .filter(|_| self.hardware_stamps)

@@ -7,7 +7,8 @@ use owl_collector::StoreError;
 use owl_collector::explain::{At, ExplainError, Explained, Question, Recomputed, explain};
 use owl_measure::words::Lang;
 
-use super::ask::{AskError, Collector, ask};
+use super::ask::{AskError, ask};
+use super::fetch::Collector;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::print;
 
@@ -21,7 +22,7 @@ pub(crate) struct Args {
     /// Path that was judged, as FROM~TO
     #[arg(value_name = "PATH")]
     path: String,
-    /// Instant of the window: 2026-11-23T08:00:00+08:00, or without an offset in the topology's time zone
+    /// Instant of the window: 2026-11-23T08:00:00+08:00, without an offset in the topology's time zone, or now-5m
     #[arg(long, value_name = "T")]
     at: At,
     /// Verdict by this profile; the one that was made last when several judged that instant
@@ -46,7 +47,7 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     };
     let told = match &args.collector {
         None => explain(&args.store, &question).map_err(|error| unexplained(error, lang))?,
-        Some(collector) => ask(collector, &question, lang).map_err(unasked)?,
+        Some(collector) => ask(collector, &question, lang).map_err(|error| unasked(error, lang))?,
     };
     print(&if args.json {
         json(&told)
@@ -88,9 +89,9 @@ fn unexplained(error: ExplainError, lang: Lang) -> Failure {
     failure.because(error).hint_if_any(hint.as_deref())
 }
 
-fn unasked(error: AskError) -> Failure {
-    let what = "cannot have the verdict explained";
-    let hint = error.hint();
+fn unasked(error: AskError, lang: Lang) -> Failure {
+    let what = lang.pick("cannot have the verdict explained", "无法取得该判定的解释");
+    let hint = error.hint(lang);
     let failure = match &error {
         AskError::Refused { status: 400, .. } => Failure::usage(what),
         AskError::Refused { status: 500, .. } => Failure::found(what),

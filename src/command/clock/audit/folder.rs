@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
+use owl_measure::clock::audit::{MAX_WINDOWS, WINDOW};
 use owl_measure::clock::mesh::{ClaimAt, Exchange, Mesh, MeshProbe, Session, StampErrors};
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::RunTarget;
@@ -19,6 +20,8 @@ use super::rows::{self, Complaints, RowsError, nanoseconds, shown};
 const MESH_OCTETS_MAX: u64 = 64 << 20;
 /// The most packets of one run: some gigabytes of memory. A longer run is cut by who recorded it.
 const ROWS_MAX: u64 = 50_000_000;
+/// What can be audited at once: a T1 this far from those of the other packets of its session is no time but a slip.
+const LONGEST_RUN: Nanos = WINDOW.times(MAX_WINDOWS as i64);
 /// The share of a stated distance that a proof takes for sure, as the great circle of a sphere is longer than the
 /// ellipsoid's by up to half a percent.
 const SURE_SHARE: f64 = 0.995;
@@ -111,14 +114,14 @@ impl Folder {
         numbers: &HashMap<String, usize>,
     ) -> Result<(), FolderError> {
         let (file, reader) = open_samples(dir)?;
-        let mut sessions: BTreeMap<(usize, usize), Vec<Exchange>> = BTreeMap::new();
+        let mut sessions: BTreeMap<(usize, usize), Vec<(u64, Exchange)>> = BTreeMap::new();
         let mut count = 0_u64;
         rows::read::<7>(
             reader,
             file,
             "a,b,seq,T1,T2,T3,T4",
             &mut self.complaints,
-            |[a, b, sequence, t1, t2, t3, t4]| {
+            |line, [a, b, sequence, t1, t2, t3, t4]| {
                 count += 1;
                 if count > ROWS_MAX {
                     return Ok(());
@@ -138,7 +141,10 @@ impl Folder {
                 if exchange.t4.is_some() && (exchange.t2.is_none() || exchange.t3.is_none()) {
                     return Err("T4 without T2 and T3: a reply that was never sent".to_owned());
                 }
-                sessions.entry((from, to)).or_default().push(exchange);
+                sessions
+                    .entry((from, to))
+                    .or_default()
+                    .push((line, exchange));
                 Ok(())
             },
         )
@@ -152,7 +158,27 @@ impl Folder {
             });
         }
         for ((from, to), mut exchanges) in sessions {
-            exchanges.sort_by_key(|exchange| exchange.t1);
+            exchanges.sort_by_key(|(_, exchange)| exchange.t1);
+            let middle = exchanges[exchanges.len() / 2].1.t1;
+            let mut astray = Vec::new();
+            exchanges.retain(|&(line, exchange)| {
+                let near = (exchange.t1 - middle).abs() <= LONGEST_RUN;
+                if !near {
+                    astray.push((line, exchange.t1));
+                }
+                near
+            });
+            for (line, t1) in astray {
+                let reason = format!(
+                    "T1 is {} ns, more than two weeks from the middle of its session",
+                    t1.0
+                );
+                self.complaints.add(file, line, reason);
+            }
+            let exchanges = exchanges
+                .into_iter()
+                .map(|(_, exchange)| exchange)
+                .collect();
             self.mesh.sessions.push(Session {
                 from,
                 to,
@@ -187,7 +213,7 @@ impl Folder {
             FILE,
             "probe,t_local,synchronised,bound_ns",
             &mut self.complaints,
-            |[name, at, synchronised, bound]| {
+            |_, [name, at, synchronised, bound]| {
                 let number = probe(numbers, name)?;
                 let at = nanoseconds("t_local", at)?.ok_or("t_local is empty")?;
                 let bound = nanoseconds("bound_ns", bound)?;

@@ -26,7 +26,8 @@ pub(super) struct Complaints {
 }
 
 impl Complaints {
-    fn add(&mut self, file: &str, line: u64, reason: String) {
+    /// One more.
+    pub(super) fn add(&mut self, file: &str, line: u64, reason: String) {
         self.count += 1;
         if self.first.len() < COMPLAINTS_MAX {
             self.first.push(Complaint {
@@ -49,13 +50,13 @@ pub(super) enum RowsError {
     Header { found: String, expected: String },
 }
 
-/// Reads rows of `COLUMNS` fields under a header and hands each to `take`, which says why it cannot use one.
+/// Reads rows of `COLUMNS` fields under a header and hands each to `take` with its line, which says why it cannot use one.
 pub(super) fn read<const COLUMNS: usize>(
     mut reader: impl BufRead,
     file: &str,
     header: &str,
     complaints: &mut Complaints,
-    mut take: impl FnMut([&str; COLUMNS]) -> Result<(), String>,
+    mut take: impl FnMut(u64, [&str; COLUMNS]) -> Result<(), String>,
 ) -> Result<(), RowsError> {
     let mut octets = Vec::new();
     for line in 1.. {
@@ -84,7 +85,7 @@ pub(super) fn read<const COLUMNS: usize>(
         if text.is_empty() {
             continue;
         }
-        let taken = fields::<COLUMNS>(text).and_then(&mut take);
+        let taken = fields::<COLUMNS>(text).and_then(|fields| take(line, fields));
         if let Err(reason) = taken {
             complaints.add(file, line, reason);
         }
@@ -131,11 +132,17 @@ mod tests {
     fn read_all(text: &str) -> (Result<(), RowsError>, Vec<[String; 2]>, Complaints) {
         let mut complaints = Complaints::default();
         let mut rows = Vec::new();
-        let end = read::<2>(text.as_bytes(), "f.csv", "a,b", &mut complaints, |fields| {
-            nanoseconds("b", fields[1])?;
-            rows.push(fields.map(str::to_owned));
-            Ok(())
-        });
+        let end = read::<2>(
+            text.as_bytes(),
+            "f.csv",
+            "a,b",
+            &mut complaints,
+            |_, fields| {
+                nanoseconds("b", fields[1])?;
+                rows.push(fields.map(str::to_owned));
+                Ok(())
+            },
+        );
         (end, rows, complaints)
     }
 
