@@ -7,6 +7,7 @@
 
 use owl_measure::clock::SIGMAS;
 use owl_measure::clock::live::{MeshFindings, Span as WindowSpan};
+use owl_measure::implied::ImpliedRoute;
 use owl_measure::sample::Direction;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::window::{Heard, SessionOf, explain_path, hear};
@@ -199,6 +200,10 @@ impl<'a> Hearing<'a> {
                 .map(|judged| judged.session.clocks_random().times(SIGMAS))
                 .filter(|random| *random > Nanos::ZERO),
             seat: judged.map(|judged| judged.seat),
+            implied: evidence
+                .as_ref()
+                .and_then(Evidence::fastest)
+                .map(|fastest| ImpliedRoute::of(fastest, rule.declared)),
             lost: judged.map_or(0, |judged| judged.session.lost(judged.direction)),
             lost_unknown: judged.map_or(0, |judged| judged.session.lost_somewhere()),
             own_loss: judged.map_or(0, |judged| judged.session.own_loss()),

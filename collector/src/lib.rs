@@ -9,6 +9,7 @@
 
 mod compliance;
 mod config;
+pub mod enrolment;
 pub mod explain;
 mod finding;
 mod flow;
@@ -27,6 +28,7 @@ mod page;
 mod revision;
 mod rulebook;
 mod store;
+mod targets;
 #[cfg(test)]
 mod testing;
 mod totals;
@@ -49,13 +51,14 @@ pub use compliance::{
     AskError, Asked, AskedProfiles, ComplianceAnswer, ComplianceError, PathCompliance, SpanError,
     compared, read_compliance,
 };
-pub use config::{Config, ConfigError};
+pub use config::{Config, ConfigError, GivenCertificates};
 pub use http::HttpError;
-pub use identity::{ALPN, IdentityError};
+pub use identity::{ALPN, IdentityError, RegistryError, SigningError};
 pub use intake::IntakeError;
 pub use store::{ReportNumber, StoreError};
 
 use crate::http::Http;
+use crate::identity::Identity;
 use crate::intake::Intake;
 use crate::judge::Judge;
 use crate::live::Live;
@@ -148,7 +151,7 @@ async fn collect(
     stop: impl Future<Output = ()>,
 ) -> Result<store::WriterThread, Error> {
     // Before the store: who cannot be a collector leaves no state behind.
-    let identity = identity::server_config(&config).map_err(IntakeError::from)?;
+    let identity = Identity::open(&config).map_err(IntakeError::from)?;
     let live = Arc::new(Live::new(&config.topology, config.profile.as_ref()));
     let own = Arc::new(Own::new());
     let windowing = Windowing::of(&live, config.aligned_to);
@@ -191,6 +194,7 @@ async fn collect(
         http = %addresses.http, intake = %addresses.intake, topology = config.topology.name,
         paths = live.read().paths.len(), "the collector runs"
     );
+    targets::warn_of_impossible(&config.topology);
     ready(addresses);
 
     let (stopping, stopped) = watch::channel(());

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use owl_measure::delay::Floors;
+use owl_measure::implied::Declared;
 use owl_measure::time::Nanos;
 use owl_measure::verdict::Profile;
 use owl_topology::{Path, Topology};
@@ -72,8 +73,8 @@ pub(crate) struct PathRule {
     pub(crate) from_site: String,
     /// The site that it ends at.
     pub(crate) to_site: String,
-    /// The great circle between the two, in kilometres.
-    pub(crate) great_circle_km: f64,
+    /// What is declared of its route.
+    pub(crate) declared: Declared,
     /// The light floors, seen along the path.
     pub(crate) floors: Floors,
 }
@@ -151,7 +152,7 @@ impl Rules {
                 profile: profile.id.clone(),
                 from_site: path.from_site.to_string(),
                 to_site: path.to_site.to_string(),
-                great_circle_km: path.great_circle_km,
+                declared: path.declared(),
                 floors: Floors {
                     forward: path.floor_forward,
                     backward: path.floor_backward,

@@ -258,6 +258,11 @@ impl Metrics {
             f64::from(u8::from(self.shared.connected.load(Relaxed))),
         );
         gauge(
+            "owl_probe_own_certificate_expiry_timestamp_seconds",
+            "When this probe's certificate runs out, since 1970.",
+            self.shared.certificate_until_ns.load(Relaxed) as f64 / 1e9,
+        );
+        gauge(
             "owl_probe_send_lateness_max_seconds",
             "The longest that a packet was sent after its time.",
             value(&self.vitals.lateness_max_ns) as f64 / 1e9,
@@ -323,6 +328,7 @@ mod tests {
             spool: std::sync::Mutex::new(Spool::open(directory.path()).unwrap()),
             spooled: tokio::sync::Notify::new(),
             connected: false.into(),
+            certificate_until_ns: 0.into(),
         };
         let vitals = Vitals::default();
         let declared = Declared {

@@ -60,10 +60,7 @@ impl Cli {
             Command::Doctor(args) => doctor::run(args, lang),
             Command::Links(args) => links::run(args, lang),
             Command::Reflect(args) => reflect::run(*args, lang),
-            Command::Collector(args) => {
-                log_to_stderr();
-                collector::run(args, lang)
-            }
+            Command::Collector(args) => collector::run(args, lang),
             Command::Probe(args) => probe::run(args, lang),
             Command::Topology(args) => topology::run(args, lang),
             Command::Verdict(args) => verdict::run(args, lang),

@@ -12,4 +12,4 @@ pub use live::{LiveOutcome, live_table};
 pub use mesh::{mesh_of, targets_of};
 pub use outcome::Outcome;
 pub use table::table;
-pub use window::{audit_window, large_window};
+pub use window::{audit_envelopes, audit_window, envelopes, large_window};

@@ -2,7 +2,11 @@
 
 use owl_measure::clock::dial::{self, Anchor};
 use owl_measure::clock::envelope::Point;
+use owl_measure::clock::live::{self, Sighting, Span};
 use owl_measure::clock::window::{PairPoints, Window};
+use owl_measure::delay::Floors;
+use owl_measure::summary::EnvelopePoint;
+use owl_measure::time::{Nanos, Timestamp};
 
 /// The length of a window in nanoseconds.
 const LENGTH: f64 = 60e9;
@@ -71,4 +75,57 @@ pub fn audit_window(probes: usize, pairs: &[PairPoints]) -> usize {
     } else {
         0
     }
+}
+
+/// Such a window as the collector holds it: the lower envelope of each session, in the order of time.
+pub fn envelopes(pairs: &[PairPoints]) -> Vec<[Vec<EnvelopePoint>; 2]> {
+    let envelope = |points: &[Point]| {
+        let point = |point: &Point| EnvelopePoint {
+            at: Timestamp((point.at + LENGTH / 2.0) as i64),
+            raw: Nanos(point.raw as i64),
+        };
+        points.iter().map(point).collect()
+    };
+    pairs
+        .iter()
+        .map(|pair| [envelope(&pair.forward), envelope(&pair.backward)])
+        .collect()
+}
+
+/// The collector's audit of such a window: a session a pair, each clock claiming two microseconds. Returns how many
+/// clocks are not believed.
+pub fn audit_envelopes(pairs: &[PairPoints], envelopes: &[[Vec<EnvelopePoint>; 2]]) -> usize {
+    let names: Vec<String> = (0..=pairs.iter().map(|pair| pair.b).max().unwrap_or(0))
+        .map(|probe| format!("p{probe:03}"))
+        .collect();
+    let sightings: Vec<Sighting<'_>> = pairs
+        .iter()
+        .zip(envelopes)
+        .map(|(pair, [forward, backward])| Sighting {
+            from: &names[pair.a],
+            to: &names[pair.b],
+            forward,
+            backward,
+            round_trip: forward
+                .iter()
+                .zip(backward)
+                .map(|(out, home)| out.raw + home.raw)
+                .min(),
+            floors: Floors {
+                forward: Nanos(pair.floors[0] as i64),
+                backward: Nanos(pair.floors[1] as i64),
+            },
+            claims: [Some(Nanos(2_000)); 2],
+        })
+        .collect();
+    let span = Span {
+        start: Timestamp(0),
+        length: Nanos(LENGTH as i64),
+    };
+    let findings = live::audit_window(span, &sightings);
+    findings
+        .probes
+        .values()
+        .filter(|found| !found.stands)
+        .count()
 }

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
-use owl_bench::audit::{audit_window, folder_of, large_window, live_table, table};
+use owl_bench::audit::{
+    audit_envelopes, audit_window, envelopes, folder_of, large_window, live_table, table,
+};
 use owl_sim::mesh::{Kind, Scenario};
 
 /// Audit simulated meshes whose truth is known, and print how right the answers are
@@ -25,7 +27,8 @@ struct Args {
     /// Which run to write
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Time the audit of one window of this many probes, all pairs, 600 packets a direction, instead
+    /// Time the audit of one window of this many probes, all pairs, 600 packets a direction, instead; with --live, of the
+    /// 60 points a direction that reports hold of them
     #[arg(long, value_name = "PROBES")]
     time: Option<usize>,
     /// Audit and judge each minute by itself, as the collector does, instead of whole runs
@@ -51,7 +54,11 @@ fn main() -> io::Result<()> {
         args.kinds
     };
     if let Some(probes) = args.time {
-        return time(probes);
+        return if args.live {
+            time_live(probes)
+        } else {
+            time(probes)
+        };
     }
     if let (Some(dir), &[kind]) = (&args.write, &kinds[..]) {
         return write(dir, &Scenario::of(kind, args.seed));
@@ -86,6 +93,25 @@ fn time(probes: usize) -> io::Result<()> {
             "{known} clocks, {} pairs: {:.1} ms",
             pairs.len(),
             took_us as f64 / 1e3
+        )?;
+    }
+    Ok(())
+}
+
+/// The same of the collector's audit.
+fn time_live(probes: usize) -> io::Result<()> {
+    let pairs = large_window(probes, 60);
+    let envelopes = envelopes(&pairs);
+    let mut out = io::stdout().lock();
+    for _ in 0..10 {
+        let begin = processor_us()?;
+        let disbelieved = audit_envelopes(&pairs, &envelopes);
+        let took_us = processor_us()? - begin;
+        let took_ms = took_us as f64 / 1e3;
+        writeln!(
+            out,
+            "{disbelieved} clocks not believed, {} pairs: {took_ms:.1} ms",
+            pairs.len()
         )?;
     }
     Ok(())

@@ -57,6 +57,7 @@ fn judgement(k: i64, delay_us: i64) -> Judgement {
         flows: Vec::new(),
         clock_error_bound: None,
         clock_random: None,
+        implied: None,
         seat: None,
         lost: 0,
         lost_unknown: 0,

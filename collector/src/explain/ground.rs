@@ -2,7 +2,7 @@
 
 use owl_measure::time::Nanos;
 use owl_measure::verdict::explanation::PathDirection;
-use owl_measure::verdict::{EvidenceClass, Explanation, Ground, Reason};
+use owl_measure::verdict::{EvidenceClass, Explanation, Ground, Leaning, Reason};
 use owl_measure::words::Lang;
 
 use super::text::{compared, percentile, us};
@@ -28,6 +28,7 @@ pub(super) fn lines(told: &Explanation, lang: Lang) -> Vec<String> {
     }
     lines.extend(verdict.class.map(|class| class_line(class, told, lang)));
     lines.extend(verdict.reason.map(|reason| reason_line(reason, told, lang)));
+    lines.extend(verdict.leaning.map(|leaning| leaning_line(leaning, lang)));
     lines
 }
 
@@ -116,6 +117,10 @@ fn class_line(class: EvidenceClass, told: &Explanation, lang: Lang) -> String {
             "proved, without the claim of any clock".to_owned(),
             "已证明，不依赖任何时钟声明".to_owned(),
         ),
+        EvidenceClass::D => lang.pick(
+            "an estimate that no claim bears".to_owned(),
+            "仅为估计，无声明支持".to_owned(),
+        ),
         EvidenceClass::C => lang.pick(
             format!("one-way, half the width of θ and e (e = {e}) at most a quarter of the target"),
             format!("单向，θ 半宽与 e（e = {e}）之和不超过目标的四分之一"),
@@ -148,4 +153,33 @@ fn reason_line(reason: Reason, told: &Explanation, lang: Lang) -> String {
         format!("reason {code}: {sentence}"),
         format!("原因 {code}：{sentence}"),
     )
+}
+
+/// What an undecided interval leans to, which is no verdict.
+fn leaning_line(leaning: Leaning, lang: Lang) -> String {
+    let millionths = |ppm: u32, scale: f64| (f64::from(ppm) / scale).to_string();
+    let mut line = lang.pick(
+        format!(
+            "no verdict, but it leans to {}: best estimate {}",
+            leaning.label.word(lang),
+            us(leaning.estimate)
+        ),
+        format!(
+            "不构成判定，但倾向于{}：最佳估计 {}",
+            leaning.label.word(lang),
+            us(leaning.estimate)
+        ),
+    );
+    if let Some(ppm) = leaning.conformance_ppm {
+        let percent = millionths(ppm, 1e4);
+        line.push_str(&lang.pick(
+            format!(", met with a probability of {percent} % at the worst of the hard bounds"),
+            format!("，在硬误差界最不利时达标概率 {percent} %"),
+        ));
+    }
+    if let Some(ppm) = leaning.a_star_ppm {
+        let share = millionths(ppm, 1e6);
+        line.push_str(&format!(", a* = {share}"));
+    }
+    line
 }

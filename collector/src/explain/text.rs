@@ -358,13 +358,13 @@ fn rule_lines(rule: &RuleTold, lang: Lang) -> Vec<String> {
             "floors F_ij = {}, F_ji = {}: light in vacuum over 0.995 × {:.3} km, less the accuracy of both coordinates",
             us(floors.forward),
             us(floors.backward),
-            rule.great_circle_km
+            rule.declared.great_circle_km
         ),
         format!(
             "下限 F_ij = {}，F_ji = {}：真空中的光走过 0.995 × {:.3} km，再减去两端坐标精度",
             us(floors.forward),
             us(floors.backward),
-            rule.great_circle_km
+            rule.declared.great_circle_km
         ),
     ));
     for site in &rule.sites {

@@ -2,6 +2,7 @@
 
 use owl_measure::clock::{BoundBasis, ClockSource, ClockState, ClockStatus};
 use owl_measure::delay::Floors;
+use owl_measure::implied::Declared;
 use owl_measure::summary::StampCounts;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::Profile;
@@ -32,8 +33,8 @@ pub(super) struct RuleTold {
     pub(super) profile: Profile,
     /// The light floors, seen along the path.
     pub(super) floors: Floors,
-    /// The great circle between the two sites' points.
-    pub(super) great_circle_km: f64,
+    /// What is declared of its route: its kilometres enter no verdict, but what is told beside it.
+    pub(super) declared: Declared,
     /// Where the path begins, and where it ends.
     pub(super) sites: Vec<SiteTold>,
 }
@@ -65,7 +66,7 @@ impl RuleTold {
             target: rule.target,
             profile: profile.clone(),
             floors: rule.floors,
-            great_circle_km: rule.great_circle_km,
+            declared: rule.declared,
             sites: sites
                 .filter_map(|id| {
                     let place = *book.rules.sites.get(id)?;

@@ -60,6 +60,8 @@ metrics! {
         "Target of the one-way delay.";
     PATH_FLOOR = Gauge "owl_path_light_floor_seconds" ["path", "class"] "seconds"
         "Least one-way delay that light in vacuum allows between the two sites.";
+    PATH_IMPLIED = Gauge "owl_path_implied_route_meters" ["path", "class", "bound"] "metres"
+        "Length of route that the fastest packets of the latest judged window imply: their one-way delay less declared equipment, as light in the declared medium.";
     PATH_VERDICT = Gauge "owl_path_verdict" ["path", "class", "state"] "flag"
         "1 for the state of the latest judged window (met, missed, undecided), 0 for the others.";
     PATH_REASON = Gauge "owl_path_undecided_reason" ["path", "class", "reason"] "flag"
@@ -150,10 +152,14 @@ metrics! {
         "Between which that error lies for certain, as far as the claims of the other clocks hold.";
     PLACE_FINDING = Gauge "owl_place_finding" ["subject", "kind"] "flag"
         "1 for each open finding on coordinates (of a probe) or on a route (between two probes, A~B).";
+    PROBE_CERTIFICATE = Gauge "owl_probe_certificate_expiry_timestamp_seconds" ["probe"] "seconds"
+        "When the probe's certificate runs out, since 1970.";
     BUILD_INFO = Gauge "owl_collector_build_info" ["version"] "flag"
         "1, with the version of this collector.";
     STORE_UP = Gauge "owl_collector_store_up" [] "flag"
         "1 while the store takes what it is given, 0 while it refuses (nothing is acknowledged then).";
+    CERTIFICATE = Gauge "owl_collector_certificate_expiry_timestamp_seconds" [] "seconds"
+        "When the collector's certificate runs out, since 1970; none where the collector signs and renews it itself.";
     REPORTS = Counter "owl_collector_reports_total" ["result"] "reports"
         "Reports that came, by what became of them: stored, duplicate, rejected.";
     GAPS = Counter "owl_collector_sequence_gaps_total" [] "gaps"
@@ -164,4 +170,6 @@ metrics! {
         "Verdicts written, also those written again.";
     REFUSED = Counter "owl_collector_handshakes_refused_total" [] "handshakes"
         "Connections refused before a probe was known: strangers, wrong names, too many at once, or two under one name.";
+    ENROLMENTS = Counter "owl_collector_enrolments_total" ["result"] "attempts"
+        "Attempts to get a certificate, by what became of them: joined, renewed, refused.";
 }

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use owl_measure::implied::ImpliedRoute;
 use owl_measure::verdict::period::{
     BUSY_HOURS, Calendar, Period, PeriodProfile, PeriodWindow, judge_period,
 };
@@ -64,6 +65,7 @@ fn live() -> Live {
     let live = Live::new(&Topology::yancheng(), Some(&Profile::lab()));
     let mut table = live.write();
     table.running = running(table.paths.len());
+    table.certificate_until = Some(NOW);
     let entry = table.path_mut(PATH).unwrap();
     let (target, report) = (entry.path.target, report(PATH, 0));
     entry.totals.add(&report, target);
@@ -120,6 +122,7 @@ fn live() -> Live {
         }],
         clock_error_bound: Some(Nanos(20_000)),
         clock_random: None,
+        implied: Some(ImpliedRoute::of(one_way, entry.path.declared())),
         seat: None,
         lost: 0,
         lost_unknown: 0,
@@ -166,6 +169,7 @@ fn live() -> Live {
     probe.connections = 1;
     probe.reported_at = Some(NOW);
     probe.clock = Some((report.clock, NOW));
+    probe.certificate_until = Some(NOW);
     drop(table);
     live
 }

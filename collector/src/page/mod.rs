@@ -8,6 +8,7 @@ mod headings;
 mod matrix;
 mod overview;
 mod path;
+mod physics;
 mod sample;
 mod say;
 mod ways;

@@ -38,6 +38,7 @@ fn judgement(path: &str, age: i64, verdict: Verdict, why: Option<NoDataWhy>) -> 
         percentiles,
         clock_error_bound: Some(Nanos(20_000)),
         clock_random: None,
+        implied: None,
         seat: verdict.delay.map(|_| Seat::Opposite),
         lost: 0,
         lost_unknown: 0,

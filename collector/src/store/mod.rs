@@ -10,6 +10,7 @@ mod hops;
 mod hours;
 mod reader;
 mod report_number;
+mod seen;
 mod writer;
 
 use std::fs::{self, File, TryLockError};
@@ -31,12 +32,13 @@ pub(crate) use dossier::{Side, StoredReport, StoredVerdict};
 pub(crate) use findings::{Audited, FindingsQuery};
 pub(crate) use reader::{Dirty, HistoryQuery, HopChange, KeptWindows, ProbeRows, Reader, Sessions};
 pub use report_number::ReportNumber;
+pub(crate) use seen::last_seen;
 use writer::Writer;
 
 /// Orders that wait for the writer; when it is full, whoever brings one more waits (back-pressure up to the probes).
 const ORDERS_MAX: usize = 64;
-/// The name of the store in the state directory.
-const FILE: &str = "owl.sqlite";
+/// The file of the database, in the state directory.
+const DATABASE: &str = "owl.sqlite";
 /// The version of the schema: schema.sql, and then each of [`UPGRADES`].
 const SCHEMA_VERSION: i64 = 5;
 /// What makes each version from the one before it.
@@ -218,7 +220,7 @@ impl Store {
             },
             TryLockError::Error(source) => fault(source),
         })?;
-        let file = directory.join(FILE);
+        let file = directory.join(DATABASE);
         let writer = Writer::open(&file, windowing, Arc::clone(live), Arc::clone(own))?;
         let (orders, receiver) = mpsc::channel(ORDERS_MAX);
         let thread = thread::Builder::new()

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{FILE, ReportNumber, SCHEMA_VERSION, StoreError, connect, hours};
+use super::{DATABASE, ReportNumber, SCHEMA_VERSION, StoreError, connect, hours};
 use crate::judgement::{Inputs, Judgement};
 use crate::live::{Caller, Live};
 use crate::rulebook::hex;
@@ -116,7 +116,7 @@ impl Reader {
     /// Of the store in a state directory, which somebody else writes, or wrote: its schema must be the one that this
     /// version knows.
     pub(crate) fn of_directory(directory: &Path) -> Result<Self, StoreError> {
-        Self::beside(&directory.join(FILE))
+        Self::beside(&directory.join(DATABASE))
     }
 
     /// Of a store that somebody else writes, or wrote: its schema must be the one that this version knows.

@@ -6,7 +6,7 @@ use crate::delay::{Basis, ClockDifference, Floors, OneWayDelay};
 use crate::distribution::{Bounds, Distribution};
 use crate::sample::Direction;
 use crate::time::Nanos;
-use crate::verdict::{Correlation, Population, Profile, Quantile, Ranked, Ranks};
+use crate::verdict::{Correlation, EvidenceClass, Population, Profile, Quantile, Ranked, Ranks};
 
 /// What the two clocks of a path claim together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,10 +128,14 @@ impl Evidence<'_> {
     ///
     /// From below only stamps of interfaces say something: of no other stamp is there a bound for every packet.
     pub fn proved_by_mesh(&self, ranks: Ranks, proved: OneWayDelay) -> OneWayDelay {
+        self.narrowed_by_mesh(self.raw_bounds(ranks), proved)
+    }
+
+    fn narrowed_by_mesh(&self, raw: Bounds, proved: OneWayDelay) -> OneWayDelay {
         let Some(clocks) = self.mesh.proved else {
             return proved;
         };
-        let (raw, hard) = (self.raw_bounds(ranks), self.hard_stamp_error());
+        let hard = self.hard_stamp_error();
         proved
             .narrowed_on(Basis::Proved, raw, clocks, hard)
             .unwrap_or(proved)
@@ -165,6 +169,42 @@ impl Evidence<'_> {
             .filter(|&clocks| !self.contradicts(clocks))
             .and_then(|clocks| self.claimed(ranks, proved, clocks));
         Some(claimed.unwrap_or(proved))
+    }
+
+    /// Between which the smallest one-way delay of the packets that came back lies, by whatever bears it. `None` without a
+    /// packet, and when the round trip was faster than light.
+    pub fn fastest(&self) -> Option<OneWayDelay> {
+        let raw = self.raw.min()?;
+        let round_trip = self.round_trip.min().unwrap_or(Nanos::MAX);
+        if round_trip < self.floors.forward + self.floors.backward {
+            return None;
+        }
+        let raw = Bounds {
+            at_least: raw,
+            at_most: raw,
+        };
+        let proved = self.narrowed_by_mesh(raw, OneWayDelay::proved(round_trip, self.floors));
+        let claimed = self
+            .believed_clocks()
+            .filter(|&clocks| !self.contradicts(clocks))
+            .and_then(|clocks| proved.narrowed(raw, clocks, self.stamp_error));
+        Some(claimed.unwrap_or(proved))
+    }
+
+    /// How good a statement about a target is that rests on what is believed of the clocks; `None` when they are known less
+    /// closely than a quarter of it.
+    pub(super) fn class(&self, clocks: ClockDifference, target: Nanos) -> Option<EvidenceClass> {
+        let uncertainty = self.uncertainty(clocks);
+        if self.hardware_stamps && uncertainty.times(10) <= target {
+            Some(EvidenceClass::A)
+        } else {
+            (uncertainty.times(4) <= target).then_some(EvidenceClass::C)
+        }
+    }
+
+    /// Half the width of what is known of the clocks, and how far the stamps may be off.
+    pub(super) fn uncertainty(&self, clocks: ClockDifference) -> Nanos {
+        clocks.uncertainty() + self.stamp_error.unwrap_or(Nanos::ZERO)
     }
 
     /// The interval of a quantile with the clocks' claims; `None` when they contradict the proof.

@@ -6,7 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Claim, Evidence, EvidenceClass, Profile, Quantile, Ranks, Reason, State, Verdict};
+use super::{
+    Claim, Evidence, EvidenceClass, Leaning, Profile, Quantile, Ranks, Reason, State, Verdict,
+};
 use crate::clock::live::MeshBounds;
 use crate::delay::{Basis, ClockDifference, Floors, OneWayDelay, RawEnds};
 use crate::distribution::Bounds;
@@ -69,6 +71,9 @@ pub struct Clocks {
     /// By those and the believed claims of all clocks of the mesh.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mesh_claimed: Option<ClockDifference>,
+    /// How much of the width by packets and light is the clocks' own moving: the rest is what an asymmetry may be.
+    #[serde(rename = "moving_ns")]
+    pub moving: Nanos,
 }
 
 /// Whether the claims of a path's clocks are used.
@@ -85,7 +90,11 @@ pub enum ClaimsUsed {
 
 impl Clocks {
     fn of(evidence: &Evidence<'_>) -> Self {
-        let MeshBounds { proved, claimed } = evidence.mesh;
+        let MeshBounds {
+            proved,
+            claimed,
+            moving,
+        } = evidence.mesh;
         let (claims, own) = match evidence.claim {
             Claim::Clocks(own) => (ClaimsUsed::Used, Some(own)),
             Claim::None => (ClaimsUsed::None, None),
@@ -97,6 +106,7 @@ impl Clocks {
             random: evidence.random,
             mesh_proved: proved,
             mesh_claimed: claimed,
+            moving,
         }
     }
 }
@@ -420,8 +430,12 @@ impl<'a, 'e> Account<'a, 'e> {
 
     fn close(self, ground: Ground) -> Explanation {
         let evidence = self.evidence;
+        let leaning = Leaning::of(evidence, self.ranks, &self.verdict);
         Explanation {
-            verdict: self.verdict,
+            verdict: Verdict {
+                leaning,
+                ..self.verdict
+            },
             ground,
             counts: Counts {
                 planned: evidence.planned,
@@ -537,6 +551,7 @@ mod tests {
                     .mesh
                     .map(|bound| ClockDifference::within(US(bound), US(0))),
                 claimed: None,
+                moving: Nanos::ZERO,
             },
             correlation: Correlation::default(),
         };
@@ -884,6 +899,7 @@ mod tests {
                     at_least: US(50),
                     at_most: US(60),
                 }),
+                moving: Nanos::ZERO,
             },
             ..evidence
         };

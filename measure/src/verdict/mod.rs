@@ -10,11 +10,13 @@ mod correlation;
 mod evidence;
 pub mod explanation;
 pub mod flow;
+mod leaning;
 pub mod period;
 pub mod profile;
 pub mod ranks;
 mod reported_clock;
 pub mod run;
+mod said;
 mod statistics;
 pub mod window;
 
@@ -23,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use correlation::Correlation;
 pub use evidence::{Claim, Evidence};
 pub use explanation::{Explanation, Ground};
+pub use leaning::{Conditional, Leaning};
 pub use profile::{Profile, Quantile};
 pub use ranks::{Population, Ranked, Ranks};
 pub use reported_clock::ReportedClock;
@@ -146,6 +149,9 @@ pub enum EvidenceClass {
     B,
     /// One-way, uncertainty at most a quarter of the target.
     C,
+    /// Estimated from the round trip: half of it, or any other share that somebody assumes. It never passes a target, and
+    /// no verdict has it; an undecided one may lean by it.
+    D,
 }
 
 impl EvidenceClass {
@@ -155,6 +161,7 @@ impl EvidenceClass {
             Self::A => "A",
             Self::B => "B",
             Self::C => "C",
+            Self::D => "D",
         }
     }
 }
@@ -187,6 +194,9 @@ pub struct Verdict {
     /// `None` when nothing was measured, and in verdicts of older stores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ranked: Option<Ranked>,
+    /// What it leans to; only when the clocks leave it undecided, and not in verdicts of older stores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaning: Option<Leaning>,
 }
 
 impl Verdict {
@@ -202,6 +212,7 @@ impl Verdict {
             received: 0,
             population: Population::default(),
             ranked: None,
+            leaning: None,
         }
     }
 
@@ -310,12 +321,8 @@ pub fn explain(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Exp
     let Some(claimed) = claimed else {
         return account.undecided(Reason::Contradiction, Ground::Empty);
     };
-    let uncertainty = clocks.uncertainty() + evidence.stamp_error.unwrap_or(Nanos::ZERO);
-    let class = if evidence.hardware_stamps && uncertainty.times(10) <= target {
-        EvidenceClass::A
-    } else if uncertainty.times(4) <= target {
-        EvidenceClass::C
-    } else {
+    let Some(class) = evidence.class(clocks, target) else {
+        let uncertainty = evidence.uncertainty(clocks);
         return account.undecided(not_known, Ground::TooWide { uncertainty });
     };
     match side(claimed, target) {

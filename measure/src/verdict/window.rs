@@ -278,7 +278,19 @@ impl SessionWindow {
         floors: Floors,
         heard: impl Into<Heard>,
     ) -> Evidence<'_> {
-        let Heard { claims, mesh } = heard.into();
+        let Heard {
+            claims,
+            mesh,
+            places,
+        } = heard.into();
+        let light = floors.forward + floors.backward;
+        let possible = self.round_trip.min().is_none_or(|least| least >= light);
+        // Where the path itself disproves its floors, they stay, so that this is the verdict; where another path does,
+        // nothing is known of how near the two ends are.
+        let floors = match places {
+            Places::Disproved if possible => Floors::default(),
+            _ => floors,
+        };
         let opposite = match direction {
             Direction::Forward => Direction::Backward,
             Direction::Backward => Direction::Forward,
@@ -307,6 +319,7 @@ impl SessionWindow {
             mesh: MeshBounds {
                 proved: mesh.proved.map(seen),
                 claimed: mesh.claimed.map(seen),
+                moving: mesh.moving,
             },
             // Backward, the packet leaves with T3: taken in user space before the send call it has no hard bound, and only the
             // kernel's stamp that the reflector sent after it has one.
@@ -352,6 +365,17 @@ pub struct Heard {
     pub claims: Claims,
     /// What the other pairs of the mesh tell of them, seen forward.
     pub mesh: MeshBounds,
+    /// Whether the coordinates of both ends are believed.
+    pub places: Places,
+}
+
+/// Whether the coordinates of a path's ends are believed in this window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Places {
+    /// Nothing speaks against them.
+    Believed,
+    /// Round trips of one of the two, on this path or on another, were faster than light there and back.
+    Disproved,
 }
 
 impl From<Claims> for Heard {
@@ -360,6 +384,7 @@ impl From<Claims> for Heard {
         Self {
             claims,
             mesh: MeshBounds::default(),
+            places: Places::Believed,
         }
     }
 }
@@ -408,6 +433,11 @@ impl Heard {
                 Claims::Withdrawn
             },
             mesh: findings.bounds(from, to),
+            places: if findings.misplaced.contains(from) || findings.misplaced.contains(to) {
+                Places::Disproved
+            } else {
+                Places::Believed
+            },
         }
     }
 }
@@ -662,6 +692,48 @@ pub(super) mod tests {
             &Profile::lab(),
         );
         assert_eq!(verdict.reason, Some(Reason::Contradiction));
+    }
+
+    #[test]
+    fn a_place_that_one_path_disproves_gives_no_floor_to_another() {
+        let near = SessionWindow::of(&reports(900_000, 900_000, 0)).unwrap();
+        let session = |from, to, floor| SessionOf {
+            from,
+            to,
+            window: &near,
+            floors: floors(floor),
+        };
+        let span = Span {
+            start: Timestamp(0),
+            length: Nanos::from_secs(10),
+        };
+        let sessions = [
+            session("a", "moved", 1_000_000),
+            session("b", "moved", 950_000),
+            session("moved", "c", 890_000),
+            session("a", "c", 300_000),
+        ];
+        let findings = hear(span, &sessions);
+        assert_eq!(findings.misplaced, ["moved".to_owned()].into());
+        let verdict = |from, to, floor| {
+            judge_path(
+                Some((&near, Heard::of(&findings, from, to))),
+                None,
+                floors(floor),
+                Nanos(850_000),
+                &Profile::lab(),
+            )
+        };
+        let own = verdict("a", "moved", 1_000_000);
+        assert_eq!((own.reason, own.delay), (Some(Reason::Contradiction), None));
+        // By the wrong floor the delay would be 0.89 ms at least; the clocks know better than nothing.
+        let other = verdict("moved", "c", 890_000);
+        assert_eq!(other.state, State::Missed);
+        assert!(other.delay.unwrap().lo < Nanos(890_000), "{other:?}");
+        assert_eq!(
+            verdict("a", "c", 300_000).delay.unwrap().basis,
+            crate::delay::Basis::Claimed
+        );
     }
 
     #[test]
