@@ -46,6 +46,9 @@ pub(crate) fn path(frame: &Frame<'_>, table: &Table, live: &LivePath, past: &Pas
         h1 { (title) }
         p class=(format!("verdict {}", standing.style())) {
             b { (standing.sign()) " " (standing.word(lang)) } " — " (frame.sentence(judgement))
+            @if let Some(judgement) = judgement {
+                " " a href=(frame.why_address(id, judgement.window_start)) { (lang.pick("why?", "依据")) }
+            }
         }
         (facts(frame, live, judgement))
         h2 { (lang.pick("One-way delay over time", "单向时延变化")) }
@@ -173,7 +176,10 @@ fn windows(frame: &Frame<'_>, history: &[Judgement]) -> Markup {
                             td.n { (span(judgement.percentile(Quantile::P95).map(|p| p.round_trip))) }
                             td.n { (judgement.verdict.sent) }
                             td.n { (judgement.verdict.received) }
-                            td.words { (frame.sentence(Some(judgement))) }
+                            td.words {
+                                (frame.sentence(Some(judgement))) " "
+                                a href=(frame.why_address(&judgement.path, judgement.window_start)) { (lang.pick("why?", "依据")) }
+                            }
                         }
                     }
                 }
