@@ -34,12 +34,10 @@ pub struct Config {
     pub intake: SocketAddr,
     /// Where pages, metrics and the JSON API are served: TCP, for HTTP/1. Port 0 takes a free one.
     pub http: SocketAddr,
-    /// PEM file with the authorities that sign probes' certificates.
-    pub ca: PathBuf,
-    /// PEM file with this collector's certificate chain.
-    pub certificate: PathBuf,
-    /// PEM file with the private key of that certificate.
-    pub key: PathBuf,
+    /// Where probes reach the intake, when that is another address than it binds; it stands in tokens.
+    pub reached_at: Option<SocketAddr>,
+    /// Certificates that were made by hand; without them the collector's own authority signs its certificate, too.
+    pub given: Option<GivenCertificates>,
     /// How long after a window's end the judge waits for reports.
     pub grace: Nanos,
     /// Judges every path instead of the profile that the topology names.
@@ -48,6 +46,17 @@ pub struct Config {
     pub aligned_to: Timestamp,
     /// How long reports and verdicts are kept.
     pub keep: Nanos,
+}
+
+/// Certificates that were made by hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenCertificates {
+    /// PEM file with the authorities that sign probes' certificates, and that signed this collector's.
+    pub ca: PathBuf,
+    /// PEM file with this collector's certificate chain.
+    pub certificate: PathBuf,
+    /// PEM file with the private key of that certificate.
+    pub key: PathBuf,
 }
 
 /// A configuration that cannot be used.
@@ -96,9 +105,10 @@ struct File {
     state: PathBuf,
     intake: SocketAddr,
     http: SocketAddr,
-    ca: PathBuf,
-    certificate: PathBuf,
-    key: PathBuf,
+    reached_at: Option<SocketAddr>,
+    ca: Option<PathBuf>,
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
     grace: Option<Spanned<Nanos>>,
     profile: Option<Spanned<String>>,
     aligned_to_ns: Option<i64>,
@@ -174,14 +184,25 @@ impl Config {
             KEEP,
             Nanos::from_secs(60).0..Nanos::from_secs(20 * 366 * 86_400).0,
         )?;
+        let given = match (file.ca, file.certificate, file.key) {
+            (None, None, None) => None,
+            (Some(ca), Some(certificate), Some(key)) => Some(GivenCertificates {
+                ca: base.join(ca),
+                certificate: base.join(certificate),
+                key: base.join(key),
+            }),
+            _ => {
+                let message = "ca, certificate and key belong together: give all three, or none and the collector signs its own";
+                return Err(at(name, text, None, message.to_owned()));
+            }
+        };
         Ok(Self {
             topology,
             state: base.join(file.state),
             intake: file.intake,
             http: file.http,
-            ca: base.join(file.ca),
-            certificate: base.join(file.certificate),
-            key: base.join(file.key),
+            reached_at: file.reached_at,
+            given,
             grace,
             profile,
             aligned_to: Timestamp(file.aligned_to_ns.unwrap_or(0)),
@@ -275,6 +296,15 @@ mod tests {
             (GRACE, KEEP, Timestamp(0))
         );
         assert_eq!(config.state, Path::new("/etc/owl/var"));
+        let given = config.given.unwrap();
+        assert_eq!(given.ca, Path::new("/etc/owl/ca.pem"));
+        let own: String = GOOD
+            .lines()
+            .take(3)
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let own = Config::parse("owl.toml", &own, Path::new("")).unwrap();
+        assert_eq!((own.given, own.reached_at), (None, None));
         assert!(config.profile.is_none() && !config.topology.paths().is_empty());
         let lab = format!("{GOOD}profile = \"lab\"\ngrace = \"500ms\"\n");
         let config = Config::parse("owl.toml", &lab, Path::new("")).unwrap();
@@ -300,6 +330,7 @@ mod tests {
         );
         refused(&format!("{GOOD}grace = 3 s\n"), "owl.toml:7:");
         refused("state = \"x\"\n", "missing field");
+        refused(&GOOD.replace("key = \"k.pem\"\n", ""), "belong together");
         refused(
             &format!("{GOOD}topology = \"nowhere\"\n"),
             "cannot read /etc/owl/nowhere",

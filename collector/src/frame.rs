@@ -10,12 +10,20 @@ pub(crate) enum FrameError {
     #[error("cannot read from the stream")]
     Stream(#[source] ReadExactError),
     /// The sender announces more than the contract allows; nothing was allocated for it.
-    #[error("cannot read a message of {0} octets: {MESSAGE_OCTETS_MAX} are allowed")]
-    TooLong(u32),
+    #[error("cannot read a message of {announced} octets: {allowed} are allowed")]
+    TooLong { announced: u32, allowed: usize },
 }
 
-/// The next message; `None` when the sender has finished between two messages.
+/// The next message of a probe; `None` when the sender has finished between two messages.
 pub(crate) async fn read(stream: &mut RecvStream) -> Result<Option<Vec<u8>>, FrameError> {
+    read_at_most(stream, MESSAGE_OCTETS_MAX).await
+}
+
+/// The next message, of no more octets than `allowed`; `None` when the sender has finished between two messages.
+pub(crate) async fn read_at_most(
+    stream: &mut RecvStream,
+    allowed: usize,
+) -> Result<Option<Vec<u8>>, FrameError> {
     let mut length = [0; 4];
     match stream.read_exact(&mut length).await {
         Ok(()) => {}
@@ -25,8 +33,8 @@ pub(crate) async fn read(stream: &mut RecvStream) -> Result<Option<Vec<u8>>, Fra
     let announced = u32::from_be_bytes(length);
     let octets = usize::try_from(announced)
         .ok()
-        .filter(|&octets| octets <= MESSAGE_OCTETS_MAX);
-    let mut message = vec![0; octets.ok_or(FrameError::TooLong(announced))?];
+        .filter(|&octets| octets <= allowed);
+    let mut message = vec![0; octets.ok_or(FrameError::TooLong { announced, allowed })?];
     stream
         .read_exact(&mut message)
         .await

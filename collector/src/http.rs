@@ -5,6 +5,7 @@
 //! connections.
 
 mod api;
+mod compliance;
 mod findings;
 
 use std::io;
@@ -170,6 +171,8 @@ fn router(web: Arc<Web>) -> Router {
         .route("/api/v1/verdicts", get(api::verdicts))
         .route("/api/v1/probes", get(api::probes))
         .route("/api/v1/store", get(api::store))
+        .route("/compliance", get(compliance::page))
+        .route("/api/v1/compliance", get(compliance::api))
         .fallback(|| async { (StatusCode::NOT_FOUND, "not found\n") })
         .layer(middleware::from_fn(bounded))
         .with_state(web)

@@ -3,7 +3,11 @@
 //! A probe says hello, gets its plan, and sends batches of reports; each is
 //! acknowledged after it is on the disk. Who a probe is, its certificate says;
 //! it may report on the paths that begin at it and on no others. A stranger
-//! costs a counter and no line of log.
+//! costs a counter and no line of log. Somebody without a certificate may show a
+//! token and get one (`enrolling`), and nothing else.
+
+mod enrolling;
+mod ration;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -16,9 +20,8 @@ use owl_measure::report::{
     FLOWS_MAX, FromCollector, FromProbe, Hello, Report, ReportBatch, VERSION,
 };
 use owl_measure::time::{Nanos, Timestamp};
-use owl_topology::{ProbeId, Topology};
+use owl_topology::{Plan, ProbeId, Topology};
 use prost::Message as _;
-use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, TransportConfig, VarInt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
@@ -27,11 +30,12 @@ use tracing::{debug, info, warn};
 
 use crate::config::Config;
 use crate::frame::{self, FrameError};
-use crate::identity::{self, IdentityError};
+use crate::identity::{self, Identity, IdentityError, Purpose, Roster};
 use crate::live::{Caller, Live};
 use crate::metrics::Own;
 use crate::now::now;
 use crate::store::{Admitted, Arrival, Store, Work};
+use enrolling::{Enrolling, Standing};
 
 /// Connections that one probe may hold: a live one, and old ones that nobody has noticed to be dead.
 const CONNECTIONS_A_PROBE: usize = 4;
@@ -74,10 +78,38 @@ pub enum IntakeError {
     },
 }
 
+/// A probe's plan.
+struct Planned {
+    octets: Vec<u8>,
+    generation: String,
+    /// The paths that it is to report on, with their flows.
+    flows: HashMap<String, u32>,
+}
+
+impl Planned {
+    fn new(plan: &Plan) -> Self {
+        let sessions = plan.sessions.iter();
+        let flows = sessions.map(|session| (session.path.clone(), session.flow_count()));
+        Self {
+            octets: plan.encode_to_vec(),
+            generation: plan.generation.clone(),
+            flows: flows.collect(),
+        }
+    }
+
+    /// Whether it gave the probe such a report to make.
+    fn holds(&self, report: &Report) -> bool {
+        // What waited in the spool may be of an older plan, with more flows of the path.
+        let is_of_this = report.generation == self.generation;
+        let flows = self.flows.get(&report.path);
+        flows.is_some_and(|&flows| report.flow < if is_of_this { flows } else { FLOWS_MAX })
+    }
+}
+
 /// What every connection needs to know.
 struct Desk {
-    /// The encoded plan of each probe.
-    plans: HashMap<String, Vec<u8>>,
+    /// By probe.
+    plans: HashMap<String, Planned>,
     /// The paths of the topology.
     paths: HashSet<String>,
     keep: Nanos,
@@ -85,6 +117,7 @@ struct Desk {
     live: Arc<Live>,
     own: Arc<Own>,
     refused_line_at: AtomicI64,
+    enrolling: Arc<Enrolling>,
 }
 
 pub(crate) struct Intake {
@@ -111,12 +144,12 @@ enum CallError {
 impl Intake {
     pub(crate) fn bind(
         config: &Config,
-        identity: QuicServerConfig,
+        identity: Identity,
         store: Store,
         live: Arc<Live>,
         own: Arc<Own>,
     ) -> Result<Self, IntakeError> {
-        let mut quic = quinn::ServerConfig::with_crypto(Arc::new(identity));
+        let mut quic = quinn::ServerConfig::with_crypto(Arc::new(identity.tls));
         quic.transport_config(Arc::new(transport()));
         let topology = &config.topology;
         let room = topology.probes.len() * CONNECTIONS_A_PROBE + STRANGERS_MAX;
@@ -140,7 +173,14 @@ impl Intake {
             live,
             own,
             refused_line_at: AtomicI64::new(i64::MIN),
+            enrolling: Arc::new(Enrolling::new(
+                identity.authority,
+                Arc::new(identity.roster),
+                identity.authorities,
+                topology.name.clone(),
+            )),
         };
+        desk.live.write().certificate_until = identity.until;
         Ok(Self {
             endpoint,
             desk: Arc::new(desk),
@@ -161,10 +201,16 @@ impl Intake {
             room,
         } = self;
         let mut calls = JoinSet::new();
-        tokio::pin!(stop);
+        let roster: Arc<Roster> = Arc::clone(&desk.enrolling.roster);
+        let shown = enrolling::show(Arc::clone(&roster), Arc::clone(&desk.live));
+        let followed = roster.follow();
+        tokio::pin!(stop, shown, followed);
         loop {
             tokio::select! {
                 () = &mut stop => break,
+                // Neither ends before the collector does.
+                () = &mut followed => {}
+                () = &mut shown => {}
                 // Ended calls leave the set as they end, so it is never larger than the room.
                 Some(_) = calls.join_next(), if !calls.is_empty() => {}
                 incoming = endpoint.accept() => {
@@ -185,16 +231,17 @@ impl Intake {
     }
 }
 
-fn plans(topology: &Topology) -> HashMap<String, Vec<u8>> {
+fn plans(topology: &Topology) -> HashMap<String, Planned> {
     let ids = topology.probes.iter().map(|probe| &probe.id);
-    ids.filter_map(|id: &ProbeId| Some((id.to_string(), topology.plan(id)?.encode_to_vec())))
+    ids.filter_map(|id: &ProbeId| Some((id.to_string(), Planned::new(&topology.plan(id)?))))
         .collect()
 }
 
 fn transport() -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport
-        .max_concurrent_bidi_streams(VarInt::from_u32(1))
+        // One for reports, and one on which the certificate is renewed.
+        .max_concurrent_bidi_streams(VarInt::from_u32(2))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .datagram_receive_buffer_size(None)
         .stream_receive_window(VarInt::from_u32(WINDOW_OCTETS))
@@ -218,7 +265,12 @@ impl<'a> Presence<'a> {
     ///
     /// One spool has one epoch, whose numbers tell a report from its copy. Two epochs at once are two probes with one
     /// name, and each packet of the pair would be counted as the one probe's.
-    fn enter(live: &'a Live, probe: &'a str, epoch: u64) -> Result<Self, String> {
+    fn enter(
+        live: &'a Live,
+        probe: &'a str,
+        epoch: u64,
+        certificate_until: Timestamp,
+    ) -> Result<Self, String> {
         let mut table = live.write();
         let Some(entry) = table.probes.get_mut(probe) else {
             return Err(format!("the topology has no probe {probe}"));
@@ -235,6 +287,7 @@ impl<'a> Presence<'a> {
         }
         entry.connections += 1;
         entry.connected_epoch = epoch;
+        entry.certificate_until = Some(certificate_until);
         drop(table);
         Ok(Self { live, probe })
     }
@@ -249,9 +302,14 @@ impl Drop for Presence<'_> {
 }
 
 impl Desk {
-    /// Counts a refused caller, and says so at most once a minute.
+    /// Counts a refused caller.
     fn refuse(&self, why: &str) {
         self.own.refused.inc();
+        self.say_refused(why);
+    }
+
+    /// Says that a caller was refused, at most once a minute.
+    fn say_refused(&self, why: &str) {
         let (last, now) = (self.refused_line_at.load(Ordering::Relaxed), now().0);
         let due = now.saturating_sub(last) >= STRANGER_LINE.0;
         if due
@@ -280,10 +338,15 @@ impl Desk {
             Ok(Err(error)) => return self.refuse(&error.to_string()),
             Err(_) => return self.refuse("no handshake in time"),
         };
-        let Some(probe) = identity::caller(&connection) else {
-            connection.close(VarInt::from_u32(1), b"the certificate names nobody");
-            return self.refuse("its certificate names nobody");
+        let passport = match identity::purpose(&connection, &self.enrolling.authority) {
+            Some(Purpose::Report(passport)) => passport,
+            Some(Purpose::Join) => return self.join(connection).await,
+            None => {
+                self.refuse("no certificate names the caller");
+                return connection.close(VarInt::from_u32(1), b"no certificate names the caller");
+            }
         };
+        let probe = passport.probe.clone();
         let opened = timeout(HANDSHAKE, async {
             let (send, mut receive) = connection.accept_bi().await?;
             let hello = frame::read(&mut receive).await?.ok_or(CallError::Silent)?;
@@ -296,14 +359,18 @@ impl Desk {
                 return self.refuse(&error.to_string());
             }
         };
-        let hello = match self.known(&probe, &hello) {
+        let roll = self.enrolling.roster.roll();
+        let known = self
+            .known(&probe, &hello)
+            .and_then(|hello| roll.admits(&probe, &passport.signer).map(|()| hello));
+        let hello = match known {
             Ok(hello) => hello,
             Err(why) => {
                 self.refuse(&why);
                 return farewell(&connection, &mut send, why).await;
             }
         };
-        let _presence = match Presence::enter(&self.live, &probe, hello.epoch) {
+        let _presence = match Presence::enter(&self.live, &probe, hello.epoch, passport.until) {
             Ok(presence) => presence,
             Err(why) => {
                 self.refuse(&why);
@@ -316,10 +383,13 @@ impl Desk {
             simulated = hello.simulated,
             "a probe called"
         );
+        let standing = Standing::new(passport);
         // A wait for the store ends with the connection that it is for.
         let outcome = tokio::select! {
             outcome = self.serve(&probe, &hello, &mut send, &mut receive) => outcome,
             gone = connection.closed() => Err(gone.into()),
+            why = standing.lost(&self.enrolling.roster) => Err(CallError::Refused(why)),
+            never = self.renewals(&connection, &standing) => match never {},
         };
         match outcome {
             Ok(()) => info!(probe, "a probe hung up"),
@@ -375,7 +445,8 @@ impl Desk {
             simulated: hello.simulated,
             called_at: now(),
         };
-        let plan = self.plans.get(probe).cloned().unwrap_or_default();
+        let plan = self.plans.get(probe);
+        let plan = plan.map(|plan| plan.octets.clone()).unwrap_or_default();
         frame::write(send, &FromCollector::Plan(plan).encode()).await?;
         self.write(|| Work::Call {
             probe: probe.to_owned(),
@@ -427,17 +498,13 @@ impl Desk {
 
     /// Sorts out what may not be stored.
     fn admit(&self, probe: &str, batch: ReportBatch, received_at: Timestamp) -> Arrival {
+        let planned = self.plans.get(probe);
         let own = |report: &Report| {
             let (start, length) = (report.summary.start, report.summary.length);
-            let from_here = report
-                .path
-                .split_once('~')
-                .is_some_and(|(from, _)| from == probe);
             let in_time =
                 start >= received_at - self.keep && start + length <= received_at + FUTURE_MAX;
-            from_here
+            planned.is_some_and(|plan| plan.holds(report))
                 && in_time
-                && report.flow < FLOWS_MAX
                 && length <= INTERVAL_MAX
                 && self.paths.contains(&report.path)
         };

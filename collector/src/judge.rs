@@ -14,10 +14,11 @@ use std::time::Duration;
 use owl_measure::clock::SIGMAS;
 use owl_measure::clock::live::{MeshFindings, Span as WindowSpan};
 use owl_measure::delay::Floors;
+use owl_measure::implied::ImpliedRoute;
 use owl_measure::sample::Direction;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::window::{Heard, SessionOf, hear, judge_path};
-use owl_measure::verdict::{Evidence, Quantile, Reason, SessionWindow};
+use owl_measure::verdict::{Evidence, Quantile, Reason, SessionWindow, Statistics};
 use owl_topology::Path;
 use tracing::{error, info, warn};
 
@@ -329,10 +330,21 @@ impl Window<'_> {
                 .map(|(session, ..)| session.clocks_random().times(SIGMAS))
                 .filter(|random| *random > Nanos::ZERO),
             seat: judged.map(|(_, _, seat)| seat),
+            implied: judged
+                .and_then(|(session, direction, seat)| {
+                    session
+                        .evidence(direction, self.length, floors(path), heard(seat))
+                        .fastest()
+                })
+                .map(|fastest| ImpliedRoute::of(fastest, path.declared())),
             lost: judged.map_or(0, |(session, direction, _)| session.lost(direction)),
             lost_unknown: judged.map_or(0, |(session, ..)| session.lost_somewhere()),
             own_loss: judged.map_or(0, |(session, ..)| session.own_loss()),
             late: judged.map_or(0, |(session, ..)| session.late()),
+            statistics: judged.map(|(session, direction, seat)| {
+                let evidence = session.evidence(direction, self.length, floors(path), heard(seat));
+                Statistics::of(&evidence, path.target, &path.profile)
+            }),
             verdict,
         }
     }

@@ -6,8 +6,9 @@
 use owl_measure::delay::OneWayDelay;
 use owl_measure::distribution::Bounds;
 use owl_measure::hindrance::Hindrance;
+use owl_measure::implied::ImpliedRoute;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_measure::verdict::{Quantile, Reason, Verdict};
+use owl_measure::verdict::{Quantile, Statistics, Verdict};
 use owl_measure::words::Lang;
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +68,10 @@ pub(crate) struct Judgement {
     /// Whose packets were judged; `None` when there were none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) seat: Option<Seat>,
+    /// The length of route that the fastest packets imply; `None` without a packet, when the coordinates are wrong, and in
+    /// judgements of older stores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) implied: Option<ImpliedRoute>,
     /// Packets known to be lost in the judged direction.
     pub(crate) lost: u64,
     /// Packets that never came back, nobody knows which way they were lost; judgements of older stores do not say.
@@ -78,6 +83,9 @@ pub(crate) struct Judgement {
     pub(crate) own_loss: u64,
     /// Packets that came back after the loss threshold.
     pub(crate) late: u64,
+    /// What rules for a period ask besides; `None` when there were no packets, and in judgements of older stores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) statistics: Option<Statistics>,
 }
 
 /// From which end a path was measured.
@@ -255,7 +263,7 @@ impl Judgement {
 
     /// Whether the round trip was faster than light there and back: then no clock but a coordinate is wrong.
     pub(crate) fn coordinates_are_wrong(&self) -> bool {
-        self.verdict.reason == Some(Reason::Contradiction) && self.verdict.delay.is_none()
+        self.verdict.coordinates_are_wrong()
     }
 
     /// Why it is undecided, as one sentence for a person; `time` writes an instant. `None` when it is decided.
@@ -263,15 +271,7 @@ impl Judgement {
         if let Some(why) = &self.why {
             return Some(why.sentence(lang, time));
         }
-        if self.coordinates_are_wrong() {
-            let said = lang.pick(
-                "the round trip is faster than light allows, so the coordinates of a site are wrong",
-                "往返时延小于光速所允许的下限，站点坐标有误",
-            );
-            return Some(said.to_owned());
-        }
-        let reason = self.verdict.reason?;
-        Some(reason.sentence(lang).to_owned())
+        self.verdict.reason_sentence(lang).map(str::to_owned)
     }
 
     /// One of its percentiles.

@@ -7,12 +7,15 @@
 //! in its SQLite store; all the rest can be rebuilt from there.
 #![forbid(unsafe_code)]
 
+mod compliance;
 mod config;
+pub mod enrolment;
 mod finding;
 mod flow;
 mod frame;
 mod http;
 mod identity;
+mod in_short;
 mod intake;
 mod judge;
 mod judgement;
@@ -22,6 +25,7 @@ mod now;
 mod page;
 mod revision;
 mod store;
+mod targets;
 #[cfg(test)]
 mod testing;
 mod totals;
@@ -40,13 +44,18 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-pub use config::{Config, ConfigError};
+pub use compliance::{
+    AskError, Asked, AskedProfiles, ComplianceAnswer, ComplianceError, PathCompliance, SpanError,
+    compared, read_compliance,
+};
+pub use config::{Config, ConfigError, GivenCertificates};
 pub use http::HttpError;
-pub use identity::{ALPN, IdentityError};
+pub use identity::{ALPN, IdentityError, RegistryError, SigningError};
 pub use intake::IntakeError;
 pub use store::StoreError;
 
 use crate::http::Http;
+use crate::identity::Identity;
 use crate::intake::Intake;
 use crate::judge::Judge;
 use crate::live::Live;
@@ -139,7 +148,7 @@ async fn collect(
     stop: impl Future<Output = ()>,
 ) -> Result<store::WriterThread, Error> {
     // Before the store: who cannot be a collector leaves no state behind.
-    let identity = identity::server_config(&config).map_err(IntakeError::from)?;
+    let identity = Identity::open(&config).map_err(IntakeError::from)?;
     let live = Arc::new(Live::new(&config.topology, config.profile.as_ref()));
     let own = Arc::new(Own::new());
     let windowing = Windowing::of(&live, config.aligned_to);
@@ -181,6 +190,7 @@ async fn collect(
         http = %addresses.http, intake = %addresses.intake, topology = config.topology.name,
         paths = live.read().paths.len(), "the collector runs"
     );
+    targets::warn_of_impossible(&config.topology);
     ready(addresses);
 
     let (stopping, stopped) = watch::channel(());
@@ -190,11 +200,18 @@ async fn collect(
     };
     let intake = tokio::spawn(intake.run(ended(stopped.clone())));
     let http = tokio::spawn(http.run(ended(stopped.clone())));
+    let running = tokio::spawn(compliance::refresh(
+        store.clone(),
+        live,
+        config.topology,
+        config.grace,
+        stopped.clone(),
+    ));
     let retention = tokio::spawn(retain(store, config.keep, stopped));
     stop.await;
     info!("the collector stops");
     drop(stopping);
-    for task in [intake, http, retention] {
+    for task in [intake, http, running, retention] {
         if let Err(error) = task.await {
             warn!(%error, "a part of the collector did not end well");
         }

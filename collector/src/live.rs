@@ -12,6 +12,7 @@ use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::Profile;
 use owl_topology::{Path, ReflectorKind, Topology};
 
+use crate::compliance::Running;
 use crate::finding::Finding;
 use crate::judgement::Judgement;
 use crate::totals::Totals;
@@ -48,6 +49,8 @@ pub(crate) struct LiveProbe {
     pub(crate) reported_at: Option<Timestamp>,
     /// Its clock in its last report; unknown after a restart until the next one.
     pub(crate) clock: Option<(ClockState, Timestamp)>,
+    /// When its certificate runs out, as far as that is known.
+    pub(crate) certificate_until: Option<Timestamp>,
 }
 
 impl LiveProbe {
@@ -81,6 +84,10 @@ pub(crate) struct Table {
     pub(crate) findings: Vec<Finding>,
     /// Why the store refuses, while it does.
     pub(crate) store_failure: Option<String>,
+    /// The running day and month of every path.
+    pub(crate) running: Running,
+    /// When the collector's own certificate runs out; `None` where it signs that itself, again and again.
+    pub(crate) certificate_until: Option<Timestamp>,
 }
 
 impl Table {
@@ -141,6 +148,7 @@ impl Live {
                 stored: 0,
                 reported_at: None,
                 clock: None,
+                certificate_until: None,
             };
             (live.id.clone(), live)
         });
@@ -151,6 +159,8 @@ impl Live {
             by_id,
             findings: Vec::new(),
             store_failure: None,
+            running: Running::default(),
+            certificate_until: None,
         }))
     }
 

@@ -1,7 +1,25 @@
-//! What a collector reads: reports, and topologies.
+//! What a collector and a probe read of each other: reports, and enrolment; and topologies.
 
+use owl_measure::enrolment::{Join, Renewal, Token, decode_answer, encode_answer};
 use owl_measure::report::{FromCollector, FromProbe, Report};
 use owl_topology::{Source, Topology};
+
+/// Words of enrolment, and tokens.
+pub fn enrolment(input: &[u8]) {
+    if let Ok(join) = Join::decode(input) {
+        assert_eq!(Join::decode(&join.encode()), Ok(join));
+    }
+    if let Ok(renewal) = Renewal::decode(input) {
+        assert_eq!(Renewal::decode(&renewal.encode()), Ok(renewal));
+    }
+    if let Ok(answer) = decode_answer(input) {
+        assert_eq!(decode_answer(&encode_answer(&answer)), Ok(answer));
+    }
+    let token = std::str::from_utf8(input).map(str::parse::<Token>);
+    if let Ok(Ok(token)) = token {
+        assert_eq!(token.to_string().parse(), Ok(token));
+    }
+}
 
 /// Any octets as a message between a probe and its collector; what is read is written and read back the same.
 pub fn report(input: &[u8]) {

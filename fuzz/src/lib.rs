@@ -11,7 +11,7 @@ mod input;
 mod owamp;
 mod stamp;
 
-pub use contract::{report, topology};
+pub use contract::{enrolment, report, topology};
 pub use control::{control_messages, owamp_client, owamp_server, twamp_client, twamp_server};
 pub use owamp::{owamp_packets, twamp_packets};
 pub use stamp::{stamp_reply, stamp_request, tlv};
@@ -20,8 +20,9 @@ pub use stamp::{stamp_reply, stamp_request, tlv};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Each decoder by the name of its corpus.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     ("control_messages", control_messages),
+    ("enrolment", enrolment),
     ("owamp_client", owamp_client),
     ("owamp_packets", owamp_packets),
     ("owamp_server", owamp_server),

@@ -43,7 +43,8 @@ pub struct Config {
     pub collector: SocketAddr,
     /// Certificate of the authority that signed the collector's certificate (PEM).
     pub ca: PathBuf,
-    /// This probe's certificate (PEM); its first DNS name is the id.
+    /// This probe's certificate (PEM). It names the probe by its URI when a collector signed it, and the running probe
+    /// renews it then; one that was made by hand by its first DNS name.
     pub certificate: PathBuf,
     /// The key of that certificate (PEM).
     pub key: PathBuf,

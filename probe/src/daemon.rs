@@ -11,7 +11,7 @@ mod twamp;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -139,7 +139,6 @@ pub struct Probe {
     config: Config,
     reflector: Reflector,
     control: ControlServers,
-    client: quinn::ClientConfig,
     shared: Arc<Shared>,
     vitals: Arc<Vitals>,
     watch: ClockWatch,
@@ -173,12 +172,12 @@ impl Probe {
             spool: Mutex::new(spool),
             spooled: Notify::new(),
             connected: AtomicBool::new(false),
+            certificate_until_ns: AtomicI64::new(client.until_ns()),
         };
         Ok(Self {
             config,
             reflector,
             control,
-            client,
             shared: Arc::new(shared),
             vitals,
             watch,
@@ -200,7 +199,6 @@ impl Probe {
             config,
             reflector,
             control,
-            client,
             shared,
             vitals,
             watch,
@@ -264,13 +262,7 @@ impl Probe {
                     .map_err(|source| ProbeError::Metrics { address, source })?;
                 tokio::spawn(metrics::serve(listener, metrics));
             }
-            let uplink = tokio::spawn(uplink::run(
-                config.clone(),
-                client,
-                shared.clone(),
-                plans,
-                stopped,
-            ));
+            let uplink = tokio::spawn(uplink::run(config.clone(), shared.clone(), plans, stopped));
             let mut key_tick = tokio::time::interval(KEYS_EVERY);
             let mut signals = Signals::listen().map_err(ProbeError::Runtime)?;
             new_plans.mark_changed();

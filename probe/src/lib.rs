@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod enrolment;
 mod flow;
 mod history;
 pub mod interface;

@@ -165,17 +165,17 @@ impl Metrics {
         counter(
             "owl_probe_twamp_sessions_total",
             "Sessions that the TWAMP server accepted.",
-            twamp.sessions,
+            twamp.callers.sessions,
         );
         counter(
             "owl_probe_twamp_refused_total",
             "Sessions that the TWAMP server refused.",
-            twamp.refused,
+            twamp.callers.refused,
         );
         counter(
             "owl_probe_twamp_clients_refused_total",
             "Control-Clients that the TWAMP server did not let in.",
-            twamp.turned_away + twamp.strangers,
+            twamp.callers.not_let_in(),
         );
         counter(
             "owl_probe_twamp_reflected_total",
@@ -190,17 +190,17 @@ impl Metrics {
         counter(
             "owl_probe_owamp_sessions_total",
             "Sessions that the OWAMP server accepted.",
-            owamp.sessions,
+            owamp.callers.sessions,
         );
         counter(
             "owl_probe_owamp_refused_total",
             "Sessions that the OWAMP server refused.",
-            owamp.refused,
+            owamp.callers.refused,
         );
         counter(
             "owl_probe_owamp_clients_refused_total",
             "Control-Clients that the OWAMP server did not let in.",
-            owamp.turned_away + owamp.strangers,
+            owamp.callers.not_let_in(),
         );
         counter(
             "owl_probe_owamp_recorded_total",
@@ -256,6 +256,11 @@ impl Metrics {
             "owl_probe_uplink_connected",
             "1 while the collector is connected.",
             f64::from(u8::from(self.shared.connected.load(Relaxed))),
+        );
+        gauge(
+            "owl_probe_own_certificate_expiry_timestamp_seconds",
+            "When this probe's certificate runs out, since 1970.",
+            self.shared.certificate_until_ns.load(Relaxed) as f64 / 1e9,
         );
         gauge(
             "owl_probe_send_lateness_max_seconds",
@@ -323,6 +328,7 @@ mod tests {
             spool: std::sync::Mutex::new(Spool::open(directory.path()).unwrap()),
             spooled: tokio::sync::Notify::new(),
             connected: false.into(),
+            certificate_until_ns: 0.into(),
         };
         let vitals = Vitals::default();
         let declared = Declared {

@@ -8,7 +8,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::time::Duration;
 
 use owl_measure::report::{
@@ -22,6 +22,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::{Notify, watch};
 
 use crate::config::Config;
+use crate::enrolment::{self, CertificateError, Facts};
 use crate::spool::{Spool, SpoolError, Spooled};
 
 /// The name in every collector's certificate.
@@ -65,6 +66,21 @@ pub enum UplinkError {
         /// Why not.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The probe's own certificate is none.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The probe's certificate has run out, so it is let in nowhere.
+    #[error(
+        "the certificate of {probe} ran out on {until}; `owl collector enroll {probe}` on the collector's host makes a token, and `owl probe join` with it on this host gets a new certificate"
+    )]
+    Expired {
+        /// Whose.
+        probe: String,
+        /// When.
+        until: String,
+        /// How the collector refused.
+        source: Box<Self>,
+    },
     /// The collector said no.
     #[error("the collector refuses: {0}")]
     Refused(String),
@@ -80,6 +96,8 @@ pub(crate) struct Shared {
     /// Told when there is something new in the spool.
     pub(crate) spooled: Notify,
     pub(crate) connected: AtomicBool,
+    /// When the certificate runs out, in nanoseconds since 1970.
+    pub(crate) certificate_until_ns: AtomicI64,
 }
 
 impl Shared {
@@ -92,7 +110,21 @@ impl Shared {
 }
 
 /// The certificates, ready to be used.
-pub(crate) fn client(config: &Config) -> Result<quinn::ClientConfig, UplinkError> {
+#[derive(Debug)]
+pub(crate) struct Client {
+    quic: quinn::ClientConfig,
+    facts: Facts,
+}
+
+impl Client {
+    /// When the probe's own certificate runs out.
+    pub(crate) fn until_ns(&self) -> i64 {
+        self.facts.until.0
+    }
+}
+
+/// Reads the certificates.
+pub(crate) fn client(config: &Config) -> Result<Client, UplinkError> {
     let pem = |file: &Path| {
         let file = file.to_owned();
         move |source| UplinkError::Pem { file, source }
@@ -130,13 +162,15 @@ pub(crate) fn client(config: &Config) -> Result<quinn::ClientConfig, UplinkError
         .max_concurrent_bidi_streams(0_u8.into())
         .max_concurrent_uni_streams(0_u8.into());
     client.transport_config(Arc::new(transport));
-    Ok(client)
+    Ok(Client {
+        quic: client,
+        facts: enrolment::facts(&config.certificate)?,
+    })
 }
 
 /// Keeps the collector informed until `stop` is told; plans go to `plans`.
 pub(crate) async fn run(
     config: Config,
-    client: quinn::ClientConfig,
     shared: Arc<Shared>,
     plans: watch::Sender<Option<Plan>>,
     mut stop: watch::Receiver<bool>,
@@ -145,7 +179,7 @@ pub(crate) async fn run(
     let mut last_said = String::new();
     loop {
         let ended = tokio::select! {
-            ended = connection(&config, &client, &shared, &plans) => ended,
+            ended = call(&config, &shared, &plans) => ended,
             _ = stop.wait_for(|stop| *stop) => return,
         };
         let was_connected = shared.connected.swap(false, Relaxed);
@@ -155,12 +189,17 @@ pub(crate) async fn run(
         if let Err(error) = ended {
             // Said when it changes, not at every try.
             let said = explain(&error);
-            if was_connected || said != last_said {
+            let news = match &error {
+                // However the collector shuts the door.
+                UplinkError::Expired { .. } => error.to_string(),
+                _ => said.clone(),
+            };
+            if was_connected || news != last_said {
                 tracing::warn!(
                     probe = config.id,
                     "{said}; reports are kept on disk and the uplink tries again"
                 );
-                last_said = said;
+                last_said = news;
             }
         }
         // Probes that lost one collector do not all come back in the same instant.
@@ -181,6 +220,33 @@ fn explain(error: &UplinkError) -> String {
         cause = error.source();
     }
     said
+}
+
+/// One connection, with the certificates as they are on the disk now: they may have been replaced since the last one.
+async fn call(
+    config: &Config,
+    shared: &Arc<Shared>,
+    plans: &watch::Sender<Option<Plan>>,
+) -> Result<(), UplinkError> {
+    let files = config.clone();
+    let client = tokio::task::spawn_blocking(move || client(&files))
+        .await
+        .expect("reading certificates neither panics nor is cancelled")?;
+    shared
+        .certificate_until_ns
+        .store(client.until_ns(), Relaxed);
+    let ended = connection(config, &client.quic, shared, plans).await;
+    // Tried all the same: what counts is the collector's clock.
+    ended.map_err(|error| {
+        if enrolment::now() < client.facts.until {
+            return error;
+        }
+        UplinkError::Expired {
+            probe: config.id.clone(),
+            until: client.facts.until_written(),
+            source: error.into(),
+        }
+    })
 }
 
 /// One connection, from the first word to its end.
@@ -249,6 +315,7 @@ async fn connection(
     tokio::select! {
         ended = talk => ended,
         ended = listen => ended,
+        never = enrolment::keep_renewed(config, &connection, shared) => match never {},
     }
 }
 

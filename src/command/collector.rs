@@ -1,8 +1,11 @@
-//! `owl collector`: the daemon that takes reports, judges, and shows.
+//! `owl collector`: the daemon that takes reports, judges, and shows; and who may call it.
 
-use std::path::PathBuf;
+mod enrolment;
 
-use owl_collector::{Config, ConfigError, Error, IntakeError};
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use owl_collector::{Config, ConfigError, Error, IdentityError, IntakeError};
 use owl_measure::words::Lang;
 
 use crate::failure::{Failure, Outcome};
@@ -11,12 +14,39 @@ use crate::failure::{Failure, Outcome};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Configuration file (TOML)
-    #[arg(long, value_name = "FILE", default_value = "/etc/owl/collector.toml")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        default_value = "/etc/owl/collector.toml"
+    )]
     config: PathBuf,
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    Enroll(enrolment::Enroll),
+    Revoke(enrolment::Revoke),
+    Probes(enrolment::Probes),
 }
 
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
-    let config = Config::read(&args.config).map_err(|error| match error {
+    let Some(action) = args.action else {
+        super::log_to_stderr();
+        return collect(read(&args.config, lang)?);
+    };
+    let config = read(&args.config, lang)?;
+    match action {
+        Action::Enroll(enroll) => enroll.run(&config, lang),
+        Action::Revoke(revoke) => revoke.run(&config, lang),
+        Action::Probes(probes) => probes.run(&config, lang),
+    }
+}
+
+fn read(file: &Path, lang: Lang) -> Result<Config, Failure> {
+    Config::read(file).map_err(|error| match error {
         ConfigError::Topology {
             ref name,
             ref source,
@@ -41,10 +71,17 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
                 failure
             }
         }
-    })?;
+    })
+}
+
+fn collect(config: Config) -> Result<Outcome, Failure> {
     let stop = owl_collector::told_to_end();
     owl_collector::run(config, ready, stop).map_err(|error| {
         let failure = match error {
+            // What it keeps of probes is the host's; what was made by hand is configuration.
+            Error::Intake(IntakeError::Identity(IdentityError::Registry(_))) => {
+                Failure::unable("cannot run the collector")
+            }
             Error::Intake(IntakeError::Identity(_)) => {
                 Failure::usage("cannot use the certificates")
             }

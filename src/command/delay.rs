@@ -14,6 +14,7 @@ mod numbers;
 mod owamp;
 mod patterns;
 mod range;
+mod route;
 mod search;
 mod session;
 mod short;
@@ -47,7 +48,7 @@ use serde_json::json;
 use self::asking::Asking;
 use self::authentication::{Authentication, Identity, Towards, no_key};
 use self::dialect::{Protocol, Spoken};
-use self::findings::Findings;
+use self::findings::{DIRECTIONS, Findings};
 use self::flows::{Flows, Sending};
 use self::judged::{Asked, Judged};
 use self::live::Live;
@@ -500,6 +501,7 @@ impl Args {
                 sent: self.class(),
             },
             ended,
+            routes: self.routes(DIRECTIONS.map(|way| (way, found.evidence(way).fastest()))),
             judged,
         };
         print(&if self.json {

@@ -13,6 +13,7 @@ mod probe;
 mod reflect;
 mod stamp_format;
 mod topology;
+mod verdict;
 
 use clap::{Parser, Subcommand};
 use owl_measure::words::Lang;
@@ -41,6 +42,7 @@ enum Command {
     Doctor(doctor::Args),
     Links(links::Args),
     Topology(topology::Args),
+    Verdict(verdict::Args),
 }
 
 impl Cli {
@@ -58,12 +60,10 @@ impl Cli {
             Command::Doctor(args) => doctor::run(args, lang),
             Command::Links(args) => links::run(args, lang),
             Command::Reflect(args) => reflect::run(*args, lang),
-            Command::Collector(args) => {
-                log_to_stderr();
-                collector::run(args, lang)
-            }
+            Command::Collector(args) => collector::run(args, lang),
             Command::Probe(args) => probe::run(args, lang),
             Command::Topology(args) => topology::run(args, lang),
+            Command::Verdict(args) => verdict::run(args, lang),
         }
     }
 }

@@ -1,9 +1,12 @@
-//! `owl probe`: the daemon that measures.
+//! `owl probe`: the daemon that measures, and how it becomes known to its collector.
+
+mod join;
 
 use std::error::Error as _;
 use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 
+use clap::Subcommand;
 use owl_measure::words::Lang;
 use owl_probe::config::{Config, ConfigError};
 use owl_probe::control::{ListenError, ServersError};
@@ -17,11 +20,26 @@ use crate::failure::{Failure, Outcome};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Configuration file (TOML)
-    #[arg(long, value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        default_value = "/etc/owl/probe.toml"
+    )]
     config: PathBuf,
+    #[command(subcommand)]
+    action: Option<Action>,
 }
 
-pub(crate) fn run(args: Args, _lang: Lang) -> Result<Outcome, Failure> {
+#[derive(Debug, Subcommand)]
+enum Action {
+    Join(join::Args),
+}
+
+pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
+    if let Some(Action::Join(join)) = args.action {
+        return join::run(join, &args.config, lang);
+    }
     super::log_to_stderr();
     let config = Config::read(&args.config).map_err(unreadable)?;
     let id = config.id.clone();
@@ -44,7 +62,7 @@ pub(super) fn unreadable(error: ConfigError) -> Failure {
         ConfigError::Read { file, source } => {
             Failure::usage(format!("cannot read the configuration {}", file.display()))
                 .because(source)
-                .hint("`--config FILE` wants a file like packaging/probe.toml of the source")
+                .hint("`--config FILE` wants a file like packaging/probe.toml of the source; `owl probe join TOKEN` writes one")
         }
         ConfigError::Parse { .. } | ConfigError::Refused { .. } => {
             let failure = Failure::usage(&error);
@@ -60,7 +78,9 @@ fn explain(id: &str, error: ProbeError) -> Failure {
     let what = format!("cannot start the probe {id}: {error}");
     // Certificates are configuration; the rest is the host's.
     let failure = match error {
-        ProbeError::Uplink(UplinkError::Pem { .. } | UplinkError::Tls(_))
+        ProbeError::Uplink(
+            UplinkError::Pem { .. } | UplinkError::Tls(_) | UplinkError::Certificate(_),
+        )
         | ProbeError::Keys(_)
         | ProbeError::Users(_)
         | ProbeError::Control(ServersError::Users(_)) => Failure::usage(what),
@@ -99,7 +119,7 @@ fn explain(id: &str, error: ProbeError) -> Failure {
             failure.hint("the state directory must be writable and its disk not full")
         }
         ProbeError::Uplink(_) => failure.hint(
-            "ca, certificate and key are PEM files that belong together; the certificate's first DNS name is the probe's id",
+            "ca, certificate and key are PEM files that belong together; `owl probe join` makes them; one that was made by hand has the probe's id as its first DNS name",
         ),
         ProbeError::Socket(_) | ProbeError::Reflector(_) | ProbeError::Runtime(_) | ProbeError::Metrics { .. } => failure,
     }

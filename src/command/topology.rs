@@ -1,5 +1,6 @@
 //! `owl topology`: checks a topology, shows what follows from it, and who measures whom.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -357,7 +358,31 @@ fn plan(
             span(session.report_interval_ns),
         ]);
     }
-    print(&table.to_string())
+    let planned: BTreeSet<&str> = plans
+        .iter()
+        .flat_map(|plan| &plan.sessions)
+        .map(|session| session.path.as_str())
+        .collect();
+    print(&format!("{table}{}", impossible(topology, &planned, lang)))
+}
+
+/// The planned paths whose target physics does not allow, a line each.
+fn impossible(topology: &Topology, planned: &BTreeSet<&str>, lang: Lang) -> String {
+    let paths = topology.paths();
+    let planned = paths
+        .iter()
+        .filter(|path| planned.contains(path.id.as_str()));
+    planned
+        .filter_map(|path| Some((path, path.impossible()?)))
+        .map(|(path, impossible)| {
+            let (id, target) = (&path.id, path.target);
+            let why = impossible.sentence(lang);
+            lang.pick(
+                format!("{id}: the target is {target}, and {why}\n"),
+                format!("{id}：目标为 {target}，{why}\n"),
+            )
+        })
+        .collect()
 }
 
 fn unknown(topology: &Topology, probe: &ProbeId, lang: Lang) -> Failure {
@@ -394,7 +419,7 @@ fn parse(texts: &[Text]) -> Result<Checked, Diagnostics> {
     Topology::parse(&sources)
 }
 
-fn accepted(file: Option<PathBuf>, lang: Lang) -> Result<Topology, Failure> {
+pub(super) fn accepted(file: Option<PathBuf>, lang: Lang) -> Result<Topology, Failure> {
     match parse(&texts(file.as_slice())?) {
         Ok(checked) => Ok(checked.topology),
         Err(refused) => Err(Failure::usage(

@@ -17,6 +17,13 @@ use serde_json::Value;
 /// What Grafana would put in for the variables that it knows itself; long enough for four scrapes.
 const GRAFANAS_OWN: [(&str, &str); 1] = [("$__rate_interval", "8s")];
 
+/// Each has its tests beside it, in a file that ends in `_test.yaml`.
+const RULES: [&str; 3] = [
+    "rules/recording.yaml",
+    "rules/alerting.yaml",
+    "rules/certificates.yaml",
+];
+
 fn grafana(path: &str) -> PathBuf {
     repository().join("grafana").join(path)
 }
@@ -91,8 +98,7 @@ fn every_metric_of_the_dashboard_and_the_rules_is_documented() {
         documented.len() > 10,
         "docs/metrics.md lists {documented:?}"
     );
-    let dashboard = dashboard();
-    let rules = ["rules/recording.yaml", "rules/alerting.yaml"].map(|file| read(grafana(file)));
+    let (dashboard, rules) = (dashboard(), RULES.map(|file| read(grafana(file))).concat());
     let queries = queries(&dashboard);
     let variables = list(&dashboard["templating"], "list")
         .iter()
@@ -101,7 +107,7 @@ fn every_metric_of_the_dashboard_and_the_rules_is_documented() {
         .iter()
         .map(|query| query.expression.as_str())
         .chain(variables)
-        .chain(rules.iter().map(String::as_str));
+        .chain([rules.as_str()]);
     let unknown: BTreeSet<&str> = all
         .flat_map(names)
         .filter(|name| !documented.contains(*name) && !recorded.contains(*name))
@@ -173,10 +179,10 @@ fn promtool_takes_the_rules_and_their_tests_and_the_example_configuration() {
     if !installed("promtool") {
         return;
     }
-    promtool(&["check", "rules", "rules/recording.yaml"]);
-    promtool(&["test", "rules", "rules/recording_test.yaml"]);
-    promtool(&["check", "rules", "rules/alerting.yaml"]);
-    promtool(&["test", "rules", "rules/alerting_test.yaml"]);
+    for file in RULES {
+        promtool(&["check", "rules", file]);
+        promtool(&["test", "rules", &file.replace(".yaml", "_test.yaml")]);
+    }
     promtool(&["check", "config", "prometheus/prometheus.yml"]);
 }
 

@@ -13,6 +13,8 @@ mod diagnostic;
 mod file;
 pub mod geodesy;
 mod id;
+mod impossible;
+mod maintenance;
 mod model;
 mod path;
 mod plan;
@@ -22,6 +24,7 @@ mod route;
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Place, Places, Said, Severity, Text};
 pub use file::{Checked, Source, TEXT_OCTETS_MAX};
 pub use id::{CarrierId, ClassId, LinkId, MeasureId, ProbeId, SiteId};
+pub use impossible::Impossible;
 pub use model::{
     Carrier, Clock, ClockSource, Disjoint, Family, Indicator, Layer, Link, LinkRole, Maintenance,
     Measure, Medium, Multihome, Name, PathClass, Pon, PonStandard, Probe, Proto, Publish, Region,

@@ -295,6 +295,9 @@ pub struct Link {
     pub route_km_source: RouteSource,
     /// Regenerators on the way.
     pub regens: u32,
+    /// What all equipment on it takes, one way: transponders, error correction, switches. Zero when it is not declared.
+    #[serde(rename = "equipment_ns")]
+    pub equipment: Nanos,
     /// Working or protecting.
     pub role: LinkRole,
     /// The link that it protects.

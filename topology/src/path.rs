@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use owl_measure::implied::Declared;
 use owl_measure::time::Nanos;
 use owl_measure::verdict::Profile;
 use serde::Serialize;
@@ -47,6 +48,11 @@ pub struct Path {
     /// What light needs for that route in the declared media: an estimate, not a proof.
     #[serde(rename = "light_ns")]
     pub light: Option<Nanos>,
+    /// What the declared equipment of that route takes, one way; zero without any.
+    #[serde(rename = "equipment_ns")]
+    pub equipment: Nanos,
+    /// What light takes for a kilometre of that route, or of the topology's fibre where there is none, in microseconds.
+    pub us_per_km: f64,
     /// The site of the sending probe.
     pub from_site: SiteId,
     /// The site of the receiving probe.
@@ -58,6 +64,16 @@ pub struct Path {
 }
 
 impl Path {
+    /// What is declared of its route, to hold its fastest packets against.
+    pub fn declared(&self) -> Declared {
+        Declared {
+            great_circle_km: self.great_circle_km,
+            route_km: self.route_km,
+            equipment: self.equipment,
+            us_per_km: self.us_per_km,
+        }
+    }
+
     /// Route length over great circle; `None` without a route, or between points that coincide.
     pub fn stretch(&self) -> Option<f64> {
         self.route_km
@@ -152,6 +168,13 @@ impl Topology {
                     great_circle_km: geodesy::great_circle_km(from_site.point(), to_site.point()),
                     route_km: route.as_ref().map(|route| route.route_km),
                     light: route.as_ref().map(|route| route.light),
+                    equipment: route.as_ref().map_or(Nanos::ZERO, |route| route.equipment),
+                    us_per_km: route
+                        .as_ref()
+                        .filter(|route| route.route_km > 0.0)
+                        .map_or(self.fibre_us_per_km, |route| {
+                            route.light.0 as f64 / 1e3 / route.route_km
+                        }),
                     from_site: from.site.clone(),
                     to_site: to.site.clone(),
                     from_carrier: from.carrier.clone(),

@@ -25,6 +25,8 @@ pub struct Route<'t> {
     pub regens: u32,
     /// What light needs for it in the declared media: an estimate, not a proof.
     pub light: Nanos,
+    /// What the declared equipment of its links takes, one way.
+    pub equipment: Nanos,
 }
 
 impl Topology {
@@ -103,6 +105,7 @@ impl<'t> Tree<'t> {
                 .iter()
                 .fold(0, |sum, link| link.regens.saturating_add(sum)),
             light: links.iter().map(|link| self.topology.light_in(link)).sum(),
+            equipment: links.iter().map(|link| link.equipment).sum(),
             links,
             via,
         })

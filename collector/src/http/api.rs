@@ -10,9 +10,11 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use owl_measure::clock::{BoundBasis, ClockSource, ClockStatus};
 use owl_measure::delay::OneWayDelay;
+use owl_measure::implied::ImpliedRoute;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_measure::verdict::{EvidenceClass, Population, Quantile, Ranked};
+use owl_measure::verdict::{EvidenceClass, Leaning, Population, Quantile, Ranked};
 use owl_measure::words::Lang;
+use owl_topology::Impossible;
 use serde::Serialize;
 
 use super::{Failed, Pairs, Web, json, language};
@@ -87,6 +89,9 @@ struct View<'a> {
     /// The path class.
     class: &'a str,
     target_ns: Nanos,
+    /// What of the target is against physics, before anything is measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    impossible: Option<&'a str>,
     profile: &'a str,
     /// One of its two probes says that delays or clocks are injected.
     simulated: bool,
@@ -113,6 +118,9 @@ struct VerdictView<'a> {
     /// Between which packets it lies.
     #[serde(skip_serializing_if = "Option::is_none")]
     ranked: Option<Ranked>,
+    /// What an undecided verdict leans to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    leaning: Option<Leaning>,
     #[serde(skip_serializing_if = "Option::is_none")]
     delay: Option<OneWayDelay>,
     window_start_ns: Timestamp,
@@ -137,12 +145,38 @@ struct VerdictView<'a> {
     /// Three standard deviations of what is random in that bound; absent when nothing is.
     #[serde(skip_serializing_if = "Option::is_none")]
     clock_random_ns: Option<Nanos>,
+    /// The length of route that the fastest packets imply.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    implied: Option<ImpliedView<'a>>,
     percentiles: &'a [Percentile],
     /// Delay variation, loss periods and reordering, each way.
     ways: &'a [Way],
     /// The flows of the path one by one, when there are several.
     #[serde(skip_serializing_if = "<[FlowResult]>::is_empty")]
     flows: &'a [FlowResult],
+}
+
+/// The length of route that the fastest packets imply, with what follows from it.
+#[derive(Serialize)]
+struct ImpliedView<'a> {
+    #[serde(flatten)]
+    implied: &'a ImpliedRoute,
+    /// Times the great circle, at least and at most; `null` at most is without end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stretch: Option<(f64, Option<f64>)>,
+    /// Kilometres at least beyond the declared route, when that is a detour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detour_km: Option<f64>,
+}
+
+impl<'a> ImpliedView<'a> {
+    fn of(implied: &'a ImpliedRoute) -> Self {
+        Self {
+            implied,
+            stretch: implied.stretch(),
+            detour_km: implied.detour_km(),
+        }
+    }
 }
 
 /// What a verdict is told with.
@@ -177,6 +211,7 @@ impl Teller<'_> {
             to_carrier: path.to_carrier.as_str(),
             class: path.class.as_str(),
             target_ns: judgement.map_or(path.target, |judgement| judgement.verdict.target),
+            impossible: path.impossible().map(Impossible::code),
             profile: judgement.map_or(&path.profile.id, |judgement| &judgement.profile),
             simulated: simulated(path.from.as_str()) || simulated(path.to.as_str()),
             verdict: judgement.map(|judgement| self.verdict(judgement)),
@@ -194,6 +229,7 @@ impl Teller<'_> {
             quantile: judgement.quantile,
             population: verdict.population,
             ranked: verdict.ranked,
+            leaning: verdict.leaning,
             delay: verdict.delay,
             window_start_ns: judgement.window_start,
             window_ns: judgement.window,
@@ -208,6 +244,7 @@ impl Teller<'_> {
             seat: judgement.seat,
             clock_error_bound_ns: judgement.clock_error_bound,
             clock_random_ns: judgement.clock_random,
+            implied: judgement.implied.as_ref().map(ImpliedView::of),
             percentiles: &judgement.percentiles,
             ways: &judgement.ways,
             flows: &judgement.flows,
@@ -308,6 +345,8 @@ struct ProbeView<'a> {
     stored_sequence: u64,
     called_at_ns: Option<Timestamp>,
     reported_at_ns: Option<Timestamp>,
+    /// When its certificate runs out, as far as that is known.
+    certificate_until_ns: Option<Timestamp>,
     clock: Option<ClockView>,
 }
 
@@ -333,6 +372,7 @@ pub(super) async fn probes(State(web): State<Arc<Web>>) -> Response {
         stored_sequence: live.stored,
         called_at_ns: live.caller.as_ref().map(|caller| caller.called_at),
         reported_at_ns: live.reported_at,
+        certificate_until_ns: live.certificate_until,
         clock: live.clock.as_ref().map(|(clock, _)| ClockView {
             source: clock.source,
             status: clock.status,

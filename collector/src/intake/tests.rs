@@ -1,5 +1,7 @@
 //! Over real QUIC on the loopback interface, with certificates made on the spot.
 
+mod enrolling;
+
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
@@ -73,6 +75,7 @@ impl Authority {
 /// A whole collector on free ports of this machine.
 struct Running {
     authority: Authority,
+    config: Config,
     addresses: crate::Addresses,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<Result<(), crate::Error>>>,
@@ -93,6 +96,7 @@ impl Running {
         let text = "state = \"state\"\nintake = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\nca = \"ca.pem\"\n\
                     certificate = \"certificate.pem\"\nkey = \"key.pem\"\nprofile = \"lab\"\n";
         let config = Config::parse("owl.toml", text, directory.path()).unwrap();
+        let kept = config.clone();
         let (tell, told) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         let run = move || {
@@ -103,6 +107,7 @@ impl Running {
         let addresses = told.recv().expect("the collector starts");
         Self {
             authority,
+            config: kept,
             addresses,
             stop: Some(stop),
             thread: Some(thread),

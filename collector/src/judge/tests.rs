@@ -3,7 +3,7 @@ use std::sync::mpsc;
 use owl_measure::hindrance::Hindrance;
 use owl_measure::report::Report;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_measure::verdict::{Profile, State};
+use owl_measure::verdict::{Conditional, EvidenceClass, Profile, State};
 use owl_measure::words::Lang;
 use owl_topology::Topology;
 
@@ -431,4 +431,31 @@ fn what_both_probes_report_of_their_clocks_enters_the_interval_of_both_ways() {
         assert_eq!(judgement.clock_random, Some(Nanos(15_000)), "{path}");
         assert_eq!(judgement.clock_error_bound, Some(Nanos(35_000)), "{path}");
     }
+}
+
+#[test]
+fn a_path_that_nobodys_clock_decides_says_how_asymmetric_it_may_be() {
+    let mut court = court(0);
+    let seconds = (0..10).map(|second| {
+        let mut report = report_of(OUT, second, QUIET);
+        report.clock.bound = None;
+        report
+    });
+    court.deliver(seconds.collect(), 11);
+    court.round(13);
+    let judgement = court.stands(OUT, 0, State::Undecided, Some(Reason::Clock));
+    let leaning = judgement.verdict.leaning.expect("packets bound the clocks");
+    // 700 µs there and 800 back: 750 by symmetry, and 250 less than the target is a third of what is open.
+    assert_eq!(
+        (leaning.label, leaning.class),
+        (Conditional::ConditionalPass, Some(EvidenceClass::D))
+    );
+    assert!(
+        (leaning.estimate - Nanos(750_000)).abs() < Nanos(8_000),
+        "{leaning:?}"
+    );
+    let a_star = leaning.a_star_ppm.expect("symmetry decides");
+    assert!((300_000..400_000).contains(&a_star), "{leaning:?}");
+    let told = leaning.sentence(Lang::En);
+    assert!(told.contains("met for any asymmetry up to 3"), "{told}");
 }

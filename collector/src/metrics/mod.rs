@@ -4,6 +4,7 @@
 //! series of paths and probes are written straight from the live table, so none
 //! can outlive what it tells of.
 
+mod compliance;
 mod findings;
 mod flows;
 mod own;
@@ -42,6 +43,7 @@ pub(crate) fn render(live: &Table, own: &Own, now: Timestamp, grace: Nanos) -> S
     let flag = |yes: bool| f64::from(u8::from(yes));
     page.series(table::SIMULATED, [(vec![], flag(live.simulated()))]);
     paths(&mut page, &live.paths, now, grace);
+    compliance::series(&mut page, live);
     probes(&mut page, live.probes.values());
     findings::series(&mut page, &live.findings);
     page.series(
@@ -51,6 +53,10 @@ pub(crate) fn render(live: &Table, own: &Own, now: Timestamp, grace: Nanos) -> S
     page.series(
         table::STORE_UP,
         [(vec![], flag(live.store_failure.is_none()))],
+    );
+    page.series(
+        table::CERTIFICATE,
+        live.certificate_until.map(|until| (vec![], instant(until))),
     );
     own.write(&mut page.out);
     page.out
@@ -222,6 +228,16 @@ fn paths(page: &mut Page, paths: &[LivePath], now: Timestamp, grace: Nanos) {
         })
         .collect();
     page.series(
+        table::PATH_IMPLIED,
+        judged.iter().flat_map(|(live, judgement)| {
+            judgement.implied.into_iter().flat_map(|implied| {
+                let most = implied.at_most_km.unwrap_or(f64::INFINITY);
+                [("lower", implied.at_least_km), ("upper", most)]
+                    .map(|(bound, km)| (with(live, &[bound]), km * 1e3))
+            })
+        }),
+    );
+    page.series(
         table::PATH_VERDICT,
         judged.iter().flat_map(|(live, judgement)| {
             State::ALL.map(|state| {
@@ -377,7 +393,14 @@ fn probes<'a>(page: &mut Page, probes: impl Iterator<Item = &'a LiveProbe> + Clo
     );
     page.series(
         table::PROBE_REPORTED,
-        probes.filter_map(|probe| Some((vec![probe.id.clone()], instant(probe.reported_at?)))),
+        probes
+            .clone()
+            .filter_map(|probe| Some((vec![probe.id.clone()], instant(probe.reported_at?)))),
+    );
+    page.series(
+        table::PROBE_CERTIFICATE,
+        probes
+            .filter_map(|probe| Some((vec![probe.id.clone()], instant(probe.certificate_until?)))),
     );
 }
 

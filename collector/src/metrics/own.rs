@@ -14,6 +14,7 @@ pub(crate) struct Own {
     pub(crate) missing: IntCounter,
     pub(crate) verdicts: IntCounterVec,
     pub(crate) refused: IntCounter,
+    pub(crate) enrolments: IntCounterVec,
 }
 
 impl Own {
@@ -25,10 +26,14 @@ impl Own {
             missing: single(&registry, table::MISSING),
             verdicts: vector(&registry, table::VERDICTS),
             refused: single(&registry, table::REFUSED),
+            enrolments: vector(&registry, table::ENROLMENTS),
             registry,
         };
         for result in ["stored", "duplicate", "rejected"] {
             own.reports.with_label_values(&[result]);
+        }
+        for result in ["joined", "renewed", "refused"] {
+            own.enrolments.with_label_values(&[result]);
         }
         for state in State::ALL {
             own.verdicts.with_label_values(&[state.code()]);

@@ -60,6 +60,8 @@ metrics! {
         "Target of the one-way delay.";
     PATH_FLOOR = Gauge "owl_path_light_floor_seconds" ["path", "class"] "seconds"
         "Least one-way delay that light in vacuum allows between the two sites.";
+    PATH_IMPLIED = Gauge "owl_path_implied_route_meters" ["path", "class", "bound"] "metres"
+        "Length of route that the fastest packets of the latest judged window imply: their one-way delay less declared equipment, as light in the declared medium.";
     PATH_VERDICT = Gauge "owl_path_verdict" ["path", "class", "state"] "flag"
         "1 for the state of the latest judged window (met, missed, undecided), 0 for the others.";
     PATH_REASON = Gauge "owl_path_undecided_reason" ["path", "class", "reason"] "flag"
@@ -124,6 +126,16 @@ metrics! {
         "Test packets whose raw one-way difference or round trip was at most the target, counted exactly; no verdict, the clocks are not in it.";
     PATH_REPORTED = Gauge "owl_path_last_report_timestamp_seconds" ["path", "class"] "seconds"
         "When the collector stored the last report of the path, since 1970.";
+    COMPLIANCE = Gauge "owl_path_compliance" ["path", "class", "period", "state"] "flag"
+        "1 for the state of the running day or month under plan-2026, as far as it has come.";
+    COMPLIANCE_SHARE = Gauge "owl_path_compliance_share_ratio" ["path", "class", "period", "hours", "bound"] "ratio"
+        "Between what the share of windows that met the target lies, of all hours and of the busy ones.";
+    COMPLIANCE_COVERAGE = Gauge "owl_path_compliance_coverage_ratio" ["path", "class", "period"] "ratio"
+        "Share of the windows of the running day or month that were measured well enough to be judged.";
+    COMPLIANCE_AVAILABLE = Gauge "owl_path_available_time_ratio" ["path", "class", "period", "bound"] "ratio"
+        "Between what the share of available time lies; a window is unavailable when over a fifth of its packets was lost.";
+    COMPLIANCE_AT = Gauge "owl_compliance_last_judged_timestamp_seconds" [] "seconds"
+        "When the running days and months were judged last, since 1970.";
     PROBE_INFO = Gauge "owl_probe_info" ["probe", "site", "carrier", "software", "simulated"] "flag"
         "1 for each probe that has called, with its software.";
     PROBE_UP = Gauge "owl_probe_up" ["probe"] "flag"
@@ -140,10 +152,14 @@ metrics! {
         "Between which that error lies for certain, as far as the claims of the other clocks hold.";
     PLACE_FINDING = Gauge "owl_place_finding" ["subject", "kind"] "flag"
         "1 for each open finding on coordinates (of a probe) or on a route (between two probes, A~B).";
+    PROBE_CERTIFICATE = Gauge "owl_probe_certificate_expiry_timestamp_seconds" ["probe"] "seconds"
+        "When the probe's certificate runs out, since 1970.";
     BUILD_INFO = Gauge "owl_collector_build_info" ["version"] "flag"
         "1, with the version of this collector.";
     STORE_UP = Gauge "owl_collector_store_up" [] "flag"
         "1 while the store takes what it is given, 0 while it refuses (nothing is acknowledged then).";
+    CERTIFICATE = Gauge "owl_collector_certificate_expiry_timestamp_seconds" [] "seconds"
+        "When the collector's certificate runs out, since 1970; none where the collector signs and renews it itself.";
     REPORTS = Counter "owl_collector_reports_total" ["result"] "reports"
         "Reports that came, by what became of them: stored, duplicate, rejected.";
     GAPS = Counter "owl_collector_sequence_gaps_total" [] "gaps"
@@ -154,4 +170,6 @@ metrics! {
         "Verdicts written, also those written again.";
     REFUSED = Counter "owl_collector_handshakes_refused_total" [] "handshakes"
         "Connections refused before a probe was known: strangers, wrong names, too many at once, or two under one name.";
+    ENROLMENTS = Counter "owl_collector_enrolments_total" ["result"] "attempts"
+        "Attempts to get a certificate, by what became of them: joined, renewed, refused.";
 }

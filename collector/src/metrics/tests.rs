@@ -2,10 +2,15 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use owl_measure::implied::ImpliedRoute;
+use owl_measure::verdict::period::{
+    BUSY_HOURS, Calendar, Period, PeriodProfile, PeriodWindow, judge_period,
+};
 use owl_measure::verdict::{Profile, Verdict};
 use owl_topology::Topology;
 
 use super::*;
+use crate::compliance::{Running, RunningCompliance};
 use crate::finding::{self, Finding, Symptom};
 use crate::flow::{FlowDirection, FlowResult};
 use crate::judgement::{NoDataWhy, Percentile};
@@ -16,10 +21,51 @@ use crate::way::{Way, WayName};
 const PATH: &str = "yannan-ct~supercomputing-ct";
 const NOW: Timestamp = Timestamp(20 * SECOND);
 
-/// One path with everything, all others with nothing.
+/// A day of one minute in the busy hours, and all other of it not measured.
+fn running(paths: usize) -> Running {
+    let nine = Timestamp(33_000 * SECOND);
+    let window = PeriodWindow {
+        start: nine,
+        target: Nanos::from_millis(1),
+        planned: 600,
+        sent: 600,
+        received: 600,
+        lost: 0,
+        sufficient: true,
+        p95: None,
+        p99: None,
+        mean: None,
+        min: None,
+        within: 0,
+        beyond: 0,
+    };
+    let period = Period {
+        start: nine,
+        end: nine + Nanos::from_secs(60),
+        length: Nanos::from_secs(60),
+        origin: Timestamp(0),
+        windows: &[window],
+        calendar: &Calendar::fixed(Nanos::ZERO),
+        busy_hours: &BUSY_HOURS,
+        works: &[],
+    };
+    let day = judge_period(&period, PeriodProfile::default_profile());
+    let one = RunningCompliance {
+        month: day.clone(),
+        day,
+    };
+    Running {
+        paths: vec![one; paths],
+        at: Some(nine),
+    }
+}
+
+/// One path with everything, all others with their running periods at the most.
 fn live() -> Live {
     let live = Live::new(&Topology::yancheng(), Some(&Profile::lab()));
     let mut table = live.write();
+    table.running = running(table.paths.len());
+    table.certificate_until = Some(NOW);
     let entry = table.path_mut(PATH).unwrap();
     let (target, report) = (entry.path.target, report(PATH, 0));
     entry.totals.add(&report, target);
@@ -76,10 +122,12 @@ fn live() -> Live {
         }],
         clock_error_bound: Some(Nanos(20_000)),
         clock_random: None,
+        implied: Some(ImpliedRoute::of(one_way, entry.path.declared())),
         seat: None,
         lost: 0,
         lost_unknown: 0,
         own_loss: 0,
+        statistics: None,
         ways: vec![Way {
             direction: WayName::Forward,
             variations: vec![Variation {
@@ -119,6 +167,7 @@ fn live() -> Live {
     probe.connections = 1;
     probe.reported_at = Some(NOW);
     probe.clock = Some((report.clock, NOW));
+    probe.certificate_until = Some(NOW);
     drop(table);
     live
 }

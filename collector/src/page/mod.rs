@@ -1,12 +1,14 @@
 //! The pages: HTML and SVG made here, readable without script or colour.
 
 mod chart;
+mod compliance;
 mod findings;
 mod flows;
 mod headings;
 mod matrix;
 mod overview;
 mod path;
+mod physics;
 mod sample;
 mod say;
 mod ways;
@@ -20,6 +22,7 @@ use owl_measure::words::Lang;
 use owl_topology::Topology;
 use sha2::{Digest as _, Sha256};
 
+pub(crate) use compliance::{ComplianceView, compliance};
 pub(crate) use findings::findings;
 pub(crate) use overview::overview;
 pub(crate) use path::{Past, path};
@@ -67,6 +70,21 @@ impl Zone {
             .unwrap_or_default()
     }
 
+    /// The zone itself.
+    pub(crate) fn zone(&self) -> &TimeZone {
+        &self.0
+    }
+
+    /// `11-23`
+    fn date(&self, at: Timestamp) -> String {
+        self.format(at, "%m-%d")
+    }
+
+    /// `2026-11-23 14:05`
+    fn minute(&self, at: Timestamp) -> String {
+        self.format(at, "%Y-%m-%d %H:%M")
+    }
+
     /// `2026-11-23 14:05:10 +08:00`
     pub(crate) fn instant(&self, at: Timestamp) -> String {
         self.format(at, "%Y-%m-%d %H:%M:%S %:z")
@@ -88,6 +106,23 @@ pub(crate) struct Frame<'a> {
     pub(crate) started_at: Timestamp,
 }
 
+/// Whether a page asks for itself again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Renewal {
+    /// Every few seconds: it tells of the present.
+    Always,
+    /// Never: it is for reading and printing.
+    Never,
+}
+
+/// What a page has around its body.
+struct Sheet<'a> {
+    title: &'a str,
+    /// The same page in the other language.
+    translated: String,
+    renewal: Renewal,
+}
+
 impl Frame<'_> {
     /// An address of ours in the language of this page.
     fn address(&self, path: &str) -> String {
@@ -98,17 +133,29 @@ impl Frame<'_> {
         self.address(&format!("/paths/{id}"))
     }
 
-    /// A whole page at `here`.
+    /// A whole page at `here`, which asks for itself again and again.
     fn page(&self, table: &Table, here: &str, title: &str, body: &Markup) -> Markup {
+        let other = self.lang.pick(Lang::Zh, Lang::En);
+        let sheet = Sheet {
+            title,
+            translated: format!("{here}?lang={}", other.tag()),
+            renewal: Renewal::Always,
+        };
+        self.sheet(table, &sheet, body)
+    }
+
+    /// A whole page.
+    fn sheet(&self, table: &Table, sheet: &Sheet<'_>, body: &Markup) -> Markup {
         let lang = self.lang;
         let other = lang.pick(Lang::Zh, Lang::En);
+        let title = sheet.title;
         html! {
             (DOCTYPE)
             html lang=(lang.tag()) {
                 head {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta http-equiv="refresh" content=(REFRESH_S);
+                    @if sheet.renewal == Renewal::Always { meta http-equiv="refresh" content=(REFRESH_S); }
                     title { (title) " · owl" }
                     link rel="stylesheet" href=(style_address());
                 }
@@ -116,8 +163,9 @@ impl Frame<'_> {
                     header.top {
                         a.brand href=(self.address("/")) { "owl" }
                         span.network { (self.topology.name) }
+                        a href=(self.address("/compliance")) { (lang.pick("Compliance", "达标周期")) }
                         nav aria-label=(lang.pick("Language", "语言")) {
-                            a href=(format!("{here}?lang={}", other.tag())) lang=(other.tag()) hreflang=(other.tag()) {
+                            a href=(sheet.translated) lang=(other.tag()) hreflang=(other.tag()) {
                                 (other.pick("English", "中文"))
                             }
                         }
@@ -137,7 +185,7 @@ impl Frame<'_> {
                     footer {
                         (lang.pick("As of", "截至")) " "
                         time { (self.zone.instant(self.now)) }
-                        " · " (lang.pick("renewed every 10 s", "每 10 秒刷新"))
+                        @if sheet.renewal == Renewal::Always { " · " (lang.pick("renewed every 10 s", "每 10 秒刷新")) }
                         " · " (lang.pick("topology", "拓扑")) " " code { (self.topology.generation.get(..12).unwrap_or_default()) }
                         " · owl " (env!("CARGO_PKG_VERSION"))
                         " · " a href="/metrics" { "metrics" } " · " a href="/api/v1/verdicts" { "JSON" }

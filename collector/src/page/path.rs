@@ -9,6 +9,7 @@ use super::findings::{concerning, open, revisions};
 use super::flows::flows;
 use super::headings::headings;
 use super::matrix::{carriers, ends};
+use super::physics;
 use super::sample::{population, ranked};
 use super::say::{Standing, basis, evidence, limits, ms, target};
 use super::ways::{hop_changes, ways};
@@ -75,13 +76,7 @@ fn facts(frame: &Frame<'_>, live: &LivePath, judgement: Option<&Judgement>) -> M
                     format!("规则 {}：每 {} 的 {}，{}", path.profile.id, window, p(path.profile.quantile), population(path.profile.population, lang)),
                 ),
             ))
-            (row(
-                lang.pick("Light floor", "光速下限"),
-                lang.pick(
-                    format!("{} ({:.1} km great circle, light in vacuum)", ms(path.floor_forward), path.great_circle_km),
-                    format!("{}（大圆距离 {:.1} km，真空光速）", ms(path.floor_forward), path.great_circle_km),
-                ),
-            ))
+            @for (name, value) in physics::rows(path, judgement, lang) { (row(name, value)) }
             @if let Some(judgement) = judgement {
                 @if let Some(delay) = judgement.verdict.delay {
                     (row(
@@ -97,6 +92,9 @@ fn facts(frame: &Frame<'_>, live: &LivePath, judgement: Option<&Judgement>) -> M
                 }
                 @if let Some(ranked) = judgement.verdict.ranked.filter(|_| judgement.verdict.population == Population::Path) {
                     (row(lang.pick("Sample", "样本"), self::ranked(ranked, lang)))
+                }
+                @if let Some(leaning) = judgement.verdict.leaning {
+                    (row(lang.pick("Leans to", "倾向"), leaning.sentence(lang)))
                 }
                 @if let Some(class) = judgement.verdict.class {
                     (row(lang.pick("Evidence", "证据等级"), format!("{}: {}", class.code(), evidence(class, lang))))

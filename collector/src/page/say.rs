@@ -198,6 +198,10 @@ pub(super) fn evidence(class: EvidenceClass, lang: Lang) -> &'static str {
             "one-way with the clocks' claims, uncertainty at most a quarter of the target",
             "依据时钟声明的单向测量，不确定度不超过目标的四分之一",
         ),
+        EvidenceClass::D => lang.pick(
+            "estimated from the round trip; it never passes a target",
+            "由往返时延估计，不得据此判为达标",
+        ),
     }
 }
 

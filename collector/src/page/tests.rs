@@ -38,10 +38,12 @@ fn judgement(path: &str, age: i64, verdict: Verdict, why: Option<NoDataWhy>) -> 
         percentiles,
         clock_error_bound: Some(Nanos(20_000)),
         clock_random: None,
+        implied: None,
         seat: verdict.delay.map(|_| Seat::Opposite),
         lost: 0,
         lost_unknown: 0,
         own_loss: 0,
+        statistics: None,
         ways: Vec::new(),
         flows: Vec::new(),
         late: 0,
@@ -189,7 +191,50 @@ fn pages(lang: Lang) -> Vec<String> {
         pages.push(path(&frame, &table, entry, &of_windows(past.collect())).into_string());
         pages.push(path(&frame, &table, entry, &Past::default()).into_string());
     }
+    let (all, one) = crate::compliance::tests::answers();
+    for answer in all.iter().chain(&one) {
+        let of_one = one.iter().any(|one| one == answer);
+        let view = ComplianceView {
+            answer,
+            path: answer
+                .paths
+                .first()
+                .filter(|_| of_one)
+                .map(|path| path.path.as_str()),
+            periods: vec!["2026-11".into(), "2026-11-23".into()],
+        };
+        pages.push(compliance(&frame, &table, &view).into_string());
+    }
     pages
+}
+
+#[test]
+fn what_was_not_measured_is_grey_and_never_red_under_any_rule() {
+    let topology = Topology::yancheng();
+    let live = Live::new(&topology, None);
+    let zone = Zone::named("Asia/Shanghai");
+    for lang in [Lang::En, Lang::Zh] {
+        let frame = Frame {
+            lang,
+            topology: &topology,
+            zone: &zone,
+            now: NOW,
+            grace: Nanos::from_secs(3),
+            started_at: NOW,
+        };
+        for answer in crate::compliance::tests::unmeasured() {
+            let view = ComplianceView {
+                answer: &answer,
+                path: None,
+                periods: Vec::new(),
+            };
+            let page = compliance(&frame, &live.read(), &view).into_string();
+            assert!(page.contains("chip unmeasured"));
+            assert!(!page.contains("chip missed") && !page.contains("chip met"));
+            // A page to be read and printed does not ask for itself again.
+            assert!(!page.contains("http-equiv"));
+        }
+    }
 }
 
 /// The overview's sentences and one path's page when all paths have this verdict.

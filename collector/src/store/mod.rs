@@ -6,7 +6,9 @@
 
 mod findings;
 mod hops;
+mod hours;
 mod reader;
+mod seen;
 mod writer;
 
 use std::fs::{self, File, TryLockError};
@@ -24,15 +26,22 @@ use crate::judgement::Judgement;
 use crate::live::{Caller, Live};
 use crate::metrics::Own;
 pub(crate) use findings::{Audited, FindingsQuery};
-pub(crate) use reader::{Dirty, HistoryQuery, HopChange, ProbeRows, Reader, Sessions};
+pub(crate) use reader::{Dirty, HistoryQuery, HopChange, KeptWindows, ProbeRows, Reader, Sessions};
+pub(crate) use seen::last_seen;
 use writer::Writer;
 
 /// Orders that wait for the writer; when it is full, whoever brings one more waits (back-pressure up to the probes).
 const ORDERS_MAX: usize = 64;
+/// The file of the database, in the state directory.
+const DATABASE: &str = "owl.sqlite";
 /// The version of the schema: schema.sql, and then each of [`UPGRADES`].
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 /// What makes each version from the one before it.
-const UPGRADES: [&str; 2] = [include_str!("upgrade-2.sql"), include_str!("upgrade-3.sql")];
+const UPGRADES: [&str; 3] = [
+    include_str!("upgrade-2.sql"),
+    include_str!("upgrade-3.sql"),
+    include_str!("upgrade-4.sql"),
+];
 /// How long a connection waits for another one's lock, such as a copying tool's; then the store refuses for a while.
 const BUSY: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -196,7 +205,7 @@ impl Store {
             },
             TryLockError::Error(source) => fault(source),
         })?;
-        let file = directory.join("owl.sqlite");
+        let file = directory.join(DATABASE);
         let writer = Writer::open(&file, windowing, Arc::clone(live), Arc::clone(own))?;
         let (orders, receiver) = mpsc::channel(ORDERS_MAX);
         let thread = thread::Builder::new()

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use owl_measure::report::Report;
 use owl_measure::time::{Nanos, Timestamp};
+use owl_measure::verdict::period::PeriodWindow;
 use owl_measure::verdict::{ReportedClock, SessionWindow};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 use serde::Serialize;
 
-use super::{StoreError, connect};
+use super::{SCHEMA_VERSION, StoreError, connect, hours};
 use crate::judgement::Judgement;
 use crate::live::{Caller, Live};
 use crate::totals::Totals;
@@ -36,6 +37,21 @@ pub(crate) struct HistoryQuery<'a> {
     pub(crate) since: Timestamp,
     /// How many at most.
     pub(crate) limit: usize,
+}
+
+/// Which windows of a path are wanted in short.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeptWindows<'a> {
+    /// The path.
+    pub(crate) path: &'a str,
+    /// The profile that judged them.
+    pub(crate) profile: &'a str,
+    /// How long they are.
+    pub(crate) length: Nanos,
+    /// Windows that begin then or later.
+    pub(crate) start: Timestamp,
+    /// And before this.
+    pub(crate) end: Timestamp,
 }
 
 /// A change of the hop count of one flow of a path.
@@ -83,6 +99,23 @@ impl Reader {
             connection: connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
             file: file.to_owned(),
         })
+    }
+
+    /// Of a store that somebody else writes, or wrote: its schema must be the one that this version knows.
+    pub(crate) fn beside(file: &Path) -> Result<Self, StoreError> {
+        let reader = Self::open(file)?;
+        let found = reader
+            .connection
+            .query_row("PRAGMA user_version", (), |row| row.get::<_, i64>(0))
+            .map_err(|e| reader.fault(e))?;
+        if found == SCHEMA_VERSION {
+            Ok(reader)
+        } else {
+            Err(StoreError::Version {
+                file: file.to_owned(),
+                found,
+            })
+        }
     }
 
     fn fault(&self, source: rusqlite::Error) -> StoreError {
@@ -288,6 +321,77 @@ impl Reader {
             ),
         }?;
         bodies.iter().map(|body| self.judgement(body)).collect()
+    }
+
+    /// By which profile, and in windows of which length, a path was judged last; `None` when it never was.
+    pub(crate) fn last_judged_by(&self, path: &str) -> Result<Option<(String, Nanos)>, StoreError> {
+        let sql = "SELECT profile, window_ns FROM hour WHERE path = ?1 ORDER BY hour_start_ns DESC LIMIT 1";
+        let found = self.rows(sql, params![path], |row| {
+            Ok((row.get(0)?, Nanos(row.get(1)?)))
+        })?;
+        Ok(found.into_iter().next())
+    }
+
+    /// The windows of a path that begin in a span of time, in short and in order of time.
+    pub(crate) fn in_short(
+        &self,
+        wanted: &KeptWindows<'_>,
+    ) -> Result<Vec<PeriodWindow>, StoreError> {
+        let KeptWindows {
+            path,
+            profile,
+            length,
+            start,
+            end,
+        } = *wanted;
+        let damaged = |table| StoreError::Damaged {
+            file: self.file.clone(),
+            table,
+        };
+        let fault = |source| self.fault(source);
+        let sql = "SELECT hour_start_ns, body FROM hour WHERE path = ?1 AND profile = ?2 AND window_ns = ?3
+                       AND hour_start_ns >= ?4 AND hour_start_ns < ?5 ORDER BY hour_start_ns";
+        let mut statement = self.connection.prepare_cached(sql).map_err(fault)?;
+        let first = hours::hour_of(start);
+        let mut rows = statement
+            .query(params![path, profile, length.0, first.0, end.0])
+            .map_err(fault)?;
+        let (mut windows, mut next) = (Vec::new(), first);
+        while let Some(row) = rows.next().map_err(fault)? {
+            let hour = Timestamp(row.get(0).map_err(fault)?);
+            self.add_verdicts(wanted, (next, hour), &mut windows)?;
+            let body = row
+                .get_ref(1)
+                .and_then(|value| Ok(value.as_blob()?))
+                .map_err(fault)?;
+            windows.extend(hours::read(hour, body).ok_or_else(|| damaged("hour"))?);
+            next = hour + hours::HOUR;
+        }
+        self.add_verdicts(wanted, (next, end), &mut windows)?;
+        windows.retain(|window| (start..end).contains(&window.start));
+        Ok(windows)
+    }
+
+    /// The same of hours without a row: no window of theirs was judged, or only by an older version.
+    fn add_verdicts(
+        &self,
+        wanted: &KeptWindows<'_>,
+        (start, end): (Timestamp, Timestamp),
+        windows: &mut Vec<PeriodWindow>,
+    ) -> Result<(), StoreError> {
+        if start >= end {
+            return Ok(());
+        }
+        let bodies = self.rows(
+            "SELECT body FROM verdict WHERE path = ?1 AND profile = ?2 AND window_start_ns >= ?3 AND window_start_ns < ?4
+                 AND window_ns = ?5 ORDER BY window_start_ns",
+            params![wanted.path, wanted.profile, start.0, end.0, wanted.length.0],
+            |row| row.get::<_, String>(0),
+        )?;
+        for body in bodies {
+            windows.push(self.judgement(&body)?.in_short());
+        }
+        Ok(())
     }
 
     /// When the hop count of a path changed, newest first.

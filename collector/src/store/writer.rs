@@ -17,6 +17,7 @@ use tracing::{error, info};
 
 use super::findings;
 use super::hops::{self, Hops, NewHops};
+use super::hours;
 use super::{
     Admitted, Arrival, Dirty, Order, Reader, Refused, SCHEMA_VERSION, StoreError, Windowing, Work,
     connect, epoch_column,
@@ -482,6 +483,7 @@ fn judged(
             body
         ])?;
     }
+    hours::put(transaction, judgements)?;
     if let Some(seen) = seen {
         transaction.execute(
             "DELETE FROM dirty WHERE window_ns = ?1 AND window_start_ns = ?2 AND version = ?3",
@@ -493,10 +495,12 @@ fn judged(
 
 fn retain(transaction: &Transaction<'_>, before: Timestamp) -> rusqlite::Result<u64> {
     let mut removed = 0;
-    for (table, column) in [
-        ("report", "start_ns"),
-        ("verdict", "window_start_ns"),
-        ("batch", "received_at_ns"),
+    let hours_before = before - hours::LONGER - hours::HOUR;
+    for (table, column, before) in [
+        ("report", "start_ns", before),
+        ("verdict", "window_start_ns", before),
+        ("batch", "received_at_ns", before),
+        ("hour", "hour_start_ns", hours_before),
     ] {
         let sql = format!(
             "DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE {column} < ?1 LIMIT ?2)"

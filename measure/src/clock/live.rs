@@ -68,6 +68,9 @@ pub struct MeshBounds {
     /// With the believed claims of whichever clocks of the mesh. `None` when none is believed, or when even the believed
     /// ones contradict the packets.
     pub claimed: Option<ClockDifference>,
+    /// How much of the width of `proved` is the clocks' own moving in the window and the doubt about it: the rest is what an
+    /// asymmetry may be.
+    pub moving: Nanos,
 }
 
 /// What the window says of one probe's clock.
@@ -476,11 +479,17 @@ impl<'a> Mesh<'a> {
                     },
                 )
             };
+            let proved = window.proved.as_ref().and_then(of);
+            let moving = window.proved.as_ref().zip(proved).map(|(bounds, proved)| {
+                let slack = bounds.at_most(from, to) + bounds.at_most(to, from);
+                (proved.at_most - proved.at_least - Nanos(slack.floor() as i64)).max(Nanos::ZERO)
+            });
             findings.bounds.insert(
                 (self.names[from].to_owned(), self.names[to].to_owned()),
                 MeshBounds {
-                    proved: window.proved.as_ref().and_then(of),
+                    proved,
                     claimed: claimed.and_then(of),
+                    moving: moving.unwrap_or(Nanos::ZERO),
                 },
             );
         }

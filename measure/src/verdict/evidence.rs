@@ -5,7 +5,7 @@ use crate::clock::mesh::StampErrors;
 use crate::delay::{Basis, ClockDifference, Floors, OneWayDelay};
 use crate::distribution::{Bounds, Distribution};
 use crate::time::Nanos;
-use crate::verdict::{Correlation, Population, Profile, Quantile, Ranked, Ranks};
+use crate::verdict::{Correlation, EvidenceClass, Population, Profile, Quantile, Ranked, Ranks};
 
 /// What the two clocks of a path claim together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,16 +125,25 @@ impl Evidence<'_> {
     ///
     /// From below only stamps of interfaces say something: of no other stamp is there a bound for every packet.
     pub fn proved_by_mesh(&self, ranks: Ranks, proved: OneWayDelay) -> OneWayDelay {
+        self.narrowed_by_mesh(self.raw_bounds(ranks), proved)
+    }
+
+    fn narrowed_by_mesh(&self, raw: Bounds, proved: OneWayDelay) -> OneWayDelay {
         let Some(clocks) = self.mesh.proved else {
             return proved;
         };
-        let hard = self
-            .stamp_error
-            .filter(|_| self.hardware_stamps)
-            .map(|error| error.max(StampErrors::HARDWARE.both));
+        let hard = self.hard_stamp_error();
         proved
-            .narrowed_on(Basis::Proved, self.raw_bounds(ranks), clocks, hard)
+            .narrowed_on(Basis::Proved, raw, clocks, hard)
             .unwrap_or(proved)
+    }
+
+    /// How far a raw difference may exceed the delay when that shall be proved: only of stamps of interfaces is there a
+    /// bound for every packet.
+    pub(super) fn hard_stamp_error(&self) -> Option<Nanos> {
+        self.stamp_error
+            .filter(|_| self.hardware_stamps)
+            .map(|error| error.max(StampErrors::HARDWARE.both))
     }
 
     /// What the believed claims say of the two clocks' difference: their own, and those of others by way of the mesh.
@@ -159,6 +168,37 @@ impl Evidence<'_> {
         Some(claimed.unwrap_or(proved))
     }
 
+    /// Between which the smallest one-way delay of the packets that came back lies, by whatever bears it. `None` without a
+    /// packet, and when the round trip was faster than light.
+    pub fn fastest(&self) -> Option<OneWayDelay> {
+        let raw = self.raw.min()?;
+        let round_trip = self.round_trip.min().unwrap_or(Nanos::MAX);
+        if round_trip < self.floors.forward + self.floors.backward {
+            return None;
+        }
+        let raw = Bounds {
+            at_least: raw,
+            at_most: raw,
+        };
+        let proved = self.narrowed_by_mesh(raw, OneWayDelay::proved(round_trip, self.floors));
+        let claimed = self
+            .believed_clocks()
+            .filter(|&clocks| !self.contradicts(clocks))
+            .and_then(|clocks| proved.narrowed(raw, clocks, self.stamp_error));
+        Some(claimed.unwrap_or(proved))
+    }
+
+    /// How good a statement about a target is that rests on what is believed of the clocks; `None` when they are known less
+    /// closely than a quarter of it.
+    pub(super) fn class(&self, clocks: ClockDifference, target: Nanos) -> Option<EvidenceClass> {
+        let uncertainty = clocks.uncertainty() + self.stamp_error.unwrap_or(Nanos::ZERO);
+        if self.hardware_stamps && uncertainty.times(10) <= target {
+            Some(EvidenceClass::A)
+        } else {
+            (uncertainty.times(4) <= target).then_some(EvidenceClass::C)
+        }
+    }
+
     /// The interval of a quantile with the clocks' claims; `None` when they contradict the proof.
     pub fn claimed(
         &self,
@@ -170,7 +210,7 @@ impl Evidence<'_> {
     }
 
     /// Between which the raw difference of the quantile's packet lies.
-    fn raw_bounds(&self, ranks: Ranks) -> Bounds {
+    pub(super) fn raw_bounds(&self, ranks: Ranks) -> Bounds {
         Bounds {
             // From below, the unknown packets may have been the fastest of all; from above, the slowest.
             at_least: match ranks.lower.checked_sub(self.unknown()) {

@@ -9,11 +9,13 @@
 mod correlation;
 mod evidence;
 pub mod flow;
+mod leaning;
 pub mod period;
 pub mod profile;
 pub mod ranks;
 mod reported_clock;
 pub mod run;
+mod said;
 mod statistics;
 pub mod window;
 
@@ -21,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use correlation::Correlation;
 pub use evidence::{Claim, Evidence};
+pub use leaning::{Conditional, Leaning};
 pub use profile::{Profile, Quantile};
 pub use ranks::{Population, Ranked, Ranks};
 pub use reported_clock::ReportedClock;
@@ -143,6 +146,9 @@ pub enum EvidenceClass {
     B,
     /// One-way, uncertainty at most a quarter of the target.
     C,
+    /// Estimated from the round trip: half of it, or any other share that somebody assumes. It never passes a target, and
+    /// no verdict has it; an undecided one may lean by it.
+    D,
 }
 
 impl EvidenceClass {
@@ -152,6 +158,7 @@ impl EvidenceClass {
             Self::A => "A",
             Self::B => "B",
             Self::C => "C",
+            Self::D => "D",
         }
     }
 }
@@ -184,6 +191,9 @@ pub struct Verdict {
     /// `None` when nothing was measured, and in verdicts of older stores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ranked: Option<Ranked>,
+    /// What it leans to; only when the clocks leave it undecided, and not in verdicts of older stores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leaning: Option<Leaning>,
 }
 
 impl Verdict {
@@ -199,6 +209,7 @@ impl Verdict {
             received: 0,
             population: Population::default(),
             ranked: None,
+            leaning: None,
         }
     }
 
@@ -239,6 +250,14 @@ fn side(delay: OneWayDelay, target: Nanos) -> Option<State> {
 
 /// Judges one direction of one path in one interval.
 pub fn judge(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Verdict {
+    let verdict = decide(evidence, target, profile);
+    Verdict {
+        leaning: Leaning::of(evidence, evidence.judged_ranks(profile), &verdict),
+        ..verdict
+    }
+}
+
+fn decide(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Verdict {
     let received = evidence.raw.count();
     let blank = Verdict {
         population: profile.population,
@@ -299,12 +318,7 @@ pub fn judge(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Verdi
         delay: Some(claimed),
         ..blank
     };
-    let uncertainty = clocks.uncertainty() + evidence.stamp_error.unwrap_or(Nanos::ZERO);
-    let class = if evidence.hardware_stamps && uncertainty.times(10) <= target {
-        EvidenceClass::A
-    } else if uncertainty.times(4) <= target {
-        EvidenceClass::C
-    } else {
+    let Some(class) = evidence.class(clocks, target) else {
         return blank.undecided(not_known);
     };
     match side(claimed, target) {

@@ -1,16 +1,17 @@
 //! What a window keeps for rules that hold another statistic than its own quantile against the target.
 //!
-//! The mean and the minimum of the one-way delay as intervals, and the packets
-//! that are on one side of the target for certain. All of it is of the packets
-//! whose delay is known: a lost packet has no delay, and no rule that asks for
-//! a mean counts it. A clock's error is common to all packets, so it widens a
-//! mean by as much as a single delay.
+//! Percentiles, mean and minimum of the one-way delay as intervals that are fit
+//! for a verdict, and the packets that are on one side of the target for
+//! certain. In a percentile a lost packet is infinitely late; mean and minimum
+//! are of the packets whose delay is known, because a lost one has none.
+//! A clock's error is common to all packets, so it widens a mean by as much as
+//! a single delay.
 
 use serde::{Deserialize, Serialize};
 
 use super::evidence::Evidence;
-use super::profile::Profile;
-use crate::delay::{ClockDifference, OneWayDelay};
+use super::profile::{Profile, Quantile};
+use crate::delay::{Basis, ClockDifference, OneWayDelay};
 use crate::distribution::{Bounds, Distribution};
 use crate::time::Nanos;
 
@@ -21,8 +22,13 @@ pub struct Statistics {
     pub planned: u64,
     /// As many packets were sent and came back as the window's own rule wants; if not, no statistic of it is judged.
     pub sufficient: bool,
-    /// The clocks' claims stand and are at most a quarter of the target wide, so that statements may rest on them.
-    pub claims_admitted: bool,
+    /// The 95th percentile, of the packets sent or of the path as the window's rule has it. Here and below the clocks'
+    /// claims are used only where they stand and are at most a quarter of the target wide.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p95: Option<OneWayDelay>,
+    /// The 99th percentile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99: Option<OneWayDelay>,
     /// Between which the mean of the delays lies; `None` without packets, and when the coordinates are wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mean: Option<OneWayDelay>,
@@ -57,7 +63,8 @@ impl Statistics {
         Self {
             planned: evidence.planned,
             sufficient: possible && covered && raw.count() >= profile.min_samples,
-            claims_admitted: clocks.is_some(),
+            p95: percentile(evidence, Quantile::P95, profile, clocks),
+            p99: percentile(evidence, Quantile::P99, profile, clocks),
             mean: statistic(Distribution::mean_within),
             min: statistic(|distribution| {
                 let min = distribution.min()?;
@@ -72,12 +79,33 @@ impl Statistics {
     }
 }
 
-/// The clocks' claims, when they stand and are narrow enough for evidence of class C.
+/// What is believed of the clocks, when nothing contradicts it and it is narrow enough for evidence of class C.
 fn admitted(evidence: &Evidence<'_>, target: Nanos) -> Option<ClockDifference> {
-    let clocks = evidence.believed_clocks()?;
     let stamps = evidence.stamp_error.unwrap_or(Nanos::ZERO);
-    let narrow = (clocks.uncertainty() + stamps).times(4) <= target;
-    (narrow && !evidence.contradicts(clocks)).then_some(clocks)
+    evidence
+        .believed_clocks()
+        .filter(|&clocks| !evidence.contradicts(clocks))
+        .filter(|clocks| (clocks.uncertainty() + stamps).times(4) <= target)
+}
+
+/// The interval of a percentile, of the packets sent or of the path as the profile has it; `None` of nothing, and when the
+/// round trip was faster than light.
+fn percentile(
+    evidence: &Evidence<'_>,
+    quantile: Quantile,
+    profile: &Profile,
+    clocks: Option<ClockDifference>,
+) -> Option<OneWayDelay> {
+    if evidence.raw.count() == 0 && evidence.lost == 0 {
+        return None;
+    }
+    let ranks = evidence.judged_ranks(&Profile {
+        quantile,
+        ..profile.clone()
+    });
+    let proved = evidence.proved_by_mesh(ranks, evidence.proved(ranks)?);
+    let claimed = clocks.and_then(|clocks| evidence.claimed(ranks, proved, clocks));
+    Some(claimed.unwrap_or(proved))
 }
 
 /// The interval of a statistic that grows with each packet's delay.
@@ -94,42 +122,58 @@ fn interval(
         .then(|| pick(evidence.round_trip))
         .flatten()
         .map_or(Nanos::MAX, |bounds| bounds.at_most);
-    let proved = OneWayDelay::proved(round_trip, evidence.floors);
-    match (clocks, pick(evidence.raw)) {
-        (Some(clocks), Some(raw)) => proved.narrowed(raw, clocks, evidence.stamp_error),
-        _ => Some(proved),
-    }
+    let by_light = OneWayDelay::proved(round_trip, evidence.floors);
+    let Some(raw) = pick(evidence.raw) else {
+        return Some(by_light);
+    };
+    let hard = evidence.hard_stamp_error();
+    let by_mesh = evidence
+        .mesh
+        .proved
+        .and_then(|mesh| by_light.narrowed_on(Basis::Proved, raw, mesh, hard));
+    let proved = by_mesh.unwrap_or(by_light);
+    let claimed = clocks.and_then(|clocks| proved.narrowed(raw, clocks, evidence.stamp_error));
+    Some(claimed.unwrap_or(proved))
 }
 
 /// The packets that are on one side of the target for certain: at most it, and above it.
 fn sides(evidence: &Evidence<'_>, target: Nanos, clocks: Option<ClockDifference>) -> (u64, u64) {
-    let by_round_trip = evidence
-        .round_trip
-        .surely_at_most(target + evidence.floors.backward);
-    let by_clocks = clocks.map_or(0, |clocks| {
-        evidence.raw.surely_at_most(target + clocks.at_least)
+    let known = evidence.raw.count();
+    let each = [
+        (evidence.mesh.proved, evidence.hard_stamp_error()),
+        (clocks, evidence.stamp_error),
+    ];
+    let within = each
+        .iter()
+        .filter_map(|(clocks, _)| {
+            let least = (*clocks)?.at_least;
+            Some(evidence.raw.surely_at_most(target + least))
+        })
+        .chain([evidence
+            .round_trip
+            .surely_at_most(target + evidence.floors.backward)])
+        .max()
+        .unwrap_or(0)
+        .min(known);
+    let by_clocks = each.iter().filter_map(|(clocks, stamps)| {
+        let largest = (*clocks)?.at_most + (*stamps)?;
+        Some(evidence.raw.surely_above(target + largest))
     });
     let beyond = if evidence.floors.forward > target {
-        evidence.raw.count()
+        known
     } else {
-        match (clocks, evidence.stamp_error) {
-            (Some(clocks), Some(stamps)) => {
-                evidence.raw.surely_above(target + clocks.at_most + stamps)
-            }
-            _ => 0,
-        }
+        by_clocks.max().unwrap_or(0)
     };
-    let within = by_round_trip.max(by_clocks).min(evidence.raw.count());
-    (within, beyond.min(evidence.raw.count() - within))
+    (within, beyond.min(known - within))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::clock::live::MeshBounds;
-    use crate::delay::{Basis, Floors};
+    use crate::delay::Floors;
     use crate::histogram::HistogramRecorder;
-    use crate::verdict::{Claim, Correlation, Quantile, State, judge};
+    use crate::verdict::{Claim, Correlation, Population, State, judge, side};
 
     const US: fn(i64) -> Nanos = Nanos::from_micros;
 
@@ -198,10 +242,10 @@ mod tests {
     fn without_admitted_clocks_only_light_and_the_round_trip_speak() {
         for (bound, admitted) in [(None, false), (Some(124), false), (Some(122), true)] {
             let told = statistics(0, bound, 1_000);
-            assert_eq!(told.claims_admitted, admitted, "bound {bound:?}");
+            let mean = told.mean.expect("measured");
+            assert_eq!(mean.basis == Basis::Claimed, admitted, "bound {bound:?}");
             if !admitted {
-                let mean = told.mean.expect("measured");
-                assert_eq!((mean.lo, mean.basis), (US(350), Basis::Proved));
+                assert_eq!(mean.lo, US(350));
                 // 1 599.5 µs of mean round trip less 350 µs.
                 assert!((mean.hi - Nanos(1_249_500)).abs() <= Nanos(3), "{mean:?}");
             }
@@ -227,23 +271,38 @@ mod tests {
     }
 
     #[test]
-    fn a_quantile_of_the_verdict_and_the_packets_within_never_contradict_each_other() {
+    fn the_verdict_its_percentile_and_the_packets_within_never_contradict_each_other() {
         for target in (500..1_400).step_by(25) {
             for bound in [None, Some(20), Some(60), Some(300)] {
-                with_evidence(0, bound, |evidence| {
-                    let profile = Profile::plan_2026();
-                    let told = Statistics::of(evidence, US(target), &profile);
-                    let rank = Quantile::P95.rank(600);
-                    let state = judge(evidence, US(target), &profile).state;
-                    assert!(
-                        told.within < rank || state == State::Met,
-                        "{target} {bound:?}: {told:?}"
-                    );
-                    assert!(
-                        told.beyond <= 600 - rank || state == State::Missed,
-                        "{target} {bound:?}: {told:?}"
-                    );
-                });
+                let populations = [Population::Packets, Population::Path];
+                for population in populations {
+                    with_evidence(0, bound, |evidence| {
+                        let profile = Profile {
+                            population,
+                            ..Profile::plan_2026()
+                        };
+                        let told = Statistics::of(evidence, US(target), &profile);
+                        let state = judge(evidence, US(target), &profile).state;
+                        let p95 = told.p95.expect("measured");
+                        assert_eq!(
+                            side(p95, US(target)).unwrap_or(State::Undecided),
+                            state,
+                            "{target} {bound:?} {population:?}: {p95:?}"
+                        );
+                        if population == Population::Path {
+                            return;
+                        }
+                        let rank = Quantile::P95.rank(600);
+                        assert!(
+                            told.within < rank || state == State::Met,
+                            "{target} {bound:?}: {told:?}"
+                        );
+                        assert!(
+                            told.beyond <= 600 - rank || state == State::Missed,
+                            "{target} {bound:?}: {told:?}"
+                        );
+                    });
+                }
             }
         }
     }

@@ -319,6 +319,7 @@ impl SessionWindow {
             mesh: MeshBounds {
                 proved: mesh.proved.map(seen),
                 claimed: mesh.claimed.map(seen),
+                moving: mesh.moving,
             },
             // Backward, the packet leaves with T3: taken in user space before the send call it has no hard bound, and only the
             // kernel's stamp that the reflector sent after it has one.

@@ -15,7 +15,10 @@ use crate::net::{both_clocks, kernel_clock};
 
 /// How early a kernel transmit stamp, or how late a kernel receive stamp, is taken to be at most.
 ///
-/// An engineered figure, not a bound by proof: the stamp is taken when the packet is handed to the driver.
+/// An engineered figure, not a bound by proof: the stamp is taken when the packet is handed to the driver. Packets that
+/// leave as one share the stamp of the first, and the last of sixteen small ones is on a wire of 10 Gb/s 1.7 µs behind it,
+/// of 1 Gb/s 17 µs; where the kernel cuts them apart, 4 µs. On a slower wire a burst waits longer than this for its turn,
+/// however it is sent.
 const KERNEL_STAMP_ERROR: Nanos = Nanos::from_micros(25);
 /// After a step the clock is called disrupted until the next multiple of this: every interval and window ends there.
 const WINDOW: Nanos = Nanos::from_secs(60);

@@ -7,6 +7,8 @@
 //! (`ports`), how much waits for being written (`connection`), and the rest by
 //! the state machines of [`owl_protocol::session`].
 
+mod access;
+mod callers;
 mod connection;
 mod listener;
 pub mod owamp;
@@ -18,6 +20,8 @@ pub mod users;
 
 use owl_measure::time::Nanos;
 
+pub use access::Access;
+pub use callers::Callers;
 pub use listener::ListenError;
 pub use ports::{ParsePortsError, Ports};
 pub use random::NoRandomness;

@@ -9,6 +9,7 @@ use std::thread;
 use owl_measure::time::Nanos;
 use serde::Deserialize;
 
+use super::access::Access;
 use super::listener::ListenError;
 use super::owamp::{self, OwampServer, OwampStats};
 use super::ports::Ports;
@@ -66,24 +67,25 @@ impl ControlServers {
             _ => [].into(),
         };
         let ports = config.ports.clone().unwrap_or_else(Ports::any);
+        let access = |listen: &Vec<SocketAddr>| Access {
+            listen: listen.clone(),
+            users: users.clone(),
+            ports: ports.clone(),
+        };
         let mut servers = Self {
             twamp: None,
             owamp: None,
         };
         if !config.twamp.is_empty() {
             let settings = twamp::ServerSettings {
-                listen: config.twamp.clone(),
-                users: users.clone(),
-                ports: ports.clone(),
+                access: access(&config.twamp),
                 ..twamp::ServerSettings::default()
             };
             servers.twamp = Some(TwampServer::bind(settings, clock)?);
         }
         if !config.owamp.is_empty() {
             let settings = owamp::ServerSettings {
-                listen: config.owamp.clone(),
-                users,
-                ports,
+                access: access(&config.owamp),
                 ..owamp::ServerSettings::default()
             };
             servers.owamp = Some(OwampServer::bind(settings, clock)?);

@@ -184,13 +184,14 @@ impl StampedSocket {
             .map_err(bind)?
             .as_socket()
             .unwrap_or(address);
+        let bundling = Bundling::of(socket.as_fd());
         let mut socket = Self {
             socket,
             local,
             clock,
             sends: 0,
             transmit_stamps: TransmitStamps::Asked,
-            bundling: Bundling::Possible,
+            bundling,
         };
         socket
             .number_sends_from_zero()
@@ -216,7 +217,7 @@ impl StampedSocket {
         self.renumber().map_err(self.option("SO_TIMESTAMPING"))
     }
 
-    /// Whether packets that wait together may leave in one send; not any more once the kernel has refused that.
+    /// Whether packets that wait together may leave in one send; not where the kernel cannot or once it has refused.
     pub(crate) fn bundles(&self) -> bool {
         self.bundling == Bundling::Possible
     }

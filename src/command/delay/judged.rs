@@ -94,9 +94,12 @@ impl Judged {
             ));
         }
         line.push_str(&of_the_path(verdict, lang));
-        if let Some(reason) = verdict.reason {
-            line.push_str(&format!(": {}", reason.sentence(lang)));
-            if reason == Reason::Samples {
+        if let Some(sentence) = verdict.reason_sentence(lang) {
+            line.push_str(&format!(": {sentence}"));
+            if let Some(leaning) = verdict.leaning {
+                line.push_str(&format!("; {}", leaning.sentence(lang)));
+            }
+            if verdict.reason == Some(Reason::Samples) {
                 let needed = min_samples(self.quantile);
                 line.push_str(&lang.pick(
                     format!(" ({needed} are needed)"),

@@ -16,6 +16,7 @@ use super::limit::Limit;
 use super::lines;
 use super::numbers;
 use super::patterns;
+use super::route::Routes;
 use super::session::Ended;
 use super::table::{WayRow, or_dash, table};
 use super::told::Told;
@@ -28,6 +29,7 @@ pub(super) struct Result<'a> {
     pub(super) found: &'a Findings,
     pub(super) told: Told<'a>,
     pub(super) ended: &'a Ended,
+    pub(super) routes: Routes,
     pub(super) judged: Option<Judged>,
 }
 
@@ -60,6 +62,7 @@ impl Result<'_> {
             self.clocks(lang),
             lines::limit(&limit, lang),
         ]);
+        lines.extend(self.routes.line(lang));
         let first = match self.found.flows() {
             [] => "",
             _ => lang.pick("flow 0: ", "流 0："),
@@ -234,6 +237,7 @@ impl Result<'_> {
             },
             "told": self.told.json(),
             "flows": flows::json(found.flows(), &self.ended.source_ports),
+            "implied": self.routes.json(),
             "limit": { "code": limit.code(), "sentence": limit.sentence(lang) },
             "verdict": self.judged.as_ref().map(Judged::json),
         })
@@ -324,6 +328,7 @@ mod tests {
                 sent: TrafficClass::default(),
             },
             ended: &ended,
+            routes: Routes::default(),
             judged: Some(found.judged(asked(Nanos::from_millis(2)))),
         })
     }

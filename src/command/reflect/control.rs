@@ -12,7 +12,7 @@ use clap::ArgGroup;
 use owl_measure::words::Lang;
 use owl_probe::clock::Clock;
 use owl_probe::control::users::read_users;
-use owl_probe::control::{ListenError, Ports, owamp, twamp};
+use owl_probe::control::{Access, Callers, ListenError, Ports, owamp, twamp};
 use serde_json::{Value, json};
 
 use crate::command::own_clock::OwnClock;
@@ -70,11 +70,14 @@ impl Control {
             None => [].into(),
         };
         let ports = self.ports.clone().unwrap_or_else(Ports::any);
+        let access = |listen: Option<&SocketAddr>| Access {
+            listen: listen.into_iter().copied().collect(),
+            users: users.clone(),
+            ports: ports.clone(),
+        };
         let twamp = self.twamp.as_ref().map(|address| {
             let settings = twamp::ServerSettings {
-                listen: address.iter().copied().collect(),
-                users: users.clone(),
-                ports: ports.clone(),
+                access: access(address.as_ref()),
                 ..twamp::ServerSettings::default()
             };
             twamp::TwampServer::bind(settings, Clock::honest())
@@ -82,9 +85,7 @@ impl Control {
         });
         let owamp = self.owamp.as_ref().map(|address| {
             let settings = owamp::ServerSettings {
-                listen: address.iter().copied().collect(),
-                users: users.clone(),
-                ports: ports.clone(),
+                access: access(address.as_ref()),
                 ..owamp::ServerSettings::default()
             };
             owamp::OwampServer::bind(settings, Clock::honest())
@@ -221,8 +222,10 @@ impl ServerStats {
         let mut line = String::new();
         if let Some(stats) = &self.twamp {
             let reading = stats.read();
-            let (sessions, refused) = (reading.sessions, reading.refused);
-            let (reflected, away) = (reading.reflected, reading.turned_away + reading.strangers);
+            let Callers {
+                sessions, refused, ..
+            } = reading.callers;
+            let (reflected, away) = (reading.reflected, reading.callers.not_let_in());
             line.push_str(&lang.pick(
                 format!("; TWAMP: {sessions} sessions, {refused} refused, {away} clients not let in, {reflected} reflected"),
                 format!("；TWAMP：会话 {sessions}，拒绝 {refused}，未准入客户端 {away}，反射 {reflected}"),
@@ -230,9 +233,11 @@ impl ServerStats {
         }
         if let Some(stats) = &self.owamp {
             let reading = stats.read();
-            let (sessions, refused) = (reading.sessions, reading.refused);
+            let Callers {
+                sessions, refused, ..
+            } = reading.callers;
             let (sent, recorded) = (reading.sent, reading.recorded);
-            let away = reading.turned_away + reading.strangers;
+            let away = reading.callers.not_let_in();
             line.push_str(&lang.pick(
                 format!("; OWAMP: {sessions} sessions, {refused} refused, {away} clients not let in, {recorded} recorded, {sent} sent"),
                 format!("；OWAMP：会话 {sessions}，拒绝 {refused}，未准入客户端 {away}，记录 {recorded}，发送 {sent}"),
@@ -246,11 +251,11 @@ impl ServerStats {
         counts["twamp"] = json!(self.twamp.as_ref().map(|stats| {
             let reading = stats.read();
             json!({
-                "conversations": reading.conversations,
-                "turned_away": reading.turned_away,
-                "strangers": reading.strangers,
-                "sessions": reading.sessions,
-                "refused": reading.refused,
+                "conversations": reading.callers.conversations,
+                "turned_away": reading.callers.turned_away,
+                "strangers": reading.callers.strangers,
+                "sessions": reading.callers.sessions,
+                "refused": reading.callers.refused,
                 "reflected": reading.reflected,
                 "unanswered": reading.unanswered,
             })
@@ -258,11 +263,11 @@ impl ServerStats {
         counts["owamp"] = json!(self.owamp.as_ref().map(|stats| {
             let reading = stats.read();
             json!({
-                "conversations": reading.conversations,
-                "turned_away": reading.turned_away,
-                "strangers": reading.strangers,
-                "sessions": reading.sessions,
-                "refused": reading.refused,
+                "conversations": reading.callers.conversations,
+                "turned_away": reading.callers.turned_away,
+                "strangers": reading.callers.strangers,
+                "sessions": reading.callers.sessions,
+                "refused": reading.callers.refused,
                 "recorded": reading.recorded,
                 "sent": reading.sent,
                 "fetched": reading.fetched,

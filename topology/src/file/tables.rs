@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use owl_measure::implied::FIBRE_US_PER_KM;
 use owl_measure::report::FLOWS_MAX;
 use owl_measure::time::Nanos;
 use owl_measure::verdict::{Profile, Quantile};
@@ -39,7 +40,7 @@ pub(super) fn read(sources: &[Source<'_>], found: &mut Vec<Diagnostic>) -> Optio
         generation: String::new(),
         name: String::new(),
         timezone: "UTC".into(),
-        fibre_us_per_km: 4.9,
+        fibre_us_per_km: FIBRE_US_PER_KM,
         region: None,
         carriers: Vec::new(),
         sites: Vec::new(),
@@ -321,6 +322,7 @@ fn link(s: Keys<'_, '_, '_>) -> Option<Link> {
     let route_km = at_least(s, "route_km", 0.0);
     let route_km_source = s.required("route_km_source");
     let regens = s.optional("regens").unwrap_or(0);
+    let equipment = s.optional("equipment").unwrap_or(Nanos::ZERO);
     let role = s.optional("role").unwrap_or(LinkRole::Work);
     let protects = s.optional("protects");
     if (role == LinkRole::Protect) != protects.is_some() {
@@ -354,6 +356,7 @@ fn link(s: Keys<'_, '_, '_>) -> Option<Link> {
         route_km: route_km?,
         route_km_source: route_km_source?,
         regens,
+        equipment,
         role,
         protects,
         direct,

@@ -11,7 +11,7 @@
 //! nothing was sent is unknown too. Recommendations that ask for ten seconds in
 //! a row (ITU-T Y.1563, MEF 10) judge shorter intervals than are kept.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::window::PeriodWindow;
 
@@ -47,7 +47,7 @@ impl Availability {
 }
 
 /// The available time of a period.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct AvailableTime {
     /// Windows that were available.
     pub available: u64,

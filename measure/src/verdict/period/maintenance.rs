@@ -1,11 +1,11 @@
 //! Announced works on a path, and whether they were announced in time.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::time::Timestamp;
 
 /// A maintenance window of the links of a path.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Works {
     /// Its id.
     pub id: String,
@@ -37,7 +37,7 @@ impl Works {
 }
 
 /// A maintenance window as a period saw it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeenWorks {
     /// The maintenance window.
     #[serde(flatten)]

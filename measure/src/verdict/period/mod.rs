@@ -26,7 +26,7 @@ mod walk;
 mod why;
 mod window;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use availability::AvailableTime;
 pub use calendar::{BUSY_HOURS, Calendar, HoursOfDay};
@@ -82,7 +82,7 @@ impl Period<'_> {
 }
 
 /// A period under one profile.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Compliance {
     /// The id of the profile.
     pub profile: String,
@@ -99,7 +99,7 @@ pub struct Compliance {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub excused: Option<Outcome>,
     /// The maintenance that touches the period, also what was announced too late to excuse anything.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub works: Vec<SeenWorks>,
 }
 
@@ -109,6 +109,16 @@ impl Compliance {
         match (self.maintenance, &self.excused) {
             (Maintenance::Excluded, Some(excused)) => excused,
             _ => &self.counted,
+        }
+    }
+}
+
+impl Compliance {
+    /// Lets go of the days of both outcomes, which are most of what they take.
+    pub fn forget_days(&mut self) {
+        self.counted.days = Vec::new();
+        if let Some(excused) = &mut self.excused {
+            excused.days = Vec::new();
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A period under one rule: the numbers, and what follows from them.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Period;
 use super::availability::AvailableTime;
@@ -15,7 +15,7 @@ use crate::time::{Nanos, Timestamp};
 use crate::verdict::State;
 
 /// The two ends of an interval of a delay; 9223372036854775807 ns is no upper end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ends {
     /// No smaller than this.
     #[serde(rename = "lo_ns")]
@@ -35,7 +35,7 @@ impl From<Bounds> for Ends {
 }
 
 /// A day in local time.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Day {
     /// When its first window that is in the period began.
     #[serde(rename = "start_ns")]
@@ -51,7 +51,7 @@ pub struct Day {
 }
 
 /// The share of packets at most the target.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PacketShare {
     /// No smaller than this.
     pub lo: f64,
@@ -64,7 +64,7 @@ pub struct PacketShare {
 }
 
 /// The most days in a row above the target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
     /// For certain.
     pub certain: u64,
@@ -73,7 +73,7 @@ pub struct Run {
 }
 
 /// What a period comes to under one rule, with or without announced maintenance.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Whether the rule was kept.
     pub state: State,
@@ -108,7 +108,8 @@ pub struct Outcome {
     pub coverage: Option<f64>,
     /// Available and unavailable time.
     pub available: AvailableTime,
-    /// Day by day.
+    /// Day by day; empty when that was let go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub days: Vec<Day>,
 }
 

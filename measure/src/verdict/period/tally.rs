@@ -1,13 +1,13 @@
 //! Windows of an hour, a day or a period, by how they stand.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::verdict::State;
 
 /// How many windows stand how.
 ///
 /// Sums of tallies are tallies: minutes make hours, hours days, days the period.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Tally {
     /// Met for certain.
     pub met: u64,
@@ -68,7 +68,7 @@ impl Tally {
 }
 
 /// The share of windows that met the target: [M/N, (M+U+G)/N], since whatever is not known may be either.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Share {
     /// M/N.
     pub lo: f64,

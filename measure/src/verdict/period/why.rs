@@ -1,6 +1,6 @@
 //! Why a period cannot be judged.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::bootstrap::HOURS_MIN;
 use super::window::Statistic;
@@ -8,7 +8,7 @@ use crate::time::Nanos;
 use crate::words::Lang;
 
 /// Why a period is undecided under a profile.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Why {
     /// Nothing of it was measured.
@@ -59,7 +59,7 @@ pub enum Why {
 }
 
 /// What a length of time is counted in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unit {
     /// Hours.

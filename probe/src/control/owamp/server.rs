@@ -8,18 +8,19 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use owl_measure::time::Nanos;
-use owl_protocol::session::control::{Identity, Offer};
+use owl_protocol::session::control::Offer;
 use owl_protocol::session::owamp::{Archive, Policy, SendRation};
 use owl_protocol::wire::owamp::{CONTROL_PORT, Modes};
 
 use super::serving::Serving;
 use crate::clock::Clock;
-use crate::control::Ports;
-use crate::control::listener::{Doorman, ListenError, Listener, Room};
+use crate::control::callers::{CallerCounts, Callers};
+use crate::control::listener::{ListenError, Listener, Room};
 use crate::control::users::offer;
+use crate::control::{Access, Ports};
 
 /// Conversations at once. At the bound the next is told "not now".
 const ROOM: Room = Room { all: 16, one: 4 };
@@ -27,14 +28,10 @@ const ROOM: Room = Room { all: 16, one: 4 };
 /// What a server is, and allows.
 #[derive(Debug, Clone)]
 pub struct ServerSettings {
-    /// Where it listens (TCP); every address of the host on port 861 when empty.
-    pub listen: Vec<SocketAddr>,
-    /// Who may use it, in the authenticated or encrypted mode; everyone, unauthenticated, when empty.
-    pub users: Arc<[Identity]>,
+    /// Where it listens, and whom it lets in; who is named, in the authenticated or encrypted mode.
+    pub access: Access,
     /// What it allows each conversation.
     pub policy: Policy,
-    /// Where its test sessions have their UDP ports.
-    pub ports: Ports,
     /// Records of packets that it keeps at most, of all sessions together; 32 octets each. A conversation that fetches a
     /// session holds a copy of it meanwhile.
     pub records_max: usize,
@@ -46,10 +43,8 @@ impl Default for ServerSettings {
     /// On the ports that the system gives, with room for a million records (32 MB), sending 10 Mb/s at most.
     fn default() -> Self {
         Self {
-            listen: Vec::new(),
-            users: Arc::new([]),
+            access: Access::default(),
             policy: Policy::default(),
-            ports: Ports::any(),
             records_max: 1_000_000,
             send_bits_per_second_max: 10_000_000,
         }
@@ -59,10 +54,7 @@ impl Default for ServerSettings {
 /// What a server has done so far; written by its threads, read by anyone.
 #[derive(Debug, Default)]
 pub struct OwampStats {
-    doorman: Doorman,
-    pub(super) strangers: AtomicU64,
-    pub(super) sessions: AtomicU64,
-    pub(super) refused: AtomicU64,
+    pub(super) callers: CallerCounts,
     pub(super) sent: AtomicU64,
     pub(super) recorded: AtomicU64,
     pub(super) fetched: AtomicU64,
@@ -71,16 +63,8 @@ pub struct OwampStats {
 /// A reading of [`OwampStats`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OwampReading {
-    /// Control connections that were served.
-    pub conversations: u64,
-    /// Control connections that came when there was no room.
-    pub turned_away: u64,
-    /// Control-Clients that named no user with the right pass-phrase.
-    pub strangers: u64,
-    /// Sessions that were accepted.
-    pub sessions: u64,
-    /// Sessions that were refused.
-    pub refused: u64,
+    /// Who came, and what became of what they asked for.
+    pub callers: Callers,
     /// Test packets sent in sessions that are over.
     pub sent: u64,
     /// Test packets received in sessions that are over, copies included.
@@ -93,11 +77,7 @@ impl OwampStats {
     /// What it stands at.
     pub fn read(&self) -> OwampReading {
         OwampReading {
-            conversations: self.doorman.admitted.load(Relaxed),
-            turned_away: self.doorman.turned_away.load(Relaxed),
-            strangers: self.strangers.load(Relaxed),
-            sessions: self.sessions.load(Relaxed),
-            refused: self.refused.load(Relaxed),
+            callers: self.callers.read(),
             sent: self.sent.load(Relaxed),
             recorded: self.recorded.load(Relaxed),
             fetched: self.fetched.load(Relaxed),
@@ -146,12 +126,12 @@ impl OwampServer {
     pub fn bind(settings: ServerSettings, clock: Clock) -> Result<Self, ListenError> {
         let protected = Modes::AUTHENTICATED.and(Modes::ENCRYPTED);
         Ok(Self {
-            listener: Listener::bind(&settings.listen, CONTROL_PORT, ROOM)?,
+            listener: Listener::bind(&settings.access.listen, CONTROL_PORT, ROOM)?,
             shared: Shared {
                 clock,
                 policy: settings.policy,
-                offer: offer(settings.users, protected, clock),
-                ports: settings.ports,
+                offer: offer(settings.access.users, protected, clock),
+                ports: settings.access.ports,
                 archive: Mutex::new(Archive::new(settings.records_max)),
                 ration: Mutex::new(SendRation::new(settings.send_bits_per_second_max)),
             },
@@ -175,12 +155,16 @@ impl OwampServer {
         claim: impl Fn() -> Option<Nanos> + Sync,
     ) -> io::Result<()> {
         let shared = &self.shared;
-        self.listener
-            .run("owamp", &stats.doorman, stop, |stream, peer, admission| {
+        self.listener.run(
+            "owamp",
+            &stats.callers.doorman,
+            stop,
+            |stream, peer, admission| {
                 // Without randomness, or with a connection that is gone already, there is nothing to say.
                 if let Some(serving) = Serving::new(stream, peer, shared, stats) {
                     serving.run(admission, stop, &claim);
                 }
-            })
+            },
+        )
     }
 }

@@ -191,10 +191,10 @@ impl<'a> Serving<'a> {
                     self.connected = Some(connected);
                 }
                 ServerEvent::SessionAccepted { .. } => {
-                    self.stats.sessions.fetch_add(1, Relaxed);
+                    self.stats.callers.sessions.fetch_add(1, Relaxed);
                 }
                 ServerEvent::SessionRefused { .. } => {
-                    self.stats.refused.fetch_add(1, Relaxed);
+                    self.stats.callers.refused.fetch_add(1, Relaxed);
                 }
                 ServerEvent::Started => self.start()?,
                 ServerEvent::Stopped { accept, sent } => self.stop(accept, &sent),
@@ -209,7 +209,10 @@ impl<'a> Serving<'a> {
         }
         if let Err(error) = &heard {
             let stranger = matches!(error, ControlError::SecretUnknown);
-            self.stats.strangers.fetch_add(stranger.into(), Relaxed);
+            self.stats
+                .callers
+                .strangers
+                .fetch_add(stranger.into(), Relaxed);
             // Such as the refusal of a secret.
             let control = &mut self.control;
             self.connection.write(|| control.poll_transmit()).ok()?;

@@ -9,6 +9,7 @@ use owl_protocol::wire::owamp::{Interval, Slot};
 
 use super::*;
 use crate::clock::Clock;
+use crate::control::Access;
 
 mod hostile;
 mod measuring;
@@ -44,7 +45,10 @@ fn with_server_on<T>(
 ) -> T {
     let ip: IpAddr = ip.parse().unwrap();
     let mut settings = ServerSettings {
-        listen: vec![SocketAddr::new(ip, 0)],
+        access: Access {
+            listen: vec![SocketAddr::new(ip, 0)],
+            ..Access::default()
+        },
         ..ServerSettings::default()
     };
     change(&mut settings);

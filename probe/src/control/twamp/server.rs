@@ -6,56 +6,37 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use owl_measure::time::Nanos;
-use owl_protocol::session::control::{Identity, Offer};
+use owl_protocol::session::control::Offer;
 use owl_protocol::session::twamp_control::Policy;
 use owl_protocol::wire::owamp::Modes;
 use owl_protocol::wire::twamp::CONTROL_PORT;
 
 use super::serving::Serving;
 use crate::clock::Clock;
-use crate::control::listener::{Doorman, ListenError, Listener, Room};
+use crate::control::callers::{CallerCounts, Callers};
+use crate::control::listener::{ListenError, Listener, Room};
 use crate::control::users::offer;
-use crate::control::{Ports, random};
+use crate::control::{Access, Ports, random};
 
 /// Conversations at once. At the bound the next is told "not now".
 const ROOM: Room = Room { all: 64, one: 8 };
 
-/// What a server is.
-#[derive(Debug, Clone)]
+/// What a server is. The default serves everyone.
+#[derive(Debug, Clone, Default)]
 pub struct ServerSettings {
-    /// Where it listens (TCP); every address of the host on port 862 when empty.
-    pub listen: Vec<SocketAddr>,
-    /// Who may use it, in the authenticated, encrypted or mixed mode; everyone, unauthenticated, when empty.
-    pub users: Arc<[Identity]>,
+    /// Where it listens, and whom it lets in; who is named, in the authenticated, encrypted or mixed mode.
+    pub access: Access,
     /// What it allows each conversation.
     pub policy: Policy,
-    /// Where its test sessions have their UDP ports.
-    pub ports: Ports,
-}
-
-impl Default for ServerSettings {
-    /// For everyone, on the ports that the system gives.
-    fn default() -> Self {
-        Self {
-            listen: Vec::new(),
-            users: Arc::new([]),
-            policy: Policy::default(),
-            ports: Ports::any(),
-        }
-    }
 }
 
 /// What a server has done so far; written by its threads, read by anyone.
 #[derive(Debug, Default)]
 pub struct TwampStats {
-    pub(super) doorman: Doorman,
-    pub(super) strangers: AtomicU64,
-    pub(super) sessions: AtomicU64,
-    pub(super) refused: AtomicU64,
+    pub(super) callers: CallerCounts,
     pub(super) ended: AtomicU64,
     pub(super) reflected: AtomicU64,
     pub(super) unanswered: AtomicU64,
@@ -64,16 +45,8 @@ pub struct TwampStats {
 /// A reading of [`TwampStats`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TwampReading {
-    /// Control connections that were served.
-    pub conversations: u64,
-    /// Control connections that came when there was no room.
-    pub turned_away: u64,
-    /// Control-Clients that named no user with the right pass-phrase.
-    pub strangers: u64,
-    /// Sessions that were accepted.
-    pub sessions: u64,
-    /// Sessions that were refused.
-    pub refused: u64,
+    /// Who came, and what became of what they asked for.
+    pub callers: Callers,
     /// Accepted sessions that have ended.
     pub ended: u64,
     /// Test packets answered.
@@ -86,11 +59,7 @@ impl TwampStats {
     /// What it stands at.
     pub fn read(&self) -> TwampReading {
         TwampReading {
-            conversations: self.doorman.admitted.load(Relaxed),
-            turned_away: self.doorman.turned_away.load(Relaxed),
-            strangers: self.strangers.load(Relaxed),
-            sessions: self.sessions.load(Relaxed),
-            refused: self.refused.load(Relaxed),
+            callers: self.callers.read(),
             ended: self.ended.load(Relaxed),
             reflected: self.reflected.load(Relaxed),
             unanswered: self.unanswered.load(Relaxed),
@@ -122,12 +91,12 @@ impl TwampServer {
     pub fn bind(settings: ServerSettings, clock: Clock) -> Result<Self, ListenError> {
         let protected = Modes::AUTHENTICATED.and(Modes::ENCRYPTED).and(Modes::MIXED);
         Ok(Self {
-            listener: Listener::bind(&settings.listen, CONTROL_PORT, ROOM)?,
+            listener: Listener::bind(&settings.access.listen, CONTROL_PORT, ROOM)?,
             shared: Shared {
                 clock,
                 policy: settings.policy,
-                offer: offer(settings.users, protected, clock),
-                ports: settings.ports,
+                offer: offer(settings.access.users, protected, clock),
+                ports: settings.access.ports,
             },
         })
     }
@@ -149,8 +118,11 @@ impl TwampServer {
         claim: impl Fn() -> Option<Nanos> + Sync,
     ) -> io::Result<()> {
         let shared = &self.shared;
-        self.listener
-            .run("twamp", &stats.doorman, stop, |stream, peer, admission| {
+        self.listener.run(
+            "twamp",
+            &stats.callers.doorman,
+            stop,
+            |stream, peer, admission| {
                 // Without randomness, or with a connection that is gone already, there is nothing to say.
                 let Ok(random) = random::of_server() else {
                     return;
@@ -158,6 +130,7 @@ impl TwampServer {
                 if let Ok(serving) = Serving::new(stream, peer, random, shared, stats) {
                     serving.run(admission, stop, &claim);
                 }
-            })
+            },
+        )
     }
 }

@@ -166,7 +166,10 @@ impl<'a> Serving<'a> {
         self.settle();
         if let Err(error) = heard {
             let stranger = error == ControlError::SecretUnknown;
-            self.stats.strangers.fetch_add(u64::from(stranger), Relaxed);
+            self.stats
+                .callers
+                .strangers
+                .fetch_add(u64::from(stranger), Relaxed);
             // Such as the refusal of a secret; who does not read it at once sees a closed connection.
             self.speak();
             self.hang_up();
@@ -196,11 +199,11 @@ impl<'a> Serving<'a> {
             match event {
                 ServerEvent::Connected(connected) => self.connected = Some(connected),
                 ServerEvent::SessionAccepted { request, placed } => {
-                    self.stats.sessions.fetch_add(1, Relaxed);
+                    self.stats.callers.sessions.fetch_add(1, Relaxed);
                     self.accept(&request, placed.sid);
                 }
                 ServerEvent::SessionRefused { .. } => {
-                    self.stats.refused.fetch_add(1, Relaxed);
+                    self.stats.callers.refused.fetch_add(1, Relaxed);
                 }
                 ServerEvent::Started => self.sessions.iter_mut().for_each(Session::start),
                 ServerEvent::Stopping { .. } => {}

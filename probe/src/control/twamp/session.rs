@@ -60,6 +60,8 @@ impl Session {
         let receive = socket
             .prove()
             .map_or(StampSource::User, |proved| proved.receive);
+        // Where the kernel goes on stamping, stamps are read and forgotten.
+        let _ = socket.without_transmit_stamps();
         Self {
             sid,
             socket,

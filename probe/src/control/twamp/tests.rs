@@ -15,7 +15,7 @@ use owl_protocol::wire::owamp::{KeyId, Passphrase};
 
 use super::*;
 use crate::clock::Clock;
-use crate::control::Ports;
+use crate::control::{Access, Ports};
 
 /// Whoever has not answered by then never will.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,11 +28,8 @@ struct Running {
 }
 
 impl Running {
-    fn start(settings: ServerSettings) -> Self {
-        let settings = ServerSettings {
-            listen: vec!["127.0.0.1:0".parse().unwrap()],
-            ..settings
-        };
+    fn start(mut settings: ServerSettings) -> Self {
+        settings.access.listen = vec!["127.0.0.1:0".parse().unwrap()];
         let server = TwampServer::bind(settings, Clock::honest()).unwrap();
         let address = server.local()[0];
         let (stats, stop) = (Arc::<TwampStats>::default(), Arc::<AtomicBool>::default());
@@ -182,7 +179,7 @@ fn a_client_written_from_the_rfc_is_served_and_its_packets_come_back() {
         assert_eq!(reply[12] >> 7, 1, "the claim of the clock");
     }
     client.stop(1);
-    server.until(|stats| (stats.sessions, stats.reflected) == (1, 3));
+    server.until(|stats| (stats.callers.sessions, stats.reflected) == (1, 3));
     // The connection goes on: another session can be asked for.
     let (accept, _) = client.request(&request(1, 0, 0));
     assert_eq!(accept, 0);
@@ -192,7 +189,10 @@ fn a_client_written_from_the_rfc_is_served_and_its_packets_come_back() {
 fn a_port_of_the_range_can_be_wanted_and_no_other_is_opened() {
     let free = socket().local_addr().unwrap().port();
     let server = Running::start(ServerSettings {
-        ports: format!("{free}-{free}").parse::<Ports>().unwrap(),
+        access: Access {
+            ports: format!("{free}-{free}").parse::<Ports>().unwrap(),
+            ..Access::default()
+        },
         ..ServerSettings::default()
     });
     let mut client = server.connect();
@@ -244,7 +244,7 @@ fn what_the_server_does_not_do_is_refused_with_its_accept_value() {
         0,
     );
     check(&mut client, &|_| {}, 5);
-    server.until(|stats| (stats.sessions, stats.refused) == (1, 9));
+    server.until(|stats| (stats.callers.sessions, stats.callers.refused) == (1, 9));
 }
 
 #[test]
@@ -283,7 +283,10 @@ fn nothing_is_reflected_before_the_start_nor_after_the_timeout() {
 fn a_connection_cut_in_the_middle_of_a_session_ends_the_session() {
     let free = socket().local_addr().unwrap().port();
     let server = Running::start(ServerSettings {
-        ports: format!("{free}-{free}").parse::<Ports>().unwrap(),
+        access: Access {
+            ports: format!("{free}-{free}").parse::<Ports>().unwrap(),
+            ..Access::default()
+        },
         ..ServerSettings::default()
     });
     for _ in 0..3 {
@@ -310,7 +313,7 @@ fn who_comes_when_there_is_no_room_is_greeted_without_a_mode() {
     let mut late = server.connect();
     assert_eq!(late.hear::<64>()[12..16], [0; 4]);
     assert!(late.is_closed());
-    assert_eq!(server.stats.read().turned_away, 1);
+    assert_eq!(server.stats.read().callers.turned_away, 1);
     inside.pop();
     // Its thread needs a moment to see that it has gone.
     let mut greeting = [0; 64];
@@ -383,7 +386,10 @@ fn a_server_with_users_serves_them_and_nobody_else() {
     use owl_protocol::session::control::ControlError;
     use owl_protocol::wire::owamp::Modes;
     let server = Running::start(ServerSettings {
-        users: [user(b"nine")].into(),
+        access: Access {
+            users: [user(b"nine")].into(),
+            ..Access::default()
+        },
         ..ServerSettings::default()
     });
     let agreed = ask(&server, Some(user(b"nine"))).unwrap();
@@ -402,7 +408,7 @@ fn a_server_with_users_serves_them_and_nobody_else() {
         matches!(source, ControlError::NotOffered { .. }),
         "{source}"
     );
-    server.until(|stats| (stats.sessions, stats.strangers) == (1, 1));
+    server.until(|stats| (stats.callers.sessions, stats.callers.strangers) == (1, 1));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use owl_protocol::session::twamp_control::Policy;
 use owl_protocol::wire::owamp::{KeyId, Passphrase};
 
 use super::*;
+use crate::control::Access;
 use crate::control::twamp::{ServerSettings, TwampServer, TwampStats};
 
 /// A TWAMP server over loopback; dropped, it is gone.
@@ -16,11 +17,8 @@ struct Server {
 }
 
 impl Server {
-    fn start(address: SocketAddr, settings: ServerSettings) -> Self {
-        let settings = ServerSettings {
-            listen: vec![address],
-            ..settings
-        };
+    fn start(address: SocketAddr, mut settings: ServerSettings) -> Self {
+        settings.access.listen = vec![address];
         let server = TwampServer::bind(settings, Clock::honest()).unwrap();
         let address = server.local()[0];
         let stop = Arc::<AtomicBool>::default();
@@ -130,7 +128,10 @@ fn a_server_with_users_wants_the_user_of_the_plan_with_the_pass_phrase_of_the_pr
         secret: Passphrase::new(b"nine words").unwrap(),
     };
     let server = Server::anywhere(ServerSettings {
-        users: [identity].into(),
+        access: Access {
+            users: [identity].into(),
+            ..Access::default()
+        },
         ..ServerSettings::default()
     });
     let known = |session: &mut PlannedSession| session.twamp_user = "jiuzi".to_owned();

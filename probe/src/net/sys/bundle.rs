@@ -14,7 +14,7 @@ use std::io;
 use std::mem::zeroed;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 
-use super::{BATCH, ControlBuffer, put_control};
+use super::{BATCH, ControlBuffer, put_control, set_option};
 
 /// Packets of a bundle, and their payload, at most. On a wire of 10 Gb/s sixteen packets of 64 octets take 1.7 µs, of
 /// 1 Gb/s 17 µs, headers and gaps included: by so much may the last of them leave after the stamp of all, less than a
@@ -26,7 +26,7 @@ const BUNDLE_OCTETS: usize = 1_024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::net) enum Bundling {
     Possible,
-    /// The kernel has refused a bundle of which it then took the packets one by one.
+    /// The kernel does not know bundles, or has refused one of which it then took the packets one by one.
     Refused,
 }
 
@@ -44,6 +44,18 @@ pub(super) struct Messages<'a> {
     pub(super) headers: &'a [libc::mmsghdr],
     pub(super) names: &'a [libc::sockaddr_storage],
     pub(super) controls: &'a mut [ControlBuffer],
+}
+
+impl Bundling {
+    /// What the kernel says of it before the first send. One that does not know the option (before Linux 4.18) would send a
+    /// bundle as one long datagram.
+    pub(in crate::net) fn of(socket: BorrowedFd<'_>) -> Self {
+        // No bundles unless a send asks for one.
+        match set_option(socket, libc::SOL_UDP, libc::UDP_SEGMENT, 0) {
+            Ok(()) => Self::Possible,
+            Err(_) => Self::Refused,
+        }
+    }
 }
 
 impl Messages<'_> {
@@ -266,10 +278,7 @@ impl Bundles {
     }
 }
 
-/// What a kernel or an interface says that cannot cut packets apart (Linux, `udp_send_skb`), or does not know the option.
+/// What a kernel says that cannot cut packets apart (Linux, `udp_send_skb`).
 fn is_of_bundles(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::EINVAL | libc::EIO | libc::ENOPROTOOPT | libc::EOPNOTSUPP)
-    )
+    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EIO))
 }

@@ -285,7 +285,7 @@ impl ControlClient {
     }
 
     fn answer(&mut self, answer: &AcceptSession) {
-        let asked = self.asker.session().map(|asked| asked.preamble.clone());
+        let asked = self.asker.session().map(|asked| asked.preamble);
         let session = self.asker.session_answered();
         self.asker.tell(match (answer.accept, asked) {
             (Accept::Ok, Some(preamble)) => {

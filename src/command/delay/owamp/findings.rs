@@ -149,6 +149,12 @@ impl Findings {
         }
     }
 
+    /// Between which the smallest one-way delay of each way lies.
+    pub(super) fn fastest(&self) -> impl Iterator<Item = (Direction, Option<OneWayDelay>)> + '_ {
+        let each = self.ways.iter();
+        each.map(|way| (way.direction, self.evidence(way).fastest()))
+    }
+
     fn evidence<'a>(&'a self, way: &'a Way) -> Evidence<'a> {
         let floors = match way.direction {
             Direction::Forward => self.floors,

@@ -275,6 +275,7 @@ fn conclude(
         server,
         interval: args.interval,
         found: &found,
+        routes: args.routes(found.fastest()),
         judged,
     };
     print(&if args.json {

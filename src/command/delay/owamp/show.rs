@@ -14,6 +14,7 @@ use super::findings::{Findings, Way};
 use super::limit::Limit;
 use crate::command::delay::findings::SHOWN;
 use crate::command::delay::judged::Judged;
+use crate::command::delay::route::Routes;
 use crate::command::delay::table::{WayRow, name, or_dash, table};
 use crate::command::delay::{lines, numbers};
 use crate::command::own_clock;
@@ -23,6 +24,7 @@ pub(super) struct Result<'a> {
     pub(super) server: SocketAddr,
     pub(super) interval: Nanos,
     pub(super) found: &'a Findings,
+    pub(super) routes: Routes,
     pub(super) judged: Option<Judged>,
 }
 
@@ -51,6 +53,7 @@ impl Result<'_> {
         let (own, far) = (&self.found.own_clock, self.found.far_bound());
         lines.push(lines::clocks(own, far, lang));
         lines.push(lines::limit(&Limit::of(self.found).sentence(lang), lang));
+        lines.extend(self.routes.line(lang));
         let judged = self.judged.iter();
         lines.extend(judged.flat_map(|judged| judged.lines(ends, lang)));
         lines.join("\n") + "\n"
@@ -101,6 +104,7 @@ impl Result<'_> {
                 "own": own_clock::described(&found.own_clock),
                 "far_bound_ns": found.far_bound(),
             },
+            "implied": self.routes.json(),
             "limit": { "code": limit.code(), "sentence": limit.sentence(lang) },
             "verdict": self.judged.as_ref().map(Judged::json),
         })
@@ -222,6 +226,7 @@ mod tests {
             server: "192.0.2.1:861".parse().unwrap(),
             interval: Nanos::from_millis(100),
             found: &found,
+            routes: Routes::default(),
             judged: Some(found.judged(asked(Nanos::from_millis(2)))),
         })
     }

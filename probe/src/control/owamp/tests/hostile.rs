@@ -226,7 +226,7 @@ fn octets_that_make_no_sense_end_the_conversation_and_no_other() {
             }
             let found = measure(&settings(server, Directions::Both)).unwrap();
             all_came(&found.forward.unwrap());
-            assert_eq!(stats.read().turned_away, 0);
+            assert_eq!(stats.read().callers.turned_away, 0);
         },
     );
 }
@@ -249,7 +249,7 @@ fn too_many_conversations_are_turned_away_with_a_greeting_that_offers_nothing() 
                 raw.0.shutdown(std::net::Shutdown::Write).unwrap();
                 raw.closed();
             }
-            assert_eq!(stats.read().turned_away, 2);
+            assert_eq!(stats.read().callers.turned_away, 2);
             assert!(measure(&settings(server, Directions::Forward)).is_ok());
         },
     );

@@ -56,7 +56,11 @@ fn both_directions_are_measured_on_both_families() {
                 );
                 let counts = stats.read();
                 assert_eq!(
-                    (counts.conversations, counts.sessions, counts.fetched),
+                    (
+                        counts.callers.conversations,
+                        counts.callers.sessions,
+                        counts.fetched
+                    ),
                     (1, 2, 1)
                 );
                 assert_eq!(
@@ -183,7 +187,7 @@ fn user(secret: &[u8]) -> Identity {
 
 #[test]
 fn users_of_a_server_measure_with_protected_packets_and_strangers_are_not_let_in() {
-    let guarded = |settings: &mut ServerSettings| settings.users = [user(b"nine")].into();
+    let guarded = |settings: &mut ServerSettings| settings.access.users = [user(b"nine")].into();
     with_server(guarded, Clock::honest(), |server, stats| {
         let asked = |user| ClientSettings {
             user,
@@ -197,6 +201,12 @@ fn users_of_a_server_measure_with_protected_packets_and_strangers_are_not_let_in
             let refused = measure(&asked(stranger)).unwrap_err();
             assert!(matches!(refused, OwampError::Control { .. }), "{refused}");
         }
-        assert_eq!((stats.read().strangers, stats.read().sessions), (1, 2));
+        assert_eq!(
+            (
+                stats.read().callers.strangers,
+                stats.read().callers.sessions
+            ),
+            (1, 2)
+        );
     });
 }

@@ -1,0 +1,115 @@
+//! Periods: the page and the API.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::response::{Html, Response};
+use owl_topology::Path;
+
+use super::{Failed, Pairs, Web, json, language};
+use crate::compliance::{AskError, Asked, AskedProfiles, ComplianceAnswer, Scene, Span};
+use crate::now::now;
+use crate::page::{self, ComplianceView};
+
+/// What the address says; anything else is an error, so that no slip passes for an answer.
+fn asked(pairs: &[(String, String)], without_profile: AskedProfiles) -> Result<Asked, Failed> {
+    let mut asked = Asked {
+        profiles: without_profile,
+        ..Asked::default()
+    };
+    for (k, (name, value)) in pairs.iter().enumerate() {
+        if pairs.iter().take(k).any(|(before, _)| before == name) {
+            return Err(Failed::Query(format!("{name} is given twice")));
+        }
+        match name.as_str() {
+            "path" => asked.paths = vec![value.clone()],
+            "period" => asked.period = Some(value.clone()),
+            "profile" if value == "all" => asked.profiles = AskedProfiles::All,
+            "profile" => asked.profiles = AskedProfiles::One(value.clone()),
+            "lang" => {}
+            _ => {
+                return Err(Failed::Query(format!(
+                    "nothing is called {name}; there are path, period, profile and lang"
+                )));
+            }
+        }
+    }
+    Ok(asked)
+}
+
+impl From<AskError> for Failed {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Path(_) => Self::Unknown,
+            error => Self::Query(error.to_string()),
+        }
+    }
+}
+
+async fn answer(web: &Arc<Web>, asked: Asked) -> Result<ComplianceAnswer, Failed> {
+    let paths: Vec<Path> = {
+        let table = web.live.read();
+        table.paths.iter().map(|live| live.path.clone()).collect()
+    };
+    let now = now();
+    fn scene(web: &Web, now: owl_measure::time::Timestamp) -> Scene<'_> {
+        Scene {
+            topology: &web.topology,
+            zone: web.zone.zone(),
+            now,
+            grace: web.grace,
+        }
+    }
+    let resolved = asked.resolve(&scene(web, now), paths)?;
+    let there = Arc::clone(web);
+    web.ask(move |reader| resolved.answer(reader, &scene(&there, now)))
+        .await
+}
+
+/// `GET /api/v1/compliance`: the paths (or the one of `path`) over `period` (or the running month), held against
+/// `profile` (an id, `all`, or without it `plan-2026`).
+pub(super) async fn api(
+    State(web): State<Arc<Web>>,
+    Query(pairs): Query<Pairs>,
+) -> Result<Response, Failed> {
+    let asked = asked(&pairs, AskedProfiles::Default)?;
+    Ok(json(&answer(&web, asked).await?))
+}
+
+/// `GET /compliance`: all paths under one profile, or one path under all of them.
+pub(super) async fn page(
+    State(web): State<Arc<Web>>,
+    Query(pairs): Query<Pairs>,
+    headers: HeaderMap,
+) -> Result<Html<String>, Failed> {
+    let one_path = pairs.iter().any(|(name, _)| name == "path");
+    let without = if one_path {
+        AskedProfiles::All
+    } else {
+        AskedProfiles::Default
+    };
+    let asked = asked(&pairs, without)?;
+    let path = asked.paths.first().cloned();
+    let answer = answer(&web, asked).await?;
+    let zone = web.zone.zone();
+    let (day, month) = (
+        Span::day(zone, answer.generated_at),
+        Span::month(zone, answer.generated_at),
+    );
+    let before = |span: &Span| span.before(zone);
+    let periods = [
+        Some(month.text.clone()),
+        before(&month),
+        Some(day.text.clone()),
+        before(&day),
+    ];
+    let view = ComplianceView {
+        answer: &answer,
+        path: path.as_deref(),
+        periods: periods.into_iter().flatten().collect(),
+    };
+    let frame = web.frame(language(&pairs, &headers));
+    let table = web.live.read();
+    Ok(Html(page::compliance(&frame, &table, &view).into_string()))
+}
