@@ -8,8 +8,8 @@ use owl_measure::delay::OneWayDelay;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::{EvidenceClass, Reason, State};
 use owl_measure::words::Lang;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 /// Connecting, and each read, may take this long: both ends are on this machine.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -57,6 +57,24 @@ struct Verdicts {
     verdicts: Vec<Told>,
 }
 
+/// A finding of the collector's audits.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Found {
+    /// What is wrong, as a code.
+    pub kind: String,
+    /// With which probe, or between which two.
+    pub subject: String,
+    /// Whether it went on to the end.
+    pub open: bool,
+    /// What, since when, how sure, what to look at.
+    pub sentence: String,
+}
+
+#[derive(Deserialize)]
+struct Findings {
+    findings: Vec<Found>,
+}
+
 /// What the store holds of a probe's reports.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct StoredOf {
@@ -93,6 +111,13 @@ impl Collector {
             self.lang.tag()
         ))?;
         Ok(all.verdicts)
+    }
+
+    /// What its audits found, up to a hundred of them.
+    pub(crate) fn findings(&self) -> io::Result<Vec<Found>> {
+        let lang = self.lang.tag();
+        let all: Findings = self.json(&format!("/api/v1/findings?limit=100&lang={lang}"))?;
+        Ok(all.findings)
     }
 
     /// What is stored of each probe.

@@ -19,7 +19,7 @@ use owl_measure::words::Lang;
 use serde::Serialize;
 use tempfile::TempDir;
 
-use crate::api::Collector;
+use crate::api::{Collector, Found};
 use crate::cast::{self, Cast, Places, RATE_PPS, REPORT_EVERY, Script};
 use crate::child::{Change, Child, last_words};
 use crate::comparison::{Comparison, Counts, Findings, Told};
@@ -112,6 +112,8 @@ pub struct Summary {
     /// What became of the planted troubles.
     #[serde(flatten)]
     pub findings: Findings,
+    /// What the collector's audits found wrong with clocks, coordinates and routes.
+    pub audit: Vec<Found>,
     /// How long it ran.
     pub seconds: u64,
     /// Delays and clocks were injected.
@@ -351,6 +353,7 @@ impl Lab {
         let told = self.api.verdicts(self.aligned_to).unwrap_or_default();
         self.judge(told, teller, out);
         let stored = self.api.stored().unwrap_or_default();
+        let audit = self.api.findings().unwrap_or_default();
         self.collector.ask_to_end();
         self.collector.farewell(Instant::now() + COLLECTOR_END);
         let reports = Reports::count(&self.spools, &stored);
@@ -366,6 +369,7 @@ impl Lab {
             reports_waiting: reports.waiting,
             restarts: self.restarts,
             findings: self.comparison.findings(),
+            audit,
             seconds,
             simulated: true,
         };

@@ -76,6 +76,18 @@ fn judged_rightly(summary: &Value, status: ExitStatus) {
     assert!(status.success(), "{status}: {summary}");
 }
 
+/// The mesh finds the clock that was made to lie, by itself, and calls no other one wrong.
+#[track_caller]
+fn the_liar_is_found(troubles: &Value, summary: &Value) {
+    let all = |list: &Value| list.as_array().cloned().unwrap_or_default();
+    let lies = |trouble: &Value| trouble["kind"] == "lie";
+    let planted: Vec<Value> = all(troubles).into_iter().filter(lies).collect();
+    let wrong = |found: &Value| found["kind"] == "clock-wrong";
+    let found: Vec<Value> = all(&summary["audit"]).into_iter().filter(wrong).collect();
+    assert_eq!((planted.len(), found.len()), (1, 1), "{summary}");
+    assert_eq!(planted[0]["probe"], found[0]["subject"], "{summary}");
+}
+
 /// Each report that a probe made is stored, once, or still waits on that probe's disk for the next start.
 #[track_caller]
 fn every_report_once(summary: &Value) {
@@ -125,6 +137,7 @@ fn a_lab_ends_by_itself_without_a_false_verdict_and_finds_the_three_troubles() {
         metrics.contains("\nowl_simulated 1"),
         "the metrics do not say that all is simulated"
     );
+    let troubles = lab.said["troubles"].clone();
     let (summary, status) = lab.summary(Duration::from_secs(60));
     assert!(
         summary["verdicts"].as_u64() >= summary["paths"].as_u64(),
@@ -132,6 +145,7 @@ fn a_lab_ends_by_itself_without_a_false_verdict_and_finds_the_three_troubles() {
     );
     every_report_once(&summary);
     judged_rightly(&summary, status);
+    the_liar_is_found(&troubles, &summary);
 }
 
 #[test]

@@ -14,7 +14,7 @@ impl Kind {
     /// What it is called.
     pub(crate) fn word(self, lang: Lang) -> &'static str {
         match self {
-            Self::ClockWrong => lang.pick("clock proved wrong", "时钟确定有误"),
+            Self::ClockWrong => lang.pick("clock wrong", "时钟有误"),
             Self::WholeSeconds => lang.pick("clock on another time scale", "时钟时间尺度错误"),
             Self::Step => lang.pick("clock stepped", "时钟跳变"),
             Self::Drift => lang.pick("clock drifts", "时钟漂移"),
@@ -91,18 +91,16 @@ impl Finding {
             others.first().copied().unwrap_or_default(),
             others.len() - 1,
         );
-        let rest = match more {
-            0 => String::new(),
+        let all = match more {
+            0 => first.to_owned(),
             _ => lang.pick(
-                format!(" and {more} more probes say so"),
-                format!("，另有 {more} 个探针佐证"),
+                format!("{first} and {more} more probes"),
+                format!("{first} 等 {} 个探针", more + 1),
             ),
         };
         lang.pick(
-            format!(
-                " (at least {apart} apart from {first}, where both claim {claimed} at most{rest})"
-            ),
-            format!("（与 {first} 至少相差 {apart}，而双方声明至多 {claimed}{rest}）"),
+            format!(": packets and light prove that its claim is false or that of {all} (at least {apart} apart from {first}, where both claim {claimed} at most)"),
+            format!("：报文与光速证明其声明或 {all} 的声明有误（与 {first} 至少相差 {apart}，而双方声明至多 {claimed}）"),
         )
     }
 
@@ -112,8 +110,8 @@ impl Finding {
         let proof = self.proof(lang);
         match self.last.kind {
             Kind::ClockWrong => lang.pick(
-                format!("The clock of {subject} is off by about {size}, which is proved by packets and light{proof}"),
-                format!("{subject} 的时钟偏差约 {size}，由报文与光速证明{proof}"),
+                format!("The clock of {subject} is off by about {size}{proof}"),
+                format!("{subject} 的时钟偏差约 {size}{proof}"),
             ),
             Kind::WholeSeconds => {
                 let seconds = self.last.size.and_then(whole_seconds).unwrap_or_default();
@@ -131,10 +129,13 @@ impl Finding {
                 format!("{subject} 的时钟漂移超出其声明：相对多数探针持续变化，而往返时延未变（目前约 {size}）"),
             ),
             Kind::BelowLight => {
-                let others = self.last.alternatives.join(", ");
+                let others = match &self.last.alternatives[..] {
+                    [] => lang.pick("several other clocks", "多个其他时钟").to_owned(),
+                    others => others.join(", "),
+                };
                 lang.pick(
-                    format!("Packets of {subject} were faster than light if all clocks are right{proof}: its clock or that of {others} is wrong, or coordinates are"),
-                    format!("若各时钟均正确，则 {subject} 的报文快于光速{proof}：其时钟、{others} 的时钟或坐标有误"),
+                    format!("Packets of {subject} were faster than light if all clocks are right{proof}; what explains it as well: {others}, or coordinates"),
+                    format!("若各时钟均正确，则 {subject} 的报文快于光速{proof}；{others} 或坐标有误同样可以解释"),
                 )
             }
             Kind::ClockOrAccess => lang.pick(
@@ -304,7 +305,7 @@ mod tests {
             "p",
             &[
                 "about 3.010 ms (2.575 ms … 3.446 ms)",
-                "at least 2.575 ms apart from a, where both claim 2.000 µs at most and 1 more",
+                "its claim is false or that of a and 1 more probes (at least 2.575 ms apart from a, where both claim 2.000 µs at most)",
                 "Check its time source",
             ],
         );
@@ -312,7 +313,7 @@ mod tests {
         check(
             Kind::BelowLight,
             "p",
-            &["its clock or that of x, y is wrong, or coordinates are"],
+            &["explains it as well: x, y, or coordinates"],
         );
         check(
             Kind::RouteChange,

@@ -8,6 +8,7 @@ use owl_measure::words::Lang;
 use serde_json::json;
 
 use super::{Form, Lab, Options, PRINT_FIRST, Summary};
+use crate::api::Found;
 use crate::child::Change;
 use crate::sys;
 use crate::table::{Paint, Room, draw};
@@ -173,8 +174,22 @@ impl Teller {
             }
             self.print(lab, out);
             Self::write(out, &said(summary, self.lang));
+            Self::write(out, &audit(&summary.audit, self.lang));
         }
     }
+}
+
+/// What the collector found wrong; it was not told what was planted.
+fn audit(found: &[Found], lang: Lang) -> String {
+    if found.is_empty() {
+        return String::new();
+    }
+    let head = lang.pick("found by the mesh's own audit:", "由探针互测审计发现：");
+    let lines: String = found
+        .iter()
+        .map(|found| format!("- {}\n", found.sentence))
+        .collect();
+    format!("{head}\n{lines}")
 }
 
 /// The summary for a person.
