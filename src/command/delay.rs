@@ -10,6 +10,7 @@ mod limit;
 mod lines;
 mod live;
 mod meaning;
+mod member;
 mod numbers;
 mod owamp;
 mod patterns;
@@ -37,6 +38,7 @@ use owl_measure::verdict::{Population, Quantile};
 use owl_measure::words::Lang;
 use owl_probe::clock::Clock;
 use owl_probe::keys::KeyWatch;
+use owl_probe::member::Member;
 use owl_probe::net::Stamping;
 use owl_probe::sender::{Pace, SessionSenders, SessionSettings};
 use owl_protocol::session::Schedule;
@@ -52,6 +54,7 @@ use self::findings::{DIRECTIONS, Findings};
 use self::flows::{Flows, Sending};
 use self::judged::{Asked, Judged};
 use self::live::Live;
+use self::member::Over;
 use self::range::{DURATION_MAX, distance, duration, interval, spin, timeout};
 use self::session::{Ended, REPORT_INTERVAL, Running};
 use self::show::{sample_json, stamp_source};
@@ -120,6 +123,10 @@ pub(crate) struct Args {
     spoken: Spoken,
     #[command(flatten)]
     asking: Asking,
+    /// Send each packet as a frame over this interface, a member of a bond for instance, whatever the routes say (IPv4, needs
+    /// CAP_NET_RAW); --ask micro-session=LINK tells the far end which link that is
+    #[arg(long, value_name = "IFNAME")]
+    member: Option<String>,
     #[command(flatten)]
     authentication: Authentication,
     #[command(flatten)]
@@ -175,6 +182,8 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
         None => args.search(&identity, lang)?,
     };
     let protection = identity.protect(reflector.ip(), lang)?;
+    // The next hop may take a while to answer, which is not to make the first packets late.
+    let member = args.way_over_member(reflector, lang)?;
     let sending = args.sending(clock, seed);
     let mut settings = args.settings(reflector, &identity, protection, clock, sending);
     let (mut source_port, mut attended, mut mode) = (None, None, None);
@@ -195,7 +204,6 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
         ..Pace::default()
     };
     let mut senders = SessionSenders::new(clock, Arc::default()).at_pace(pace);
-    let unable = |error| Failure::unable(lang.pick("cannot measure", "无法测量")).because(error);
     for (schedule, packets) in args.flows.each(sending) {
         let mut settings = settings.clone();
         // A duration ends when it is over, whatever the host could not send in it.
@@ -205,11 +213,12 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
         } else {
             settings.sender.schedule = schedule.ending_after(packets);
         }
-        match source_port {
-            Some(port) => senders.open_from(port, settings),
-            None => senders.open(settings),
+        match (source_port, &member) {
+            (Some(port), _) => senders.open_from(port, settings),
+            (None, Some(member)) => senders.open_over(member, settings),
+            (None, None) => senders.open(settings),
         }
-        .map_err(unable)?;
+        .map_err(|error| member::not_opened(error, lang))?;
     }
     args.begin(reflector, mode, &senders, lang)?;
     let sending = (args.interval, args.timeout, args.flows);
@@ -220,7 +229,7 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
         Failure::unable(lang.pick("cannot wait for packets", "无法等待报文")).because(error)
     })?;
     let kept = attended.map(|attended| attended.end(&args, lang));
-    let outcome = args.conclude(reflector, &ended, lang)?;
+    let outcome = args.conclude(reflector, &ended, member.as_ref(), lang)?;
     // What came back until then has been told.
     kept.unwrap_or(Ok(()))?;
     Ok(outcome)
@@ -481,6 +490,7 @@ impl Args {
         &self,
         reflector: SocketAddr,
         ended: &Ended,
+        member: Option<&Member>,
         lang: Lang,
     ) -> Result<Outcome, Failure> {
         let Some(found) = Findings::of(&ended.reports, self.floors()) else {
@@ -501,6 +511,9 @@ impl Args {
                 sent: self.class(),
             },
             ended,
+            over: member
+                .zip(ended.replies_over)
+                .map(|(member, replies)| Over { member, replies }),
             routes: self.routes(DIRECTIONS.map(|way| (way, found.evidence(way).fastest()))),
             judged,
         };

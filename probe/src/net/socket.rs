@@ -25,7 +25,7 @@ pub use proof::Stamping;
 /// Octets of receive buffer asked for; the kernel gives what its limits allow.
 const RECEIVE_BUFFER_OCTETS: usize = 4 << 20;
 /// RFC 8762 leaves the TTL open; 255 lets the far end count hops, as OWAMP and TWAMP require (RFC 4656, 4.1.2).
-const TTL: u32 = 255;
+pub(super) const TTL: u32 = 255;
 
 /// A socket that cannot be had, or not used.
 #[derive(Debug, thiserror::Error)]

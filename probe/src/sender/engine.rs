@@ -213,7 +213,8 @@ impl<'a> Engine<'a> {
             let ready = waiting.ready(k);
             any |= ready.errors || ready.data;
             // Stamps before replies: a reply wants the kernel's T1 of its packet.
-            if ready.errors || ready.data {
+            // Those of a bound lane come to another socket, for which nobody waits: its replies wake the thread.
+            if ready.errors || ready.data || self.lanes[k].is_bound() {
                 self.lanes[k].collect_stamps(self.sessions, &mut self.incoming, self.stats);
             }
             if ready.data {
@@ -235,6 +236,7 @@ impl<'a> Engine<'a> {
                 let Some(number) = self.lanes[lane].session_of(received.source, datagram) else {
                     continue;
                 };
+                self.lanes[lane].came_over(received.interface);
                 self.sessions[number as usize].reply(now, &received, datagram);
                 self.settle(number, now, wall, watcher);
             }

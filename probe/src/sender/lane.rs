@@ -5,6 +5,7 @@
 //! section 3); a reply without one then goes to the first of them.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::Ordering::Relaxed;
@@ -14,9 +15,11 @@ use owl_protocol::session::sender::Transmit;
 use owl_protocol::wire::stamp::SenderPacket;
 
 use super::awaited::{Awaited, Note};
+use super::bound::{Bound, RepliesOver};
 use super::session::SenderSession;
 use super::stats::SenderStats;
 use crate::clock::Clock;
+use crate::member::Member;
 use crate::net::{
     Departures, Incoming, Sent, SocketError, StampedSocket, Stamping, TransmitStamp, TransmitStamps,
 };
@@ -31,6 +34,8 @@ pub(super) struct Lane {
     /// The local address of sessions that may join; `None` when it is one session's own.
     shared_from: Option<IpAddr>,
     socket: StampedSocket,
+    /// What its packets leave by, when they are bound to a member link; the socket receives all the same.
+    bound: Option<Bound>,
     stamping: Option<Stamping>,
     /// Peer and session identifier → session; identifier 0 is the first session to that peer.
     peers: HashMap<(SocketAddr, u16), u32>,
@@ -67,6 +72,7 @@ impl Lane {
         Ok(Self {
             shared_from: None,
             socket,
+            bound: None,
             stamping,
             peers: HashMap::new(),
             sessions: 0,
@@ -77,6 +83,32 @@ impl Lane {
             dropped: 0,
             own_loss: 0,
         })
+    }
+
+    /// Binds its packets to a member link, and proves their stamps by a real frame.
+    pub(super) fn bind(&mut self, member: &Member, clock: Clock) -> io::Result<()> {
+        let mut bound = Bound::open(member, self.source_port(), clock)?;
+        let transmit = bound.prove()?;
+        self.stamping = self.stamping.map(|proved| Stamping { transmit, ..proved });
+        self.bound = Some(bound);
+        Ok(())
+    }
+
+    /// Whether its packets are bound to a member link.
+    pub(super) fn is_bound(&self) -> bool {
+        self.bound.is_some()
+    }
+
+    /// Notes over which interface a datagram of the session-reflector came in.
+    pub(super) fn came_over(&mut self, interface: Option<u32>) {
+        if let Some(bound) = &mut self.bound {
+            bound.came_over(interface);
+        }
+    }
+
+    /// Over which interfaces they came; `None` when the packets are bound to none.
+    pub(super) fn replies_over(&self) -> Option<RepliesOver> {
+        self.bound.as_ref().map(Bound::replies)
     }
 
     /// Whether sessions from this local address may join.
@@ -175,6 +207,58 @@ impl Lane {
         }));
     }
 
+    /// Sends what waits as frames over the member link, each by itself.
+    fn flush_frames(
+        &mut self,
+        sessions: &mut [SenderSession],
+        incoming: &mut Incoming,
+        stats: &SenderStats,
+    ) {
+        for k in 0..self.departures.waiting() {
+            let (Some(bound), Some(note), Some(packet)) = (
+                &mut self.bound,
+                self.notes.get_mut(k).and_then(Option::take),
+                self.departures.packet(k),
+            ) else {
+                continue;
+            };
+            let session = &mut sessions[note.session as usize];
+            match bound.send(packet, session.traffic_class().unwrap_or(0)) {
+                Ok(id) => {
+                    stats.sent.fetch_add(1, Relaxed);
+                    if let Some(unstamped) = self.awaited.sent(id, note) {
+                        given_up(&unstamped, stats);
+                    }
+                }
+                Err(_) => {
+                    session.refused();
+                    stats.unsent.fetch_add(1, Relaxed);
+                    self.renumber(sessions, incoming, stats);
+                }
+            }
+        }
+        self.notes.clear();
+        self.departures.clear();
+    }
+
+    /// Begins to number sends anew. What was sent before keeps the stamps that have come; the others' are given up.
+    fn renumber(
+        &mut self,
+        sessions: &mut [SenderSession],
+        incoming: &mut Incoming,
+        stats: &SenderStats,
+    ) {
+        self.collect_stamps(sessions, incoming, stats);
+        for unstamped in self.awaited.renumbered() {
+            given_up(&unstamped, stats);
+        }
+        // Where the kernel refuses even that, no stamp has the number of a packet, and none is believed.
+        let _ = match &mut self.bound {
+            Some(bound) => bound.renumber(),
+            None => self.socket.renumber(),
+        };
+    }
+
     /// Sends what waits.
     pub(super) fn flush(
         &mut self,
@@ -182,6 +266,9 @@ impl Lane {
         incoming: &mut Incoming,
         stats: &SenderStats,
     ) {
+        if self.is_bound() {
+            return self.flush_frames(sessions, incoming, stats);
+        }
         let (bundled, bundles) = (self.departures.bundled(), self.socket.bundles());
         self.socket.arrange(&mut self.departures);
         loop {
@@ -203,16 +290,7 @@ impl Lane {
                     });
             match sent {
                 Sent::All => break,
-                Sent::Stopped => {
-                    // What was sent before keeps the stamps that have come; the others' are given up, since the numbering begins
-                    // anew.
-                    self.collect_stamps(sessions, incoming, stats);
-                    for unstamped in self.awaited.renumbered() {
-                        given_up(&unstamped, stats);
-                    }
-                    // Where the kernel refuses even that, no stamp has the number of a packet, and none is believed.
-                    let _ = self.socket.renumber();
-                }
+                Sent::Stopped => self.renumber(sessions, incoming, stats),
             }
         }
         self.notes.clear();
@@ -233,7 +311,11 @@ impl Lane {
         // No more can have come than are awaited.
         for _ in 0..=self.awaited.room() / Incoming::MOST {
             // An error here is the network's (an ICMP message); stamps that are lost with it are counted as missing.
-            let Ok(read) = self.socket.transmit_stamps_many(incoming) else {
+            let read = match &self.bound {
+                Some(bound) => bound.transmit_stamps_many(incoming),
+                None => self.socket.transmit_stamps_many(incoming),
+            };
+            let Ok(read) = read else {
                 return;
             };
             for k in 0..read {

@@ -7,6 +7,7 @@
 //! lost.
 
 mod awaited;
+mod bound;
 mod engine;
 mod lane;
 mod pace;
@@ -24,14 +25,17 @@ use std::sync::atomic::AtomicBool;
 use owl_measure::sample::Sample;
 use owl_measure::summary::Summary;
 use owl_measure::time::{Nanos, Timestamp};
+use owl_protocol::session::SessionSender;
 use owl_protocol::session::sender::SenderConfig;
 
 use self::engine::Engine;
 use self::lane::Lane;
 use crate::clock::Clock;
 use crate::keys::LiveKeys;
-use crate::net::{SocketError, Stamping};
+use crate::member::Member;
+use crate::net::{AROUND_PACKET, SocketError, Stamping};
 
+pub use self::bound::RepliesOver;
 pub use self::pace::{Pace, SPIN_MAX};
 pub use self::session::SenderSession;
 pub use self::stats::{SenderReading, SenderStats, SpanCounts};
@@ -82,6 +86,26 @@ pub enum SessionError {
         peer: SocketAddr,
         /// The STAMP session identifier.
         ssid: u16,
+    },
+    /// The kernel lets no frames be sent over the member link.
+    #[error("cannot send frames over {interface}")]
+    Member {
+        /// The interface.
+        interface: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Frames are never cut into fragments.
+    #[error(
+        "packets of {octets} octets with IPv4 and UDP are longer than {interface} carries, which is {mtu}"
+    )]
+    TooLong {
+        /// The interface.
+        interface: String,
+        /// Octets of the IP packet.
+        octets: usize,
+        /// Octets that it carries at most.
+        mtu: usize,
     },
 }
 
@@ -155,6 +179,42 @@ impl SessionSenders {
         Ok(self.join(self.lanes.len() - 1, settings))
     }
 
+    /// Opens a session whose packets leave over a member link, as frames of their own, and whose replies come to a UDP
+    /// socket of its own: its number. Packets leave one by one, and how long they queue on this host is not asked.
+    ///
+    /// # Errors
+    /// When the socket cannot be bound, frames cannot be sent (CAP_NET_RAW), or packets are longer than the link carries.
+    pub fn open_over(
+        &mut self,
+        member: &Member,
+        settings: SessionSettings,
+    ) -> Result<usize, SessionError> {
+        let settings = SessionSettings {
+            local: Some(member.source.into()),
+            peer: member.reflector.into(),
+            ..settings
+        };
+        let interface = || member.interface.clone();
+        let packet = SessionSender::new(settings.sender.clone()).packet_octets();
+        let (octets, mtu) = (packet + AROUND_PACKET, member.mtu);
+        if octets > mtu {
+            let interface = interface();
+            return Err(SessionError::TooLong {
+                interface,
+                octets,
+                mtu,
+            });
+        }
+        let mut lane = Lane::private(SocketAddr::new(settings.local(), 0), self.clock)?;
+        lane.bind(member, self.clock)
+            .map_err(|source| SessionError::Member {
+                interface: interface(),
+                source,
+            })?;
+        self.lanes.push(lane);
+        Ok(self.join(self.lanes.len() - 1, settings))
+    }
+
     fn join(&mut self, lane: usize, settings: SessionSettings) -> usize {
         let (peer, ssid) = (settings.peer, settings.sender.ssid);
         let number = self.sessions.len();
@@ -222,6 +282,14 @@ impl SessionSenders {
     /// When no session has that number.
     pub fn source_port(&self, number: usize) -> u16 {
         self.lanes[self.sessions[number].lane()].source_port()
+    }
+
+    /// Over which interfaces the replies of a session came in; `None` when its packets are bound to no member link.
+    ///
+    /// # Panics
+    /// When no session has that number.
+    pub fn replies_over(&self, number: usize) -> Option<RepliesOver> {
+        self.lanes[self.sessions[number].lane()].replies_over()
     }
 
     /// How many sockets they share.

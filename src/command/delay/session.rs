@@ -16,7 +16,7 @@ use owl_measure::sample::Sample;
 use owl_measure::summary::Summary;
 use owl_measure::time::{Monotonic, Nanos};
 use owl_probe::clock::Clock;
-use owl_probe::sender::{SenderSession, SessionSenders, Watcher};
+use owl_probe::sender::{RepliesOver, SenderSession, SessionSenders, Watcher};
 use owl_protocol::session::sender::Observations;
 
 use super::flows::Flows;
@@ -45,6 +45,8 @@ pub(super) struct Ended {
     pub(super) observations: Observations,
     /// From which port each flow was sent.
     pub(super) source_ports: Vec<u16>,
+    /// Over which interfaces the replies of all flows came in, when packets were bound to a member link.
+    pub(super) replies_over: Option<RepliesOver>,
     /// Packets that the kernel did not take.
     pub(super) unsent: u64,
     /// Datagrams that were no reply of this session.
@@ -95,6 +97,9 @@ pub(super) fn start(
                 source_ports: (0..senders.sessions())
                     .map(|number| senders.source_port(number))
                     .collect(),
+                replies_over: (0..senders.sessions())
+                    .filter_map(|number| senders.replies_over(number))
+                    .reduce(RepliesOver::with),
                 unsent: sessions().map(SenderSession::unsent).sum(),
                 strangers: sessions().map(SenderSession::strangers).sum(),
                 unshown: recording.unshown,

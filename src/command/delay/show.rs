@@ -14,6 +14,7 @@ use super::flows;
 use super::judged::Judged;
 use super::limit::Limit;
 use super::lines;
+use super::member::Over;
 use super::numbers;
 use super::patterns;
 use super::route::Routes;
@@ -29,6 +30,7 @@ pub(super) struct Result<'a> {
     pub(super) found: &'a Findings,
     pub(super) told: Told<'a>,
     pub(super) ended: &'a Ended,
+    pub(super) over: Option<Over<'a>>,
     pub(super) routes: Routes,
     pub(super) judged: Option<Judged>,
 }
@@ -62,6 +64,7 @@ impl Result<'_> {
             self.clocks(lang),
             lines::limit(&limit, lang),
         ]);
+        lines.extend(self.over.as_ref().map(|over| over.line(lang)));
         lines.extend(self.routes.line(lang));
         let first = match self.found.flows() {
             [] => "",
@@ -237,6 +240,7 @@ impl Result<'_> {
             },
             "told": self.told.json(),
             "flows": flows::json(found.flows(), &self.ended.source_ports),
+            "member": self.over.as_ref().map(Over::json),
             "implied": self.routes.json(),
             "limit": { "code": limit.code(), "sentence": limit.sentence(lang) },
             "verdict": self.judged.as_ref().map(Judged::json),
@@ -313,6 +317,7 @@ mod tests {
             reports: Vec::new(),
             observations: Observations::default(),
             source_ports: Vec::new(),
+            replies_over: None,
             unsent: 0,
             strangers: 0,
             unshown: 0,
@@ -328,6 +333,7 @@ mod tests {
                 sent: TrafficClass::default(),
             },
             ended: &ended,
+            over: None,
             routes: Routes::default(),
             judged: Some(found.judged(asked(Nanos::from_millis(2)))),
         })

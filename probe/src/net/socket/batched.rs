@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 use owl_measure::time::Timestamp;
 
@@ -55,6 +55,11 @@ impl Departures {
         self.0.push(octets, to, class, stamps);
     }
 
+    /// The packet that waits at this position; `None` when none does.
+    pub(crate) fn packet(&self, k: usize) -> Option<&[u8]> {
+        self.0.packet(k)
+    }
+
     /// Packets that left with others in one send, under one stamp, so far.
     pub(crate) fn bundled(&self) -> u64 {
         self.0.bundled()
@@ -91,6 +96,11 @@ impl Incoming {
             clock,
             read_at: Timestamp(0),
         }
+    }
+
+    /// Reads a socket's transmit stamps, without waiting: how many.
+    pub(in crate::net) fn read_stamps(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        self.batch.receive(socket, Queue::Error)
     }
 
     /// A datagram of the last [`StampedSocket::receive_many`]; `None` when the kernel does not say where it came from.
@@ -165,7 +175,7 @@ impl StampedSocket {
     /// # Errors
     /// When the kernel reports one.
     pub(crate) fn transmit_stamps_many(&self, room: &mut Incoming) -> io::Result<usize> {
-        room.batch.receive(self.socket.as_fd(), Queue::Error)
+        room.read_stamps(self.socket.as_fd())
     }
 }
 

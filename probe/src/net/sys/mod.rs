@@ -14,6 +14,7 @@ mod bundle;
 mod clocks;
 mod drops;
 mod outgoing;
+mod packet;
 mod thread;
 mod wait;
 
@@ -35,6 +36,7 @@ pub(crate) use clocks::{both_clocks, interface_clock, monotonic_clock};
 pub(super) use drops::drops;
 pub(super) use outgoing::Outgoing;
 pub(crate) use outgoing::TransmitStamps;
+pub(super) use packet::{Protocol, link_address};
 pub use thread::{ThreadError, pin_to, processors, real_time};
 pub(crate) use wait::Waiting;
 pub use wait::{Readiness, wait};

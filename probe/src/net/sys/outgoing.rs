@@ -112,6 +112,12 @@ impl Outgoing {
         self.waiting += 1;
     }
 
+    /// The packet that waits at this position; `None` when none does.
+    pub(in crate::net) fn packet(&self, k: usize) -> Option<&[u8]> {
+        let octets = self.slices[..self.waiting].get(k)?.iov_len;
+        self.octets.chunks_exact(self.room).nth(k)?.get(..octets)
+    }
+
     /// Makes those that wait ready to be sent.
     pub(in crate::net) fn arrange(&mut self, bundling: Bundling) {
         let messages = Messages {
