@@ -7,6 +7,7 @@ mod at;
 mod check;
 mod error;
 mod ground;
+mod interval;
 mod mesh;
 mod text;
 mod told;
