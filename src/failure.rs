@@ -59,6 +59,14 @@ impl Failure {
         }
     }
 
+    /// Something was found that should not be (exit code 1).
+    pub(crate) fn found(what: impl fmt::Display) -> Self {
+        Self {
+            code: 1,
+            ..Self::usage(what)
+        }
+    }
+
     /// Keeps the cause, which is printed behind the failure.
     pub(crate) fn because(self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self {

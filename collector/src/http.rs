@@ -6,6 +6,7 @@
 
 mod api;
 mod compliance;
+mod explain;
 mod findings;
 
 use std::io;
@@ -162,6 +163,7 @@ fn router(web: Arc<Web>) -> Router {
     Router::new()
         .route("/", get(overview))
         .route("/paths/{id}", get(path))
+        .route("/paths/{id}/windows/{at}", get(explain::page))
         .route(page::style_address(), get(style))
         .route("/metrics", get(scrape))
         .route("/healthz", get(health))
@@ -169,6 +171,7 @@ fn router(web: Arc<Web>) -> Router {
         .route("/api/v1/findings", get(findings::findings))
         .route("/api/v1/revisions", get(findings::revisions))
         .route("/api/v1/verdicts", get(api::verdicts))
+        .route("/api/v1/verdicts/explain", get(explain::api))
         .route("/api/v1/probes", get(api::probes))
         .route("/api/v1/store", get(api::store))
         .route("/compliance", get(compliance::page))

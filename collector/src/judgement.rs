@@ -86,6 +86,21 @@ pub(crate) struct Judgement {
     /// What rules for a period ask besides; `None` when there were no packets, and in judgements of older stores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) statistics: Option<Statistics>,
+    /// SHA-256 of the rulebook that it was made by; judgements of older stores kept none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rule: Option<String>,
+    /// The reports of the judged session; `None` when there were none, and in judgements of older stores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) inputs: Option<Inputs>,
+}
+
+/// Reports that a judgement was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Inputs {
+    /// How many.
+    pub(crate) reports: u64,
+    /// SHA-256 of all of them with their numbers, in hexadecimal.
+    pub(crate) sha256: String,
 }
 
 /// From which end a path was measured.

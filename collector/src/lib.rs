@@ -10,9 +10,11 @@
 mod compliance;
 mod config;
 pub mod enrolment;
+pub mod explain;
 mod finding;
 mod flow;
 mod frame;
+mod hearing;
 mod http;
 mod identity;
 mod in_short;
@@ -24,6 +26,7 @@ mod metrics;
 mod now;
 mod page;
 mod revision;
+mod rulebook;
 mod store;
 mod targets;
 #[cfg(test)]
@@ -52,7 +55,7 @@ pub use config::{Config, ConfigError, GivenCertificates};
 pub use http::HttpError;
 pub use identity::{ALPN, IdentityError, RegistryError, SigningError};
 pub use intake::IntakeError;
-pub use store::StoreError;
+pub use store::{ReportNumber, StoreError};
 
 use crate::http::Http;
 use crate::identity::Identity;
@@ -176,6 +179,7 @@ async fn collect(
     };
     let judge = Judge::new(
         store.clone(),
+        &config.topology,
         Arc::clone(&live),
         windowing,
         config.grace,

@@ -32,11 +32,13 @@ impl Basis {
 /// The difference of two clocks, the session-reflector's error minus the session-sender's.
 ///
 /// Bounds of clocks are systematic: they add linearly and never average out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockDifference {
     /// At least this.
+    #[serde(rename = "at_least_ns")]
     pub at_least: Nanos,
     /// At most this.
+    #[serde(rename = "at_most_ns")]
     pub at_most: Nanos,
 }
 
@@ -88,12 +90,37 @@ pub struct OneWayDelay {
 }
 
 /// The two light floors of a pair of sites: no packet is faster, whatever the clocks say.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Floors {
     /// Of the judged direction.
+    #[serde(rename = "forward_ns")]
     pub forward: Nanos,
     /// Of the way back.
+    #[serde(rename = "backward_ns")]
     pub backward: Nanos,
+}
+
+/// What a raw one-way difference says of the delay once the clocks are known between bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RawEnds {
+    /// `m − θ_hi − e`, or [`Nanos::MAX`] for a lost packet; `None` when nothing is said from below.
+    pub(crate) lower: Option<Nanos>,
+    /// `m − θ_lo`; `None` when nothing is said from above.
+    pub(crate) upper: Option<Nanos>,
+}
+
+impl RawEnds {
+    /// Of a difference as [`OneWayDelay::narrowed`] takes it.
+    pub(crate) fn of(raw: Bounds, clocks: ClockDifference, stamp_error: Option<Nanos>) -> Self {
+        Self {
+            lower: match (raw.at_least, stamp_error) {
+                (Nanos::MAX, _) => Some(Nanos::MAX),
+                (Nanos::MIN, _) | (_, None) => None,
+                (raw, Some(stamp_error)) => Some(raw - clocks.at_most - stamp_error),
+            },
+            upper: (raw.at_most != Nanos::MAX).then(|| raw.at_most - clocks.at_least),
+        }
+    }
 }
 
 impl OneWayDelay {
@@ -133,16 +160,9 @@ impl OneWayDelay {
         clocks: ClockDifference,
         stamp_error: Option<Nanos>,
     ) -> Option<Self> {
-        let lo = match (raw.at_least, stamp_error) {
-            (Nanos::MAX, _) => Nanos::MAX,
-            (Nanos::MIN, _) | (_, None) => self.lo,
-            (raw, Some(stamp_error)) => self.lo.max(raw - clocks.at_most - stamp_error),
-        };
-        let hi = if raw.at_most == Nanos::MAX {
-            self.hi
-        } else {
-            self.hi.min(raw.at_most - clocks.at_least)
-        };
+        let ends = RawEnds::of(raw, clocks, stamp_error);
+        let lo = ends.lower.map_or(self.lo, |lower| self.lo.max(lower));
+        let hi = ends.upper.map_or(self.hi, |upper| self.hi.min(upper));
         (lo <= hi).then_some(Self { lo, hi, basis })
     }
 }

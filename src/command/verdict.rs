@@ -1,6 +1,8 @@
 //! `owl verdict`: what is to be said of verdicts that were made.
 
+mod ask;
 mod compliance;
+mod explain;
 mod fetch;
 
 use clap::Subcommand;
@@ -8,7 +10,7 @@ use owl_measure::words::Lang;
 
 use crate::failure::{Failure, Outcome};
 
-/// Tell what the verdicts of a collector come to
+/// Tell what the verdicts of a collector come to, and what one of them was made from
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -18,10 +20,12 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     Compliance(compliance::Args),
+    Explain(explain::Args),
 }
 
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     match args.action {
         Action::Compliance(args) => compliance::run(args, lang),
+        Action::Explain(args) => explain::run(args, lang),
     }
 }

@@ -403,7 +403,7 @@ fn who_wants_no_reply_gets_none() {
 }
 
 #[test]
-fn two_replies_are_beyond_our_limits_and_one_of_another_length_is_not() {
+fn two_replies_are_given_where_that_is_allowed_and_one_of_another_length() {
     let Some(program) = peer::peer() else { return };
     let folder = tempfile::tempdir().unwrap();
     let keys = key_file(folder.path(), SECRET);
@@ -424,6 +424,28 @@ fn two_replies_are_beyond_our_limits_and_one_of_another_length_is_not() {
     let summary = their_summary(&program, "127.0.0.1", listening[0].port(), &options);
     let control = row("12", 12);
     assert_eq!(fate_at_ours(&control, &summary), Fate::Limited);
+
+    let (_generous, more) = reflect(
+        owl(&[
+            "reflect",
+            "--json",
+            "--listen",
+            "127.0.0.1:0",
+            "--keys",
+            keys,
+        ])
+        .args(["--reply-octets-max", "900", "--reply-count-max", "2"]),
+    );
+    let summary = their_summary(&program, "127.0.0.1", more[0].port(), &options);
+    let measured = &summary["measurements"];
+    for (of, expected) in [
+        (&measured["requested_replies"], 2 * PACKETS),
+        (&measured["unique_replies"], 2 * PACKETS),
+        (&measured["tlv_validation"]["hmac"]["verified"], 2 * PACKETS),
+        (&measured["unobserved_requested_replies"], 0),
+    ] {
+        assert_eq!(count(of), expected, "{summary}");
+    }
 
     let address = listening[0].to_string();
     let ask = ["--key-file", keys, "--ask", "reply-octets=600"];

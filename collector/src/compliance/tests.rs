@@ -11,6 +11,7 @@ use super::*;
 use crate::judgement::{Judgement, Percentile, Span as Ends};
 use crate::live::Live;
 use crate::metrics::Own;
+use crate::rulebook::Rulebook;
 use crate::store::{Store, Windowing, Work, WriterThread};
 
 const PATH: &str = "yannan-ct~binhaigang-ct";
@@ -72,6 +73,8 @@ fn judgement(k: i64, delay_us: i64) -> Judgement {
             within: if met { 600 } else { 0 },
             beyond: if met { 0 } else { 600 },
         }),
+        rule: None,
+        inputs: None,
     }
 }
 
@@ -103,6 +106,7 @@ impl Bench {
     fn judge(&self, judgements: Vec<Judgement>) {
         let work = Work::Verdicts {
             judgements,
+            book: Arc::new(Rulebook::of(&Topology::yancheng(), [])),
             seen: None,
             audited: None,
         };

@@ -91,6 +91,24 @@ impl Roll {
         self.probes.entry(probe.to_owned()).or_default().token = Some(token);
     }
 
+    /// Whether a probe's newest token has this secret; otherwise why it may not join. Whether it may yet be used, `join`
+    /// tells.
+    pub(crate) fn knows(&self, probe: &str, secret: &Digest) -> Result<(), Denial> {
+        let holds = |record: &Record| {
+            let token = record.token.as_ref();
+            token.is_some_and(|token| token.secret == *secret)
+        };
+        if self.probes.get(probe).is_some_and(holds) {
+            return Ok(());
+        }
+        let of_another = self.probes.values().any(holds);
+        Err(if of_another {
+            Denial::OtherProbe
+        } else {
+            Denial::UnknownToken
+        })
+    }
+
     /// Uses a probe's token up for a key, and writes the certificate down that it gets for it.
     ///
     /// Certificates that it had before are let in no longer: who joins anew may have lost them.
@@ -100,18 +118,7 @@ impl Roll {
         now: Timestamp,
         issued: Issued,
     ) -> Result<(), Denial> {
-        let holds = |record: &Record| {
-            let token = record.token.as_ref();
-            token.is_some_and(|token| token.secret == *who.secret)
-        };
-        if !self.probes.get(who.probe).is_some_and(holds) {
-            let of_another = self.probes.values().any(holds);
-            return Err(if of_another {
-                Denial::OtherProbe
-            } else {
-                Denial::UnknownToken
-            });
-        }
+        self.knows(who.probe, who.secret)?;
         let record = self.probes.entry(who.probe.to_owned()).or_default();
         let token = record.token.as_mut().ok_or(Denial::UnknownToken)?;
         // Before the time: a token that was used says so for ever.

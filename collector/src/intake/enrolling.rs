@@ -219,6 +219,9 @@ impl Desk {
         let enrolling = Arc::clone(&self.enrolling);
         let signed = spawn_blocking(move || {
             let secret = identity::digest(&join.secret.0);
+            // From memory first: a stranger's guess costs no reading of files and no arithmetic of keys.
+            enrolling.roster.refresh().map_err(Refused::unable)?;
+            enrolling.roster.roll().knows(&join.probe, &secret)?;
             enrolling.sign(&join.probe, &join.request, |roll, request, issued| {
                 let who = Joining {
                     probe: &join.probe,

@@ -3,11 +3,12 @@ use std::sync::mpsc;
 use owl_measure::hindrance::Hindrance;
 use owl_measure::report::Report;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_measure::verdict::{Conditional, EvidenceClass, Profile, State};
+use owl_measure::verdict::{Conditional, EvidenceClass, Profile, Quantile, Reason, State};
 use owl_measure::words::Lang;
 use owl_topology::Topology;
 
 use super::*;
+use crate::judgement::Seat;
 use crate::live::Caller;
 use crate::metrics::Own;
 use crate::store::{Admitted, Arrival, WriterThread};
@@ -17,6 +18,7 @@ const OUT: &str = "yannan-ct~supercomputing-ct";
 const BACK: &str = "supercomputing-ct~yannan-ct";
 const OTHER: &str = "yannan-ct~binhaigang-ct";
 
+mod explained;
 mod findings;
 
 struct Court {
@@ -46,6 +48,7 @@ fn seated(directory: tempfile::TempDir, watching_since_s: i64, sequence: u64) ->
     let since = Timestamp(watching_since_s * SECOND);
     let judge = Judge::new(
         store,
+        &Topology::yancheng(),
         Arc::clone(&live),
         windowing,
         Nanos::from_secs(3),

@@ -127,6 +127,8 @@ fn live() -> Live {
         lost: 0,
         lost_unknown: 0,
         own_loss: 0,
+        rule: None,
+        inputs: None,
         statistics: None,
         ways: vec![Way {
             direction: WayName::Forward,

@@ -12,6 +12,7 @@ mod physics;
 mod sample;
 mod say;
 mod ways;
+mod why;
 
 use std::sync::LazyLock;
 
@@ -26,6 +27,7 @@ pub(crate) use compliance::{ComplianceView, compliance};
 pub(crate) use findings::findings;
 pub(crate) use overview::overview;
 pub(crate) use path::{Past, path};
+pub(crate) use why::why;
 
 use crate::live::Table;
 

@@ -40,11 +40,15 @@ pub(crate) fn path(frame: &Frame<'_>, table: &Table, live: &LivePath, past: &Pas
     let body = html! {
         p.trail {
             a href=(frame.address("/")) { (lang.pick("Overview", "总览")) }
+            " · " a href=(format!("/compliance?path={id}&lang={}", lang.tag())) { (lang.pick("this month by every rule", "本月，按各规则")) }
             @if table.path(&back).is_some() { " · " a href=(frame.path_address(&back)) { (lang.pick("the way back", "反向路径")) } }
         }
         h1 { (title) }
         p class=(format!("verdict {}", standing.style())) {
             b { (standing.sign()) " " (standing.word(lang)) } " — " (frame.sentence(judgement))
+            @if let Some(judgement) = judgement {
+                " " a href=(frame.why_address(id, judgement.window_start)) { (lang.pick("why?", "依据")) }
+            }
         }
         (facts(frame, live, judgement))
         h2 { (lang.pick("One-way delay over time", "单向时延变化")) }
@@ -172,7 +176,10 @@ fn windows(frame: &Frame<'_>, history: &[Judgement]) -> Markup {
                             td.n { (span(judgement.percentile(Quantile::P95).map(|p| p.round_trip))) }
                             td.n { (judgement.verdict.sent) }
                             td.n { (judgement.verdict.received) }
-                            td.words { (frame.sentence(Some(judgement))) }
+                            td.words {
+                                (frame.sentence(Some(judgement))) " "
+                                a href=(frame.why_address(&judgement.path, judgement.window_start)) { (lang.pick("why?", "依据")) }
+                            }
                         }
                     }
                 }

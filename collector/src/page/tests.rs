@@ -45,6 +45,8 @@ fn judgement(path: &str, age: i64, verdict: Verdict, why: Option<NoDataWhy>) -> 
         lost: 0,
         lost_unknown: 0,
         own_loss: 0,
+        rule: None,
+        inputs: None,
         statistics: None,
         ways: Vec::new(),
         flows: Vec::new(),

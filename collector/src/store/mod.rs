@@ -4,10 +4,12 @@
 //! writes; whoever reads opens a connection of its own. What is said to be
 //! stored is on the disk.
 
+mod dossier;
 mod findings;
 mod hops;
 mod hours;
 mod reader;
+mod report_number;
 mod seen;
 mod writer;
 
@@ -25,8 +27,11 @@ use tokio::sync::{mpsc, oneshot};
 use crate::judgement::Judgement;
 use crate::live::{Caller, Live};
 use crate::metrics::Own;
+use crate::rulebook::Rulebook;
+pub(crate) use dossier::{Side, StoredReport, StoredVerdict};
 pub(crate) use findings::{Audited, FindingsQuery};
 pub(crate) use reader::{Dirty, HistoryQuery, HopChange, KeptWindows, ProbeRows, Reader, Sessions};
+pub use report_number::ReportNumber;
 pub(crate) use seen::last_seen;
 use writer::Writer;
 
@@ -35,12 +40,13 @@ const ORDERS_MAX: usize = 64;
 /// The file of the database, in the state directory.
 const DATABASE: &str = "owl.sqlite";
 /// The version of the schema: schema.sql, and then each of [`UPGRADES`].
-const SCHEMA_VERSION: i64 = 4;
+const SCHEMA_VERSION: i64 = 5;
 /// What makes each version from the one before it.
-const UPGRADES: [&str; 3] = [
+const UPGRADES: [&str; 4] = [
     include_str!("upgrade-2.sql"),
     include_str!("upgrade-3.sql"),
     include_str!("upgrade-4.sql"),
+    include_str!("upgrade-5.sql"),
 ];
 /// How long a connection waits for another one's lock, such as a copying tool's; then the store refuses for a while.
 const BUSY: std::time::Duration = std::time::Duration::from_secs(1);
@@ -87,6 +93,14 @@ pub enum StoreError {
         file: PathBuf,
         /// The table.
         table: &'static str,
+    },
+    /// A report is not what was stored.
+    #[error("cannot read the store {file}: {report} is damaged")]
+    DamagedReport {
+        /// The file.
+        file: PathBuf,
+        /// Which one.
+        report: ReportNumber,
     },
 }
 
@@ -145,9 +159,10 @@ pub(crate) enum Work {
     Call { probe: String, caller: Caller },
     /// Reports came. Answers up to where the probe's epoch is stored now.
     Arrival(Arrival),
-    /// The judge spoke on a window. Answers 0.
+    /// The judge spoke on a window, by a rulebook. Answers 0.
     Verdicts {
         judgements: Vec<Judgement>,
+        book: Arc<Rulebook>,
         seen: Option<Dirty>,
         /// What the audit of the window changes, where findings follow windows of its length.
         audited: Option<Box<Audited>>,

@@ -9,10 +9,12 @@ use owl_measure::verdict::period::PeriodWindow;
 use owl_measure::verdict::{ReportedClock, SessionWindow};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
-use super::{SCHEMA_VERSION, StoreError, connect, hours};
-use crate::judgement::Judgement;
+use super::{DATABASE, ReportNumber, SCHEMA_VERSION, StoreError, connect, hours};
+use crate::judgement::{Inputs, Judgement};
 use crate::live::{Caller, Live};
+use crate::rulebook::hex;
 use crate::totals::Totals;
 use crate::way::WayName;
 
@@ -84,13 +86,23 @@ pub(crate) struct Sessions {
     pub(crate) of: HashMap<String, SessionWindow>,
     /// Paths with a report that begins in the window and ends behind it, so it can be judged in neither.
     pub(crate) straddling: HashSet<String>,
+    /// By path, what its session was put together from.
+    pub(crate) inputs: HashMap<String, Inputs>,
+}
+
+/// The reports of one path while they are read.
+#[derive(Default)]
+struct OfPath {
+    path: String,
+    reports: Vec<Report>,
+    digest: Sha256,
 }
 
 /// A connection that only reads.
 #[derive(Debug)]
 pub(crate) struct Reader {
     pub(super) file: PathBuf,
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 impl Reader {
@@ -101,9 +113,23 @@ impl Reader {
         })
     }
 
+    /// Of the store in a state directory, which somebody else writes, or wrote: its schema must be the one that this
+    /// version knows.
+    pub(crate) fn of_directory(directory: &Path) -> Result<Self, StoreError> {
+        Self::beside(&directory.join(DATABASE))
+    }
+
     /// Of a store that somebody else writes, or wrote: its schema must be the one that this version knows.
     pub(crate) fn beside(file: &Path) -> Result<Self, StoreError> {
-        let reader = Self::open(file)?;
+        let mut log = file.as_os_str().to_owned();
+        log.push("-wal");
+        // A store that some process has open has its log beside it. Where there is none, the file is read as it stands, so
+        // that nothing is written into the directory, not even SQLite's shared memory.
+        let reader = if Path::new(&log).exists() {
+            Self::open(file)?
+        } else {
+            Self::at_rest(file)?
+        };
         let found = reader
             .connection
             .query_row("PRAGMA user_version", (), |row| row.get::<_, i64>(0))
@@ -118,7 +144,28 @@ impl Reader {
         }
     }
 
-    fn fault(&self, source: rusqlite::Error) -> StoreError {
+    fn at_rest(file: &Path) -> Result<Self, StoreError> {
+        // A file name in a URI (https://sqlite.org/uri.html, section 3.1).
+        let name = file.display().to_string();
+        let name = ["%", "?", "#"].into_iter().fold(name, |name, character| {
+            name.replace(character, &format!("%{:02x}", character.as_bytes()[0]))
+        });
+        let uri = format!("file:{name}?immutable=1");
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let connection = connect(Path::new(&uri), flags).map_err(|error| match error {
+            StoreError::Database { source, .. } => StoreError::Database {
+                file: file.to_owned(),
+                source,
+            },
+            error => error,
+        })?;
+        Ok(Self {
+            connection,
+            file: file.to_owned(),
+        })
+    }
+
+    pub(super) fn fault(&self, source: rusqlite::Error) -> StoreError {
         StoreError::Database {
             file: self.file.clone(),
             source,
@@ -226,11 +273,18 @@ impl Reader {
         body.map(|body| self.judgement(&body)).transpose()
     }
 
-    fn judgement(&self, body: &str) -> Result<Judgement, StoreError> {
+    pub(crate) fn judgement(&self, body: &str) -> Result<Judgement, StoreError> {
         serde_json::from_str(body).map_err(|_| StoreError::Damaged {
             file: self.file.clone(),
             table: "verdict",
         })
+    }
+
+    pub(super) fn damaged_report(&self, report: &ReportNumber) -> StoreError {
+        StoreError::DamagedReport {
+            file: self.file.clone(),
+            report: report.clone(),
+        }
     }
 
     /// The sessions of a window.
@@ -240,31 +294,34 @@ impl Reader {
         end: Timestamp,
     ) -> Result<Sessions, StoreError> {
         let fault = |source| self.fault(source);
-        let sql = "SELECT path, start_ns + length_ns <= ?2, body FROM report WHERE start_ns >= ?1 AND start_ns < ?2
-                   ORDER BY path, start_ns, sequence";
+        // By the epoch too, so that the order is one and the same whenever it is asked for.
+        let sql = "SELECT path, start_ns + length_ns <= ?2, body, probe, epoch, sequence FROM report
+                   WHERE start_ns >= ?1 AND start_ns < ?2 ORDER BY path, start_ns, sequence, probe, epoch";
         let mut statement = self.connection.prepare_cached(sql).map_err(fault)?;
         let mut rows = statement.query(params![start.0, end.0]).map_err(fault)?;
         let mut sessions = Sessions::default();
         // One path at a time is held as reports; a session is much smaller than what it is made from.
-        let mut of_path: (String, Vec<Report>) = Default::default();
+        let mut of_path = OfPath::default();
         while let Some(row) = rows.next().map_err(fault)? {
             let path: String = row.get(0).map_err(fault)?;
-            if path != of_path.0 {
-                sessions.take(std::mem::replace(&mut of_path, (path, Vec::new())));
+            if path != of_path.path {
+                let next = OfPath {
+                    path,
+                    ..OfPath::default()
+                };
+                sessions.take(std::mem::replace(&mut of_path, next));
             }
             if !row.get::<_, bool>(1).map_err(fault)? {
-                sessions.straddling.insert(of_path.0.clone());
-            } else if of_path.1.len() < REPORTS_A_SESSION_MAX {
+                sessions.straddling.insert(of_path.path.clone());
+            } else if of_path.reports.len() < REPORTS_A_SESSION_MAX {
                 let body = row
                     .get_ref(2)
                     .and_then(|value| Ok(value.as_blob()?))
                     .map_err(fault)?;
-                let report = Report::decode(body);
-                let damaged = |_| StoreError::Damaged {
-                    file: self.file.clone(),
-                    table: "report",
-                };
-                of_path.1.push(report.map_err(damaged)?);
+                let number = ReportNumber::of(row, 3).map_err(fault)?;
+                let report = Report::decode(body).map_err(|_| self.damaged_report(&number))?;
+                number.digest(body, &mut of_path.digest);
+                of_path.reports.push(report);
             }
         }
         sessions.take(of_path);
@@ -442,8 +499,18 @@ impl Reader {
 }
 
 impl Sessions {
-    fn take(&mut self, (path, reports): (String, Vec<Report>)) {
+    fn take(&mut self, of_path: OfPath) {
+        let OfPath {
+            path,
+            reports,
+            digest,
+        } = of_path;
         if let Some(session) = SessionWindow::of(&reports) {
+            let inputs = Inputs {
+                reports: reports.len() as u64,
+                sha256: hex(&digest.finalize()),
+            };
+            self.inputs.insert(path.clone(), inputs);
             self.of.insert(path, session);
         }
     }
@@ -474,6 +541,6 @@ impl Sessions {
     }
 }
 
-fn epoch_of(column: i64) -> u64 {
+pub(super) fn epoch_of(column: i64) -> u64 {
     u64::from_ne_bytes(column.to_ne_bytes())
 }

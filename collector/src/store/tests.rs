@@ -219,6 +219,7 @@ fn a_window_is_dirty_until_a_verdict_has_seen_its_last_report() {
             .writer
             .commit(&[&Work::Verdicts {
                 judgements: vec![],
+                book: Arc::new(Rulebook::of(&Topology::yancheng(), [])),
                 seen: Some(seen),
                 audited: None,
             }])

@@ -25,6 +25,7 @@ use super::{
 use crate::judgement::Judgement;
 use crate::live::{Caller, Live};
 use crate::metrics::Own;
+use crate::rulebook::Rulebook;
 use crate::totals::Totals;
 
 /// Orders in one transaction at most.
@@ -201,10 +202,11 @@ impl Writer {
                 }
                 Work::Verdicts {
                     judgements,
+                    book,
                     seen,
                     audited,
                 } => {
-                    judged(&transaction, judgements, *seen)?;
+                    judged(&transaction, judgements, book, *seen)?;
                     if let Some(audited) = audited {
                         findings::audited(&transaction, audited)?;
                     }
@@ -453,8 +455,21 @@ fn take(
 fn judged(
     transaction: &Transaction<'_>,
     judgements: &[Judgement],
+    book: &Rulebook,
     seen: Option<Dirty>,
 ) -> rusqlite::Result<()> {
+    if let Some(latest) = judgements
+        .iter()
+        .map(|judgement| judgement.window_start)
+        .max()
+    {
+        transaction
+            .prepare_cached(
+                "INSERT INTO rulebook (hash, body, last_used_ns) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (hash) DO UPDATE SET last_used_ns = max(last_used_ns, excluded.last_used_ns)",
+            )?
+            .execute(params![book.hash, book.text, latest.0])?;
+    }
     let mut write = transaction.prepare_cached(
         "INSERT INTO verdict (path, profile, window_start_ns, window_ns, state, judged_at_ns, body)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
@@ -493,20 +508,26 @@ fn judged(
     Ok(())
 }
 
+/// What a verdict was made from lives as long as the verdict: verdicts go first, and then the reports and rulebooks that
+/// are older than the oldest verdict which is left.
 fn retain(transaction: &Transaction<'_>, before: Timestamp) -> rusqlite::Result<u64> {
-    let mut removed = 0;
-    let hours_before = before - hours::LONGER - hours::HOUR;
-    for (table, column, before) in [
-        ("report", "start_ns", before),
-        ("verdict", "window_start_ns", before),
-        ("batch", "received_at_ns", before),
-        ("hour", "hour_start_ns", hours_before),
-    ] {
+    let remove = |table: &str, column: &str, before: i64| {
         let sql = format!(
             "DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE {column} < ?1 LIMIT ?2)"
         );
-        removed += transaction.execute(&sql, params![before.0, ROWS_A_RETENTION])?;
-    }
+        transaction.execute(&sql, params![before, ROWS_A_RETENTION])
+    };
+    let hours_before = before - hours::LONGER - hours::HOUR;
+    let mut removed = remove("hour", "hour_start_ns", hours_before.0)?;
+    removed += remove("verdict", "window_start_ns", before.0)?;
+    let oldest: Option<i64> =
+        transaction.query_row("SELECT min(window_start_ns) FROM verdict", (), |row| {
+            row.get(0)
+        })?;
+    let unneeded = oldest.map_or(before.0, |oldest| oldest.min(before.0));
+    removed += remove("report", "start_ns", unneeded)?;
+    removed += remove("batch", "received_at_ns", unneeded)?;
+    removed += remove("rulebook", "last_used_ns", unneeded)?;
     removed += hops::retain(transaction, before, ROWS_A_RETENTION)?;
     removed += findings::retain(transaction, before, ROWS_A_RETENTION)?;
     removed += transaction.execute(

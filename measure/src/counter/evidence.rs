@@ -122,6 +122,13 @@ fn agent_ppm(samples: &[&CounterSample], restarts: &[Doubt]) -> i64 {
 }
 
 impl Evidence {
+    /// Whether anything was found.
+    pub(super) fn is_spoilt(&self) -> bool {
+        [self.restart, self.discontinuity]
+            .iter()
+            .any(|doubt| matches!(doubt, Doubt::Found(_)))
+    }
+
     /// What two samples alone tell of the time between them.
     pub fn between(previous: &CounterSample, next: &CounterSample) -> Self {
         Self::of_gaps(&[previous, next])[0]

@@ -36,7 +36,7 @@ pub fn judge(samples: &[CounterSample], profile: &Profile) -> Judged {
     let order = order(samples);
     let sorted: Vec<&CounterSample> = order.iter().map(|&i| &samples[i]).collect();
     let evidence = Evidence::of_gaps(&sorted);
-    let learnt = cache::learn(&sorted, &evidence);
+    let learnt = cache::learn(&sorted, &evidence, profile);
     let mut profile = *profile;
     profile.cache = CacheAge {
         at_least: learnt.at_least,

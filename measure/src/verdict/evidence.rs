@@ -4,6 +4,7 @@ use crate::clock::live::MeshBounds;
 use crate::clock::mesh::StampErrors;
 use crate::delay::{Basis, ClockDifference, Floors, OneWayDelay};
 use crate::distribution::{Bounds, Distribution};
+use crate::sample::Direction;
 use crate::time::Nanos;
 use crate::verdict::{Correlation, EvidenceClass, Population, Profile, Quantile, Ranked, Ranks};
 
@@ -57,7 +58,7 @@ impl Evidence<'_> {
     }
 
     /// Packets whose delay in this direction nobody knows: lost on the other way, lost somewhere, or late.
-    fn unknown(&self) -> u64 {
+    pub(super) fn unknown(&self) -> u64 {
         self.population()
             - self
                 .raw
@@ -106,11 +107,7 @@ impl Evidence<'_> {
         if self.round_trip.min().is_some_and(|min| min < both_floors) {
             return None;
         }
-        let round_trip = ranks.upper.and_then(|rank| self.round_trip.at_rank(rank));
-        let proved = OneWayDelay::proved(
-            round_trip.map_or(Nanos::MAX, |bounds| bounds.at_most),
-            self.floors,
-        );
+        let proved = OneWayDelay::proved(self.round_trip_bound(ranks), self.floors);
         // Of the observed packets only "no faster than light" is proved, hence the floor for each of them; beyond them, were
         // the unknown ones the fastest of all, the rank is a lost packet's.
         let lost = ranks.lower.saturating_sub(self.unknown()) > self.raw.count();
@@ -118,6 +115,12 @@ impl Evidence<'_> {
             lo: if lost { Nanos::MAX } else { proved.lo },
             ..proved
         })
+    }
+
+    /// The most that the round trip of the quantile's packet may be; [`Nanos::MAX`] when nothing bounds it.
+    pub(super) fn round_trip_bound(&self, ranks: Ranks) -> Nanos {
+        let bounds = ranks.upper.and_then(|rank| self.round_trip.at_rank(rank));
+        bounds.map_or(Nanos::MAX, |bounds| bounds.at_most)
     }
 
     /// A proved interval narrowed by what the packets of the whole mesh prove of the two clocks; the same interval where
@@ -191,12 +194,17 @@ impl Evidence<'_> {
     /// How good a statement about a target is that rests on what is believed of the clocks; `None` when they are known less
     /// closely than a quarter of it.
     pub(super) fn class(&self, clocks: ClockDifference, target: Nanos) -> Option<EvidenceClass> {
-        let uncertainty = clocks.uncertainty() + self.stamp_error.unwrap_or(Nanos::ZERO);
+        let uncertainty = self.uncertainty(clocks);
         if self.hardware_stamps && uncertainty.times(10) <= target {
             Some(EvidenceClass::A)
         } else {
             (uncertainty.times(4) <= target).then_some(EvidenceClass::C)
         }
+    }
+
+    /// Half the width of what is known of the clocks, and how far the stamps may be off.
+    pub(super) fn uncertainty(&self, clocks: ClockDifference) -> Nanos {
+        clocks.uncertainty() + self.stamp_error.unwrap_or(Nanos::ZERO)
     }
 
     /// The interval of a quantile with the clocks' claims; `None` when they contradict the proof.
@@ -237,12 +245,30 @@ impl Evidence<'_> {
     ///
     /// Stamps are early on transmit and late on receipt, so they only make a packet look slower: no allowance is needed.
     pub fn contradicts(&self, clocks: ClockDifference) -> bool {
-        let faster = |min: Option<Nanos>, floor: Nanos, clocks: ClockDifference| {
-            min.is_some_and(|min| min - clocks.at_least < floor)
-        };
-        clocks.at_least > clocks.at_most
-            || faster(self.raw.min(), self.floors.forward, clocks)
-            || faster(self.opposite_min, self.floors.backward, clocks.reversed())
+        clocks.at_least > clocks.at_most || self.contradiction(clocks).is_some()
+    }
+
+    /// In which direction a packet was faster than light if the clocks were right, its raw difference, and the floor.
+    pub(super) fn contradiction(
+        &self,
+        clocks: ClockDifference,
+    ) -> Option<(Direction, Nanos, Nanos)> {
+        let floors = self.floors;
+        let (there, back) = (self.raw.min(), self.opposite_min);
+        [
+            (Direction::Forward, there, floors.forward, clocks),
+            (
+                Direction::Backward,
+                back,
+                floors.backward,
+                clocks.reversed(),
+            ),
+        ]
+        .into_iter()
+        .find_map(|(direction, min, floor, clocks)| {
+            let min = min.filter(|&min| min - clocks.at_least < floor)?;
+            Some((direction, min, floor))
+        })
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod correlation;
 mod evidence;
+pub mod explanation;
 pub mod flow;
 mod leaning;
 pub mod period;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use correlation::Correlation;
 pub use evidence::{Claim, Evidence};
+pub use explanation::{Explanation, Ground};
 pub use leaning::{Conditional, Leaning};
 pub use profile::{Profile, Quantile};
 pub use ranks::{Population, Ranked, Ranks};
@@ -31,6 +33,7 @@ pub use run::{RunTarget, RunVerdict, judge_run};
 pub use statistics::Statistics;
 pub use window::SessionWindow;
 
+use self::explanation::Account;
 use crate::delay::{Basis, OneWayDelay};
 use crate::time::Nanos;
 use crate::words::Lang;
@@ -250,54 +253,44 @@ fn side(delay: OneWayDelay, target: Nanos) -> Option<State> {
 
 /// Judges one direction of one path in one interval.
 pub fn judge(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Verdict {
-    let verdict = decide(evidence, target, profile);
-    Verdict {
-        leaning: Leaning::of(evidence, evidence.judged_ranks(profile), &verdict),
-        ..verdict
-    }
+    explain(evidence, target, profile).verdict
 }
 
-fn decide(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Verdict {
+/// Judges one direction of one path in one interval, and tells how it came to that.
+pub fn explain(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Explanation {
     let received = evidence.raw.count();
-    let blank = Verdict {
-        population: profile.population,
-        ..Verdict::no_data(target, evidence.sent)
-    };
+    let mut account = Account::open(evidence, target, profile);
     if received == 0 && evidence.lost == 0 {
-        return blank;
+        return account.undecided(Reason::NoData, Ground::NothingMeasured);
     }
     let ranks = evidence.judged_ranks(profile);
-    let blank = Verdict {
-        received,
-        ranked: Some(evidence.ranked(ranks)),
-        ..blank
-    };
+    account.measured(ranks);
     let Some(proved) = evidence.proved(ranks) else {
-        return blank.undecided(Reason::Contradiction);
+        let round_trip = evidence.round_trip.min().unwrap_or(Nanos::ZERO);
+        return account.undecided(
+            Reason::Contradiction,
+            Ground::FasterThanLight { round_trip },
+        );
     };
-    let blank = Verdict {
-        delay: Some(proved),
-        ..blank
-    };
+    account.proved(proved);
     let planned = u128::from(evidence.planned) * u128::from(profile.min_coverage_ppm);
     if u128::from(evidence.sent) * 1_000_000 < planned {
-        return blank.undecided(Reason::Coverage);
+        let least = u64::try_from(planned.div_ceil(1_000_000)).unwrap_or(u64::MAX);
+        return account.undecided(Reason::Coverage, Ground::Coverage { least });
     }
     // A path that loses so much that the quantile is lost is judged by its loss, not excused by it.
     let lost_for_certain = proved.lo == Nanos::MAX;
     if received < profile.min_samples && !lost_for_certain {
-        return blank.undecided(Reason::Samples);
+        let least = profile.min_samples;
+        return account.undecided(Reason::Samples, Ground::Samples { least });
     }
     if let Some(state) = side(proved, target) {
-        return blank.decided(state, EvidenceClass::B);
+        return account.decided(state, EvidenceClass::B);
     }
     let proved = evidence.proved_by_mesh(ranks, proved);
-    let blank = Verdict {
-        delay: Some(proved),
-        ..blank
-    };
+    account.proved_by_mesh(proved);
     if let Some(state) = side(proved, target) {
-        return blank.decided(state, EvidenceClass::B);
+        return account.decided(state, EvidenceClass::B);
     }
     // Where so many packets have no known fate that the quantile may be one of theirs, no clock can help.
     let not_known = match evidence.claim {
@@ -306,24 +299,35 @@ fn decide(evidence: &Evidence<'_>, target: Nanos, profile: &Profile) -> Verdict 
         _ => Reason::Samples,
     };
     let Some(clocks) = evidence.believed_clocks() else {
-        return blank.undecided(not_known);
+        let ground = match evidence.claim {
+            Claim::Withdrawn => Ground::Withdrawn,
+            Claim::Clocks(_) | Claim::None => Ground::NoClaim,
+        };
+        return account.undecided(not_known, ground);
     };
     if evidence.contradicts(clocks) {
-        return blank.undecided(Reason::Contradiction);
+        let ground = match evidence.contradiction(clocks) {
+            Some((direction, raw, floor)) => Ground::FasterThanLightByClocks {
+                direction: direction.into(),
+                raw,
+                floor,
+            },
+            None => Ground::ClaimsExclude { clocks },
+        };
+        return account.undecided(Reason::Contradiction, ground);
     }
-    let Some(claimed) = evidence.claimed(ranks, proved, clocks) else {
-        return blank.undecided(Reason::Contradiction);
-    };
-    let blank = Verdict {
-        delay: Some(claimed),
-        ..blank
+    let claimed = evidence.claimed(ranks, proved, clocks);
+    account.claimed(clocks, claimed);
+    let Some(claimed) = claimed else {
+        return account.undecided(Reason::Contradiction, Ground::Empty);
     };
     let Some(class) = evidence.class(clocks, target) else {
-        return blank.undecided(not_known);
+        let uncertainty = evidence.uncertainty(clocks);
+        return account.undecided(not_known, Ground::TooWide { uncertainty });
     };
     match side(claimed, target) {
-        Some(state) => blank.decided(state, class),
-        None => blank.undecided(not_known),
+        Some(state) => account.decided(state, class),
+        None => account.undecided(not_known, Ground::Straddles),
     }
 }
 

@@ -7,7 +7,7 @@
 
 use super::flow::{FlowWindow, flows};
 use super::reported_clock::{ReportedClock, widest};
-use super::{Claim, Correlation, Evidence, Profile, Verdict, judge};
+use super::{Claim, Correlation, Evidence, Explanation, Profile, Verdict, explain};
 use crate::clock::ClockClaim;
 use crate::clock::live::{MeshBounds, MeshFindings, Sighting, Span, audit_window};
 use crate::delay::{ClockDifference, Floors};
@@ -452,18 +452,27 @@ pub fn judge_path<H: Into<Heard>>(
     target: Nanos,
     profile: &Profile,
 ) -> Verdict {
-    let on = |(window, heard): (&SessionWindow, H), direction| {
-        judge(
-            &window.evidence(direction, profile.interval, floors, heard),
-            target,
-            profile,
-        )
+    explain_path(own, opposite, floors, target, profile).map_or_else(
+        || Verdict::no_data(target, 0),
+        |explanation| explanation.verdict,
+    )
+}
+
+/// As [`judge_path`], with how it came to the verdict; `None` when neither session reported.
+pub fn explain_path<H: Into<Heard>>(
+    own: Option<(&SessionWindow, H)>,
+    opposite: Option<(&SessionWindow, H)>,
+    floors: Floors,
+    target: Nanos,
+    profile: &Profile,
+) -> Option<Explanation> {
+    let ((window, heard), direction) = match (own, opposite) {
+        (Some(own), _) => (own, Direction::Forward),
+        (None, Some(opposite)) => (opposite, Direction::Backward),
+        (None, None) => return None,
     };
-    match (own, opposite) {
-        (Some(own), _) => on(own, Direction::Forward),
-        (None, Some(opposite)) => on(opposite, Direction::Backward),
-        (None, None) => Verdict::no_data(target, 0),
-    }
+    let evidence = window.evidence(direction, profile.interval, floors, heard);
+    Some(explain(&evidence, target, profile))
 }
 
 #[cfg(test)]

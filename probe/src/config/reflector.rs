@@ -13,8 +13,8 @@ use crate::clock;
 use crate::keys::LiveKeys;
 use crate::network::Network;
 use crate::reflector::{
-    Memory, Priority, REPLY_OCTETS_MAX, ReflectorEngine, ReflectorSettings, THREADS_MAX,
-    sync_source,
+    Memory, Priority, REPLY_COUNT_MAX, REPLY_OCTETS_MAX, ReflectorEngine, ReflectorSettings,
+    THREADS_MAX, sync_source,
 };
 
 /// Networks that a reflector may be told to answer: they are looked through for each packet.
@@ -41,6 +41,8 @@ pub struct ReflectorConfig {
     /// The longest reply, as UDP payload, that a sender may ask for whose HMAC is right (RFC 10052); none when it is not
     /// said.
     pub reply_octets_max: Option<u16>,
+    /// How many replies to one request they may ask for, 64 at most; one when it is not said.
+    pub reply_count_max: u16,
     /// The member link of an aggregation group over which packets come (RFC 9534); not known when it is not said.
     pub member_link: Option<u16>,
     /// Its threads, 1 to 64, which share the sessions among them; 1 when it is not said.
@@ -63,6 +65,7 @@ impl Default for ReflectorConfig {
             tell_location: true,
             reply_dscp: None,
             reply_octets_max: None,
+            reply_count_max: 1,
             member_link: None,
             threads: ReflectorEngine::default().threads,
             pin: Vec::new(),
@@ -89,6 +92,14 @@ impl ReflectorConfig {
             (
                 !(PACKET_OCTETS..=REPLY_OCTETS_MAX).contains(&octets),
                 "reflector.reply_octets_max must be 44 to 9000",
+            ),
+            (
+                !(1..=REPLY_COUNT_MAX).contains(&self.reply_count_max),
+                "reflector.reply_count_max must be 1 to 64",
+            ),
+            (
+                self.reply_count_max > 1 && self.reply_octets_max.is_none(),
+                "reflector.reply_count_max goes with reflector.reply_octets_max",
             ),
             (
                 dscps.into_iter().any(|&dscp| dscp > 63),
@@ -125,6 +136,7 @@ impl ReflectorConfig {
                 .as_ref()
                 .map_or(defaults.dscps, |dscps| Dscps::of(dscps.iter().copied())),
             reply_octets_max: self.reply_octets_max,
+            reply_count_max: self.reply_count_max,
             member_link: self.member_link,
             tai_offset: clock::tai_offset(),
             sync_source: sync_source(source),
@@ -205,6 +217,8 @@ mod tests {
             ("authenticated_only = true", "without reflector.keys"),
             ("reply_octets_max = 43", "44 to 9000"),
             ("reply_octets_max = 9001", "44 to 9000"),
+            ("reply_octets_max = 900\nreply_count_max = 65", "1 to 64"),
+            ("reply_count_max = 2", "goes with"),
             ("reply_dscp = [64]", "0 to 63"),
             ("member_link = 0", "1 to 65535"),
             ("threads = 0", "1 to 64"),

@@ -298,10 +298,10 @@ impl StampedSocket {
         to: SocketAddr,
         from: Option<IpAddr>,
     ) -> io::Result<u32> {
-        self.send_marked(datagram, to, from, None)
+        self.send_marked(datagram, to, from, None, None)
     }
 
-    /// The same with a DSCP and ECN of its own, as they stand in the IP header.
+    /// The same over a given interface, and with a DSCP and ECN of its own as they stand in the IP header.
     ///
     /// # Errors
     /// As [`StampedSocket::send`].
@@ -310,9 +310,17 @@ impl StampedSocket {
         datagram: &[u8],
         to: SocketAddr,
         from: Option<IpAddr>,
+        interface: Option<u32>,
         traffic_class: Option<u8>,
     ) -> io::Result<u32> {
-        match sys::send(self.socket.as_fd(), datagram, to, from, traffic_class) {
+        match sys::send(
+            self.socket.as_fd(),
+            datagram,
+            to,
+            from,
+            interface,
+            traffic_class,
+        ) {
             Ok(()) => {
                 let id = self.sends;
                 self.sends = self.sends.wrapping_add(1);
@@ -459,7 +467,8 @@ mod tests {
                 (None, 40),
             ] {
                 for from in [None, Some(ip)] {
-                    near.send_marked(&[7; 44], far.local(), from, own).unwrap();
+                    near.send_marked(&[7; 44], far.local(), from, None, own)
+                        .unwrap();
                     let received = far.receive(&mut buffer).unwrap().unwrap();
                     assert_eq!(received.traffic_class, Some(seen), "{ip}");
                     assert_eq!(received.source, near.local());

@@ -14,6 +14,7 @@
 
 mod awaited;
 mod engine;
+mod repeats;
 mod settings;
 mod stats;
 mod turn;
@@ -37,7 +38,7 @@ use crate::interface::interfaces;
 use crate::net::{SocketError, StampedSocket, Stamping, ThreadError, pin_to, real_time};
 
 pub use engine::{Memory, Priority, ReflectorEngine, THREADS_MAX};
-pub use settings::{REPLY_OCTETS_MAX, ReflectorSettings, sync_source};
+pub use settings::{REPLY_COUNT_MAX, REPLY_OCTETS_MAX, ReflectorSettings, sync_source};
 pub use stats::{ReflectorReading, ReflectorStats};
 pub use xdp::XdpError;
 

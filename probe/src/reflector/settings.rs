@@ -21,6 +21,13 @@ const SESSIONS: usize = 16_384;
 /// The longest reply that a sender may be allowed to ask for: what a jumbo frame carries.
 pub const REPLY_OCTETS_MAX: u16 = 9_000;
 
+/// The most replies to one request that a sender may be allowed to ask for.
+pub const REPLY_COUNT_MAX: u16 = 64;
+/// All replies to one request together, and how fast they may follow each other: 10 Mb/s. Without a distance between them
+/// several are too fast.
+const VOLUME_OCTETS_MAX: u32 = 65_536;
+const OCTETS_PER_SECOND_MAX: u64 = 1_250_000;
+
 /// What an operator tells a session-reflector. The default answers everybody and sends nobody anything that he did not
 /// ask for from his own address.
 #[derive(Debug, Clone)]
@@ -37,9 +44,12 @@ pub struct ReflectorSettings {
     pub tell_location: bool,
     /// DSCPs that a sender may choose for the reply (RFC 8972, section 4.4).
     pub dscps: Dscps,
-    /// The longest reply, as UDP payload, for which a sender whose HMAC is right may ask (RFC 10052); one reply a
-    /// request all the same. `None` gives replies as long as requests.
+    /// The longest reply, as UDP payload, for which a sender whose HMAC is right may ask (RFC 10052). `None` gives replies as
+    /// long as requests.
     pub reply_octets_max: Option<u16>,
+    /// How many replies to one request such a sender may ask for, [`REPLY_COUNT_MAX`] at most; one without
+    /// `reply_octets_max`.
+    pub reply_count_max: u16,
     /// The member link of an aggregation group over which packets come (RFC 9534), as far as the operator knows: no
     /// socket is bound to it.
     pub member_link: Option<u16>,
@@ -61,6 +71,7 @@ impl Default for ReflectorSettings {
             tell_location: true,
             dscps: Dscps::ALL,
             reply_octets_max: None,
+            reply_count_max: 1,
             member_link: None,
             format: TimestampFormat::Ntp,
             tai_offset: TaiOffset::SINCE_2017,
@@ -98,20 +109,22 @@ impl ReflectorSettings {
                 tell_location: self.tell_location,
                 addresses,
                 return_addresses: self.return_path_to.clone(),
-                reflected_control: self.reply_octets_max.map(one_reply),
+                reflected_control: self
+                    .reply_octets_max
+                    .map(|octets_max| limits(octets_max, self.reply_count_max)),
             },
             ..ReflectorConfig::open(SESSIONS, seed)
         }
     }
 }
 
-/// One reply a request: several would have to be sent at their intervals, which this reflector does not.
-fn one_reply(octets_max: u16) -> ControlLimits {
+/// Whatever the operator allows, a request makes no more than this of replies.
+fn limits(octets_max: u16, count_max: u16) -> ControlLimits {
     ControlLimits {
         octets_max: octets_max.min(REPLY_OCTETS_MAX),
-        count_max: 1,
-        volume_octets_max: REPLY_OCTETS_MAX.into(),
-        rate_octets_per_second_max: 0,
+        count_max: count_max.min(REPLY_COUNT_MAX),
+        volume_octets_max: VOLUME_OCTETS_MAX,
+        rate_octets_per_second_max: OCTETS_PER_SECOND_MAX,
     }
 }
 

@@ -25,7 +25,7 @@ pub struct ReflectorReading {
     pub counts: ReflectorCounts,
     /// Those of the answered that a program in a driver answered, before any thread.
     pub reflected_in_driver: u64,
-    /// Replies that the kernel did not take.
+    /// Replies that the kernel did not take, and further replies to one request for which there was no room.
     pub unsent: u64,
     /// Datagrams that the kernel dropped at the reflector's own sockets, for lack of room above all: own loss, not the
     /// network's.

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use owl_protocol::wire::ErrorEstimate;
+use owl_protocol::wire::authentication::{Key, KeyStore};
 use owl_protocol::wire::stamp::{ReflectorPacket, SenderPacket};
+use owl_protocol::wire::tlv::{self, ReflectedControl, Tlvs, kind};
 
 use super::*;
+use crate::keys::LiveKeys;
 
 /// A reflector on loopback that is not stopped before its test ends.
 struct Running {
@@ -28,6 +31,10 @@ impl Running {
         let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
         let reflector = Reflector::bind_with(&[any], engine, Clock::honest()).unwrap();
         before(reflector.local()[0]);
+        Self::of(reflector)
+    }
+
+    fn of(reflector: Reflector) -> Self {
         let (stats, stop) = <(Arc<ReflectorStats>, Arc<AtomicBool>)>::default();
         let at = reflector.local()[0];
         let thread = {
@@ -235,6 +242,58 @@ fn requests_that_had_to_wait_are_told_of_each_other_when_their_replies_left() {
         }
     }
     running.ended();
+}
+
+/// A packet that asks for so many replies, a millisecond apart, and proves who asks.
+fn asking_for(count: u16, key: &Key) -> Vec<u8> {
+    let control = ReflectedControl {
+        octets: 300,
+        count,
+        interval_ns: 1_000_000,
+    };
+    let base = packet(0, 7);
+    let mut area = Vec::new();
+    tlv::append(&mut area, kind::REFLECTED_CONTROL, &control.encode());
+    let hmac = key.sign([&base[..4], &area]);
+    tlv::append(&mut area, kind::HMAC, &hmac);
+    [&base[..], &area].concat()
+}
+
+#[test]
+fn who_is_proved_gets_as_many_replies_as_he_asks_for_where_that_is_allowed() {
+    let key = Key::new(b"thirty-two octets, all of them.!").unwrap();
+    let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+    for (allowed, asked, replies) in [(1, 3, 1), (3, 3, 3), (3, 4, 1), (64, 64, 64)] {
+        let settings = ReflectorSettings {
+            keys: Arc::new(LiveKeys::new(KeyStore::new([(7, key.clone())]))),
+            reply_octets_max: Some(300),
+            reply_count_max: allowed,
+            ..ReflectorSettings::default()
+        };
+        let reflector =
+            Reflector::bind_with(&[any], &ReflectorEngine::default(), Clock::honest()).unwrap();
+        let running = Running::of(reflector.provisioned(settings));
+        let session = sessions(running.at, 1).remove(0);
+        session.send(&asking_for(asked, &key)).unwrap();
+        let mut numbers = BTreeSet::new();
+        for _ in 0..replies {
+            let mut reply = [0; 1_024];
+            let octets = session.recv(&mut reply).expect("loopback loses nothing");
+            let area = &reply[44..octets];
+            let told: Vec<_> = Tlvs::new(area).map_while(Result::ok).collect();
+            let hmac = told.iter().find(|tlv| tlv.kind == kind::HMAC).unwrap();
+            let signed = hmac.value.try_into().unwrap();
+            assert!(key.verifies([&reply[..4], &area[..hmac.at]], signed));
+            assert_eq!(octets == 300, replies == asked, "{allowed} {asked}");
+            numbers.insert(ReflectorPacket::decode(&reply[..octets]).unwrap().sequence);
+        }
+        assert_eq!(numbers, (0..replies.into()).collect(), "{allowed} {asked}");
+        // Others are answered as ever.
+        session.send(&packet(1, 8)).unwrap();
+        let mut last = [0; 1_024];
+        assert_eq!(session.recv(&mut last).unwrap(), 44, "{allowed} {asked}");
+        assert_eq!(running.ended().read().unsent, 0);
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use owl_protocol::session::reflector::{ReflectorClock, Request};
 
 use super::ReflectorReading;
 use super::awaited::{Awaited, Note};
+use super::repeats::{Repeat, Repeats};
 use crate::clock::Clock;
 use crate::net::{Answer, Answerer, Received, TransmitStamp};
 
@@ -27,6 +28,9 @@ pub(super) struct Turn<'a> {
     pub(super) reading: &'a mut ReflectorReading,
     /// Who asks when its last reply left, while that has not left yet; a batch at most.
     pub(super) waiting: &'a mut Vec<Waiting>,
+    pub(super) repeats: &'a mut Repeats,
+    /// Which of the thread's sockets it is.
+    pub(super) socket: usize,
     pub(super) told: &'a ReflectorClock,
     pub(super) clock: Clock,
     /// When the turn began.
@@ -66,7 +70,7 @@ impl Answerer for Turn<'_> {
             member_link: self.member_link,
         };
         let session = session(datagram.source, room);
-        let reply = self
+        let mut reply = self
             .table
             .handle(self.now, &request, self.told, room)
             .ok()?;
@@ -77,16 +81,29 @@ impl Answerer for Turn<'_> {
             .from
             .or(local.ip().is_unspecified().then_some(destination.ip()));
         let (octets, to, from) = (reply.octets, reply.to, usable(from));
+        let interface = reply.interface;
         let mark = Some(reply.traffic_class).filter(|&class| class != 0);
         let t3 = self.clock.now();
         reply.seal(room, t3);
+        let token = reply.token.take();
+        let (times, distance) = reply.copies;
+        if times > 1 {
+            let fits = self.repeats.push(Repeat {
+                due: self.clock.monotonic() + distance,
+                socket: self.socket,
+                datagram: room[..octets].to_vec(),
+                reply,
+                from,
+            });
+            self.reading.unsent += u64::from(!fits) * u64::from(times - 1);
+        }
         Some(Answer {
             octets,
             to,
             from,
-            interface: reply.interface,
+            interface,
             mark,
-            note: (t3, reply.token),
+            note: (t3, token),
         })
     }
 

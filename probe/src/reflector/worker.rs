@@ -11,6 +11,7 @@ use owl_protocol::wire::ErrorEstimate;
 use owl_protocol::wire::tlv::{TimestampInformation, TimestampMethod};
 
 use super::awaited::{Awaited, Note};
+use super::repeats::Repeats;
 use super::stats::Block;
 use super::turn::{Turn, Waiting};
 use super::xdp::XdpReflector;
@@ -45,6 +46,7 @@ struct Running<'a> {
     /// One a socket, when transmit stamps are awaited.
     awaited: Vec<Awaited>,
     waiting: Vec<Waiting>,
+    repeats: Repeats,
     /// What each socket had dropped when it was looked at.
     dropped: Vec<u32>,
     reading: ReflectorReading,
@@ -73,6 +75,7 @@ impl Worker {
             room: Exchange::new(),
             awaited: (0..awaiting).map(|_| Awaited::new()).collect(),
             waiting: Vec::with_capacity(BATCH),
+            repeats: Repeats::default(),
             dropped: vec![0; self.sockets.len()],
             reading: ReflectorReading::default(),
             told: self.clock_told(None),
@@ -99,7 +102,10 @@ impl Worker {
                 self.count_dropped(&mut running);
                 look_around = self.clock.monotonic() + LOOK_AROUND;
             }
-            waited = requests.wait(LOOK_AROUND);
+            self.repeat(&mut running);
+            let due = running.repeats.next_due();
+            let rest = due.map_or(LOOK_AROUND, |due| due - self.clock.monotonic());
+            waited = requests.wait(rest.min(LOOK_AROUND));
             for k in 0..self.sockets.len() {
                 let ready = requests.ready(k);
                 if ready.data {
@@ -161,6 +167,40 @@ impl Worker {
         }
     }
 
+    /// Sends again what is due. What was slept through is not caught up with: a copy follows the one before it at the wanted
+    /// distance or later.
+    fn repeat(&mut self, running: &mut Running<'_>) {
+        let now = self.clock.monotonic();
+        while let Some(mut repeat) = running.repeats.pop_due(now) {
+            let (reply, datagram) = (&mut repeat.reply, &mut repeat.datagram);
+            if self.table.repeat(reply, datagram).is_none() {
+                continue;
+            }
+            let t3 = self.clock.now();
+            reply.seal(datagram, t3);
+            let class = Some(reply.traffic_class).filter(|&class| class != 0);
+            let socket = &mut self.sockets[repeat.socket];
+            let sent = socket.send_marked(datagram, reply.to, repeat.from, reply.interface, class);
+            let (token, awaited) = (reply.token.take(), running.awaited.get_mut(repeat.socket));
+            match (sent, awaited) {
+                (Ok(id), Some(awaited)) => awaited.sent(id, (t3, token)),
+                (Ok(_), None) => {}
+                (Err(_), awaited) => {
+                    running.reading.unsent += 1;
+                    if let Some(awaited) = awaited {
+                        awaited.renumbered();
+                    }
+                }
+            }
+            let (left, distance) = reply.copies;
+            if left > 1 {
+                repeat.due = now + distance;
+                // It has just left its place.
+                running.repeats.push(repeat);
+            }
+        }
+    }
+
     /// Takes the transmit stamps that have come.
     fn collect(&mut self, k: usize, running: &mut Running<'_>) {
         if let Some(awaited) = running.awaited.get_mut(k) {
@@ -182,6 +222,8 @@ impl Worker {
                 awaited: running.awaited.get_mut(k),
                 reading: &mut running.reading,
                 waiting: &mut running.waiting,
+                repeats: &mut running.repeats,
+                socket: k,
                 told: &running.told,
                 clock: self.clock,
                 now: self.clock.monotonic(),

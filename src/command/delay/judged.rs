@@ -84,7 +84,11 @@ impl Judged {
             state.word(lang)
         );
         if let Some(delay) = &verdict.delay {
-            let [lo, hi] = ends(delay, lang);
+            let [lo, mut hi] = ends(delay, lang);
+            // Too few packets for a bound of the path is no loss.
+            if verdict.ranked.is_some_and(|it| it.ranks.upper.is_none()) {
+                hi = lang.pick("unknown", "未知").to_owned();
+            }
             line.push_str(&format!(" [{lo}, {hi}] {}", delay.basis.word(lang)));
         }
         if let Some(class) = verdict.class {
@@ -101,10 +105,16 @@ impl Judged {
             }
             if verdict.reason == Some(Reason::Samples) {
                 let needed = min_samples(self.quantile);
-                line.push_str(&lang.pick(
-                    format!(" ({needed} are needed)"),
-                    format!("（至少需要 {needed} 个）"),
-                ));
+                line.push_str(&match verdict.population {
+                    Population::Packets => lang.pick(
+                        format!(" ({needed} are needed)"),
+                        format!("（至少需要 {needed} 个）"),
+                    ),
+                    Population::Path => lang.pick(
+                        format!(" ({needed} independent ones are needed)"),
+                        format!("（至少需要 {needed} 个独立报文）"),
+                    ),
+                });
             }
         }
         line

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use owl_measure::words::Lang;
 use owl_probe::keys::KeyWatch;
 use owl_probe::network::Network;
-use owl_probe::reflector::{REPLY_OCTETS_MAX, ReflectorSettings, sync_source};
+use owl_probe::reflector::{REPLY_COUNT_MAX, REPLY_OCTETS_MAX, ReflectorSettings, sync_source};
 use owl_protocol::session::reflector::{Authentication, Dscps};
 
 use crate::command::key_file;
@@ -43,6 +43,9 @@ pub(super) struct Provision {
     /// Let senders whose HMAC is right ask for replies of another length than their packets, up to this one
     #[arg(long, value_name = "OCTETS", requires = "keys", value_parser = clap::value_parser!(u16).range(44..=i64::from(REPLY_OCTETS_MAX)))]
     reply_octets_max: Option<u16>,
+    /// Let them ask for so many replies to one packet, at a distance between them, 10 Mb/s and 64 KiB at most
+    #[arg(long, value_name = "REPLIES", requires = "reply_octets_max", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=i64::from(REPLY_COUNT_MAX)))]
+    reply_count_max: u16,
     /// Number of the member link over which packets come, where it is one of a link aggregation group (RFC 9534); a sender
     /// that believes in another gets no reply
     #[arg(long, value_name = "LINK", value_parser = clap::value_parser!(u16).range(1..))]
@@ -102,6 +105,7 @@ impl Provision {
             tell_location: !self.withhold_location,
             dscps: self.reply_dscp.0,
             reply_octets_max: self.reply_octets_max,
+            reply_count_max: self.reply_count_max,
             member_link: self.member_link,
             format: self.stamp_format.format(),
             tai_offset: self.stamp_format.tai_offset(),

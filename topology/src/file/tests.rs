@@ -1,3 +1,4 @@
+use owl_measure::time::Nanos;
 use owl_measure::verdict::Population;
 
 use crate::diagnostic::Code;
@@ -411,4 +412,19 @@ fn a_profile_speaks_of_the_packets_unless_it_says_the_path() {
         let stat = read.topology.profile("p").unwrap();
         assert_eq!(stat.profile.population, population, "{extra}");
     }
+}
+
+#[test]
+fn the_equipment_of_a_path_is_that_of_the_links_of_its_route() {
+    let at = "srlg = [\"duct-G204-north\"]";
+    let text = YANCHENG.replacen(at, &format!("{at}\nequipment = \"60us\""), 1);
+    for (text, equipment_us) in [(YANCHENG, 0), (text.as_str(), 60)] {
+        let paths = Topology::parse(&[yancheng(text)]).unwrap().topology.paths();
+        let port = paths.iter().find(|path| path.route_km == Some(148.0));
+        let declared = port.expect("the port has a direct link").declared();
+        assert_eq!(declared.equipment, Nanos::from_micros(equipment_us));
+        assert!((declared.us_per_km - 4.9).abs() < 1e-4, "{declared:?}");
+    }
+    let negative = YANCHENG.replacen(at, &format!("{at}\nequipment = \"-1us\""), 1);
+    assert!(Topology::parse(&[yancheng(&negative)]).is_err());
 }

@@ -76,6 +76,50 @@ fn what_the_counter_says_is_believed_as_far_as_its_agent_ran_on() {
 }
 
 #[test]
+fn whatever_marks_a_new_beginning_ends_what_can_be_known() {
+    let pair = |marks: [Marks; 2], ports: [Option<u64>; 2]| {
+        let sample = |k: usize| CounterSample {
+            marks: marks[k],
+            port: ports[k],
+            ..CounterSample::new(
+                Timestamp(k as i64 * 10_000_000_000),
+                Nanos::from_millis(2),
+                (k as u64 + 1) * MB,
+            )
+        };
+        let (a, b) = (sample(0), sample(1));
+        let profile = Profile::new(Width::Bits64, Some(1_000_000_000));
+        let told = increase(&a, &b, Evidence::between(&a, &b), &profile);
+        told.map(|increase| increase.octets)
+    };
+    let boots = |boots| Marks {
+        boots: Some(boots),
+        ..Marks::default()
+    };
+    let cleared = |ns| Marks {
+        last_clear_ns: Some(ns),
+        ..boots(1)
+    };
+    let bin = |bin| Marks {
+        bin: Some(bin),
+        ..boots(1)
+    };
+    let check = |a, b, expected| assert_eq!(pair([a, b], [None; 2]), expected);
+    check(boots(1), boots(1), Ok(MB));
+    check(boots(1), boots(2), Err(Unknown::Restart));
+    check(cleared(5), cleared(5), Ok(MB));
+    check(cleared(5), cleared(6), Err(Unknown::Discontinuity));
+    check(bin(7), bin(7), Ok(MB));
+    check(bin(7), bin(8), Err(Unknown::NewBin));
+    check(bin(7), boots(1), Err(Unknown::DiscontinuityNotExcluded));
+    assert_eq!(
+        pair([boots(1); 2], [Some(1), Some(2)]),
+        Err(Unknown::Renumbered)
+    );
+    assert_eq!(pair([boots(1); 2], [Some(1), Some(1)]), Ok(MB));
+}
+
+#[test]
 fn a_wrap_of_the_up_time_is_no_restart_and_a_restart_is_no_wrap() {
     let last = u32::MAX - 499;
     let rows = |up| {
@@ -270,5 +314,30 @@ fn what_fails_next_to_a_missing_speed_is_only_what_needs_one() {
         };
         assert_eq!(told(Width::Bits64), Ok(MB));
         assert_eq!(told(Width::Bits32), Err(Unknown::AmbiguousWrap));
+    }
+}
+
+#[test]
+fn copies_that_live_shorter_than_the_interval_show_in_even_traffic() {
+    let profile = Profile::new(Width::Bits64, Some(1_000_000_000));
+    for (life_ms, phase_ms) in [(3_000, 0), (3_000, 1_700), (7_300, 400), (900, 0)] {
+        let rows: Vec<Row> = (0..40_i64)
+            .map(|k| {
+                let t_ms = k * 10_000 + k * 7_919 % 600;
+                let read_ms = t_ms - (t_ms - phase_ms).rem_euclid(life_ms);
+                let up = Some(100_000 + (t_ms / 10) as u32);
+                (t_ms, up, None, Some((1_000_000 + read_ms) as u64 * 50_000))
+            })
+            .collect();
+        let judged = judge(&samples(&rows), &profile);
+        for step in &judged.steps {
+            let rate = step.outcome.unwrap().rate();
+            assert!(
+                rate.at_least() <= 4e8 && 4e8 <= rate.at_most(),
+                "{life_ms}: {rate:?} {:?}",
+                judged.cache
+            );
+        }
+        assert!(judged.cache.at_most < Nanos::from_millis(2 * life_ms));
     }
 }

@@ -244,12 +244,13 @@ fn timestamp(at: libc::timespec) -> Option<Timestamp> {
     })
 }
 
-/// Sends one datagram, from a given local address and with a given DSCP and ECN when there are such.
+/// Sends one datagram, from a given local address, over a given interface, and with a given DSCP and ECN, when there are such.
 pub(super) fn send(
     socket: BorrowedFd<'_>,
     datagram: &[u8],
     to: SocketAddr,
     from: Option<IpAddr>,
+    interface: Option<u32>,
     traffic_class: Option<u8>,
 ) -> io::Result<()> {
     let name = SockAddr::from(to);
@@ -265,8 +266,13 @@ pub(super) fn send(
     header.msg_iov = &raw mut slice;
     header.msg_iovlen = 1;
     let mut used = 0;
-    if let Some(from) = from {
-        used = local_address(&mut header, &mut control, used, from, 0);
+    if from.is_some() || interface.is_some() {
+        let any = match to {
+            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        };
+        let (from, interface) = (from.unwrap_or(any), interface.unwrap_or(0));
+        used = local_address(&mut header, &mut control, used, from, interface);
     }
     if let Some(class) = traffic_class {
         mark(&mut header, &mut control, used, to.is_ipv6(), class);

@@ -10,8 +10,10 @@ use owl_measure::words::Lang;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The largest file: some ten million samples. A longer record is cut by who made it.
-const FILE_OCTETS_MAX: u64 = 1 << 30;
+/// The largest file. A longer record is cut by who made it.
+const FILE_OCTETS_MAX: u64 = 1 << 28;
+/// The most samples of a file, its histories included: one is 300 octets of memory.
+const SAMPLES_MAX: usize = 4_000_000;
 /// Times of 2⁶³ ns and more do not exist here; 290 years.
 const SECONDS_MAX: f64 = 9.2e9;
 /// The longest request that anybody waited for.
@@ -24,6 +26,8 @@ pub(super) enum HistoryError {
     Read { source: io::Error },
     #[error("it is longer than {FILE_OCTETS_MAX} octets")]
     Long,
+    #[error("it holds more than {SAMPLES_MAX} samples")]
+    TooMany,
     #[error("it is no such JSON")]
     Json { source: serde_json::Error },
     #[error("{place} is {found}, not {expected}")]
@@ -37,7 +41,7 @@ pub(super) enum HistoryError {
 impl HistoryError {
     pub(super) fn hint(&self, lang: Lang) -> Option<&'static str> {
         match self {
-            Self::Long => Some(lang.pick(
+            Self::Long | Self::TooMany => Some(lang.pick(
                 "cut the record into shorter ones",
                 "请把记录切分成较短的几段",
             )),
@@ -106,6 +110,10 @@ impl File {
 
     fn parse(octets: &[u8]) -> Result<Self, HistoryError> {
         let no_json = |source| HistoryError::Json { source };
+        // Each sample and each history opens one.
+        if octets.iter().filter(|&&octet| octet == b'{').count() > SAMPLES_MAX {
+            return Err(HistoryError::TooMany);
+        }
         let first = octets.iter().find(|octet| !octet.is_ascii_whitespace());
         if first == Some(&b'[') {
             let list: Vec<Raw> = serde_json::from_slice(octets).map_err(no_json)?;
@@ -245,7 +253,10 @@ fn width(value: &Value) -> Option<Width> {
 }
 
 fn ticks(value: &Value) -> Option<Ticks> {
-    u32::try_from(value.as_u64()?).ok().map(Ticks)
+    // Some writers know no whole numbers: 1000.0 is 1000.
+    let whole = |number: f64| (number.fract() == 0.0 && number >= 0.0).then_some(number as u64);
+    let ticks = value.as_u64().or_else(|| number(value).and_then(whole))?;
+    u32::try_from(ticks).ok().map(Ticks)
 }
 
 fn reading(value: &Value) -> Option<Reading> {

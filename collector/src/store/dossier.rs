@@ -1,0 +1,163 @@
+//! All that the store holds of one verdict: itself, the rulebook and the reports that it was made from.
+
+use owl_measure::report::Report;
+use owl_measure::time::{Nanos, Timestamp};
+use rusqlite::{OptionalExtension as _, Row, params};
+
+use super::reader::Reader;
+use super::{ReportNumber, StoreError, epoch_column};
+
+/// A row of the table of verdicts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredVerdict {
+    pub(crate) path: String,
+    pub(crate) profile: String,
+    pub(crate) state: String,
+    pub(crate) window_start: Timestamp,
+    pub(crate) window: Nanos,
+    pub(crate) judged_at: Timestamp,
+    /// A judgement as JSON.
+    pub(crate) body: String,
+}
+
+/// A report as it is stored, and when it came.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredReport {
+    pub(crate) number: ReportNumber,
+    /// `None` when its receipt is no longer there.
+    pub(crate) received_at: Option<Timestamp>,
+    pub(crate) report: Report,
+}
+
+/// On which side of an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Before,
+    After,
+}
+
+const VERDICT: &str =
+    "SELECT path, profile, state, window_start_ns, window_ns, judged_at_ns, body FROM verdict";
+
+fn verdict(row: &Row<'_>) -> rusqlite::Result<StoredVerdict> {
+    Ok(StoredVerdict {
+        path: row.get(0)?,
+        profile: row.get(1)?,
+        state: row.get(2)?,
+        window_start: Timestamp(row.get(3)?),
+        window: Nanos(row.get(4)?),
+        judged_at: Timestamp(row.get(5)?),
+        body: row.get(6)?,
+    })
+}
+
+impl Reader {
+    /// Asks several things of one and the same state of the store, whatever is written meanwhile.
+    pub(crate) fn at_once<T, E: From<StoreError>>(
+        &self,
+        question: impl FnOnce(&Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let transaction = self
+            .connection
+            .unchecked_transaction()
+            .map_err(|source| self.fault(source))?;
+        let answer = question(self);
+        // Nothing was written, so there is nothing that the end of it could lose.
+        drop(transaction);
+        answer
+    }
+
+    /// The verdicts on a path in the windows that hold an instant, one a profile; the one that was judged last first.
+    pub(crate) fn verdicts_at(
+        &self,
+        path: &str,
+        at: Timestamp,
+    ) -> Result<Vec<StoredVerdict>, StoreError> {
+        let sql = format!(
+            "{VERDICT} WHERE path = ?1 AND window_start_ns <= ?2 AND window_start_ns + window_ns > ?2
+             ORDER BY judged_at_ns DESC, profile"
+        );
+        self.rows(&sql, params![path, at.0], verdict)
+    }
+
+    /// Windows of a path on one side of an instant, the nearest first.
+    pub(crate) fn windows_beside(
+        &self,
+        path: &str,
+        at: Timestamp,
+        side: Side,
+        limit: u32,
+    ) -> Result<Vec<StoredVerdict>, StoreError> {
+        let which = match side {
+            Side::Before => "window_start_ns <= ?2 ORDER BY window_start_ns DESC",
+            Side::After => "window_start_ns > ?2 ORDER BY window_start_ns",
+        };
+        let sql = format!("{VERDICT} WHERE path = ?1 AND {which} LIMIT ?3");
+        self.rows(&sql, params![path, at.0, limit], verdict)
+    }
+
+    /// The text of a rulebook; `None` when it is not there.
+    pub(crate) fn rulebook(&self, hash: &str) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT body FROM rulebook WHERE hash = ?1";
+        Ok(self.rows(sql, params![hash], |row| row.get(0))?.pop())
+    }
+
+    /// The rulebook that judged last, with its hash.
+    pub(crate) fn last_rulebook(&self) -> Result<Option<(String, String)>, StoreError> {
+        let sql = "SELECT hash, body FROM rulebook ORDER BY last_used_ns DESC LIMIT 1";
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        Ok(self.rows(sql, (), read)?.pop())
+    }
+
+    /// The reports on a path whose intervals lie wholly in a window, in the order in which they are judged; no more than
+    /// `limit`. `by` is when the verdict was made: receipts are looked for up to then, from an hour before the window on,
+    /// because the clock that dates a receipt is not the one that dates a window.
+    pub(crate) fn reports_of(
+        &self,
+        path: &str,
+        (start, end): (Timestamp, Timestamp),
+        by: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<StoredReport>, StoreError> {
+        let sql = "SELECT probe, epoch, sequence, body FROM report
+                   WHERE start_ns >= ?1 AND start_ns < ?2 AND start_ns + length_ns <= ?2 AND path = ?3
+                   ORDER BY start_ns, sequence, probe, epoch LIMIT ?4";
+        let read = |row: &Row<'_>| Ok((ReportNumber::of(row, 0)?, row.get::<_, Vec<u8>>(3)?));
+        let rows = self.rows(sql, params![start.0, end.0, path, limit], read)?;
+        let from = start - Nanos::from_secs(3_600);
+        rows.into_iter()
+            .map(|(number, body)| {
+                let report = Report::decode(&body).map_err(|_| self.damaged_report(&number))?;
+                let received_at = self.received_at(&number, (from, by))?;
+                Ok(StoredReport {
+                    number,
+                    received_at,
+                    report,
+                })
+            })
+            .collect()
+    }
+
+    fn received_at(
+        &self,
+        number: &ReportNumber,
+        (from, by): (Timestamp, Timestamp),
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT received_at_ns FROM batch WHERE received_at_ns BETWEEN ?1 AND ?2
+                   AND probe = ?3 AND epoch = ?4 AND first_sequence <= ?5 AND first_sequence + reports > ?5 LIMIT 1";
+        let sequence = i64::try_from(number.sequence).unwrap_or(i64::MAX);
+        let epoch = epoch_column(number.epoch);
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| {
+                statement
+                    .query_row(
+                        params![from.0, by.0, number.probe, epoch, sequence],
+                        |row| row.get(0),
+                    )
+                    .optional()
+            })
+            .map(|at| at.map(Timestamp))
+            .map_err(|source| self.fault(source))
+    }
+}

@@ -1,0 +1,53 @@
+//! The name of a stored report: whose it is, and its number.
+
+use std::fmt;
+
+use rusqlite::Row;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use super::reader::epoch_of;
+
+/// The name of a stored report. No two reports have the same one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportNumber {
+    /// The probe that sent it.
+    pub probe: String,
+    /// Of that probe's spool.
+    pub epoch: u64,
+    /// In that epoch, from 1.
+    pub sequence: u64,
+}
+
+impl ReportNumber {
+    /// From the columns probe, epoch and sequence of a row, which begin at `first`.
+    pub(super) fn of(row: &Row<'_>, first: usize) -> rusqlite::Result<Self> {
+        let sequence: i64 = row.get(first + 2)?;
+        Ok(Self {
+            probe: row.get(first)?,
+            epoch: epoch_of(row.get(first + 1)?),
+            sequence: u64::try_from(sequence).unwrap_or(0),
+        })
+    }
+
+    /// Adds a report and its name to a digest. The lengths go before the texts, so that no two lists have the same octets.
+    pub(super) fn digest(&self, body: &[u8], digest: &mut Sha256) {
+        for text in [self.probe.as_bytes(), body] {
+            digest.update((text.len() as u64).to_be_bytes());
+            digest.update(text);
+        }
+        digest.update(self.epoch.to_be_bytes());
+        digest.update(self.sequence.to_be_bytes());
+    }
+}
+
+impl fmt::Display for ReportNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            probe,
+            epoch,
+            sequence,
+        } = self;
+        write!(f, "report {sequence} of {probe} (epoch {epoch:016x})")
+    }
+}
