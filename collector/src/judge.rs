@@ -192,6 +192,9 @@ impl Judge {
         // Before the reports are read: what comes in between makes the window dirty again.
         let seen = self.reader.dirty_window(*length, start)?;
         let sessions = self.reader.sessions(start, start + *length)?;
+        if let Some((report, count)) = &sessions.damaged {
+            error!(%report, count, "reports in the store are damaged; their window is judged without them");
+        }
         let hearing = Hearing::open(&self.book, start, *length, &sessions);
         let watched = start >= self.watching_since;
         let table = self.live.read();

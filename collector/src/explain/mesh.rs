@@ -72,8 +72,8 @@ impl MeshTold {
     pub(super) fn lines(&self, lang: Lang) -> Vec<String> {
         let count = self.probes;
         let mut lines = vec![lang.pick(
-            format!("{count} probes were audited in this window, from these reports alone"),
-            format!("本窗口仅依据上述各路径的上报审计了 {count} 个探针"),
+            format!("{count} probes were audited in this window, from its own reports alone"),
+            format!("仅依据本窗口自身的上报审计了 {count} 个探针"),
         )];
         lines.extend(self.clocks.iter().map(|clock| clock.line(lang)));
         for conflict in &self.conflicts {

@@ -7,6 +7,7 @@ mod at;
 mod check;
 mod error;
 mod ground;
+mod interval;
 mod mesh;
 mod text;
 mod told;
@@ -164,6 +165,9 @@ fn explain_row(
         return Ok(told);
     }
     let sessions = reader.sessions(start, end)?;
+    if let Some((report, _)) = &sessions.damaged {
+        return Err(reader.damaged_report(report).into());
+    }
     let hearing = Hearing::open(&book, start, length, &sessions);
     told.mesh = Some(MeshTold::of(hearing.findings(), &row.path));
     told.explanation = hearing.explain(&row.path);

@@ -155,6 +155,27 @@ impl Court {
 }
 
 #[test]
+fn a_damaged_report_stops_no_other_verdict() {
+    let mut court = court(0);
+    for path in [OUT, OTHER] {
+        court.receive(path, 0, QUIET, 11);
+    }
+    let file = court.directory.path().join("owl.sqlite");
+    let damage =
+        format!("UPDATE report SET body = x'ff' WHERE path = '{OUT}' AND start_ns < {SECOND}");
+    let damaged = rusqlite::Connection::open(file)
+        .unwrap()
+        .execute(&damage, ())
+        .unwrap();
+    assert_eq!(damaged, 1);
+    court.round(14);
+    assert_eq!(court.judge.dockets[0].next, Timestamp(10 * SECOND));
+    court.stands(OTHER, 0, State::Met, None);
+    let without = court.latest(OUT).expect("a verdict");
+    assert_eq!(without.inputs.expect("reports").reports, 9);
+}
+
+#[test]
 fn a_window_is_judged_once_its_end_and_the_grace_have_passed() {
     let mut court = court(0);
     court.receive(OUT, 0, QUIET, 11);

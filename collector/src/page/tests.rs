@@ -3,6 +3,8 @@ use owl_measure::hindrance::Hindrance;
 use owl_measure::verdict::{EvidenceClass, Profile, Quantile, Reason, State, Verdict};
 
 use super::*;
+mod findings;
+
 use crate::judgement::{Judgement, NoDataWhy, Percentile, Seat, Span};
 use crate::live::{Caller, Live};
 use crate::testing::{SECOND, report};

@@ -88,6 +88,8 @@ pub(crate) struct Sessions {
     pub(crate) straddling: HashSet<String>,
     /// By path, what its session was put together from.
     pub(crate) inputs: HashMap<String, Inputs>,
+    /// The first report that cannot be read, and how many cannot: they are left out.
+    pub(crate) damaged: Option<(ReportNumber, u64)>,
 }
 
 /// The reports of one path while they are read.
@@ -280,7 +282,7 @@ impl Reader {
         })
     }
 
-    pub(super) fn damaged_report(&self, report: &ReportNumber) -> StoreError {
+    pub(crate) fn damaged_report(&self, report: &ReportNumber) -> StoreError {
         StoreError::DamagedReport {
             file: self.file.clone(),
             report: report.clone(),
@@ -319,9 +321,13 @@ impl Reader {
                     .and_then(|value| Ok(value.as_blob()?))
                     .map_err(fault)?;
                 let number = ReportNumber::of(row, 3).map_err(fault)?;
-                let report = Report::decode(body).map_err(|_| self.damaged_report(&number))?;
-                number.digest(body, &mut of_path.digest);
-                of_path.reports.push(report);
+                match Report::decode(body) {
+                    Ok(report) => {
+                        number.digest(body, &mut of_path.digest);
+                        of_path.reports.push(report);
+                    }
+                    Err(_) => sessions.damaged.get_or_insert((number, 0)).1 += 1,
+                }
             }
         }
         sessions.take(of_path);

@@ -6,7 +6,6 @@
 //! other, while the round trip stays, is the clocks' doing.
 
 use super::envelope::Point;
-use super::offsets::median;
 use super::suspicion::ProbeKind;
 use super::window::{PairPoints, Window};
 
@@ -143,9 +142,17 @@ fn largest(pair: &PairPoints, length: f64) -> Option<Move> {
     })
 }
 
-/// The raw differences of one way, part by part.
+/// The three lowest raw differences of each part of one way, ascending; infinite where there are fewer.
 struct Floors {
-    parts: [Vec<f64>; PARTS],
+    parts: [[f64; 3]; PARTS],
+}
+
+/// Takes a value into the three lowest.
+fn lower(lowest: &mut [f64; 3], raw: f64) {
+    if raw < lowest[2] {
+        lowest[2] = raw;
+        lowest.sort_unstable_by(f64::total_cmp);
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -157,23 +164,24 @@ struct Floor {
 
 impl Floors {
     fn of(points: &[Point], length: f64) -> Self {
-        let mut parts = [const { Vec::new() }; PARTS];
+        let mut parts = [[f64::INFINITY; 3]; PARTS];
         for point in points {
             let place = (point.at / length + 0.5) * PARTS as f64;
-            parts[(place.max(0.0) as usize).min(PARTS - 1)].push(point.raw);
+            let part = &mut parts[(place.max(0.0) as usize).min(PARTS - 1)];
+            lower(part, point.raw);
         }
         Self { parts }
     }
 
     /// The floor of some parts; `None` where there are fewer than three packets.
     fn over(&self, from: usize, to: usize) -> Option<Floor> {
-        let mut raw: Vec<f64> = self.parts[from..to].iter().flatten().copied().collect();
-        raw.sort_unstable_by(f64::total_cmp);
-        let lowest = *raw.first()?;
-        let middle = median(raw.get(..3)?.to_vec())?;
-        Some(Floor {
-            lowest,
-            noise: middle - lowest,
+        let mut lowest = [f64::INFINITY; 3];
+        for &raw in self.parts[from..to].iter().flatten() {
+            lower(&mut lowest, raw);
+        }
+        lowest[2].is_finite().then_some(Floor {
+            lowest: lowest[0],
+            noise: lowest[1] - lowest[0],
         })
     }
 }
