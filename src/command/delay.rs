@@ -513,7 +513,7 @@ impl Args {
             ended,
             over: member
                 .zip(ended.replies_over)
-                .map(|(member, replies)| Over { member, replies }),
+                .map(|(member, replies)| Over::new(member, replies)),
             routes: self.routes(DIRECTIONS.map(|way| (way, found.evidence(way).fastest()))),
             judged,
         };

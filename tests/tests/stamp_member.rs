@@ -204,6 +204,11 @@ fn what_keeps_packets_from_a_member_is_said_with_what_to_do() {
     ] {
         check_refused(&mut over(member, more), &said);
     }
+    ip(&["-n", &hosts.near, "link", "set", "veth1", "down"]).expect("a link can be set down");
+    check_refused(
+        &mut over("veth1", &[REFLECTOR]),
+        &["interface veth1 is down", "hint: "],
+    );
     let mut unprivileged = Command::new("setpriv");
     unprivileged.args(["--bounding-set", "-net_raw", "--inh-caps", "-net_raw"]);
     let owl = over("veth0", &[REFLECTOR]);

@@ -93,20 +93,29 @@ pub(super) fn not_opened(error: SessionError, lang: Lang) -> Failure {
 
 /// What is known of the links of a session that was bound to one.
 pub(super) struct Over<'a> {
-    pub(super) member: &'a Member,
-    pub(super) replies: RepliesOver,
+    interface: &'a str,
+    aggregate: Option<&'a str>,
+    replies: RepliesOver,
 }
 
-impl Over<'_> {
+impl<'a> Over<'a> {
+    pub(super) fn new(member: &'a Member, replies: RepliesOver) -> Self {
+        Self {
+            interface: &member.interface,
+            aggregate: member.aggregate.as_deref(),
+            replies,
+        }
+    }
+
     /// For a person.
     pub(super) fn line(&self, lang: Lang) -> String {
-        let interface = &self.member.interface;
+        let interface = self.interface;
         let RepliesOver {
             member,
             aggregate,
             elsewhere,
         } = self.replies;
-        let mut line = match &self.member.aggregate {
+        let mut line = match self.aggregate {
             Some(name) => lang.pick(
                 format!("packets left over {interface}, a member of {name}; replies: {aggregate} came in over {name}, by which member the kernel does not tell, {member} over {interface}"),
                 format!("报文经 {name} 的成员 {interface} 发出；应答：{aggregate} 个经 {name} 到达（内核不告知是哪个成员），{member} 个经 {interface} 到达"),
@@ -126,13 +135,66 @@ impl Over<'_> {
     /// For a program.
     pub(super) fn json(&self) -> Value {
         json!({
-            "interface": self.member.interface,
-            "aggregate": self.member.aggregate,
+            "interface": self.interface,
+            "aggregate": self.aggregate,
             "replies_over": {
                 "interface": self.replies.member,
                 "aggregate": self.replies.aggregate,
                 "elsewhere": self.replies.elsewhere,
             },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_does_not_tell_of_an_aggregate_is_said() {
+        let over = |aggregate| Over {
+            interface: "eth1",
+            aggregate,
+            replies: RepliesOver {
+                member: 1,
+                aggregate: 40,
+                elsewhere: 3,
+            },
+        };
+        for (aggregate, lang, parts) in [
+            (
+                None,
+                Lang::En,
+                [
+                    "left over eth1; replies: 1 came in over eth1",
+                    "3 over another",
+                ],
+            ),
+            (
+                Some("bond0"),
+                Lang::En,
+                [
+                    "a member of bond0; replies: 40",
+                    "by which member the kernel does not tell",
+                ],
+            ),
+            (None, Lang::Zh, ["报文经 eth1 发出", "3 个经其他接口"]),
+            (
+                Some("bond0"),
+                Lang::Zh,
+                ["bond0 的成员 eth1", "内核不告知是哪个成员"],
+            ),
+        ] {
+            let line = over(aggregate).line(lang);
+            for part in parts {
+                assert!(line.contains(part), "{part}: {line}");
+            }
+        }
+        let json = over(Some("bond0")).json();
+        assert_eq!(
+            (&json["interface"], &json["aggregate"]),
+            (&json!("eth1"), &json!("bond0"))
+        );
+        assert_eq!(json["replies_over"]["elsewhere"], 3);
     }
 }
