@@ -87,6 +87,10 @@ impl Clocks {
         })
     }
 
+    fn by_collector(&self) -> Elapsed {
+        Elapsed::around(self.span, self.error)
+    }
+
     fn by_agent(&self, (earlier, later): (Ticks, Ticks), agent_ppm: i64) -> Elapsed {
         let passed = later.since(earlier, self.span);
         // The share is of the true time, which is longer than `passed` when the clock is slow.
@@ -105,11 +109,17 @@ pub(super) fn elapsed(
     agent_ppm: i64,
 ) -> Option<Elapsed> {
     let clocks = Clocks::of(previous, next)?;
-    let by_collector = Elapsed::around(clocks.span, clocks.error);
+    let by_collector = clocks.by_collector();
     Some(match clocks.up {
         Some(up) => by_collector.and(clocks.by_agent(up, agent_ppm)),
         None => by_collector,
     })
+}
+
+/// The time between two readings by the collector's clock alone, whatever the agent did. `None` when one of them has no
+/// time.
+pub(super) fn by_collector(previous: &CounterSample, next: &CounterSample) -> Option<Elapsed> {
+    Some(Clocks::of(previous, next)?.by_collector())
 }
 
 /// How far the agent's clock may be wrong, in millionths, as a pair without a restart shows: at least, and at most.
@@ -140,12 +150,13 @@ pub(super) fn restart(previous: &CounterSample, next: &CounterSample) -> Doubt {
     let allowed = clocks.error + Ticks::LENGTH + share(clocks.span, AGENT_CLOCK_PPM);
     let began_in_between = up.1.since_start() <= clocks.span + allowed;
     if apart <= allowed {
-        // Up for no longer than the time in between, and yet in step: a wrap, or an agent that had just begun. A
-        // restart in between would be in step by chance only, unless the clocks are compared coarsely.
-        if began_in_between
-            && allowed > share(clocks.span, COINCIDENCE_PPM)
-            && allowed > Ticks::LENGTH.times(10)
-        {
+        // Up for no longer than the time in between, and yet in step: an agent that had just begun, and may have done so
+        // twice, or a wrap. A restart just when sysUpTime wraps would be in step by chance only, unless the clocks are
+        // compared coarsely.
+        let coarse =
+            allowed > share(clocks.span, COINCIDENCE_PPM) && allowed > Ticks::LENGTH.times(10);
+        let just_begun = up.0.since_start() <= allowed.times(2);
+        if began_in_between && (coarse || just_begun) {
             return Doubt::Open;
         }
         return Doubt::Excluded;

@@ -91,8 +91,16 @@ pub fn increase(
     let age = profile.cache.at_most;
     let most = octets_at(profile.ceiling_bps(), elapsed.at_most + age);
     let octets = delta::increase(from, to, profile, most)?;
-    // A counter that had begun at zero in between could not have come further than `most`. One that is below may have.
-    if to < from || to <= most {
+    // A counter that had begun at zero in between could not have come further than this. One that is below may have. Where
+    // the agent may have begun anew, its own clock does not tell how long it has been counting.
+    let most_since_zero = match evidence.restart {
+        Doubt::Open | Doubt::Untold => {
+            let longest = elapsed::by_collector(previous, next).ok_or(Unknown::NoTime)?;
+            octets_at(profile.ceiling_bps(), longest.at_most + age).max(most)
+        }
+        Doubt::Excluded | Doubt::Found(_) => most,
+    };
+    if to < from || to <= most_since_zero {
         match (evidence.restart, evidence.discontinuity) {
             (Doubt::Open | Doubt::Untold, _) => return Err(Unknown::RestartNotExcluded),
             (_, Doubt::Open) => return Err(Unknown::DiscontinuityNotExcluded),

@@ -166,6 +166,24 @@ fn a_counter_of_32_bits_wraps_once_or_is_unknown() {
 }
 
 #[test]
+fn an_agent_that_may_have_begun_twice_does_not_tell_how_long_it_has_counted() {
+    // Ten seconds, or up to twenty, since nobody says how long the answers took; five seconds by sysUpTime if it ran through.
+    let told = |last: u64| {
+        let mut samples = samples(&[
+            (0, Some(300), Some(0), Some(150 * MB)),
+            (10_000, Some(800), Some(0), Some(last)),
+        ]);
+        for sample in &mut samples {
+            sample.within = Nanos::from_secs(5);
+        }
+        let steps = judge(&samples, &Profile::new(Width::Bits64, Some(1_000_000_000))).steps;
+        steps[0].outcome.map(|increase| increase.octets)
+    };
+    assert_eq!(told(640 * MB), Err(Unknown::RestartNotExcluded));
+    assert_eq!(told(600 * MB), Err(Unknown::RestartNotExcluded));
+}
+
+#[test]
 fn neighbours_tell_what_a_sample_leaves_out() {
     use Unknown::{Discontinuity, DiscontinuityNotExcluded, Restart, RestartNotExcluded};
     let row = |k: u32, up: Option<u32>, disc: Option<u32>| {
