@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_measure::verdict::period::{Compliance, PeriodProfile};
+use owl_measure::verdict::period::{Compliance, PeriodProfile, WINDOWS_MAX};
 use owl_topology::{Path, Topology};
 
 use super::{ComplianceAnswer, Judging, PathCompliance, Span, SpanError};
@@ -107,10 +107,16 @@ impl Asked {
             .into_iter()
             .filter(|path| self.paths.is_empty() || self.paths.contains(&path.id))
             .collect();
-        let windows = paths
-            .iter()
-            .map(|path| (span.end - span.start).0 / path.profile.interval.0.max(1));
-        let work = windows
+        let windows = || {
+            let length = (span.end - span.start).0;
+            paths
+                .iter()
+                .map(move |path| length / path.profile.interval.0.max(1))
+        };
+        if windows().any(|windows| windows > WINDOWS_MAX as i64) {
+            return Err(AskError::TooMuch);
+        }
+        let work = windows()
             .fold(0_i64, i64::saturating_add)
             .saturating_mul(profiles.len() as i64);
         if work > WORK_MAX {
@@ -177,6 +183,11 @@ mod tests {
     use super::*;
 
     fn resolve(asked: &Asked) -> Result<(usize, usize), AskError> {
+        resolve_in(asked, Nanos::from_secs(60))
+    }
+
+    /// With paths that are judged in windows of this length.
+    fn resolve_in(asked: &Asked, interval: Nanos) -> Result<(usize, usize), AskError> {
         let topology = Topology::yancheng();
         let zone = TimeZone::get(&topology.timezone).unwrap();
         let scene = Scene {
@@ -185,8 +196,24 @@ mod tests {
             now: Timestamp(1_795_406_400_000_000_000),
             grace: Nanos::from_secs(3),
         };
-        let resolved = asked.resolve(&scene, topology.paths())?;
+        let mut paths = topology.paths();
+        for path in &mut paths {
+            path.profile.interval = interval;
+        }
+        let resolved = asked.resolve(&scene, paths)?;
         Ok((resolved.paths.len(), resolved.profiles.len()))
+    }
+
+    #[test]
+    fn more_windows_of_one_path_than_are_looked_at_are_refused_and_not_left_out() {
+        let asked = |period: &str| Asked {
+            period: Some(period.into()),
+            paths: vec!["yannan-ct~binhaigang-ct".into()],
+            profiles: AskedProfiles::Default,
+        };
+        let ten = Nanos::from_secs(10);
+        assert_eq!(resolve_in(&asked("now-69d"), ten), Ok((1, 1)));
+        assert_eq!(resolve_in(&asked("now-70d"), ten), Err(AskError::TooMuch));
     }
 
     #[test]

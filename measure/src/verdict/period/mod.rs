@@ -41,8 +41,9 @@ use self::walk::Excusing;
 use crate::time::{Nanos, Timestamp};
 use crate::verdict::State;
 
-/// Windows of a period at most; a longer period ends there. A leap year of minutes fits.
-const WINDOWS_MAX: usize = 600_000;
+/// Windows of a period at most: whoever asks about a longer one is to be refused, because nothing beyond is looked at. A
+/// leap year of minutes fits.
+pub const WINDOWS_MAX: usize = 600_000;
 
 /// What is judged: the windows of one path in a span of time.
 #[derive(Debug, Clone)]
