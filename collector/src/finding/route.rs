@@ -22,6 +22,9 @@ const BEFORE: usize = 3;
 const LEAST: Nanos = Nanos::from_micros(50);
 /// Nor is one that is less than this part of the floor.
 const PART: i64 = 50;
+/// Nor is one within this many times of what the floors differ by anyway, before the move or behind it: on a path that is
+/// never empty, the fastest packet of a window is no fixed thing.
+const NOISES: i64 = 3;
 
 /// The floors of the pairs, as far as they are remembered. After a start they are learnt anew.
 #[derive(Debug, Default)]
@@ -75,13 +78,21 @@ fn moved(floors: &VecDeque<Nanos>) -> Option<(Nanos, Nanos)> {
             .filter(|&left| left >= BEFORE)?;
         floors.iter().take(before).copied().min()
     };
+    let quiet = |count: usize, by: Nanos| {
+        let mut before: Vec<Nanos> = floors.iter().rev().skip(count).copied().collect();
+        before.sort_unstable();
+        let scatter = before[before.len() / 2] - before[0];
+        let (low, high) = (latest(count).min(), latest(count).max());
+        let unrest = low.zip(high).map_or(Nanos::ZERO, |(low, high)| high - low);
+        by > scatter.max(unrest).times(NOISES)
+    };
     let enough = |from: Nanos, to: Nanos| to - from > LEAST.max(Nanos(from.0 / PART));
     let longer = earlier(LONGER)
         .zip(latest(LONGER).min())
-        .filter(|&(before, after)| enough(before, after));
+        .filter(|&(before, after)| enough(before, after) && quiet(LONGER, after - before));
     let shorter = earlier(SHORTER)
         .zip(latest(SHORTER).max())
-        .filter(|&(before, after)| enough(after, before));
+        .filter(|&(before, after)| enough(after, before) && quiet(SHORTER, before - after));
     longer.or_else(|| {
         let (before, _) = shorter?;
         Some((before, latest(SHORTER).min()?))
@@ -118,6 +129,8 @@ mod tests {
         check(&[1_500, 1_500, 1_500, 1_900, 1_500, 1_900], None);
         check(&[1_500, 1_500, 1_500, 1_540, 1_540, 1_540], None);
         check(&[9_000, 9_000, 9_000, 9_150, 9_150, 9_150], None);
+        check(&[1_860, 1_810, 1_900, 1_850, 1_706, 1_700], None);
+        check(&[1_810, 1_810, 1_810, 1_810, 1_700, 1_740], None);
     }
 
     #[test]
