@@ -231,7 +231,16 @@ fn a_probe_is_added_shut_out_and_let_in_again_with_three_commands_and_no_openssl
     // The probe goes on running meanwhile.
     network.joins("north", &network.token("1h"));
     until("the probe is back", || connected(&http));
+    until("the probe says that it is back", || {
+        network.lines("north.log", "connected to the collector again") > 0
+    });
     drop(probe);
+    assert_eq!(
+        network.lines("north.log", "connected to the collector again"),
+        1,
+        "once, and not for the first connection: {}",
+        network.text("north.log")
+    );
 }
 
 #[test]
