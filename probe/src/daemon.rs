@@ -172,6 +172,7 @@ impl Probe {
             spool: Mutex::new(spool),
             spooled: Notify::new(),
             connected: AtomicBool::new(false),
+            failure_said: false.into(),
             certificate_until_ns: AtomicI64::new(client.until_ns()),
         };
         Ok(Self {

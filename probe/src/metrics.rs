@@ -328,6 +328,7 @@ mod tests {
             spool: std::sync::Mutex::new(Spool::open(directory.path()).unwrap()),
             spooled: tokio::sync::Notify::new(),
             connected: false.into(),
+            failure_said: false.into(),
             certificate_until_ns: 0.into(),
         };
         let vitals = Vitals::default();

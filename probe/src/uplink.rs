@@ -96,6 +96,8 @@ pub(crate) struct Shared {
     /// Told when there is something new in the spool.
     pub(crate) spooled: Notify,
     pub(crate) connected: AtomicBool,
+    /// That a failure was logged, and nothing since that it is over.
+    pub(crate) failure_said: AtomicBool,
     /// When the certificate runs out, in nanoseconds since 1970.
     pub(crate) certificate_until_ns: AtomicI64,
 }
@@ -200,6 +202,7 @@ pub(crate) async fn run(
                     "{said}; reports are kept on disk and the uplink tries again"
                 );
                 last_said = news;
+                shared.failure_said.store(true, Relaxed);
             }
         }
         // Probes that lost one collector do not all come back in the same instant.
@@ -301,6 +304,10 @@ async fn connection(
                     let plan =
                         Plan::decode(octets.as_slice()).map_err(|error| lost(error.into()))?;
                     shared.connected.store(true, Relaxed);
+                    // The plan is the collector's first word to a probe that it lets in.
+                    if shared.failure_said.swap(false, Relaxed) {
+                        tracing::info!(probe = config.id, "connected to the collector again");
+                    }
                     plans.send_replace(Some(plan));
                 }
                 FromCollector::Stored(sequence) => {

@@ -231,7 +231,16 @@ fn a_probe_is_added_shut_out_and_let_in_again_with_three_commands_and_no_openssl
     // The probe goes on running meanwhile.
     network.joins("north", &network.token("1h"));
     until("the probe is back", || connected(&http));
+    until("the probe says that it is back", || {
+        network.lines("north.log", "connected to the collector again") > 0
+    });
     drop(probe);
+    assert_eq!(
+        network.lines("north.log", "connected to the collector again"),
+        1,
+        "once, and not for the first connection: {}",
+        network.text("north.log")
+    );
 }
 
 #[test]
@@ -282,6 +291,36 @@ fn a_token_is_refused_in_one_sentence() {
         said.contains("is not the collector that made the token"),
         "{said}"
     );
+}
+
+#[test]
+fn a_host_that_joined_is_told_so_and_keeps_its_key() {
+    let network = Network::new();
+    let (_collector, _) = network.collector();
+    let token = network.token("1h");
+    network.joins("north", &token);
+    let key = |text: String| text.split("-----BEGIN CERT").next().map(str::to_owned);
+    let first = key(network.text("north/state/identity.pem"));
+    let pending = network.file("north/state/identity.pem.joining");
+    let is_told = || {
+        let output = network.join("north", &token);
+        let said = String::from_utf8(output.stdout.clone()).unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let expected = format!("this host has joined already as {PROBE}, until ");
+        assert!(said.starts_with(&expected), "{said}");
+        assert!(!pending.exists());
+        assert_eq!(key(network.text("north/state/identity.pem")), first);
+    };
+    is_told();
+    let roll = network.file("collector/identity/probes.json");
+    let mut past: Value =
+        serde_json::from_str(&network.text("collector/identity/probes.json")).unwrap();
+    past["probes"][PROBE]["token"]["expires_ns"] = 1.into();
+    fs::write(&roll, past.to_string()).unwrap();
+    is_told();
+    network.token("1h");
+    network.is_refused("north", &token, "knows no such token");
+    assert!(!pending.exists(), "its good key is beside it");
 }
 
 #[test]
@@ -351,19 +390,11 @@ fn a_token_gives_one_key_its_certificate_whenever_either_side_is_killed() {
         let wait = Duration::from_millis(u64::from(round * 7 % 16) * 10);
         kill_after(wait, vec![&mut collector, &mut joining]);
         let (_collector, _) = network.collector();
-        let joined = network.file(&format!("{host}/probe.toml")).exists()
-            && !network
-                .file(&format!("{host}/state/identity.pem.joining"))
-                .exists();
-        if joined {
-            network.is_refused(&host, &token, "was used already");
-        } else {
-            network.joins(&host, &token);
-        }
+        network.joins(&host, &token);
         network.is_refused(&format!("thief-{round}"), &token, "was used already");
         assert_eq!(network.standing()["standing"], "enrolled");
         let pending = network.file(&format!("{host}/state/identity.pem.joining"));
-        assert!(joined || !pending.exists(), "round {round}");
+        assert!(!pending.exists(), "round {round}");
     }
 }
 

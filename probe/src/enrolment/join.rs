@@ -18,9 +18,10 @@ use quinn::ConnectionError;
 use quinn::crypto::rustls::QuicClientConfig;
 use rcgen::KeyPair;
 
-use super::certificate::{self, CertificateError};
+use super::certificate::{self, CertificateError, Facts};
 use super::files::{self, FileError, Readable};
 use super::pinned::{Pinned, Stranger};
+use super::renewal::now;
 use super::{hear, say};
 use crate::config::{Config, ConfigError};
 use crate::secret;
@@ -115,6 +116,10 @@ pub struct Joined {
     pub certificate: PathBuf,
     /// When that runs out unless the probe renews it.
     pub until: Timestamp,
+    /// The same as people write it.
+    pub until_written: String,
+    /// Whether this host had joined with the same token before.
+    pub before: bool,
     /// Whether the configuration was written now.
     pub configured: bool,
     /// Where the configuration, which was there before, has its collector, when that is not where the token has it.
@@ -180,6 +185,12 @@ impl Files {
         Ok(key)
     }
 
+    /// The key that this host has already, where it joined before.
+    fn own_key(&self) -> Option<KeyPair> {
+        let text = secret::read(&self.key).ok()?;
+        KeyPair::from_pem(&text).ok()
+    }
+
     /// Puts everything in its place, the key that waits last.
     fn keep(&self, places: &Places, key: &KeyPair, granted: &Granted) -> Result<(), JoinError> {
         let authorities = certificate::pem(&granted.authorities);
@@ -195,6 +206,18 @@ impl Files {
             files::replace(&places.config, text, Readable::All)?;
         }
         Ok(files::remove(&self.pending())?)
+    }
+
+    fn joined(self, token: &Token, facts: Facts, before: bool) -> Joined {
+        Joined {
+            probe: token.probe.clone(),
+            until: facts.until,
+            until_written: facts.until_written(),
+            before,
+            configured: self.config.is_some(),
+            other_collector: self.other_collector,
+            certificate: self.certificate,
+        }
     }
 }
 
@@ -223,6 +246,9 @@ fn written(token: &Token, state: &Path) -> String {
 /// # Errors
 /// When a file cannot be read or written, or the collector cannot be reached or gives no certificate. Then the same call
 /// can be made again; until the token has run out it goes on where this one ended.
+///
+/// A host that joined with the same token before keeps its key: it gets its certificate anew while the token lasts, and
+/// keeps the one it has afterwards.
 pub fn join(token: &Token, places: &Places) -> Result<Joined, JoinError> {
     let files = Files::of(token, places)?;
     for file in [&files.ca, &files.certificate, &files.key, &places.config] {
@@ -239,19 +265,51 @@ pub fn join(token: &Token, places: &Places) -> Result<Joined, JoinError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let granted = runtime.block_on(ask(token, &request))?;
+    let asked = runtime.block_on(ask(token, &request));
+    let own = files.own_key();
+    let (asked, key, before) = match (asked, own) {
+        // Perhaps by this host, when it joined: then its own key is answered otherwise than any stranger's.
+        (Err(JoinError::Denied(Denial::UsedToken)), Some(own)) => {
+            // No certificate is for the key that was drawn for this attempt.
+            files::remove(&files.pending())?;
+            let request = Join {
+                request: certificate::request(&own)?,
+                ..request
+            };
+            let again = runtime.block_on(ask(token, &request));
+            (again, own, true)
+        }
+        (Err(JoinError::Denied(denial)), Some(_)) if is_final(denial) => {
+            files::remove(&files.pending())?;
+            return Err(JoinError::Denied(denial));
+        }
+        (asked, _) => (asked, key, false),
+    };
+    let granted = match asked {
+        // Another's key would have been told that the token was used.
+        Err(JoinError::Denied(Denial::ExpiredToken)) if before && files.config.is_none() => {
+            let facts = certificate::facts(&files.certificate)?;
+            if now() >= facts.until {
+                return Err(JoinError::Denied(Denial::ExpiredToken));
+            }
+            return Ok(files.joined(token, facts, before));
+        }
+        asked => asked?,
+    };
     let first = granted.chain.first().and_then(|der| certificate::of(der));
     let facts = first.ok_or_else(|| CertificateError::NoCertificate {
         file: files.certificate.clone(),
     })?;
     files.keep(places, &key, &granted)?;
-    Ok(Joined {
-        probe: token.probe.clone(),
-        until: facts.until,
-        configured: files.config.is_some(),
-        other_collector: files.other_collector,
-        certificate: files.certificate,
-    })
+    Ok(files.joined(token, facts, before))
+}
+
+/// Whether the same key would be refused again with the same token.
+fn is_final(denial: Denial) -> bool {
+    !matches!(
+        denial,
+        Denial::TooOften | Denial::Unable | Denial::Unspecified
+    )
 }
 
 /// Asks the collector of the token.

@@ -69,6 +69,7 @@ pub(super) fn run(args: Args, config: &Path, lang: Lang) -> Result<Outcome, Fail
             "certificate_until_ns": joined.until,
             "config": config,
             "config_written": joined.configured,
+            "joined_before": joined.before,
         });
         return print(&format!("{said}\n"));
     }
@@ -92,12 +93,20 @@ fn read(file: &Path, lang: Lang) -> Result<String, Failure> {
 fn said(joined: &Joined, token: &Token, config: &Path, lang: Lang) -> String {
     let (probe, collector) = (&joined.probe, token.collector);
     let (file, certificate) = (config.display(), joined.certificate.display());
-    let first = lang.pick(
-        format!(
-            "{probe} has joined the collector {collector}; its certificate is {certificate}.\n"
-        ),
-        format!("{probe} 已加入采集器 {collector}；证书位于 {certificate}。\n"),
-    );
+    let until = &joined.until_written;
+    let first = if joined.before {
+        lang.pick(
+            format!("this host has joined already as {probe}, until {until}.\n"),
+            format!("本机此前已作为 {probe} 加入，有效至 {until}。\n"),
+        )
+    } else {
+        lang.pick(
+            format!(
+                "{probe} has joined the collector {collector}; its certificate is {certificate}.\n"
+            ),
+            format!("{probe} 已加入采集器 {collector}；证书位于 {certificate}。\n"),
+        )
+    };
     let configuration = match (joined.configured, joined.other_collector) {
         (true, _) => lang.pick(
             format!("The configuration was written: {file}\n"),

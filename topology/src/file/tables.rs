@@ -486,6 +486,16 @@ fn probe(s: Keys<'_, '_, '_>) -> Option<Probe> {
     let carrier = s.required("carrier");
     let addr = s.filled("addr");
     let port = s.optional("port").unwrap_or(STAMP_PORT);
+    if port == 0 {
+        s.fault(
+            "port",
+            text!("port is from 1 to 65535", "port 须在 1 与 65535 之间"),
+            text!(
+                "leave it out for {STAMP_PORT}, where STAMP session-reflectors listen",
+                "省略即为 {STAMP_PORT}，STAMP 会话反射端的端口"
+            ),
+        );
+    }
     let reflector = s.optional("reflector").unwrap_or(ReflectorKind::Owl);
     let twamp_user = s.optional::<String>("twamp_user");
     if twamp_user

@@ -389,6 +389,25 @@ fn one_mistake_is_told_once_and_as_what_it_is() {
 }
 
 #[test]
+fn a_reflector_at_no_port_and_a_user_without_a_name_are_refused_where_they_stand() {
+    for (keys, expected) in [
+        (
+            "port = 0",
+            "t.toml:56:8: E003 probe \"p-south\": port is from 1 to 65535",
+        ),
+        (
+            "reflector = \"twamp\"\ntwamp_user = \"\"",
+            "t.toml:57:14: E003 probe \"p-south\": twamp_user must be text that is not empty",
+        ),
+    ] {
+        let line = "addr = [\"192.0.2.2\"]";
+        let told = told(&TWO_PROBES.replacen(line, &format!("{line}\n{keys}"), 1));
+        let first: Vec<_> = told.iter().filter_map(|it| it.lines().next()).collect();
+        assert_eq!(first, [expected], "{keys}");
+    }
+}
+
+#[test]
 fn two_probes_may_share_an_address_on_different_ports() {
     let text = TWO_PROBES.replacen(
         "addr = [\"192.0.2.2\"]",

@@ -56,6 +56,13 @@ impl Value for String {
                 "不含控制字符的一行文字"
             ))),
             DeValue::String(text) if !text.trim().is_empty() => Ok(text.to_string()),
+            DeValue::String(_) => Err(Fault {
+                hint: text!(
+                    "it must not be empty: fill it in, or leave out a key that may be left out",
+                    "不得为空：请填写；可省略的键也可省略"
+                ),
+                ..Fault::expected(text!("text that is not empty", "非空文字"))
+            }),
             _ => Err(Fault::expected(text!("text in quotes", "引号内的文字"))),
         }
     }
