@@ -27,6 +27,11 @@ pub enum At {
 pub struct AtError(String);
 
 impl At {
+    /// Whether it is an instant only together with a time zone.
+    pub(super) fn needs_zone(self) -> bool {
+        matches!(self, Self::Civil(_))
+    }
+
     /// The instant, with the zone of this IANA name for a time without offset; UTC for a name that nobody knows.
     pub fn in_zone(self, name: &str, now: Timestamp) -> Timestamp {
         match self {

@@ -97,8 +97,21 @@ pub fn explain(state: &Path, question: &Question) -> Result<Explained, ExplainEr
 /// Explains a verdict from a store.
 pub(crate) fn explained(reader: &Reader, question: &Question) -> Result<Explained, ExplainError> {
     let Question { path, at, .. } = question;
-    let last = reader.last_rulebook()?;
-    let last = last.and_then(|(hash, text)| Rulebook::read(&hash, text).ok());
+    let last = match reader.last_rulebook()? {
+        Some((hash, text)) => match Rulebook::read(&hash, text) {
+            Ok(book) => Some(book),
+            // Which instant is meant, only the rulebook tells.
+            Err(source) if at.needs_zone() => {
+                return Err(ExplainError::Rulebook {
+                    path: path.clone(),
+                    hash,
+                    source: Some(source),
+                });
+            }
+            Err(_) => None,
+        },
+        None => None,
+    };
     let zone = last.as_ref().map_or("UTC", |book| &book.rules.timezone);
     let at = at.in_zone(zone, now());
     let mut found = reader.verdicts_at(path, at)?;

@@ -220,6 +220,15 @@ fn a_changed_verdict_is_found_and_so_is_a_changed_or_missing_rulebook() {
         ("DELETE FROM rulebook", "missing"),
     ] {
         court.change(sql);
+        if said == "damaged" {
+            let local = Question {
+                path: OUT.to_owned(),
+                at: "2026-11-23T08:00:00".parse().unwrap(),
+                profile: None,
+            };
+            let error = explain(court.directory.path(), &local).unwrap_err();
+            assert!(error.is_damage(), "whose time it is, nobody knows: {error}");
+        }
         let error = court.explain_at(OUT, 0).unwrap_err();
         assert!(
             error.is_damage() && error.to_string().contains(said),
