@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use owl_collector::Config;
 use owl_collector::enrolment::{self, Enrolled, EnrolmentError, KnownProbe, Standing};
+use owl_collector::{Config, RegistryError};
 use owl_measure::time::{Nanos, ParseNanosError, Timestamp};
 use owl_measure::words::Lang;
 use serde_json::json;
@@ -153,6 +153,14 @@ fn said(known: &KnownProbe, lang: Lang) -> &'static str {
 }
 
 fn explain(what: String, error: EnrolmentError, lang: Lang) -> Failure {
+    if let EnrolmentError::Registry(RegistryError::Damaged { file, .. }) = &error {
+        let file = file.display();
+        let hint = lang.pick(
+            format!("restore {file} from a backup; probes enrolled since then join anew"),
+            format!("请从备份恢复 {file}；此后登记的探针须重新加入"),
+        );
+        return Failure::unable(what).because(error).hint(hint);
+    }
     let hint = match &error {
         EnrolmentError::UnknownProbe { .. } => lang.pick(
             "`owl collector probes` lists those of the topology; a new one is written into its file first",
@@ -186,6 +194,18 @@ fn explain(what: String, error: EnrolmentError, lang: Lang) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_damaged_roll_is_to_be_restored_and_no_other_user_is_sent_for() {
+        let error = RegistryError::Damaged {
+            file: "identity/probes.json".into(),
+            source: serde_json::from_str::<u8>("{").unwrap_err(),
+        };
+        let said = explain("cannot list".into(), error.into(), Lang::En);
+        let said = format!("{said:?}");
+        let expected = "restore identity/probes.json from a backup";
+        assert!(said.contains(expected) && !said.contains("root"), "{said}");
+    }
 
     #[test]
     fn a_token_lasts_a_minute_to_a_week() {
