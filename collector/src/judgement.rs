@@ -8,7 +8,7 @@ use owl_measure::distribution::Bounds;
 use owl_measure::hindrance::Hindrance;
 use owl_measure::implied::ImpliedRoute;
 use owl_measure::time::{Nanos, Timestamp};
-use owl_measure::verdict::{Quantile, Statistics, Verdict};
+use owl_measure::verdict::{Quantile, Reason, Statistics, Verdict};
 use owl_measure::words::Lang;
 use serde::{Deserialize, Serialize};
 
@@ -286,7 +286,28 @@ impl Judgement {
         if let Some(why) = &self.why {
             return Some(why.sentence(lang, time));
         }
+        if self.verdict.reason == Some(Reason::Samples) && self.may_be_one_of_unknown_fate() {
+            let (unknown, sent) = (self.lost_unknown, self.verdict.sent);
+            return Some(lang.pick(
+                format!("{unknown} of {sent} packets are of unknown fate"),
+                format!("{sent} 个报文中有 {unknown} 个去向不明"),
+            ));
+        }
         self.verdict.reason_sentence(lang).map(str::to_owned)
+    }
+
+    /// Whether the judged percentile may be the delay of a packet of which nobody knows which way it was lost.
+    fn may_be_one_of_unknown_fate(&self) -> bool {
+        let verdict = &self.verdict;
+        let upper = match verdict.ranked {
+            Some(ranked) => ranked.ranks.upper,
+            None => {
+                let of = [verdict.received, self.lost, self.lost_unknown];
+                let of = of.into_iter().fold(0, u64::saturating_add);
+                Some(self.quantile.rank(of))
+            }
+        };
+        self.lost_unknown > 0 && upper.is_some_and(|rank| rank > verdict.received)
     }
 
     /// One of its percentiles.
@@ -301,6 +322,24 @@ impl Judgement {
 mod tests {
     use super::*;
     use owl_measure::verdict::Population;
+
+    #[test]
+    fn packets_of_unknown_fate_are_told_from_too_few_packets() {
+        for (received, unknown, expected) in [
+            (90, 10, "10 of 100 packets are of unknown fate"),
+            (98, 2, "too few packets came back"),
+            (20, 0, "too few packets came back"),
+        ] {
+            let text = format!(
+                r#"{{"path":"a~b","profile":"lab","quantile":0.95,"window_start_ns":0,"window_ns":10000000000,
+                "judged_at_ns":13000000000,"state":"undecided","reason":"samples","target_ns":1000000,"sent":100,
+                "received":{received},"percentiles":[],"lost":0,"lost_unknown":{unknown},"late":0}}"#
+            );
+            let judgement: Judgement = serde_json::from_str(&text).unwrap();
+            let said = judgement.detail(Lang::En, |_| String::new());
+            assert_eq!(said.as_deref(), Some(expected), "{received} {unknown}");
+        }
+    }
 
     #[test]
     fn a_judgement_of_an_older_store_is_read() {
