@@ -76,7 +76,7 @@ mod tests {
     const NEUTRAL: &str = "-- A table; with a comment.\n\
         CREATE TABLE thing (\n    name TEXT NOT NULL, -- TEXT, what else\n    at_ns BIGINT,\n    body BYTEA\n);\n\
         CREATE INDEX thing_by_time ON thing (at_ns);\n\
-        CREATE INDEX b ON thing USING brin (at_ns); -- postgres only\n";
+        CREATE INDEX b ON thing USING hash (at_ns); -- postgres only\n";
 
     #[test]
     fn one_text_becomes_what_each_engine_takes() {
@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(
             for_postgres(NEUTRAL),
             "CREATE TABLE thing (\n    name TEXT COLLATE \"C\" NOT NULL,\n    at_ns BIGINT,\n    body BYTEA\n);\n\
-             CREATE INDEX thing_by_time ON thing (at_ns);\nCREATE INDEX b ON thing USING brin (at_ns);\n"
+             CREATE INDEX thing_by_time ON thing (at_ns);\nCREATE INDEX b ON thing USING hash (at_ns);\n"
         );
     }
 }
