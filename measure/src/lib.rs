@@ -23,6 +23,7 @@ pub mod report;
 pub mod sample;
 pub mod sequences;
 pub mod summary;
+pub mod tier;
 pub mod time;
 pub mod variation;
 pub mod verdict;

@@ -5,9 +5,9 @@
 //! may be wrong, but no reader can be made to panic, overflow or allocate more
 //! than the message itself.
 
-mod convert;
+pub(crate) mod convert;
 mod numbers;
-mod wire;
+pub(crate) mod wire;
 
 pub use numbers::{Abilities, Loss, Numbers};
 
