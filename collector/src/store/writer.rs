@@ -21,6 +21,7 @@ use super::{
     Admitted, Arrival, Dirty, Order, Place, Reader, Refused, StoreError, Windowing, Work,
     epoch_column, refused, schema,
 };
+use super::{batches, packing};
 use crate::judgement::Judgement;
 use crate::live::{Caller, Live};
 use crate::metrics::Own;
@@ -177,6 +178,7 @@ impl Writer {
                     }
                     Ok(Done::answer(0))
                 }
+                Work::Pack(pack) => packing::put(&transaction, pack).map(Done::answer),
                 Work::Retain { before } => retain(&transaction, *before).map(Done::answer),
             })
             .collect::<Result<Vec<Done>, DatabaseError>>()?;
@@ -284,7 +286,7 @@ impl Writer {
                         }
                     }
                 }
-                Work::Retain { .. } => {}
+                Work::Pack(_) | Work::Retain { .. } => {}
             }
         }
         answers
@@ -358,7 +360,7 @@ fn take(
         let sequence = arrival.first_sequence.saturating_add(index as u64);
         let again = sequence <= before;
         taken.stored_to = taken.stored_to.max(sequence);
-        let Some(Admitted { report, body }) = place else {
+        let Some(Admitted { report, .. }) = place else {
             *(if again {
                 &mut taken.duplicate
             } else {
@@ -366,24 +368,11 @@ fn take(
             }) += 1;
             continue;
         };
-        let (start, length) = (report.summary.start, report.summary.length);
-        let stored = transaction.execute(
-            "INSERT INTO report (path, start_ns, length_ns, probe, epoch, sequence, body)
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (probe, epoch, sequence) DO NOTHING",
-            &values![
-                &report.path,
-                start.0,
-                length.0,
-                probe,
-                epoch,
-                sequence,
-                body
-            ],
-        )?;
-        if stored == 0 {
+        if again {
             taken.duplicate += 1;
             continue;
         }
+        let start = report.summary.start;
         taken.fresh.push(index);
         counting.add(transaction, report)?;
         windows.extend(
@@ -412,16 +401,7 @@ fn take(
              ON CONFLICT (probe, epoch) DO UPDATE SET stored = excluded.stored, received_at_ns = excluded.received_at_ns",
             &values![probe, epoch, taken.stored_to, arrival.received_at.0],
         )?;
-        transaction.execute(
-            "INSERT INTO batch (probe, epoch, first_sequence, reports, received_at_ns) VALUES ($1, $2, $3, $4, $5)",
-            &values![
-                probe,
-                epoch,
-                arrival.first_sequence,
-                arrival.reports.len(),
-                arrival.received_at.0
-            ],
-        )?;
+        batches::put(transaction, arrival, &taken.fresh)?;
     }
     Ok(taken)
 }
@@ -504,8 +484,8 @@ fn retain(transaction: &Transaction<'_>, before: Timestamp) -> Result<u64, Datab
         transaction.one("SELECT min(window_start_ns) FROM verdict", &[])?;
     let oldest = oldest.flatten();
     let unneeded = oldest.map_or(before.0, |oldest| oldest.min(before.0));
-    removed += remove(("report", "start_ns"), unneeded)?;
-    removed += remove(("batch", "received_at_ns"), unneeded)?;
+    removed += remove(("block", "end_ns"), unneeded)?;
+    removed += remove(("batch", "end_ns"), unneeded)?;
     removed += remove(("rulebook", "last_used_ns"), unneeded)?;
     removed += remove(("revision", "window_start_ns"), before.0)?;
     removed += hops::retain(transaction, before, ROWS_A_RETENTION)?;
@@ -518,7 +498,8 @@ fn retain(transaction: &Transaction<'_>, before: Timestamp) -> Result<u64, Datab
     removed += transaction.execute(
         "DELETE FROM ack WHERE received_at_ns < $1
              AND NOT EXISTS (SELECT 1 FROM probe WHERE probe.probe = ack.probe AND probe.epoch = ack.epoch)
-             AND NOT EXISTS (SELECT 1 FROM report WHERE report.probe = ack.probe AND report.epoch = ack.epoch)",
+             AND NOT EXISTS (SELECT 1 FROM batch WHERE batch.probe = ack.probe AND batch.epoch = ack.epoch)
+             AND NOT EXISTS (SELECT 1 FROM block WHERE block.probe = ack.probe AND block.epoch = ack.epoch)",
         &values![before.0],
     )?;
     Ok(removed)
