@@ -8,6 +8,7 @@ mod api;
 mod compliance;
 mod explain;
 mod findings;
+mod scrape;
 
 use std::io;
 use std::net::SocketAddr;
@@ -33,7 +34,7 @@ use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use crate::live::Live;
-use crate::metrics::{self, Own};
+use crate::metrics::Own;
 use crate::now::now;
 use crate::page::{self, Frame, Zone};
 use crate::store::{HistoryQuery, Reader, Store, StoreError};
@@ -165,7 +166,8 @@ fn router(web: Arc<Web>) -> Router {
         .route("/paths/{id}", get(path))
         .route("/paths/{id}/windows/{at}", get(explain::page))
         .route(page::style_address(), get(style))
-        .route("/metrics", get(scrape))
+        .route("/metrics", get(scrape::paths))
+        .route("/metrics/self", get(scrape::rest))
         .route("/healthz", get(health))
         .route("/findings", get(findings::show))
         .route("/api/v1/findings", get(findings::findings))
@@ -350,18 +352,6 @@ async fn style() -> Response {
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
     ];
     (headers, page::STYLE).into_response()
-}
-
-async fn scrape(State(web): State<Arc<Web>>) -> Response {
-    let text = metrics::render(&web.live.read(), &web.own, now(), web.grace);
-    (
-        [(
-            header::CONTENT_TYPE,
-            "text/plain; version=0.0.4; charset=utf-8",
-        )],
-        text,
-    )
-        .into_response()
 }
 
 async fn health(State(web): State<Arc<Web>>) -> Response {

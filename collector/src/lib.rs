@@ -9,6 +9,7 @@
 
 mod compliance;
 mod config;
+mod delays;
 pub mod enrolment;
 pub mod explain;
 mod finding;
@@ -55,6 +56,7 @@ pub use config::{Config, ConfigError, GivenCertificates};
 pub use http::HttpError;
 pub use identity::{ALPN, IdentityError, RegistryError, SigningError};
 pub use intake::IntakeError;
+pub use metrics::Rehearsal;
 pub use store::{ReportNumber, StoreError};
 
 use crate::http::Http;

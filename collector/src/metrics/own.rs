@@ -1,8 +1,11 @@
 //! What the collector counts of itself, with the `prometheus` crate.
 
 use owl_measure::verdict::State;
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::proto::LabelPair;
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
+use super::labels::{Labels, NONE};
+use super::sink::{Sink, Value};
 use super::table::{self, Metric};
 
 /// The counters of this process; they begin at zero when it starts.
@@ -41,10 +44,26 @@ impl Own {
         own
     }
 
-    /// Adds them to an answer in the text format.
-    pub(super) fn write(&self, out: &mut String) {
-        if let Err(error) = TextEncoder::new().encode_utf8(&self.registry.gather(), out) {
-            tracing::error!(%error, "cannot write the collector's own metrics");
+    /// Adds them to an answer.
+    pub(super) fn series(&self, sink: &mut dyn Sink) {
+        for family in self.registry.gather() {
+            let known = table::OWN
+                .iter()
+                .find(|metric| metric.name == family.name());
+            let Some(metric) = known else { continue };
+            sink.metric(metric);
+            for series in family.get_metric() {
+                let mut labels = Labels::default();
+                for &name in metric.labels {
+                    let pairs = series.get_label().iter();
+                    let value = pairs
+                        .filter(|pair| pair.name() == name)
+                        .map(LabelPair::value);
+                    labels = labels.and(name, value.collect::<String>().as_str());
+                }
+                let value = Value::Real(series.get_counter().get_value());
+                sink.series(&labels, &NONE, value);
+            }
         }
     }
 }
