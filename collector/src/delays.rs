@@ -9,6 +9,7 @@
 use owl_measure::histogram::Histogram;
 use owl_measure::report::Report;
 use owl_measure::time::Nanos;
+use prost::Message as _;
 
 /// Prometheus' name for cells of 2^(2^-6).
 pub(crate) const SCHEMA: i32 = 6;
@@ -147,6 +148,98 @@ impl Delays {
     }
 }
 
+/// As they are kept: a body of the table `delay`.
+#[derive(Clone, PartialEq, prost::Message)]
+struct DelaysBody {
+    #[prost(message, repeated, tag = "1")]
+    ways: Vec<SpansBody>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct SpansBody {
+    #[prost(sint64, tag = "1")]
+    sum_ns: i64,
+    #[prost(uint64, tag = "2")]
+    zero: u64,
+    /// Each cell's number less the one before it.
+    #[prost(sint32, repeated, tag = "3")]
+    negative: Vec<i32>,
+    #[prost(uint64, repeated, tag = "4")]
+    negative_counts: Vec<u64>,
+    #[prost(sint32, repeated, tag = "5")]
+    positive: Vec<i32>,
+    #[prost(uint64, repeated, tag = "6")]
+    positive_counts: Vec<u64>,
+    #[prost(sint64, optional, tag = "7")]
+    target_ns: Option<i64>,
+    #[prost(uint64, tag = "8")]
+    within: u64,
+}
+
+fn apart(cells: &Cells) -> (Vec<i32>, Vec<u64>) {
+    let mut before = 0;
+    let step = |&(cell, _): &(i16, u64)| {
+        let cell = i32::from(cell);
+        cell - std::mem::replace(&mut before, cell)
+    };
+    let steps = cells.iter().map(step).collect();
+    (steps, cells.iter().map(|&(_, count)| count).collect())
+}
+
+fn together(steps: &[i32], counts: &[u64]) -> Option<Cells> {
+    let mut cells = Cells::with_capacity(counts.len().min(CELLS_MAX));
+    let mut cell = 0_i32;
+    for (place, (step, &count)) in steps.iter().zip(counts).enumerate() {
+        cell = cell.checked_add(*step)?;
+        let number = i16::try_from(cell).ok().filter(|cell| *cell <= LAST)?;
+        if place >= CELLS_MAX || (place > 0 && *step <= 0) {
+            return None;
+        }
+        cells.push((number, count));
+    }
+    (steps.len() == counts.len()).then_some(cells)
+}
+
+impl Delays {
+    /// As the store keeps them.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let ways = self.ways.iter().map(|spans| {
+            let (negative, negative_counts) = apart(&spans.negative);
+            let (positive, positive_counts) = apart(&spans.positive);
+            SpansBody {
+                sum_ns: spans.sum.0,
+                zero: spans.zero,
+                negative,
+                negative_counts,
+                positive,
+                positive_counts,
+                target_ns: spans.counted.map(|(target, _)| target.0),
+                within: spans.counted.map_or(0, |(_, count)| count),
+            }
+        });
+        let ways = ways.collect();
+        DelaysBody { ways }.encode_to_vec()
+    }
+
+    /// From the store; `None` when this is nothing that it was given.
+    pub(crate) fn decode(octets: &[u8]) -> Option<Self> {
+        let ways = DelaysBody::decode(octets).ok()?.ways;
+        let ways = ways.iter().map(|body| {
+            Some(Spans {
+                sum: Nanos(body.sum_ns),
+                zero: body.zero,
+                negative: together(&body.negative, &body.negative_counts)?,
+                positive: together(&body.positive, &body.positive_counts)?,
+                counted: body.target_ns.map(|target| (Nanos(target), body.within)),
+            })
+        });
+        let ways: Option<Vec<Spans>> = ways.collect();
+        Some(Self {
+            ways: ways?.try_into().ok()?,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,5 +310,25 @@ mod tests {
         assert_eq!(cells.len(), CELLS_MAX);
         assert_eq!(cells[2], (4, 2));
         assert_eq!(cells[CELLS_MAX - 1], (2 * (CELLS_MAX as i16 - 1), 2));
+    }
+
+    #[test]
+    fn what_is_kept_is_read_back_and_nothing_else_is_read() {
+        let mut delays = Delays::default();
+        delays.ways[0] = of(&[0, -5_000_000, -3, 3, 1_000_000, 2_000_000]);
+        delays.ways[2] = of(&[4_000_000]);
+        delays.ways[2].counted = Some((Nanos::from_millis(4), 1));
+        let octets = delays.encode();
+        assert_eq!(Delays::decode(&octets), Some(delays.clone()));
+        for length in 1..octets.len() {
+            assert_ne!(Delays::decode(&octets[..length]), Some(delays.clone()));
+        }
+        for damaged in [
+            &[][..],
+            &[0x0a, 0, 0x0a, 0][..],
+            &[0x0a, 2, 0x18, 4, 0x0a, 0, 0x0a, 0],
+        ] {
+            assert_eq!(Delays::decode(damaged), None, "{damaged:?}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! Reports come over QUIC ([`ALPN`], the messages of `owl_measure::report`) and
 //! are acknowledged once they are on the disk. Each window of each path gets a
 //! verdict. Pages, metrics and a JSON API are served over HTTP. What it knows is
-//! in its SQLite store; all the rest can be rebuilt from there.
+//! in its store, SQLite or PostgreSQL; all the rest can be rebuilt from there.
 #![forbid(unsafe_code)]
 
 mod compliance;
@@ -26,6 +26,8 @@ mod live;
 mod metrics;
 mod now;
 mod page;
+mod reading;
+mod remote_write;
 mod revision;
 mod rulebook;
 mod store;
@@ -57,7 +59,8 @@ pub use http::HttpError;
 pub use identity::{ALPN, IdentityError, RegistryError, SigningError};
 pub use intake::IntakeError;
 pub use metrics::Rehearsal;
-pub use store::{ReportNumber, StoreError};
+pub use remote_write::Receiver;
+pub use store::{DatabaseError, Place, PlaceError, PostgresAddress, ReportNumber, StoreError};
 
 use crate::http::Http;
 use crate::identity::Identity;
@@ -66,6 +69,7 @@ use crate::judge::Judge;
 use crate::live::Live;
 use crate::metrics::Own;
 use crate::now::now;
+use crate::remote_write::RemoteWrite;
 use crate::store::{Store, Windowing, Work};
 
 /// How often old rows are looked for.
@@ -157,7 +161,10 @@ async fn collect(
     let live = Arc::new(Live::new(&config.topology, config.profile.as_ref()));
     let own = Arc::new(Own::new());
     let windowing = Windowing::of(&live, config.aligned_to);
-    let (store, writer) = Store::open(&config.state, windowing.clone(), &live, &own)?;
+    let place = config.store.clone();
+    let (store, writer) = tokio::task::block_in_place(|| {
+        Store::open_at(&config.state, place, windowing.clone(), &live, &own)
+    })?;
     let intake = Intake::bind(
         &config,
         identity,
@@ -170,7 +177,7 @@ async fn collect(
         config.topology.clone(),
         store.clone(),
         Arc::clone(&live),
-        own,
+        Arc::clone(&own),
         config.grace,
     )
     .await?;
@@ -179,14 +186,16 @@ async fn collect(
         http: http.address().map_err(fault("the HTTP server"))?,
         intake: intake.address().map_err(fault("the intake"))?,
     };
-    let judge = Judge::new(
-        store.clone(),
-        &config.topology,
-        Arc::clone(&live),
-        windowing,
-        config.grace,
-        now(),
-    )?;
+    let judge = tokio::task::block_in_place(|| {
+        Judge::new(
+            store.clone(),
+            &config.topology,
+            Arc::clone(&live),
+            windowing,
+            config.grace,
+            now(),
+        )
+    })?;
     let (judge_stop, judge_stopped) = mpsc::channel();
     let judge = thread::Builder::new()
         .name("judge".into())
@@ -206,6 +215,12 @@ async fn collect(
     };
     let intake = tokio::spawn(intake.run(ended(stopped.clone())));
     let http = tokio::spawn(http.run(ended(stopped.clone())));
+    let writers = config.remote_write.into_iter().map(|receiver| {
+        let (live, own) = (Arc::clone(&live), Arc::clone(&own));
+        let writer = RemoteWrite::new(receiver, store.clone(), live, own, config.grace);
+        tokio::spawn(writer.run(stopped.clone()))
+    });
+    let writers: Vec<_> = writers.collect();
     let running = tokio::spawn(compliance::refresh(
         store.clone(),
         live,
@@ -217,7 +232,10 @@ async fn collect(
     stop.await;
     info!("the collector stops");
     drop(stopping);
-    for task in [intake, http, running, retention] {
+    for task in [intake, http, running, retention]
+        .into_iter()
+        .chain(writers)
+    {
         if let Err(error) = task.await {
             warn!(%error, "a part of the collector did not end well");
         }

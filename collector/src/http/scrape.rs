@@ -7,7 +7,9 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 
-use super::{Failed, Pairs, Web};
+use super::Web;
+use super::problem::Problem;
+use super::query::{Asked, Pairs};
 use crate::metrics::{self, Form, Part, Scrape};
 use crate::now::now;
 
@@ -24,12 +26,12 @@ pub(super) async fn paths(
     State(web): State<Arc<Web>>,
     Query(query): Query<Pairs>,
     headers: HeaderMap,
-) -> Result<Response, Failed> {
-    let part = match query.iter().find(|(name, _)| name == "shard") {
+) -> Result<Response, Problem> {
+    let part = match Asked(&query).one("shard") {
         None => Part::Whole,
-        Some((_, shard)) => shard
+        Some(shard) => shard
             .parse()
-            .map_err(|error: metrics::ShardError| Failed::Query(error.to_string()))?,
+            .map_err(|error: metrics::ShardError| Problem::query(error.to_string()))?,
     };
     Ok(answer(&web, part, &headers))
 }

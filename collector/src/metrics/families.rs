@@ -10,18 +10,18 @@ use owl_measure::time::{Nanos, Timestamp};
 
 /// A path at the moment of an answer.
 #[derive(Clone, Copy)]
-pub(super) struct SeenPath<'a> {
-    pub(super) live: &'a LivePath,
+pub(crate) struct SeenPath<'a> {
+    pub(crate) live: &'a LivePath,
     /// Its latest judgement, while that tells of the present.
-    pub(super) judgement: Option<&'a Judgement>,
+    pub(crate) judgement: Option<&'a Judgement>,
     /// Whether its counters still count.
-    pub(super) reporting: bool,
-    pub(super) running: Option<&'a RunningCompliance>,
-    pub(super) now: Timestamp,
+    pub(crate) reporting: bool,
+    pub(crate) running: Option<&'a RunningCompliance>,
+    pub(crate) now: Timestamp,
 }
 
 impl<'a> SeenPath<'a> {
-    pub(super) fn at(table: &'a Table, index: usize, now: Timestamp, grace: Nanos) -> Self {
+    pub(crate) fn at(table: &'a Table, index: usize, now: Timestamp, grace: Nanos) -> Self {
         let live = &table.paths[index];
         let judgement = live.latest.as_ref();
         Self {
@@ -35,20 +35,20 @@ impl<'a> SeenPath<'a> {
 }
 
 /// Writes the series of one metric of one path.
-pub(super) type OfPath = fn(SeenPath<'_>, &mut dyn Sink);
+pub(crate) type OfPath = fn(SeenPath<'_>, &mut dyn Sink);
 /// The same of one probe.
-pub(super) type OfProbe = fn(&LiveProbe, &mut dyn Sink);
+pub(crate) type OfProbe = fn(&LiveProbe, &mut dyn Sink);
 
 /// One metric of every path.
-pub(super) struct PathFamily {
-    pub(super) metric: &'static Metric,
-    pub(super) write: OfPath,
+pub(crate) struct PathFamily {
+    pub(crate) metric: &'static Metric,
+    pub(crate) write: OfPath,
 }
 
 /// One metric of every probe.
-pub(super) struct ProbeFamily {
-    pub(super) metric: &'static Metric,
-    pub(super) write: OfProbe,
+pub(crate) struct ProbeFamily {
+    pub(crate) metric: &'static Metric,
+    pub(crate) write: OfProbe,
 }
 
 const fn of(metric: &'static Metric, write: OfPath) -> PathFamily {
@@ -56,7 +56,7 @@ const fn of(metric: &'static Metric, write: OfPath) -> PathFamily {
 }
 
 /// What the topology and the calendar say of a path.
-pub(super) const DECLARED: &[PathFamily] = &[
+pub(crate) const DECLARED: &[PathFamily] = &[
     of(&table::PATH_INFO, topology::info),
     of(&table::PATH_TARGET, topology::target),
     of(&table::PATH_FLOOR, topology::floor),
@@ -64,7 +64,7 @@ pub(super) const DECLARED: &[PathFamily] = &[
 ];
 
 /// What the latest judged window says.
-pub(super) const JUDGED: &[PathFamily] = &[
+pub(crate) const JUDGED: &[PathFamily] = &[
     of(&table::PATH_IMPLIED, judged::implied),
     of(&table::PATH_VERDICT, judged::verdict),
     of(&table::PATH_REASON, judged::reason),
@@ -82,7 +82,7 @@ pub(super) const JUDGED: &[PathFamily] = &[
 ];
 
 /// What has been counted since the store was made.
-pub(super) const COUNTED: &[PathFamily] = &[
+pub(crate) const COUNTED: &[PathFamily] = &[
     of(&table::PATH_SENT, counted::sent),
     of(&table::PATH_RECEIVED, counted::received),
     of(&table::PATH_LATE, counted::late),
@@ -105,7 +105,7 @@ pub(super) const COUNTED: &[PathFamily] = &[
 ];
 
 /// What stays when the counters go, and the running periods.
-pub(super) const STANDING: &[PathFamily] = &[
+pub(crate) const STANDING: &[PathFamily] = &[
     of(&table::PATH_REPORTED, counted::reported_at),
     of(&table::COMPLIANCE, compliance::state),
     of(&table::COMPLIANCE_SHARE, compliance::share),
@@ -114,12 +114,12 @@ pub(super) const STANDING: &[PathFamily] = &[
 ];
 
 /// Everything of a path.
-pub(super) fn of_paths() -> impl Iterator<Item = &'static PathFamily> + Clone {
+pub(crate) fn of_paths() -> impl Iterator<Item = &'static PathFamily> + Clone {
     [DECLARED, JUDGED, COUNTED, STANDING].into_iter().flatten()
 }
 
 /// Everything of a probe.
-pub(super) const PROBES: &[ProbeFamily] = &[
+pub(crate) const PROBES: &[ProbeFamily] = &[
     ProbeFamily {
         metric: &table::PROBE_INFO,
         write: probes::info,
@@ -143,7 +143,7 @@ pub(super) const PROBES: &[ProbeFamily] = &[
 ];
 
 /// Everything of neither: as much as there are findings.
-pub(super) fn of_the_rest(table: &Table, sink: &mut dyn Sink) {
+pub(crate) fn of_the_rest(table: &Table, sink: &mut dyn Sink) {
     topology::simulated(table, sink);
     compliance::judged_at(table, sink);
     findings::series(sink, &table.findings);

@@ -14,7 +14,7 @@ pub(crate) struct Labels {
 
 impl Labels {
     /// In the order in which they are given.
-    pub(super) fn of<const N: usize>(pairs: [(&'static str, &str); N]) -> Self {
+    pub(crate) fn of<const N: usize>(pairs: [(&'static str, &str); N]) -> Self {
         let mut labels = Self::default();
         for (name, value) in pairs {
             labels.push(name, value);
@@ -36,6 +36,23 @@ impl Labels {
         let mut labels = self.clone();
         labels.push(name, value);
         labels
+    }
+
+    /// Each with its value.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.pairs
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+    }
+
+    /// No label.
+    pub(crate) fn none() -> &'static Self {
+        &NONE
+    }
+
+    /// The last bucket of every histogram.
+    pub(crate) fn infinite() -> &'static Self {
+        &super::edges::INFINITE
     }
 
     fn push(&mut self, name: &'static str, value: &str) {

@@ -10,7 +10,7 @@ mod body;
 mod compliance;
 mod counted;
 mod edges;
-mod families;
+pub(crate) mod families;
 mod findings;
 mod flows;
 mod judged;
@@ -29,10 +29,14 @@ use owl_measure::time::{Nanos, Timestamp};
 
 pub(crate) use body::Body;
 pub(crate) use edges::DelayEdges;
-pub(crate) use labels::PathLabels;
+pub(crate) use labels::{Labels, PathLabels};
 pub(crate) use own::Own;
 pub use rehearsal::Rehearsal;
 pub(crate) use scrape::{Form, Part, Scrape, ShardError};
+pub(crate) use sink::{Observed, Sink, Value};
+pub(crate) use table::Metric;
+#[cfg(test)]
+pub(crate) use table::STORE_UP;
 
 /// Seconds; the delay of a lost packet is infinite.
 fn seconds(span: Nanos) -> f64 {

@@ -2,11 +2,11 @@
 
 use owl_measure::verdict::State;
 use prometheus::proto::LabelPair;
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{GaugeVec, IntCounter, IntCounterVec, Opts, Registry};
 
 use super::labels::{Labels, NONE};
 use super::sink::{Sink, Value};
-use super::table::{self, Metric};
+use super::table::{self, Kind, Metric};
 
 /// The counters of this process; they begin at zero when it starts.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct Own {
     pub(crate) verdicts: IntCounterVec,
     pub(crate) refused: IntCounter,
     pub(crate) enrolments: IntCounterVec,
+    pub(crate) remote_samples: IntCounterVec,
+    pub(crate) remote_sent_at: GaugeVec,
 }
 
 impl Own {
@@ -30,6 +32,8 @@ impl Own {
             verdicts: vector(&registry, table::VERDICTS),
             refused: single(&registry, table::REFUSED),
             enrolments: vector(&registry, table::ENROLMENTS),
+            remote_samples: vector(&registry, table::REMOTE_SAMPLES),
+            remote_sent_at: gauge(&registry, table::REMOTE_SENT_AT),
             registry,
         };
         for result in ["stored", "duplicate", "rejected"] {
@@ -45,7 +49,7 @@ impl Own {
     }
 
     /// Adds them to an answer.
-    pub(super) fn series(&self, sink: &mut dyn Sink) {
+    pub(crate) fn series(&self, sink: &mut dyn Sink) {
         for family in self.registry.gather() {
             let known = table::OWN
                 .iter()
@@ -61,7 +65,11 @@ impl Own {
                         .map(LabelPair::value);
                     labels = labels.and(name, value.collect::<String>().as_str());
                 }
-                let value = Value::Real(series.get_counter().get_value());
+                let value = match metric.kind {
+                    Kind::Gauge => series.get_gauge().get_value(),
+                    Kind::Counter | Kind::Histogram => series.get_counter().get_value(),
+                };
+                let value = Value::Real(value);
                 sink.series(&labels, &NONE, value);
             }
         }
@@ -75,6 +83,15 @@ fn vector(registry: &Registry, metric: Metric) -> IntCounterVec {
         .register(Box::new(vector.clone()))
         .expect("each metric of the table is registered once");
     vector
+}
+
+fn gauge(registry: &Registry, metric: Metric) -> GaugeVec {
+    let gauge = GaugeVec::new(Opts::new(metric.name, metric.help), metric.labels)
+        .expect("names and labels of the table are valid, a test reads them with promtool");
+    registry
+        .register(Box::new(gauge.clone()))
+        .expect("each metric of the table is registered once");
+    gauge
 }
 
 fn single(registry: &Registry, metric: Metric) -> IntCounter {

@@ -51,8 +51,17 @@ macro_rules! metrics {
     };
 }
 
-/// Those that the `prometheus` crate keeps: all counters.
-pub(super) const OWN: &[&Metric] = &[&REPORTS, &GAPS, &MISSING, &VERDICTS, &REFUSED, &ENROLMENTS];
+/// Those that the `prometheus` crate keeps.
+pub(super) const OWN: &[&Metric] = &[
+    &REPORTS,
+    &GAPS,
+    &MISSING,
+    &VERDICTS,
+    &REFUSED,
+    &ENROLMENTS,
+    &REMOTE_SAMPLES,
+    &REMOTE_SENT_AT,
+];
 
 metrics! {
     SIMULATED = Gauge "owl_simulated" [] "flag"
@@ -179,4 +188,8 @@ metrics! {
         "Connections refused before a probe was known: strangers, wrong names, too many at once, or two under one name.";
     ENROLMENTS = Counter "owl_collector_enrolments_total" ["result"] "attempts"
         "Attempts to get a certificate, by what became of them: joined, renewed, refused.";
+    REMOTE_SAMPLES = Counter "owl_collector_remote_write_samples_total" ["receiver", "result"] "samples"
+        "Samples sent by remote write, by what became of them: taken, refused (and dropped).";
+    REMOTE_SENT_AT = Gauge "owl_collector_remote_write_last_taken_timestamp_seconds" ["receiver"] "seconds"
+        "When a receiver of remote write last took a request, since 1970.";
 }
