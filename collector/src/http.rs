@@ -4,12 +4,17 @@
 //! other host is asked. A request is bounded in size and time, and so are the
 //! connections.
 
-mod api;
 mod compliance;
 mod explain;
 mod findings;
+mod latency;
+mod probes;
 mod problem;
+mod query;
+mod revisions;
 mod routes;
+mod stored;
+mod verdicts;
 
 use std::io;
 use std::net::SocketAddr;
@@ -34,6 +39,7 @@ use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use self::problem::{Kind, Problem};
+use self::query::Pairs;
 use crate::live::Live;
 use crate::metrics::{self, Own};
 use crate::now::now;
@@ -185,9 +191,6 @@ async fn bounded(request: Request, next: Next) -> Response {
         .or_insert(HeaderValue::from_static("no-store"));
     response
 }
-
-/// What an address says after its `?`, in order: text that is not yet known to mean anything.
-type Pairs = Vec<(String, String)>;
 
 /// The language of a page: `?lang=`, then Accept-Language, then English.
 fn language(query: &[(String, String)], headers: &HeaderMap) -> Lang {

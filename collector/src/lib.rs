@@ -25,6 +25,7 @@ mod live;
 mod metrics;
 mod now;
 mod page;
+mod reading;
 mod revision;
 mod rulebook;
 mod store;
