@@ -16,6 +16,8 @@ use serde::Deserialize;
 use toml::Spanned;
 use tracing::warn;
 
+use crate::store::{Place, PostgresAddress};
+
 /// How long after a window's end the judge waits for reports unless told otherwise.
 const GRACE: Nanos = Nanos::from_secs(3);
 /// How long reports and verdicts are kept unless told otherwise: 35 days.
@@ -28,8 +30,10 @@ const FILE_OCTETS_MAX: u64 = 16 << 20;
 pub struct Config {
     /// The network that it judges.
     pub topology: Topology,
-    /// The directory of its store.
+    /// Its own directory: certificates, who is enrolled, and the store, unless that is elsewhere.
     pub state: PathBuf,
+    /// Its store: in `state`, unless the configuration names a PostgreSQL.
+    pub store: Place,
     /// Where probes call: UDP, for QUIC. Port 0 takes a free one.
     pub intake: SocketAddr,
     /// Where pages, metrics and the JSON API are served: TCP, for HTTP/1. Port 0 takes a free one.
@@ -103,6 +107,7 @@ pub enum ConfigError {
 struct File {
     topology: Option<PathBuf>,
     state: PathBuf,
+    store: Option<Spanned<String>>,
     intake: SocketAddr,
     http: SocketAddr,
     reached_at: Option<SocketAddr>,
@@ -196,9 +201,17 @@ impl Config {
                 return Err(at(name, text, None, message.to_owned()));
             }
         };
+        let state = base.join(file.state);
+        let store = match file.store {
+            None => Place::in_directory(&state),
+            Some(address) => PostgresAddress::parse(address.get_ref())
+                .map(Place::Postgres)
+                .map_err(|error| at(name, text, Some(address.span()), format!("store: {error}")))?,
+        };
         Ok(Self {
             topology,
-            state: base.join(file.state),
+            state,
+            store,
             intake: file.intake,
             http: file.http,
             reached_at: file.reached_at,
@@ -296,6 +309,7 @@ mod tests {
             (GRACE, KEEP, Timestamp(0))
         );
         assert_eq!(config.state, Path::new("/etc/owl/var"));
+        assert_eq!(config.store.to_string(), "/etc/owl/var/owl.sqlite");
         let given = config.given.unwrap();
         assert_eq!(given.ca, Path::new("/etc/owl/ca.pem"));
         let own: String = GOOD
@@ -330,6 +344,10 @@ mod tests {
         );
         refused(&format!("{GOOD}grace = 3 s\n"), "owl.toml:7:");
         refused("state = \"x\"\n", "missing field");
+        refused(
+            &format!("{GOOD}store = \"mysql://db/owl\"\n"),
+            "owl.toml:7:9: store: not an address of PostgreSQL",
+        );
         refused(&GOOD.replace("key = \"k.pem\"\n", ""), "belong together");
         refused(
             &format!("{GOOD}topology = \"nowhere\"\n"),

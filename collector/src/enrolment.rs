@@ -186,7 +186,7 @@ pub fn probes(config: &Config) -> Result<Vec<KnownProbe>, EnrolmentError> {
             });
         }
     };
-    let seen = last_seen(&config.state)?;
+    let seen = last_seen(&config.store)?;
     let now = now();
     let calling = config
         .topology

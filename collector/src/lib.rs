@@ -4,7 +4,7 @@
 //! Reports come over QUIC ([`ALPN`], the messages of `owl_measure::report`) and
 //! are acknowledged once they are on the disk. Each window of each path gets a
 //! verdict. Pages, metrics and a JSON API are served over HTTP. What it knows is
-//! in its SQLite store; all the rest can be rebuilt from there.
+//! in its store, SQLite or PostgreSQL; all the rest can be rebuilt from there.
 #![forbid(unsafe_code)]
 
 mod compliance;
@@ -25,6 +25,7 @@ mod live;
 mod metrics;
 mod now;
 mod page;
+mod reading;
 mod revision;
 mod rulebook;
 mod store;
@@ -55,7 +56,7 @@ pub use config::{Config, ConfigError, GivenCertificates};
 pub use http::HttpError;
 pub use identity::{ALPN, IdentityError, RegistryError, SigningError};
 pub use intake::IntakeError;
-pub use store::{ReportNumber, StoreError};
+pub use store::{DatabaseError, Place, PlaceError, PostgresAddress, ReportNumber, StoreError};
 
 use crate::http::Http;
 use crate::identity::Identity;
@@ -155,7 +156,10 @@ async fn collect(
     let live = Arc::new(Live::new(&config.topology, config.profile.as_ref()));
     let own = Arc::new(Own::new());
     let windowing = Windowing::of(&live, config.aligned_to);
-    let (store, writer) = Store::open(&config.state, windowing.clone(), &live, &own)?;
+    let place = config.store.clone();
+    let (store, writer) = tokio::task::block_in_place(|| {
+        Store::open_at(&config.state, place, windowing.clone(), &live, &own)
+    })?;
     let intake = Intake::bind(
         &config,
         identity,
@@ -177,14 +181,16 @@ async fn collect(
         http: http.address().map_err(fault("the HTTP server"))?,
         intake: intake.address().map_err(fault("the intake"))?,
     };
-    let judge = Judge::new(
-        store.clone(),
-        &config.topology,
-        Arc::clone(&live),
-        windowing,
-        config.grace,
-        now(),
-    )?;
+    let judge = tokio::task::block_in_place(|| {
+        Judge::new(
+            store.clone(),
+            &config.topology,
+            Arc::clone(&live),
+            windowing,
+            config.grace,
+            now(),
+        )
+    })?;
     let (judge_stop, judge_stopped) = mpsc::channel();
     let judge = thread::Builder::new()
         .name("judge".into())

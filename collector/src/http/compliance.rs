@@ -7,47 +7,36 @@ use axum::http::HeaderMap;
 use axum::response::{Html, Response};
 use owl_topology::Path;
 
-use super::{Failed, Pairs, Web, json, language};
+use super::problem::{Kind, Problem};
+use super::query::{self, Pairs};
+use super::{Web, json, language};
 use crate::compliance::{AskError, Asked, AskedProfiles, ComplianceAnswer, Scene, Span};
 use crate::now::now;
 use crate::page::{self, ComplianceView};
 
-/// What the address says; anything else is an error, so that no slip passes for an answer.
-fn asked(pairs: &[(String, String)], without_profile: AskedProfiles) -> Result<Asked, Failed> {
-    let mut asked = Asked {
-        profiles: without_profile,
-        ..Asked::default()
-    };
-    for (k, (name, value)) in pairs.iter().enumerate() {
-        if pairs.iter().take(k).any(|(before, _)| before == name) {
-            return Err(Failed::Query(format!("{name} is given twice")));
-        }
-        match name.as_str() {
-            "path" => asked.paths = vec![value.clone()],
-            "period" => asked.period = Some(value.clone()),
-            "profile" if value == "all" => asked.profiles = AskedProfiles::All,
-            "profile" => asked.profiles = AskedProfiles::One(value.clone()),
-            "lang" => {}
-            _ => {
-                return Err(Failed::Query(format!(
-                    "nothing is called {name}; there are path, period, profile and lang"
-                )));
-            }
-        }
+fn asked(pairs: &[(String, String)], without_profile: AskedProfiles) -> Asked {
+    let query = query::Asked(pairs);
+    Asked {
+        paths: query.one("path").map(str::to_owned).into_iter().collect(),
+        period: query.one("period").map(str::to_owned),
+        profiles: match query.one("profile") {
+            None => without_profile,
+            Some("all") => AskedProfiles::All,
+            Some(profile) => AskedProfiles::One(profile.to_owned()),
+        },
     }
-    Ok(asked)
 }
 
-impl From<AskError> for Failed {
+impl From<AskError> for Problem {
     fn from(error: AskError) -> Self {
         match error {
-            AskError::Path(_) => Self::Unknown,
-            error => Self::Query(error.to_string()),
+            AskError::Path(_) => Self::of(Kind::UnknownName, error.to_string()),
+            error => Self::query(error.to_string()),
         }
     }
 }
 
-async fn answer(web: &Arc<Web>, asked: Asked) -> Result<ComplianceAnswer, Failed> {
+async fn answer(web: &Arc<Web>, asked: Asked) -> Result<ComplianceAnswer, Problem> {
     let paths: Vec<Path> = {
         let table = web.live.read();
         table.paths.iter().map(|live| live.path.clone()).collect()
@@ -72,8 +61,8 @@ async fn answer(web: &Arc<Web>, asked: Asked) -> Result<ComplianceAnswer, Failed
 pub(super) async fn api(
     State(web): State<Arc<Web>>,
     Query(pairs): Query<Pairs>,
-) -> Result<Response, Failed> {
-    let asked = asked(&pairs, AskedProfiles::Default)?;
+) -> Result<Response, Problem> {
+    let asked = asked(&pairs, AskedProfiles::Default);
     Ok(json(&answer(&web, asked).await?))
 }
 
@@ -82,14 +71,14 @@ pub(super) async fn page(
     State(web): State<Arc<Web>>,
     Query(pairs): Query<Pairs>,
     headers: HeaderMap,
-) -> Result<Html<String>, Failed> {
+) -> Result<Html<String>, Problem> {
     let one_path = pairs.iter().any(|(name, _)| name == "path");
     let without = if one_path {
         AskedProfiles::All
     } else {
         AskedProfiles::Default
     };
-    let asked = asked(&pairs, without)?;
+    let asked = asked(&pairs, without);
     let path = asked.paths.first().cloned();
     let answer = answer(&web, asked).await?;
     let zone = web.zone.zone();

@@ -1,0 +1,196 @@
+//! From the spool to the collector, over QUIC with mutual TLS.
+//!
+//! A report counts as delivered only when the collector says that it is
+//! committed; whatever was on its way when a connection ended is sent again,
+//! and the collector knows it by its number. A collector that is away costs
+//! nothing but waiting. docs/reporting.md has the whole conversation.
+
+mod client;
+mod flight;
+mod pace;
+mod quic;
+mod talk;
+mod turns;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
+
+use owl_topology::Plan;
+use tokio::sync::{Notify, watch};
+
+use crate::config::Config;
+use crate::enrolment::{self, CertificateError};
+use crate::spool::{Spool, SpoolError};
+pub(crate) use client::client;
+use talk::Talk;
+use turns::Turns;
+
+/// The name in every collector's certificate.
+pub const COLLECTOR_NAME: &str = "owl-collector";
+
+/// The uplink cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum UplinkError {
+    /// A certificate or key cannot be read.
+    #[error("cannot read {file}", file = .file.display())]
+    Pem {
+        /// Which.
+        file: PathBuf,
+        /// Why not.
+        source: rustls::pki_types::pem::Error,
+    },
+    /// The certificates do not fit together.
+    #[error("cannot use the certificates")]
+    Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// No UDP socket for QUIC.
+    #[error("cannot open a UDP socket for the uplink")]
+    Socket(#[from] std::io::Error),
+    /// The collector cannot be reached, or the connection ended.
+    #[error("cannot reach the collector {collector}")]
+    Connection {
+        /// Where it should be.
+        collector: SocketAddr,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The probe's own certificate is none.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The probe's certificate has run out, so it is let in nowhere.
+    #[error(
+        "the certificate of {probe} ran out on {until}; `owl collector enroll {probe}` on the collector's host makes a token, and `owl probe join` with it on this host gets a new certificate"
+    )]
+    Expired {
+        /// Whose.
+        probe: String,
+        /// When.
+        until: String,
+        /// How the collector refused.
+        source: Box<Self>,
+    },
+    /// The collector said no.
+    #[error("the collector refuses: {0}")]
+    Refused(String),
+    /// What the collector wants measured is no plan.
+    #[error("cannot understand the collector's plan")]
+    Plan(#[source] prost::DecodeError),
+    /// The spool cannot be read.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+}
+
+/// What the threads of a probe share with its uplink.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) spool: std::sync::Mutex<Spool>,
+    /// Told when there is something new in the spool.
+    pub(crate) spooled: Notify,
+    pub(crate) connected: AtomicBool,
+    /// That a failure was logged, and nothing since that it is over.
+    pub(crate) failure_said: AtomicBool,
+    /// When the certificate runs out, in nanoseconds since 1970.
+    pub(crate) certificate_until_ns: AtomicI64,
+}
+
+impl Shared {
+    pub(crate) fn new(spool: Spool, certificate_until_ns: i64) -> Self {
+        Self {
+            spool: spool.into(),
+            spooled: Notify::new(),
+            connected: false.into(),
+            failure_said: false.into(),
+            certificate_until_ns: certificate_until_ns.into(),
+        }
+    }
+
+    pub(crate) fn spool(&self) -> std::sync::MutexGuard<'_, Spool> {
+        // A thread that panicked while it held the spool left a database, not a half-written structure.
+        self.spool
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Keeps the collector informed until `stop` is told; plans go to `plans`.
+pub(crate) async fn run(
+    config: Config,
+    shared: Arc<Shared>,
+    plans: watch::Sender<Option<Plan>>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let intakes = config.collector.all().len();
+    let mut turns = Turns::of(intakes);
+    let mut last_said = vec![String::new(); intakes];
+    loop {
+        let intake = turns.turn() % intakes;
+        let ended = tokio::select! {
+            ended = call(&config, turns.turn(), &shared, &plans) => ended,
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
+        let was_connected = shared.connected.swap(false, Relaxed);
+        if let Err(error) = ended {
+            // Said when it changes of an intake, not at every try.
+            let said = explain(&error);
+            let news = match &error {
+                // However the collector shuts the door.
+                UplinkError::Expired { .. } => error.to_string(),
+                _ => said.clone(),
+            };
+            if was_connected || news != last_said[intake] {
+                tracing::warn!(
+                    probe = config.id,
+                    "{said}; reports are kept on disk and the uplink tries again"
+                );
+                last_said[intake] = news;
+                shared.failure_said.store(true, Relaxed);
+            }
+        }
+        let wait = turns.pass(was_connected, turns::draw());
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+fn explain(error: &UplinkError) -> String {
+    let mut said = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        said.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    said
+}
+
+/// One connection, with the certificates as they are on the disk now: they may have been replaced since the last one.
+async fn call(
+    config: &Config,
+    turn: usize,
+    shared: &Arc<Shared>,
+    plans: &watch::Sender<Option<Plan>>,
+) -> Result<(), UplinkError> {
+    let files = config.clone();
+    let client = tokio::task::spawn_blocking(move || client(&files))
+        .await
+        .expect("reading certificates neither panics nor is cancelled")?;
+    shared
+        .certificate_until_ns
+        .store(client.until_ns(), Relaxed);
+    let collector = config.collector.at(turn);
+    let talk = Talk::new(config, shared, plans);
+    let ended = quic::connection(config, collector, &client.quic, shared, &talk).await;
+    // Tried all the same: what counts is the collector's clock.
+    ended.map_err(|error| {
+        if enrolment::now() < client.facts.until {
+            return error;
+        }
+        UplinkError::Expired {
+            probe: config.id.clone(),
+            until: client.facts.until_written(),
+            source: error.into(),
+        }
+    })
+}
