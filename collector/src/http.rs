@@ -13,6 +13,7 @@ mod problem;
 mod query;
 mod revisions;
 mod routes;
+mod scrape;
 mod stored;
 mod verdicts;
 
@@ -41,7 +42,7 @@ use tracing::{debug, warn};
 use self::problem::{Kind, Problem};
 use self::query::Pairs;
 use crate::live::Live;
-use crate::metrics::{self, Own};
+use crate::metrics::Own;
 use crate::now::now;
 use crate::page::{self, Frame, Zone};
 use crate::store::{HistoryQuery, Reader, Store, StoreError};
@@ -305,18 +306,6 @@ async fn style() -> Response {
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
     ];
     (headers, page::STYLE).into_response()
-}
-
-async fn scrape(State(web): State<Arc<Web>>) -> Response {
-    let text = metrics::render(&web.live.read(), &web.own, now(), web.grace);
-    (
-        [(
-            header::CONTENT_TYPE,
-            "text/plain; version=0.0.4; charset=utf-8",
-        )],
-        text,
-    )
-        .into_response()
 }
 
 async fn health(State(web): State<Arc<Web>>) -> Response {

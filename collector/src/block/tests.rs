@@ -172,13 +172,10 @@ fn the_fields_are_those_of_the_contract() {
         let field = line
             .strip_suffix(';')
             .and_then(|line| line.split_once(" = "));
+        let field = field.and_then(|(declared, tag)| Some((declared, tag.parse::<u32>().ok()?)));
         if let Some((declared, tag)) = field {
             let name = declared.split_whitespace().last().unwrap();
-            theirs.insert((
-                message.clone(),
-                tag.parse::<u32>().unwrap(),
-                name.to_owned(),
-            ));
+            theirs.insert((message.clone(), tag, name.to_owned()));
         }
     }
     for (message, fields) in schema::messages() {

@@ -15,7 +15,8 @@ use axum::routing::{MethodRouter, get};
 use super::problem::{Kind, Problem};
 use super::query::{Pairs, Takes};
 use super::{
-    Web, compliance, explain, findings, latency, probes, problem, revisions, stored, verdicts,
+    Web, compliance, explain, findings, latency, probes, problem, revisions, scrape, stored,
+    verdicts,
 };
 use crate::page;
 
@@ -132,7 +133,8 @@ pub(super) fn routes() -> Vec<Route> {
             .once(&["path", "period", "profile"]),
         Route::page(page::style_address(), Nothing, get(super::style)),
         Route::data("/healthz", Nothing, get(super::health)),
-        Route::data("/metrics", Collector, get(super::scrape)),
+        Route::data("/metrics", Collector, get(scrape::paths)).once(&["shard"]),
+        Route::data("/metrics/self", Collector, get(scrape::rest)),
         Route::data("/api/v1/compliance", Paths, get(compliance::api))
             .once(&["path", "period", "profile"]),
         Route::data("/api/v1/findings", Probes, get(findings::api))

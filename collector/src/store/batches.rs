@@ -148,11 +148,17 @@ fn append(
     (start, end): (Timestamp, Timestamp),
     body: &Body,
 ) -> Result<(), DatabaseError> {
+    let number: Option<i64> = database.one(
+        "INSERT INTO counted (probe, numbered, counted) VALUES ($1, 1, 0)
+         ON CONFLICT (probe) DO UPDATE SET numbered = counted.numbered + 1 RETURNING numbered",
+        &values![probe],
+    )?;
     database.execute(
         "INSERT INTO batch (probe, number, epoch, first_sequence, reports, received_at_ns, start_ns, end_ns, body)
-         SELECT $1, coalesce(max(number), 0) + 1, $2, $3, $4, $5, $6, $7, $8 FROM batch WHERE probe = $1",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         &values![
             probe,
+            number.unwrap_or(1),
             epoch_column(epoch),
             first_sequence,
             body.reports.len(),

@@ -1,4 +1,4 @@
-//! Stores of version 7 and before: reports that are rows of their own become blocks.
+//! Stores of version 8 and before: reports that are rows of their own become blocks.
 //!
 //! Path by path and a block's worth at a time, each in a transaction of its own,
 //! so a store of months is converted without a long commit, and what was

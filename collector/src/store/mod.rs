@@ -8,7 +8,9 @@
 pub(crate) mod batches;
 mod blocks;
 mod convert;
+mod counting;
 pub(crate) mod database;
+mod delays;
 mod dossier;
 mod findings;
 mod hops;
@@ -16,6 +18,7 @@ mod hours;
 mod packing;
 mod raw;
 mod reader;
+mod remote_write;
 mod report_number;
 mod schema;
 mod seen;
@@ -41,6 +44,7 @@ pub(crate) use dossier::{Side, StoredReport, StoredVerdict};
 pub(crate) use findings::{Audited, FindingsQuery};
 pub(crate) use packing::Pack;
 pub(crate) use reader::{Dirty, HistoryQuery, HopChange, KeptWindows, ProbeRows, Reader, Sessions};
+pub(crate) use remote_write::Sent;
 pub use report_number::ReportNumber;
 pub(crate) use seen::last_seen;
 use writer::Writer;
@@ -188,6 +192,8 @@ pub(crate) enum Work {
     },
     /// Batches become blocks. Answers how many batches.
     Pack(Box<Pack>),
+    /// A receiver of remote write has the verdicts up to here. Answers 0.
+    Sent { receiver: String, sent: Sent },
     /// What is older may go. Answers how many rows went; more may be left while it is not 0.
     Retain { before: Timestamp },
 }

@@ -5,8 +5,6 @@
 //! batches are still there. A crash before that leaves the batches, one after it
 //! the blocks.
 
-use owl_measure::time::Timestamp;
-
 use super::batches::{self, RawReport};
 use super::blocks::{self, NewBlock};
 use super::database::{Database, DatabaseError, values};
@@ -22,8 +20,8 @@ const BATCHES_AT_ONCE: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Pack {
     probe: String,
-    /// The numbers of the batches, and when they came: a number is given again once all before it are packed.
-    batches: Vec<(i64, Timestamp)>,
+    /// The numbers of the batches.
+    batches: Vec<i64>,
     blocks: Vec<NewBlock>,
 }
 
@@ -46,7 +44,7 @@ impl Reader {
                     batch.reports.map(|reports| reports.into_iter().collect());
                 if let Some(Ok(more)) = whole {
                     let more: Vec<RawReport> = more;
-                    batches.push((batch.number, batch.received_at));
+                    batches.push(batch.number);
                     reports.extend(more);
                 }
             }
@@ -63,9 +61,14 @@ impl Reader {
 }
 
 impl Pack {
+    /// Whose batches they are.
+    pub(super) fn probe(&self) -> &str {
+        &self.probe
+    }
+
     /// The last batch that is packed.
     pub(crate) fn last(&self) -> i64 {
-        self.batches.last().map_or(0, |&(number, _)| number)
+        self.batches.last().copied().unwrap_or(0)
     }
 }
 
@@ -76,10 +79,10 @@ pub(super) fn put(database: &Database, pack: &Pack) -> Result<u64, DatabaseError
         "UPDATE ack SET stored = stored WHERE probe = $1",
         &values![&pack.probe],
     )?;
-    for (number, received_at) in &pack.batches {
+    for number in &pack.batches {
         let there: Option<i64> = database.one(
-            "SELECT 1 FROM batch WHERE probe = $1 AND number = $2 AND received_at_ns = $3",
-            &values![&pack.probe, *number, received_at.0],
+            "SELECT 1 FROM batch WHERE probe = $1 AND number = $2",
+            &values![&pack.probe, *number],
         )?;
         if there.is_none() {
             return Ok(0);
@@ -88,7 +91,7 @@ pub(super) fn put(database: &Database, pack: &Pack) -> Result<u64, DatabaseError
     let rows: Vec<_> = pack
         .batches
         .iter()
-        .map(|(number, _)| values![&pack.probe, *number].to_vec())
+        .map(|&number| values![&pack.probe, number].to_vec())
         .collect();
     database.execute_each("DELETE FROM batch WHERE probe = $1 AND number = $2", &rows)?;
     blocks::put(database, &pack.blocks)?;

@@ -10,7 +10,9 @@ use owl_measure::verdict::{ReportedClock, SessionWindow};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::counting::uncounted;
 use super::database::{Database, DatabaseError, Purpose, Row, Value, values};
+use super::delays;
 use super::raw::Wanted;
 use super::{Place, ReportNumber, StoreError, hours, refused, schema};
 use crate::judgement::{Inputs, Judgement};
@@ -161,6 +163,12 @@ impl Reader {
                 .entry(path)
                 .or_default()
                 .set(&name, u64::try_from(value).unwrap_or(0));
+        }
+        delays::read(self, &mut totals)?;
+        let targets = live.read().targets();
+        for probe in self.reporting_probes()? {
+            uncounted(&self.database, &probe, &targets, &mut totals)
+                .map_err(|source| self.fault(source))?;
         }
         let callers = self.rows(
             "SELECT probe, epoch, software, simulated, called_at_ns FROM probe",

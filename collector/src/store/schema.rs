@@ -23,12 +23,13 @@ const OLDER: [&str; 5] = [
     include_str!("schema/upgrade-6.sql"),
 ];
 /// What makes each version after [`FIRST`] from the one before it, on both engines.
-const UPGRADES: [&str; 2] = [
-    include_str!("schema/upgrade-7-blocks.sql"),
+const UPGRADES: [&str; 3] = [
+    include_str!("schema/upgrade-7-out.sql"),
     include_str!("schema/upgrade-8-blocks.sql"),
+    include_str!("schema/upgrade-9-blocks.sql"),
 ];
 /// At this version reports are still rows, and are packed before the next one.
-const OF_ROWS: i64 = 7;
+const OF_ROWS: i64 = 8;
 /// The version that this collector knows.
 pub(super) const VERSION: i64 = FIRST + UPGRADES.len() as i64;
 
