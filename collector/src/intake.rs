@@ -482,8 +482,8 @@ impl Desk {
                     "a batch of another epoch than the hello's".into(),
                 ));
             }
-            let arrival = self.admit(probe, batch, now());
-            let stored = self.write(|| Work::Arrival(arrival.clone())).await;
+            let arrival = Arc::new(self.admit(probe, batch, now()));
+            let stored = self.write(|| Work::Arrival(Arc::clone(&arrival))).await;
             frame::write(send, &FromCollector::Stored(stored).encode()).await?;
         }
         Ok(())

@@ -21,6 +21,9 @@ pub(crate) const WAYS: [&str; 2] = ["forward", "backward"];
 /// The labels of packets within the target, in the order of [`Totals::within`].
 pub(crate) const WITHIN: [&str; 3] = ["forward", "backward", "round_trip"];
 
+/// How the names of [`Totals::hop_changes`] in the store begin.
+pub(crate) const HOP_CHANGES: &str = "hop_changes.";
+
 /// The names of lengths in the store, in the order of [`Totals::lengths`].
 const LENGTHS: [&str; 5] = [
     "extent",
@@ -199,15 +202,13 @@ impl Totals {
         rows
     }
 
-    /// The rows that are not as they were, and by how much.
-    pub(crate) fn added_since(&self, before: Option<&Self>) -> Vec<(String, u64)> {
-        let before = before.map(Self::rows).unwrap_or_default();
-        let changed = |(name, value): &(String, u64)| before.get(name) != Some(value);
-        let by = |(name, value): (String, u64)| {
-            let more = value.saturating_sub(before.get(&name).copied().unwrap_or(0));
-            (name, more)
-        };
-        self.rows().into_iter().filter(changed).map(by).collect()
+    /// The rows of changes of the hop count that are not as they were, and by how much.
+    pub(crate) fn hop_changes_since(&self, before: [u64; 2]) -> Vec<(String, u64)> {
+        let ways = WAYS.iter().zip(self.hop_changes.iter().zip(before));
+        let changed = ways.filter(|(_, (now, before))| *now > before);
+        changed
+            .map(|(way, (now, before))| (format!("{HOP_CHANGES}{way}"), now - before))
+            .collect()
     }
 
     /// Takes over a row of the store; a name that this version does not know is left alone.
@@ -319,29 +320,18 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_added_is_written() {
-        let target = Nanos::from_millis(1);
-        let mut before = Totals::default();
-        before.add(&report("a~b", 0), target);
-        assert_eq!(before.added_since(None).len(), before.rows().len());
-        let mut after = before.clone();
-        after.add(&unanswered("a~b", 1), target);
-        let added = after.added_since(Some(&before));
-        let names: Vec<&str> = added.iter().map(|(name, _)| name.as_str()).collect();
-        // Ten packets lost in a row: nine of them at distance 1.
-        let expected = [
-            "lengths.loss_distance.unknown.0",
-            "lengths.loss_distance.unknown.sum",
-            "lengths.loss_period.unknown.4",
-            "lengths.loss_period.unknown.sum",
-            "lost.unknown",
-            "sent",
-        ];
-        assert_eq!(names, expected);
+    fn changes_of_the_hop_count_are_told_by_their_rows() {
+        let mut totals = Totals::default();
+        totals.hops_changed([true, false]);
+        totals.hops_changed([true, true]);
+        let row = |way: &str, more| (format!("hop_changes.{way}"), more);
         assert_eq!(
-            added[5].1, 10,
-            "as many as the second report has, whatever the first one had"
+            totals.hop_changes_since([0, 0]),
+            [row("forward", 2), row("backward", 1)]
         );
+        assert_eq!(totals.hop_changes_since([1, 1]), [row("forward", 1)]);
+        let rows = totals.rows();
+        assert!(rows.contains_key("hop_changes.forward"), "{rows:?}");
     }
 
     #[test]

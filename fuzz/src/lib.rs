@@ -10,17 +10,20 @@ mod control;
 mod input;
 mod owamp;
 mod stamp;
+mod store;
 
 pub use contract::{enrolment, report, topology};
 pub use control::{control_messages, owamp_client, owamp_server, twamp_client, twamp_server};
 pub use owamp::{owamp_packets, twamp_packets};
 pub use stamp::{stamp_reply, stamp_request, tlv};
+pub use store::block;
 
 /// A decoder, and what feeds it.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Each decoder by the name of its corpus.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 14] = [
+    ("block", block),
     ("control_messages", control_messages),
     ("enrolment", enrolment),
     ("owamp_client", owamp_client),

@@ -19,8 +19,17 @@ use owl_probe::reporting::Reporting;
 use owl_probe::spool::{Spool, SpoolCounts, SpoolError};
 use serde::{Deserialize, Serialize};
 
-/// Test packets in the interval of a report.
+/// Test packets in the interval of a report, unless the feed says otherwise.
 const PACKETS: u32 = 10;
+
+/// Nanoseconds that a packet is sent after its time, at most.
+const SEND_NOISE: i64 = 60_000;
+/// Nanoseconds that a packet waits on its way, at most.
+const QUEUE: i64 = 100_000;
+
+fn packets() -> u32 {
+    PACKETS
+}
 
 /// The reports of one probe: interval by interval, in each one report a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +39,9 @@ pub struct Feed {
     pub from_ns: i64,
     /// How long each interval is, in nanoseconds; the next begins where it ends.
     pub length_ns: i64,
+    /// Test packets in each interval; one at least.
+    #[serde(default = "packets")]
+    pub packets: u32,
     /// The paths that it measures; one at least.
     pub paths: Vec<Measured>,
 }
@@ -81,11 +93,21 @@ impl Feed {
         );
         let targets = vec![Nanos::from_millis(1)];
         let mut recorder = Recorder::new(Nanos(self.length_ns), start, targets);
-        let gap = self.length_ns / i64::from(PACKETS);
-        for k in 0..PACKETS {
-            let sent = start.0 + i64::from(k) * gap;
-            let noise = drawn(sequence.wrapping_mul(u64::from(PACKETS)) + u64::from(k)) % 100_000;
-            let (there, back) = (700_000 + noise, 1_500_000 + 2 * noise);
+        let packets = self.packets.max(1);
+        let gap = self.length_ns / i64::from(packets);
+        for k in 0..packets {
+            let mut number = sequence
+                .wrapping_mul(u64::from(packets))
+                .wrapping_add(u64::from(k));
+            let mut draw = |below: i64| {
+                number = number.wrapping_add(1 << 40);
+                drawn(number) % below
+            };
+            let sent = start.0 + i64::from(k) * gap + draw(SEND_NOISE.min(gap));
+            // Short queues are more frequent than long ones.
+            let mut queue = || draw(QUEUE).min(draw(QUEUE));
+            let there = 700_000 + queue();
+            let back = there + 800_000 + queue();
             recorder.sent(Timestamp(sent), Nanos::ZERO);
             let sample = sample(k, sent, sent + there + ahead, sent + back);
             recorder.received(&sample, Reordered::default());
@@ -275,6 +297,7 @@ mod tests {
         let feed = Feed {
             from_ns: 5_000_000_000,
             length_ns: 1_000_000_000,
+            packets: PACKETS,
             paths: ["a~b", "a~c"].map(Measured::well).to_vec(),
         };
         assert_eq!(feed.report(7).encode(), feed.report(7).encode());
@@ -295,6 +318,7 @@ mod tests {
         let feed = Feed {
             from_ns: 0,
             length_ns: 1_000_000_000,
+            packets: PACKETS,
             paths: vec![Measured {
                 path: "a~b".into(),
                 ahead_ns: 500_000,

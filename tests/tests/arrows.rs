@@ -120,7 +120,12 @@ const ARROWS: [Arrows; 11] = [
     Arrows {
         from: "owl-fuzz",
         kept: Kept::Exactly,
-        to: &["owl-measure", "owl-protocol", "owl-topology"],
+        to: &[
+            "owl-collector",
+            "owl-measure",
+            "owl-protocol",
+            "owl-topology",
+        ],
         tests_to: &[],
     },
 ];

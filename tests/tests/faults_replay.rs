@@ -46,6 +46,7 @@ fn feed(probe: usize) -> Feed {
     Feed {
         from_ns: FROM_NS,
         length_ns: SECOND_NS,
+        packets: 10,
         paths: paths.collect(),
     }
 }

@@ -119,13 +119,13 @@ impl Court {
             .unwrap();
         self.judge
             .store
-            .write_blocking(Work::Arrival(Arrival {
+            .write_blocking(Work::Arrival(Arc::new(Arrival {
                 probe,
                 epoch: 1,
                 first_sequence,
                 received_at,
                 reports,
-            }))
+            })))
             .unwrap();
     }
 
@@ -373,7 +373,7 @@ fn reports_that_reach_over_the_end_of_a_window_say_so() {
     court
         .judge
         .store
-        .write_blocking(Work::Arrival(arrival))
+        .write_blocking(Work::Arrival(arrival.into()))
         .unwrap();
     court.round(14);
     let why = court

@@ -15,13 +15,10 @@ use owl_measure::time::{Nanos, Timestamp};
 use super::database::{Database, DatabaseError, Row, Transaction, values};
 use super::hops::{Hops, NewHops};
 use super::{Windowing, batches, delays, epoch_column};
-use crate::totals::Totals;
+use crate::totals::{HOP_CHANGES, Totals};
 
 /// Of a probe: its epoch, and up to where it is stored.
 type Progress = (u64, u64);
-
-/// Counters whose names begin so are written with every commit.
-const HOP_CHANGES: &str = "hop_changes.";
 
 /// Adds the batches of a probe that the sums in the store do not have yet.
 pub(super) fn uncounted(
@@ -89,7 +86,7 @@ impl Known {
 
 #[derive(Debug)]
 struct Change {
-    before: Option<Totals>,
+    hop_changes_before: [u64; 2],
     after: Totals,
 }
 
@@ -164,13 +161,13 @@ impl Counting<'_> {
             ..
         } = &mut *self.counted;
         let so_far = || {
-            let read = read.get(&report.path);
             let before = read
-                .or_else(|| self.known.totals.get(&report.path))
-                .cloned();
+                .get(&report.path)
+                .or_else(|| self.known.totals.get(&report.path));
+            let after = before.cloned().unwrap_or_default();
             Change {
-                after: before.clone().unwrap_or_default(),
-                before,
+                hop_changes_before: after.hop_changes,
+                after,
             }
         };
         let change = changes.entry(report.path.clone()).or_insert_with(so_far);
@@ -249,21 +246,18 @@ impl Counting<'_> {
     /// Writes what a commit has to. Rows are taken in one and the same order by everybody, so that nobody waits in a circle.
     pub(super) fn write(&self, transaction: &Transaction<'_>) -> Result<(), DatabaseError> {
         // The hops that a report changes are told from the report before it, so this cannot be counted again from a batch.
-        let is_of_hops = |change: &&Change| {
-            change.before.as_ref().map(|before| before.hop_changes)
-                != Some(change.after.hop_changes)
-        };
         let changes = self.counted.changes.iter();
         let added: Vec<(&String, Vec<(String, u64)>)> = changes
-            .filter(|(_, change)| is_of_hops(change))
-            .map(|(path, change)| (path, change.after.added_since(change.before.as_ref())))
+            .map(|(path, change)| {
+                let before = change.hop_changes_before;
+                (path, change.after.hop_changes_since(before))
+            })
             .collect();
         let lists: Vec<_> = added
             .iter()
             .flat_map(|(path, rows)| {
                 let rows = rows.iter();
-                rows.filter(|(name, more)| name.starts_with(HOP_CHANGES) && *more > 0)
-                    .map(|(name, more)| values![*path, name, *more].to_vec())
+                rows.map(|(name, more)| values![*path, name, *more].to_vec())
             })
             .collect();
         // A sum that would be larger than the column stays the largest.

@@ -181,7 +181,7 @@ pub(crate) enum Work {
     /// A probe called. Answers up to where its epoch is stored.
     Call { probe: String, caller: Caller },
     /// Reports came. Answers up to where the probe's epoch is stored now.
-    Arrival(Arrival),
+    Arrival(Arc<Arrival>),
     /// The judge spoke on a window, by a rulebook. Answers 0.
     Verdicts {
         judgements: Vec<Judgement>,

@@ -112,7 +112,7 @@ impl Bench {
             received_at: RECEIVED_AT,
             reports,
         };
-        Ok(self.writer.commit(&[&Work::Arrival(arrival)])?[0])
+        Ok(self.writer.commit(&[&Work::Arrival(arrival.into())])?[0])
     }
 
     /// Packs all batches; how many.

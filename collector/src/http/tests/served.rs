@@ -172,5 +172,5 @@ fn arrive(store: &Store, path: &str, seconds: std::ops::Range<i64>) {
         received_at,
         reports: reports.collect(),
     };
-    store.write_blocking(Work::Arrival(arrival)).unwrap();
+    store.write_blocking(Work::Arrival(arrival.into())).unwrap();
 }
