@@ -20,7 +20,7 @@ pub(crate) use own::Own;
 use table::Metric;
 
 use crate::judgement::{Judgement, Percentile, Span};
-use crate::live::{LivePath, LiveProbe, Table};
+use crate::live::{Judging, LivePath, LiveProbe, Table};
 use crate::totals::{
     EXTENT, LATE_OFFSET, LOSS_DISTANCE, LOSS_PERIOD, LOST, N_REORDERING, Tally, Totals, WAYS,
     WITHIN,
@@ -42,10 +42,17 @@ pub(crate) fn render(live: &Table, own: &Own, now: Timestamp, grace: Nanos) -> S
     };
     let flag = |yes: bool| f64::from(u8::from(yes));
     page.series(table::SIMULATED, [(vec![], flag(live.simulated()))]);
-    paths(&mut page, &live.paths, now, grace);
-    compliance::series(&mut page, live);
-    probes(&mut page, live.probes.values());
-    findings::series(&mut page, &live.findings);
+    // Of several collectors with one store, the one that judges shows what all of them know.
+    if live.judging == Judging::Here {
+        paths(&mut page, &live.paths, now, grace);
+        compliance::series(&mut page, live);
+        probes(&mut page, live.probes.values());
+        findings::series(&mut page, &live.findings);
+    }
+    page.series(
+        table::JUDGING,
+        [(vec![], flag(live.judging == Judging::Here))],
+    );
     page.series(
         table::BUILD_INFO,
         [(vec![env!("CARGO_PKG_VERSION").into()], 1.0)],
@@ -381,7 +388,7 @@ fn probes<'a>(page: &mut Page, probes: impl Iterator<Item = &'a LiveProbe> + Clo
         probes.clone().map(|probe| {
             (
                 vec![probe.id.clone()],
-                f64::from(u8::from(probe.connections > 0)),
+                f64::from(u8::from(probe.is_connected())),
             )
         }),
     );

@@ -15,6 +15,12 @@ use super::database::{DatabaseError, Row, Transaction, values};
 use super::hops::{Hops, NewHops};
 use crate::totals::Totals;
 
+/// The paths FROM~TO that a probe is FROM of are those from the first text up to before the second: the character behind the
+/// tilde is U+007F.
+pub(super) fn paths_of(probe: &str) -> (String, String) {
+    (format!("{probe}~"), format!("{probe}\u{7f}"))
+}
+
 /// Of a probe: its epoch, and up to where it is stored.
 type Progress = (u64, u64);
 
@@ -92,8 +98,7 @@ impl Counting<'_> {
         let met = self.counted.probes.contains_key(probe)
             || self.known.probes.get(probe) == Some(&progress);
         if !met {
-            // Of the paths FROM~TO that the probe is FROM of: the character behind the tilde is U+007F.
-            let (first, end) = (format!("{probe}~"), format!("{probe}\u{7f}"));
+            let (first, end) = paths_of(probe);
             let read = &mut self.counted.read;
             let add = |row: &Row<'_>| {
                 let totals = read.entry(row.get(0)?).or_default();
