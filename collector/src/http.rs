@@ -4,16 +4,21 @@
 //! other host is asked. A request is bounded in size and time, and so are the
 //! connections.
 
+mod alto;
 mod compliance;
+mod events;
 mod explain;
 mod findings;
+mod lasting;
 mod latency;
+mod openapi;
 mod probes;
 mod problem;
 mod query;
 mod revisions;
 mod routes;
 mod stored;
+mod topology;
 mod verdicts;
 
 use std::io;
@@ -38,8 +43,10 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
+use self::lasting::lasting;
 use self::problem::{Kind, Problem};
 use self::query::Pairs;
+use crate::event::Events;
 use crate::live::Live;
 use crate::metrics::{self, Own};
 use crate::now::now;
@@ -84,6 +91,8 @@ struct Web {
     own: Arc<Own>,
     store: Store,
     queries: Arc<Semaphore>,
+    events: Arc<Events>,
+    listeners: Arc<Semaphore>,
     grace: Nanos,
     zone: Zone,
     started_at: Timestamp,
@@ -108,6 +117,7 @@ impl Http {
             .map_err(|source| HttpError { address, source })?;
         let zone = Zone::named(&topology.timezone);
         let queries = Arc::new(Semaphore::new(QUERIES_MAX));
+        let started_at = now();
         Ok(Self {
             listener,
             web: Arc::new(Web {
@@ -116,9 +126,11 @@ impl Http {
                 own,
                 store,
                 queries,
+                events: Arc::new(Events::new(started_at)),
+                listeners: Arc::new(Semaphore::new(events::LISTENERS_MAX)),
                 grace,
                 zone,
-                started_at: now(),
+                started_at,
             }),
         })
     }
@@ -130,6 +142,9 @@ impl Http {
 
     /// Serves until `stop` is done; answers under way are cut off then.
     pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
+        let web = Arc::clone(&self.web);
+        let mut looks = JoinSet::new();
+        looks.spawn(async move { web.events.watch(&web.live, web.grace).await });
         let service = TowerToHyperService::new(router(self.web));
         let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let mut connections = JoinSet::new();
@@ -164,6 +179,7 @@ impl Http {
             }
         }
         connections.shutdown().await;
+        looks.shutdown().await;
     }
 }
 
@@ -278,6 +294,7 @@ async fn path(
             let windows = reader.history(HistoryQuery {
                 path: Some(&wanted),
                 since: Timestamp(i64::MIN),
+                after: None,
                 limit: PAGE_WINDOWS,
             })?;
             let hop_changes = reader.hop_changes(&wanted, PAGE_HOP_CHANGES)?;

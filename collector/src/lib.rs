@@ -10,6 +10,7 @@
 mod compliance;
 mod config;
 pub mod enrolment;
+mod event;
 pub mod explain;
 mod finding;
 mod flow;

@@ -22,7 +22,7 @@ use crate::now::now;
 use crate::reading::{Reading, Wanted};
 
 /// Percentiles that every verdict holds.
-const STATS: [Quantile; 3] = [Quantile::P50, Quantile::P95, Quantile::P99];
+pub(super) const STATS: [Quantile; 3] = [Quantile::P50, Quantile::P95, Quantile::P99];
 
 #[derive(Serialize)]
 struct Latency<P: Serialize> {
