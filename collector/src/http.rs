@@ -10,13 +10,14 @@ mod events;
 mod explain;
 mod findings;
 mod lasting;
-mod latency;
+pub(crate) mod latency;
 mod openapi;
 mod probes;
 mod problem;
 mod query;
 mod revisions;
 mod routes;
+mod scrape;
 mod stored;
 mod topology;
 mod verdicts;
@@ -48,7 +49,7 @@ use self::problem::{Kind, Problem};
 use self::query::Pairs;
 use crate::event::Events;
 use crate::live::Live;
-use crate::metrics::{self, Own};
+use crate::metrics::Own;
 use crate::now::now;
 use crate::page::{self, Frame, Zone};
 use crate::store::{HistoryQuery, Reader, Store, StoreError};
@@ -264,9 +265,15 @@ impl Web {
 }
 
 fn json(value: &impl serde::Serialize) -> Response {
-    let body =
-        serde_json::to_string(value).expect("our own structs have string keys and finite numbers");
-    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+    json_of(octets(value))
+}
+
+fn octets(value: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("our own structs have string keys and finite numbers")
+}
+
+fn json_of(octets: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], octets).into_response()
 }
 
 async fn overview(
@@ -322,18 +329,6 @@ async fn style() -> Response {
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
     ];
     (headers, page::STYLE).into_response()
-}
-
-async fn scrape(State(web): State<Arc<Web>>) -> Response {
-    let text = metrics::render(&web.live.read(), &web.own, now(), web.grace);
-    (
-        [(
-            header::CONTENT_TYPE,
-            "text/plain; version=0.0.4; charset=utf-8",
-        )],
-        text,
-    )
-        .into_response()
 }
 
 async fn health(State(web): State<Arc<Web>>) -> Response {

@@ -16,7 +16,7 @@ use super::problem::{Kind, Problem};
 use super::query::{Pairs, Takes};
 use super::{
     Web, alto, compliance, events, explain, findings, latency, openapi, probes, problem, revisions,
-    stored, topology, verdicts,
+    scrape, stored, topology, verdicts,
 };
 use crate::page;
 
@@ -133,7 +133,8 @@ pub(super) fn routes() -> Vec<Route> {
             .once(&["path", "period", "profile"]),
         Route::page(page::style_address(), Nothing, get(super::style)),
         Route::data("/healthz", Nothing, get(super::health)),
-        Route::data("/metrics", Collector, get(super::scrape)),
+        Route::data("/metrics", Collector, get(scrape::paths)).once(&["shard"]),
+        Route::data("/metrics/self", Collector, get(scrape::rest)),
         Route::data("/api/v1/alto", Nothing, get(alto::directory)),
         Route::data("/api/v1/alto/networkmap", Probes, get(alto::network_map)),
         Route::data(

@@ -6,11 +6,13 @@
 //! stored is stored.
 
 pub(crate) mod database;
+mod delays;
 mod dossier;
 mod findings;
 mod hops;
 mod hours;
 mod reader;
+mod remote_write;
 mod report_number;
 mod schema;
 mod seen;
@@ -36,6 +38,7 @@ pub(crate) use findings::{Audited, FindingsQuery};
 pub(crate) use reader::{
     Dirty, HistoryQuery, HopChange, KeptWindows, ProbeRows, Reader, Sessions, VerdictName,
 };
+pub(crate) use remote_write::Sent;
 pub use report_number::ReportNumber;
 pub(crate) use seen::last_seen;
 use writer::Writer;
@@ -159,6 +162,8 @@ pub(crate) enum Work {
         /// What the audit of the window changes, where findings follow windows of its length.
         audited: Option<Box<Audited>>,
     },
+    /// A receiver of remote write has the verdicts up to here. Answers 0.
+    Sent { receiver: String, sent: Sent },
     /// What is older may go. Answers how many rows went; more may be left while it is not 0.
     Retain { before: Timestamp },
 }

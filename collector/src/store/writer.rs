@@ -14,9 +14,11 @@ use tokio::sync::mpsc;
 use tracing::{error, info};
 
 use super::database::{Begin, Database, DatabaseError, Purpose, Transaction, values};
+use super::delays;
 use super::findings;
 use super::hops::{self, Hops, NewHops};
 use super::hours;
+use super::remote_write;
 use super::{
     Admitted, Arrival, Dirty, Order, Place, Reader, Refused, StoreError, Windowing, Work,
     epoch_column, refused, schema,
@@ -177,6 +179,10 @@ impl Writer {
                     }
                     Ok(Done::answer(0))
                 }
+                Work::Sent { receiver, sent } => {
+                    remote_write::sent(&transaction, receiver, sent)?;
+                    Ok(Done::answer(0))
+                }
                 Work::Retain { before } => retain(&transaction, *before).map(Done::answer),
             })
             .collect::<Result<Vec<Done>, DatabaseError>>()?;
@@ -192,6 +198,7 @@ impl Writer {
                 &lists,
             )?;
         }
+        delays::write(&transaction, counting.changed, counting.totals)?;
         transaction.commit()?;
         Ok(done)
     }
@@ -284,7 +291,7 @@ impl Writer {
                         }
                     }
                 }
-                Work::Retain { .. } => {}
+                Work::Sent { .. } | Work::Retain { .. } => {}
             }
         }
         answers
