@@ -5,6 +5,7 @@
 //! writes; whoever reads opens a connection of its own. What is said to be
 //! stored is stored.
 
+mod counting;
 pub(crate) mod database;
 mod delays;
 mod dossier;
