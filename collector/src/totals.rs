@@ -4,12 +4,15 @@
 //! that stores the report, so a restart neither loses nor repeats one.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use owl_measure::lengths::{BUCKETS, Lengths};
 use owl_measure::patterns::Patterns;
 use owl_measure::report::Report;
 use owl_measure::summary::Within;
 use owl_measure::time::Nanos;
+
+use crate::delays::Delays;
 
 /// The labels of losses and overtaken packets, in the order of [`Totals::lost`].
 pub(crate) const LOST: [&str; 3] = ["forward", "backward", "unknown"];
@@ -98,6 +101,8 @@ pub(crate) struct Totals {
     pub(crate) lengths: [[Tally; 3]; 5],
     /// By target in nanoseconds. Only targets that the topology has had are counted, so a probe cannot make this grow.
     pub(crate) within: BTreeMap<i64, [u64; 3]>,
+    /// Shared by those who hold a copy, because it is the largest part.
+    pub(crate) delays: Arc<Delays>,
 }
 
 impl Totals {
@@ -165,6 +170,7 @@ impl Totals {
                 .zip(counts)
                 .for_each(|(total, by)| grow(total, by.unwrap_or(0)));
         }
+        Arc::make_mut(&mut self.delays).add(report, target, counts);
     }
 
     /// Counts the directions in which the hop count of a flow changed.
@@ -305,7 +311,11 @@ mod tests {
         ] {
             read.set(unknown, 7);
         }
-        assert_eq!(read, totals);
+        read.delays = Arc::clone(&totals.delays);
+        assert_eq!(
+            read, totals,
+            "but for the delays, which have a table of their own"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! verdicts and findings. What paths have counted is read anew every ten
 //! seconds, of probes that reported to others, by the one that shows it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use owl_measure::time::{Nanos, Timestamp};
 use tracing::{error, info, warn};
 
+use super::counting::counted_by;
+use super::database::{Begin, values};
 use super::lease::{Lease, Standing};
 use super::reader::epoch_of;
 use super::{FindingsQuery, Reader, Store, StoreError};
@@ -180,7 +182,7 @@ impl Follower {
     /// What another judge said since the last time.
     fn verdicts(&mut self) -> Result<(), StoreError> {
         let sql = "SELECT body FROM verdict WHERE window_start_ns >= $1 ORDER BY window_start_ns";
-        let from = super::database::values![self.newest.0];
+        let from = values![self.newest.0];
         let bodies = self.reader.rows(sql, &from, |row| row.get::<String>(0))?;
         let judgements = bodies
             .iter()
@@ -205,24 +207,10 @@ impl Follower {
 
 impl Reader {
     /// What the paths have counted that a probe sends on.
-    fn counted_by(&self, probe: &str) -> Result<Vec<(String, Totals)>, StoreError> {
-        let mut counted: Vec<(String, Totals)> = Vec::new();
-        let (first, end) = super::counting::paths_of(probe);
-        let add = |row: &super::database::Row<'_>| {
-            let path: &str = row.get(0)?;
-            if counted.last().is_none_or(|(last, _)| last != path) {
-                counted.push((path.to_owned(), Totals::default()));
-            }
-            if let Some((_, totals)) = counted.last_mut() {
-                totals.set(row.get(1)?, u64::try_from(row.get::<i64>(2)?).unwrap_or(0));
-            }
-            Ok(())
-        };
-        let sql =
-            "SELECT path, name, value FROM counter WHERE path >= $1 AND path < $2 ORDER BY path";
+    fn counted_by(&self, probe: &str) -> Result<HashMap<String, Totals>, StoreError> {
         self.database
-            .query(sql, &super::database::values![&first, &end], add)
-            .map_err(|source| self.fault(source))?;
-        Ok(counted)
+            .begin(Begin::Snapshot)
+            .and_then(|transaction| counted_by(&transaction, probe))
+            .map_err(|source| self.fault(source))
     }
 }

@@ -7,6 +7,7 @@
 
 mod counting;
 pub(crate) mod database;
+mod delays;
 mod dossier;
 mod findings;
 mod follow;
@@ -15,6 +16,7 @@ mod hours;
 mod lease;
 mod lent;
 mod reader;
+mod remote_write;
 mod report_number;
 mod schema;
 mod seen;
@@ -40,7 +42,10 @@ pub(crate) use findings::{Audited, FindingsQuery};
 pub(crate) use follow::Follower;
 pub(crate) use lease::Lease;
 use lent::Idle;
-pub(crate) use reader::{Dirty, HistoryQuery, HopChange, KeptWindows, ProbeRows, Reader, Sessions};
+pub(crate) use reader::{
+    Dirty, HistoryQuery, HopChange, KeptWindows, ProbeRows, Reader, Sessions, VerdictName,
+};
+pub(crate) use remote_write::Sent;
 pub use report_number::ReportNumber;
 pub(crate) use seen::last_seen;
 use writer::Writer;
@@ -164,6 +169,8 @@ pub(crate) enum Work {
         /// What the audit of the window changes, where findings follow windows of its length.
         audited: Option<Box<Audited>>,
     },
+    /// A receiver of remote write has the verdicts up to here. Answers 0.
+    Sent { receiver: String, sent: Sent },
     /// What is older may go. Answers how many rows went; more may be left while it is not 0.
     Retain { before: Timestamp },
 }

@@ -430,6 +430,7 @@ fn every_question_has_an_answer(mut bench: Bench) {
         let query = HistoryQuery {
             path,
             since: never,
+            after: None,
             limit: 10,
         };
         assert_eq!(reader.history(query).unwrap(), []);

@@ -18,6 +18,7 @@ use super::findings;
 use super::hops::{self, Hops};
 use super::hours;
 use super::lease::Lease;
+use super::remote_write;
 use super::{
     Admitted, Arrival, Dirty, Order, Place, Reader, Refused, StoreError, Windowing, Work,
     epoch_column, refused, schema,
@@ -272,7 +273,7 @@ impl Writer {
                         }
                     }
                 }
-                Work::Retain { .. } => {}
+                Work::Sent { .. } | Work::Retain { .. } => {}
             }
         }
         answers
@@ -303,6 +304,10 @@ fn carry_out(
             if let Some(audited) = audited {
                 findings::audited(transaction, audited)?;
             }
+            Ok(Done::answer(0))
+        }
+        Work::Sent { receiver, sent } => {
+            remote_write::sent(transaction, receiver, sent)?;
             Ok(Done::answer(0))
         }
         Work::Retain { before } => retain(transaction, *before).map(Done::answer),

@@ -1,4 +1,4 @@
--- Version 7: who judges, where several collectors have one store.
+-- Version 8: who judges, where several collectors have one store.
 
 CREATE TABLE lease (
     mesh     TEXT   PRIMARY KEY,
