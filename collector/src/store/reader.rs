@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::database::{Database, DatabaseError, Purpose, Row, Value, values};
 use super::delays;
+use super::lent::Lent;
 use super::{Place, ReportNumber, StoreError, hours, refused, schema};
 use crate::judgement::{Inputs, Judgement};
 use crate::live::{Caller, Live};
@@ -117,13 +118,17 @@ struct OfPath {
 /// A connection that only reads.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    pub(super) database: Database,
+    pub(super) database: Lent,
 }
 
 impl Reader {
     pub(super) fn open(place: &Place) -> Result<Self, StoreError> {
         let database = Database::connect(place, Purpose::Read).map_err(refused(place))?;
-        Ok(Self { database })
+        Ok(Self::on(database.into()))
+    }
+
+    pub(super) fn on(database: Lent) -> Self {
+        Self { database }
     }
 
     /// Of the store in a state directory, which somebody else writes, or wrote: its schema must be the one that this
@@ -136,7 +141,7 @@ impl Reader {
     pub(crate) fn beside(place: &Place) -> Result<Self, StoreError> {
         let database = Database::connect(place, Purpose::ReadBeside).map_err(refused(place))?;
         schema::check(&database)?;
-        Ok(Self { database })
+        Ok(Self::on(database.into()))
     }
 
     /// Which store it is.
@@ -176,23 +181,7 @@ impl Reader {
                 .set(&name, u64::try_from(value).unwrap_or(0));
         }
         delays::read(self, &mut totals)?;
-        let callers = self.rows(
-            "SELECT probe, epoch, software, simulated, called_at_ns FROM probe",
-            &[],
-            |row| {
-                let epoch = epoch_of(row.get(1)?);
-                let called_at = Timestamp(row.get(4)?);
-                Ok((
-                    row.get::<String>(0)?,
-                    Caller {
-                        epoch,
-                        software: row.get(2)?,
-                        simulated: row.get(3)?,
-                        called_at,
-                    },
-                ))
-            },
-        )?;
+        let callers = self.callers()?;
         let acks = self.rows(
             "SELECT probe, epoch, stored, received_at_ns FROM ack",
             &[],
@@ -228,6 +217,23 @@ impl Reader {
             }
         }
         Ok(totals)
+    }
+
+    /// Who has called, and what each said.
+    pub(super) fn callers(&self) -> Result<Vec<(String, Caller)>, StoreError> {
+        self.rows(
+            "SELECT probe, epoch, software, simulated, called_at_ns FROM probe",
+            &[],
+            |row| {
+                let caller = Caller {
+                    epoch: epoch_of(row.get(1)?),
+                    software: row.get(2)?,
+                    simulated: row.get(3)?,
+                    called_at: Timestamp(row.get(4)?),
+                };
+                Ok((row.get::<String>(0)?, caller))
+            },
+        )
     }
 
     fn latest(&self, path: &str, profile: &str) -> Result<Option<Judgement>, StoreError> {
@@ -308,6 +314,22 @@ impl Reader {
                 version: row.get(2)?,
             })
         })
+    }
+
+    /// Where the newest judged window of a length begins, among those that begin at `since` or later.
+    pub(crate) fn last_judged(
+        &self,
+        length: Nanos,
+        since: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let sql =
+            "SELECT window_start_ns FROM verdict WHERE window_start_ns >= $1 AND window_ns = $2
+                   ORDER BY window_start_ns DESC LIMIT 1";
+        let start: Option<i64> = self
+            .database
+            .one(sql, &values![since.0, length.0])
+            .map_err(|source| self.fault(source))?;
+        Ok(start.map(Timestamp))
     }
 
     /// The version of one window; `None` when nothing new is in it.
