@@ -220,9 +220,10 @@ impl Judge {
         let Docket { length, paths, .. } = &self.dockets[docket];
         // Before the reports are read: what comes in between makes the window dirty again.
         let seen = self.reader.dirty_window(*length, start)?;
-        let sessions = self.reader.sessions(start, start + *length)?;
-        if let Some((report, count)) = &sessions.damaged {
-            error!(%report, count, "reports in the store are damaged; their window is judged without them");
+        let ask = |reader: &Reader| reader.sessions(start, start + *length);
+        let sessions: Sessions = self.reader.at_once::<_, StoreError>(ask)?;
+        if let Some((damage, count)) = &sessions.damaged {
+            error!(error = %damage, count, "the store is damaged; the window is judged without what cannot be read");
         }
         let hearing = Hearing::open(&self.book, start, *length, &sessions);
         let watched = start >= self.watching_since;

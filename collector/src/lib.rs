@@ -7,6 +7,7 @@
 //! in its store, SQLite or PostgreSQL; all the rest can be rebuilt from there.
 #![forbid(unsafe_code)]
 
+pub mod block;
 mod compliance;
 mod config;
 mod delays;
@@ -26,6 +27,7 @@ mod judgement;
 mod live;
 mod metrics;
 mod now;
+mod packer;
 mod page;
 mod reading;
 mod remote_write;
@@ -70,6 +72,7 @@ use crate::judge::Judge;
 use crate::live::Live;
 use crate::metrics::Own;
 use crate::now::now;
+use crate::packer::Packer;
 use crate::remote_write::RemoteWrite;
 use crate::store::{Follower, Store, Windowing, Work};
 
@@ -203,6 +206,12 @@ async fn collect(
     } else {
         None
     };
+    let packer = Packer::new(store.clone())?;
+    let (packer_stop, packer_stopped) = mpsc::channel();
+    let packer = thread::Builder::new()
+        .name("packer".into())
+        .spawn(move || packer.run(&packer_stopped))
+        .map_err(fault("the packer"))?;
     let (judge_stop, judge_stopped) = mpsc::channel();
     let judge = thread::Builder::new()
         .name("judge".into())
@@ -255,13 +264,13 @@ async fn collect(
             warn!(%error, "a part of the collector did not end well");
         }
     }
-    drop(judge_stop);
-    // The judge is at most one round away from seeing that.
-    if tokio::task::spawn_blocking(move || judge.join())
-        .await
-        .is_ok_and(|joined| joined.is_err())
-    {
-        warn!("the judge panicked");
+    drop((judge_stop, packer_stop));
+    // Each is at most one round away from seeing that.
+    for (thread, name) in [(judge, "judge"), (packer, "packer")] {
+        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+        if joined.is_ok_and(|joined| joined.is_err()) {
+            warn!("the {name} panicked");
+        }
     }
     // After the judge, so that whoever judges next finds its last verdicts.
     drop(follower_stop);

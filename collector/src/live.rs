@@ -167,6 +167,14 @@ impl Table {
         self.by_id.get(id).map(|&index| &mut self.paths[index])
     }
 
+    /// The target of each path.
+    pub(crate) fn targets(&self) -> HashMap<String, Nanos> {
+        let paths = self.paths.iter();
+        paths
+            .map(|live| (live.path.id.clone(), live.path.target))
+            .collect()
+    }
+
     /// Whether some probe says that its delays or clocks are injected.
     pub(crate) fn simulated(&self) -> bool {
         self.probes.values().any(LiveProbe::simulated)
