@@ -11,6 +11,8 @@ use crate::testing::{SECOND, report};
 use crate::totals::Totals;
 use crate::way::WayName;
 
+mod power_cut;
+
 const PATH: &str = "yannan-ct~binhaigang-ct";
 
 /// The same tests on both engines: on SQLite one by one, on PostgreSQL all in one server.
