@@ -29,6 +29,7 @@ mod now;
 mod page;
 mod reading;
 mod remote_write;
+mod retention;
 mod revision;
 mod rulebook;
 mod store;
@@ -43,7 +44,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use owl_measure::time::Nanos;
 use tokio::signal::unix::{SignalKind, signal};
@@ -71,6 +72,7 @@ use crate::live::Live;
 use crate::metrics::Own;
 use crate::now::now;
 use crate::remote_write::RemoteWrite;
+use crate::retention::Believed;
 use crate::store::{Store, Windowing, Work};
 
 /// How often old rows are looked for.
@@ -224,12 +226,12 @@ async fn collect(
     let writers: Vec<_> = writers.collect();
     let running = tokio::spawn(compliance::refresh(
         store.clone(),
-        live,
+        Arc::clone(&live),
         config.topology,
         config.grace,
         stopped.clone(),
     ));
-    let retention = tokio::spawn(retain(store, config.keep, stopped));
+    let retention = tokio::spawn(retain(store, live, config.keep, stopped));
     stop.await;
     info!("the collector stops");
     drop(stopping);
@@ -253,7 +255,8 @@ async fn collect(
 }
 
 /// Removes what is older than `keep`, every hour and in small pieces.
-async fn retain(store: Store, keep: Nanos, mut stopped: watch::Receiver<()>) {
+async fn retain(store: Store, live: Arc<Live>, keep: Nanos, mut stopped: watch::Receiver<()>) {
+    let (mut believed, mut last) = (Believed::NOTHING, Instant::now());
     let mut hours = interval(RETENTION);
     hours.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -261,7 +264,11 @@ async fn retain(store: Store, keep: Nanos, mut stopped: watch::Receiver<()>) {
             _ = stopped.changed() => return,
             _ = hours.tick() => {}
         }
-        let before = now() - keep;
+        let newest = live.read().newest_report();
+        let since = last.elapsed().as_nanos();
+        last = Instant::now();
+        let since = Nanos(i64::try_from(since).unwrap_or(i64::MAX));
+        let before = believed.round(now(), newest, since) - keep;
         while matches!(store.write(Work::Retain { before }).await, Ok(removed) if removed > 0) {}
     }
 }

@@ -127,6 +127,14 @@ pub(crate) struct Table {
 }
 
 impl Table {
+    /// The end of the newest interval that any probe has reported.
+    pub(crate) fn newest_report(&self) -> Option<Timestamp> {
+        self.probes
+            .values()
+            .filter_map(LiveProbe::reported_up_to)
+            .max()
+    }
+
     pub(crate) fn path(&self, id: &str) -> Option<&LivePath> {
         self.by_id.get(id).map(|&index| &self.paths[index])
     }

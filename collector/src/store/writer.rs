@@ -271,8 +271,10 @@ impl Writer {
                             .inc();
                         if let Some(live) = table.path_mut(&judgement.path) {
                             let newer = |latest: &Judgement| {
-                                latest.window_start <= judgement.window_start
-                                    && !latest.says_the_same_as(judgement)
+                                // One of a window to come is from before the clock was set back.
+                                let of_the_future = latest.window_start > judgement.judged_at;
+                                let is_older = latest.window_start <= judgement.window_start;
+                                of_the_future || is_older && !latest.says_the_same_as(judgement)
                             };
                             if live.latest.as_ref().is_none_or(newer) {
                                 live.latest = Some(judgement.clone());
