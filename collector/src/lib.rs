@@ -31,6 +31,7 @@ mod packer;
 mod page;
 mod reading;
 mod remote_write;
+mod retention;
 mod revision;
 mod rulebook;
 mod store;
@@ -45,7 +46,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use owl_measure::time::Nanos;
 use tokio::signal::unix::{SignalKind, signal};
@@ -74,6 +75,7 @@ use crate::metrics::Own;
 use crate::now::now;
 use crate::packer::Packer;
 use crate::remote_write::RemoteWrite;
+use crate::retention::Believed;
 use crate::store::{Follower, Store, Windowing, Work};
 
 /// How often old rows are looked for.
@@ -247,12 +249,12 @@ async fn collect(
     let writers: Vec<_> = writers.collect();
     let running = tokio::spawn(compliance::refresh(
         store.clone(),
-        live,
+        Arc::clone(&live),
         config.topology,
         config.grace,
         stopped.clone(),
     ));
-    let retention = tokio::spawn(retain(store, config.keep, stopped));
+    let retention = tokio::spawn(retain(store, live, config.keep, stopped));
     stop.await;
     info!("the collector stops");
     drop(stopping);
@@ -285,7 +287,8 @@ async fn collect(
 }
 
 /// Removes what is older than `keep`, every hour and in small pieces.
-async fn retain(store: Store, keep: Nanos, mut stopped: watch::Receiver<()>) {
+async fn retain(store: Store, live: Arc<Live>, keep: Nanos, mut stopped: watch::Receiver<()>) {
+    let (mut believed, mut last) = (Believed::NOTHING, Instant::now());
     let mut hours = interval(RETENTION);
     hours.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -293,11 +296,15 @@ async fn retain(store: Store, keep: Nanos, mut stopped: watch::Receiver<()>) {
             _ = stopped.changed() => return,
             _ = hours.tick() => {}
         }
+        let newest = live.read().newest_report();
+        let since = last.elapsed().as_nanos();
+        last = Instant::now();
+        let since = Nanos(i64::try_from(since).unwrap_or(i64::MAX));
+        let before = believed.round(now(), newest, since) - keep;
         // Whoever judges also tidies up.
         if store.lease().epoch().is_none() {
             continue;
         }
-        let before = now() - keep;
         while matches!(store.write(Work::Retain { before }).await, Ok(removed) if removed > 0) {}
     }
 }

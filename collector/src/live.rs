@@ -66,7 +66,10 @@ impl LivePath {
     /// Takes over a verdict, unless a newer one is there or it says nothing new.
     pub(crate) fn take(&mut self, judgement: &Judgement) {
         let newer = |latest: &Judgement| {
-            latest.window_start <= judgement.window_start && !latest.says_the_same_as(judgement)
+            // One of a window to come is from before the clock was set back.
+            let of_the_future = latest.window_start > judgement.judged_at;
+            let is_older = latest.window_start <= judgement.window_start;
+            of_the_future || is_older && !latest.says_the_same_as(judgement)
         };
         if self.latest.as_ref().is_none_or(newer) {
             self.latest = Some(judgement.clone());
@@ -159,6 +162,14 @@ pub(crate) struct Table {
 }
 
 impl Table {
+    /// The end of the newest interval that any probe has reported.
+    pub(crate) fn newest_report(&self) -> Option<Timestamp> {
+        self.probes
+            .values()
+            .filter_map(LiveProbe::reported_up_to)
+            .max()
+    }
+
     pub(crate) fn path(&self, id: &str) -> Option<&LivePath> {
         self.by_id.get(id).map(|&index| &self.paths[index])
     }
