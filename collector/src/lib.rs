@@ -11,6 +11,7 @@ mod compliance;
 mod config;
 mod delays;
 pub mod enrolment;
+mod event;
 pub mod explain;
 mod finding;
 mod flow;

@@ -199,11 +199,15 @@ impl Totals {
         rows
     }
 
-    /// The rows that are not as they were.
-    pub(crate) fn rows_since(&self, before: Option<&Self>) -> Vec<(String, u64)> {
+    /// The rows that are not as they were, and by how much.
+    pub(crate) fn added_since(&self, before: Option<&Self>) -> Vec<(String, u64)> {
         let before = before.map(Self::rows).unwrap_or_default();
         let changed = |(name, value): &(String, u64)| before.get(name) != Some(value);
-        self.rows().into_iter().filter(changed).collect()
+        let by = |(name, value): (String, u64)| {
+            let more = value.saturating_sub(before.get(&name).copied().unwrap_or(0));
+            (name, more)
+        };
+        self.rows().into_iter().filter(changed).map(by).collect()
     }
 
     /// Takes over a row of the store; a name that this version does not know is left alone.
@@ -315,18 +319,15 @@ mod tests {
     }
 
     #[test]
-    fn only_rows_that_changed_are_written_again() {
+    fn only_what_was_added_is_written() {
         let target = Nanos::from_millis(1);
         let mut before = Totals::default();
         before.add(&report("a~b", 0), target);
-        assert_eq!(before.rows_since(None).len(), before.rows().len());
+        assert_eq!(before.added_since(None).len(), before.rows().len());
         let mut after = before.clone();
         after.add(&unanswered("a~b", 1), target);
-        let names: Vec<String> = after
-            .rows_since(Some(&before))
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect();
+        let added = after.added_since(Some(&before));
+        let names: Vec<&str> = added.iter().map(|(name, _)| name.as_str()).collect();
         // Ten packets lost in a row: nine of them at distance 1.
         let expected = [
             "lengths.loss_distance.unknown.0",
@@ -337,6 +338,10 @@ mod tests {
             "sent",
         ];
         assert_eq!(names, expected);
+        assert_eq!(
+            added[5].1, 10,
+            "as many as the second report has, whatever the first one had"
+        );
     }
 
     #[test]

@@ -117,7 +117,7 @@ async fn kept_by(kind: Kind) {
     let end = |k: i64| seconds(at(k) + WINDOW);
     bench.judge(PATH, at(0), |_| {}).await;
     bench.turn().await.unwrap();
-    let state = format!("owl_path_verdict{{path=\"{PATH}\",state=\"undecided\",job=\"owl\"}}");
+    let state = format!("owl_path_verdict{{path=\"{PATH}\",state=\"met\",job=\"owl\"}}");
     let delay = format!(
         "owl_path_one_way_delay_seconds{{path=\"{PATH}\",percentile=\"95\",bound=\"lower\"}}"
     );

@@ -1,6 +1,6 @@
 //! Delays of paths since the store was made, one row a path.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::database::{DatabaseError, Transaction, values};
@@ -8,20 +8,17 @@ use super::{Reader, StoreError};
 use crate::delays::Delays;
 use crate::totals::Totals;
 
-/// Writes those of the paths that changed.
-pub(super) fn write(
+/// Writes those that are not as they were: of each path, what was counted before and what is now.
+pub(super) fn write<'a>(
     transaction: &Transaction<'_>,
-    changed: &BTreeMap<String, Totals>,
-    before: &HashMap<String, Totals>,
+    changes: impl Iterator<Item = (&'a String, Option<&'a Totals>, &'a Totals)>,
 ) -> Result<(), DatabaseError> {
-    let is_new = |path: &String, totals: &Totals| {
-        let before = before.get(path);
-        !before.is_some_and(|before| Arc::ptr_eq(&before.delays, &totals.delays))
+    let is_new = |before: Option<&Totals>, after: &Totals| {
+        !before.is_some_and(|before| Arc::ptr_eq(&before.delays, &after.delays))
     };
-    let bodies: Vec<(&String, Vec<u8>)> = changed
-        .iter()
-        .filter(|(path, totals)| is_new(path, totals))
-        .map(|(path, totals)| (path, totals.delays.encode()))
+    let bodies: Vec<(&String, Vec<u8>)> = changes
+        .filter(|(_, before, after)| is_new(*before, after))
+        .map(|(path, _, after)| (path, after.delays.encode()))
         .collect();
     let lists: Vec<_> = bodies
         .iter()
@@ -33,6 +30,25 @@ pub(super) fn write(
         &lists,
     );
     written.map(|_| ())
+}
+
+/// Those of the paths from one name to before another, as a transaction sees them. What is damaged is counted anew.
+pub(super) fn read_between(
+    transaction: &Transaction<'_>,
+    (first, end): (&str, &str),
+    totals: &mut HashMap<String, Totals>,
+) -> Result<(), DatabaseError> {
+    transaction.query(
+        "SELECT path, body FROM delay WHERE path >= $1 AND path < $2",
+        &values![first, end],
+        |row| {
+            let body: Vec<u8> = row.get(1)?;
+            if let Some(delays) = Delays::decode(&body) {
+                totals.entry(row.get(0)?).or_default().delays = Arc::new(delays);
+            }
+            Ok(())
+        },
+    )
 }
 
 /// Adds them to the totals of their paths.

@@ -5,6 +5,7 @@
 //! writes; whoever reads opens a connection of its own. What is said to be
 //! stored is stored.
 
+mod counting;
 pub(crate) mod database;
 mod delays;
 mod dossier;
@@ -35,7 +36,9 @@ use crate::rulebook::Rulebook;
 pub use database::{DatabaseError, Place, PlaceError, PostgresAddress};
 pub(crate) use dossier::{Side, StoredReport, StoredVerdict};
 pub(crate) use findings::{Audited, FindingsQuery};
-pub(crate) use reader::{Dirty, HistoryQuery, HopChange, KeptWindows, ProbeRows, Reader, Sessions};
+pub(crate) use reader::{
+    Dirty, HistoryQuery, HopChange, KeptWindows, ProbeRows, Reader, Sessions, VerdictName,
+};
 pub(crate) use remote_write::Sent;
 pub use report_number::ReportNumber;
 pub(crate) use seen::last_seen;
