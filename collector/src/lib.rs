@@ -7,6 +7,7 @@
 //! in its store, SQLite or PostgreSQL; all the rest can be rebuilt from there.
 #![forbid(unsafe_code)]
 
+pub mod block;
 mod compliance;
 mod config;
 mod delays;
@@ -26,6 +27,7 @@ mod judgement;
 mod live;
 mod metrics;
 mod now;
+mod packer;
 mod page;
 mod reading;
 mod remote_write;
@@ -72,8 +74,9 @@ use crate::judge::Judge;
 use crate::live::Live;
 use crate::metrics::Own;
 use crate::now::now;
+use crate::packer::Packer;
 use crate::remote_write::RemoteWrite;
-use crate::store::{Store, Windowing, Work};
+use crate::store::{Follower, Store, Windowing, Work};
 
 /// How often old rows are looked for.
 const RETENTION: Duration = Duration::from_secs(3_600);
@@ -199,11 +202,31 @@ async fn collect(
             now(),
         )
     })?;
+    let follower = if store.lease().is_shared() {
+        let live = Arc::clone(&live);
+        Some(tokio::task::block_in_place(|| Follower::new(&store, live))?)
+    } else {
+        None
+    };
+    let packer = Packer::new(store.clone())?;
+    let (packer_stop, packer_stopped) = mpsc::channel();
+    let packer = thread::Builder::new()
+        .name("packer".into())
+        .spawn(move || packer.run(&packer_stopped))
+        .map_err(fault("the packer"))?;
     let (judge_stop, judge_stopped) = mpsc::channel();
     let judge = thread::Builder::new()
         .name("judge".into())
         .spawn(move || judge.run(&judge_stopped))
         .map_err(fault("the judge"))?;
+    let (follower_stop, follower_stopped) = mpsc::channel();
+    let follower = follower
+        .map(|follower| {
+            let run = move || follower.run(&follower_stopped);
+            let thread = thread::Builder::new().name("follower".into());
+            thread.spawn(run).map_err(fault("the follower"))
+        })
+        .transpose()?;
     info!(
         http = %addresses.http, intake = %addresses.intake, topology = config.topology.name,
         paths = live.read().paths.len(), "the collector runs"
@@ -243,13 +266,22 @@ async fn collect(
             warn!(%error, "a part of the collector did not end well");
         }
     }
-    drop(judge_stop);
-    // The judge is at most one round away from seeing that.
-    if tokio::task::spawn_blocking(move || judge.join())
-        .await
-        .is_ok_and(|joined| joined.is_err())
+    drop((judge_stop, packer_stop));
+    // Each is at most one round away from seeing that.
+    for (thread, name) in [(judge, "judge"), (packer, "packer")] {
+        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+        if joined.is_ok_and(|joined| joined.is_err()) {
+            warn!("the {name} panicked");
+        }
+    }
+    // After the judge, so that whoever judges next finds its last verdicts.
+    drop(follower_stop);
+    if let Some(follower) = follower
+        && tokio::task::spawn_blocking(move || follower.join())
+            .await
+            .is_ok_and(|joined| joined.is_err())
     {
-        warn!("the judge panicked");
+        warn!("the follower panicked");
     }
     Ok(writer)
 }
@@ -262,6 +294,10 @@ async fn retain(store: Store, keep: Nanos, mut stopped: watch::Receiver<()>) {
         tokio::select! {
             _ = stopped.changed() => return,
             _ = hours.tick() => {}
+        }
+        // Whoever judges also tidies up.
+        if store.lease().epoch().is_none() {
+            continue;
         }
         let before = now() - keep;
         while matches!(store.write(Work::Retain { before }).await, Ok(removed) if removed > 0) {}

@@ -67,6 +67,27 @@ impl LivePath {
     }
 }
 
+impl LivePath {
+    /// Takes over a verdict, unless a newer one is there or it says nothing new.
+    pub(crate) fn take(&mut self, judgement: &Judgement) {
+        let newer = |latest: &Judgement| {
+            latest.window_start <= judgement.window_start && !latest.says_the_same_as(judgement)
+        };
+        if self.latest.as_ref().is_none_or(newer) {
+            self.latest = Some(judgement.clone());
+        }
+    }
+}
+
+/// Which of the collectors of a store judges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judging {
+    /// This one, which shows the series of paths and probes therefore.
+    Here,
+    /// Another one, or nobody yet.
+    Elsewhere,
+}
+
 /// What a probe said when it called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Caller {
@@ -88,6 +109,10 @@ pub(crate) struct LiveProbe {
     pub(crate) caller: Option<Caller>,
     pub(crate) stored: u64,
     pub(crate) reported_at: Option<Timestamp>,
+    /// When another collector of the same store took its last batch.
+    pub(crate) reported_elsewhere_at: Option<Timestamp>,
+    /// Whether it reports to another collector of the same store.
+    pub(crate) elsewhere: bool,
     /// Its clock in its last report; unknown after a restart until the next one.
     pub(crate) clock: Option<(ClockState, Timestamp)>,
     /// When its certificate runs out, as far as that is known.
@@ -110,6 +135,11 @@ impl LiveProbe {
             .or(self.reported_at)
     }
 
+    /// Whether it is connected to this collector, or reports to another one of the same store.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connections > 0 || self.elsewhere
+    }
+
     pub(crate) fn simulated(&self) -> bool {
         self.caller.as_ref().is_some_and(|caller| caller.simulated)
     }
@@ -123,6 +153,8 @@ pub(crate) struct Table {
     by_id: HashMap<String, usize>,
     /// What is wrong with clocks, coordinates and routes at this moment.
     pub(crate) findings: Vec<Finding>,
+    /// Who judges.
+    pub(crate) judging: Judging,
     /// Why the store refuses, while it does.
     pub(crate) store_failure: Option<String>,
     /// The running day and month of every path.
@@ -138,6 +170,14 @@ impl Table {
 
     pub(crate) fn path_mut(&mut self, id: &str) -> Option<&mut LivePath> {
         self.by_id.get(id).map(|&index| &mut self.paths[index])
+    }
+
+    /// The target of each path.
+    pub(crate) fn targets(&self) -> HashMap<String, Nanos> {
+        let paths = self.paths.iter();
+        paths
+            .map(|live| (live.path.id.clone(), live.path.target))
+            .collect()
     }
 
     /// Whether some probe says that its delays or clocks are injected.
@@ -188,6 +228,8 @@ impl Live {
                 caller: None,
                 stored: 0,
                 reported_at: None,
+                reported_elsewhere_at: None,
+                elsewhere: false,
                 clock: None,
                 certificate_until: None,
             };
@@ -199,6 +241,7 @@ impl Live {
             probes,
             by_id,
             findings: Vec::new(),
+            judging: Judging::Here,
             store_failure: None,
             running: Running::default(),
             certificate_until: None,
