@@ -39,6 +39,8 @@ mod targets;
 #[cfg(test)]
 mod testing;
 mod totals;
+#[cfg(test)]
+mod tsdb;
 mod way;
 
 use std::io;

@@ -18,6 +18,7 @@ use crate::compliance::Running;
 use crate::finding::Finding;
 use crate::judgement::Judgement;
 use crate::metrics::{DelayEdges, PathLabels};
+use crate::now::now;
 use crate::totals::Totals;
 
 /// Windows without a report after which a path's counters are shown no more.
@@ -34,6 +35,8 @@ pub(crate) struct LivePath {
     pub(crate) edges: DelayEdges,
     /// Decides in which shard of a scrape it is; the path's alone, so it stays when others come and go.
     pub(crate) shard: u64,
+    /// Since when the collector would know of a report.
+    watched_since: Timestamp,
     /// When work on its route is announced for.
     pub(crate) maintenance: Vec<Range<Timestamp>>,
 }
@@ -47,6 +50,7 @@ impl LivePath {
             totals: Totals::default(),
             reported_at: None,
             latest: None,
+            watched_since: now(),
             labels: PathLabels::of(&path),
             edges: DelayEdges::with(path.target),
             shard: first.fold(0, |shard, octet| shard << 8 | u64::from(*octet)),
@@ -55,10 +59,11 @@ impl LivePath {
         }
     }
 
-    /// Whether it has reported within three windows, so that its counters still count.
+    /// Whether it has reported within three windows, so that its counters still count; what the collector has not watched
+    /// for so long is taken to.
     pub(crate) fn is_reporting(&self, now: Timestamp, grace: Nanos) -> bool {
         let silence = self.path.profile.interval.times(REPORTING_WINDOWS) + grace;
-        self.reported_at.is_some_and(|at| now - at <= silence)
+        now - self.reported_at.unwrap_or(self.watched_since) <= silence
     }
 }
 
