@@ -8,6 +8,8 @@ mod api;
 mod compliance;
 mod explain;
 mod findings;
+mod problem;
+mod routes;
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,7 +21,6 @@ use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -32,6 +33,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
+use self::problem::{Kind, Problem};
 use crate::live::Live;
 use crate::metrics::{self, Own};
 use crate::now::now;
@@ -160,39 +162,14 @@ impl Http {
 }
 
 fn router(web: Arc<Web>) -> Router {
-    Router::new()
-        .route("/", get(overview))
-        .route("/paths/{id}", get(path))
-        .route("/paths/{id}/windows/{at}", get(explain::page))
-        .route(page::style_address(), get(style))
-        .route("/metrics", get(scrape))
-        .route("/healthz", get(health))
-        .route("/findings", get(findings::show))
-        .route("/api/v1/findings", get(findings::findings))
-        .route("/api/v1/revisions", get(findings::revisions))
-        .route("/api/v1/verdicts", get(api::verdicts))
-        .route("/api/v1/verdicts/explain", get(explain::api))
-        .route("/api/v1/probes", get(api::probes))
-        .route("/api/v1/store", get(api::store))
-        .route("/compliance", get(compliance::page))
-        .route("/api/v1/compliance", get(compliance::api))
-        .fallback(|| async { (StatusCode::NOT_FOUND, "not found\n") })
-        .layer(middleware::from_fn(bounded))
-        .with_state(web)
+    routes::router(web).layer(middleware::from_fn(bounded))
 }
 
 /// Bounds the time of every answer, and tells browsers what a page of ours never does.
 async fn bounded(request: Request, next: Next) -> Response {
-    let late = || {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the answer took too long\n",
-        )
-            .into_response()
-    };
     let mut response = timeout(ANSWER, next.run(request))
         .await
-        .unwrap_or_else(|_| late());
+        .unwrap_or_else(|_| Problem::plain(Kind::TooSlow).into_response());
     let headers = response.headers_mut();
     let policy = "default-src 'self'; style-src 'self'; script-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     let fixed: [(HeaderName, &'static str); 3] = [
@@ -249,7 +226,7 @@ impl Web {
     async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
-    ) -> Result<T, Failed> {
+    ) -> Result<T, Problem> {
         let place = Arc::clone(&self.queries).acquire_owned().await;
         let store = self.store.clone();
         let answer = spawn_blocking(move || {
@@ -260,35 +237,10 @@ impl Web {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 warn!(%error, "the store cannot be read");
-                Err(Failed::Store)
+                Err(Problem::plain(Kind::StoreFails))
             }
-            Err(_) => Err(Failed::Store),
+            Err(_) => Err(Problem::plain(Kind::StoreFails)),
         }
-    }
-}
-
-/// A request that gets no answer.
-#[derive(Debug)]
-enum Failed {
-    Store,
-    Unknown,
-    Query(String),
-}
-
-impl IntoResponse for Failed {
-    fn into_response(self) -> Response {
-        let (status, error) = match self {
-            Self::Store => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the store cannot be read".to_owned(),
-            ),
-            Self::Unknown => (
-                StatusCode::NOT_FOUND,
-                "the topology has no such path".to_owned(),
-            ),
-            Self::Query(error) => (StatusCode::BAD_REQUEST, error),
-        };
-        (status, json(&serde_json::json!({ "error": error }))).into_response()
     }
 }
 
@@ -313,9 +265,9 @@ async fn path(
     Path(id): Path<String>,
     Query(query): Query<Pairs>,
     headers: HeaderMap,
-) -> Result<Html<String>, Failed> {
+) -> Result<Html<String>, Problem> {
     if web.live.read().path(&id).is_none() {
-        return Err(Failed::Unknown);
+        return Err(Problem::plain(Kind::UnknownName));
     }
     let wanted = id.clone();
     let mut past = web
@@ -337,7 +289,7 @@ async fn path(
         .await?;
     let frame = web.frame(language(&query, &headers));
     let table = web.live.read();
-    let live = table.path(&id).ok_or(Failed::Unknown)?;
+    let live = table.path(&id).ok_or(Problem::plain(Kind::UnknownName))?;
     // Windows that another profile judged have other lengths; one chart tells of one rule.
     past.windows
         .retain(|judgement| judgement.profile == live.path.profile.id);
@@ -375,3 +327,6 @@ async fn health(State(web): State<Arc<Web>>) -> Response {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,7 +56,7 @@ pub(crate) struct Judge {
 
 /// A round that did not come to its end.
 #[derive(Debug, thiserror::Error)]
-enum RoundError {
+pub(crate) enum RoundError {
     #[error(transparent)]
     Read(#[from] StoreError),
     #[error("cannot write verdicts")]
@@ -130,7 +130,7 @@ impl Judge {
     }
 
     /// Judges what is due at `now`.
-    fn round(&mut self, now: Timestamp) -> Result<(), RoundError> {
+    pub(crate) fn round(&mut self, now: Timestamp) -> Result<(), RoundError> {
         let outcome = self.scheduled(now).and_then(|()| self.again(now));
         self.failing = outcome.is_err();
         outcome

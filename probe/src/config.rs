@@ -1,9 +1,11 @@
 //! What a probe is told by its configuration file. What it measures it is told
 //! by its collector.
 
+mod collectors;
 mod reflector;
 mod sender;
 
+pub use collectors::{COLLECTORS_MAX, Collectors};
 pub use reflector::ReflectorConfig;
 pub use sender::{Protects, SenderConfig};
 
@@ -39,8 +41,8 @@ pub struct Config {
     pub sender: SenderConfig,
     /// The address its session-senders send from; the kernel chooses when it is not said.
     pub source: Option<IpAddr>,
-    /// The collector's intake.
-    pub collector: SocketAddr,
+    /// The collector's intake, or those of several collectors with one store, tried in turn.
+    pub collector: Collectors,
     /// Certificate of the authority that signed the collector's certificate (PEM).
     pub ca: PathBuf,
     /// This probe's certificate (PEM). It names the probe by its URI when a collector signed it, and the running probe

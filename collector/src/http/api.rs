@@ -17,7 +17,8 @@ use owl_measure::words::Lang;
 use owl_topology::Impossible;
 use serde::Serialize;
 
-use super::{Failed, Pairs, Web, json, language};
+use super::problem::{Kind, Problem};
+use super::{Pairs, Web, json, language};
 use crate::flow::FlowResult;
 use crate::judgement::{Judgement, NoDataWhy, Percentile, Seat};
 use crate::live::{LivePath, Table};
@@ -40,11 +41,11 @@ struct VerdictsQuery {
 }
 
 impl VerdictsQuery {
-    fn read(pairs: &[(String, String)]) -> Result<Self, Failed> {
+    fn read(pairs: &[(String, String)]) -> Result<Self, Problem> {
         let mut query = Self::default();
         for (k, (name, value)) in pairs.iter().enumerate() {
             if pairs.iter().take(k).any(|(before, _)| before == name) {
-                return Err(Failed::Query(format!("{name} is given twice")));
+                return Err(Problem::query(format!("{name} is given twice")));
             }
             match name.as_str() {
                 "path" => query.path = Some(value.clone()),
@@ -52,7 +53,7 @@ impl VerdictsQuery {
                 "limit" => query.limit = Some(limit(value)?),
                 "lang" => {}
                 _ => {
-                    return Err(Failed::Query(format!(
+                    return Err(Problem::query(format!(
                         "nothing is called {name}; there are path, since, limit and lang"
                     )));
                 }
@@ -62,11 +63,11 @@ impl VerdictsQuery {
     }
 }
 
-pub(super) fn limit(text: &str) -> Result<usize, Failed> {
+pub(super) fn limit(text: &str) -> Result<usize, Problem> {
     let limit = text.parse().ok();
     limit
         .filter(|limit| (1..=LIMIT_MAX).contains(limit))
-        .ok_or_else(|| Failed::Query(format!("limit lies between 1 and {LIMIT_MAX}")))
+        .ok_or_else(|| Problem::query(format!("limit lies between 1 and {LIMIT_MAX}")))
 }
 
 #[derive(Serialize)]
@@ -258,7 +259,7 @@ pub(super) async fn verdicts(
     State(web): State<Arc<Web>>,
     Query(pairs): Query<Pairs>,
     headers: HeaderMap,
-) -> Result<Response, Failed> {
+) -> Result<Response, Problem> {
     let query = VerdictsQuery::read(&pairs)?;
     let now = now();
     let lang = language(&pairs, &headers);
@@ -287,7 +288,7 @@ pub(super) async fn verdicts(
         .as_ref()
         .is_some_and(|path| web.live.read().path(path).is_none())
     {
-        return Err(Failed::Unknown);
+        return Err(Problem::plain(Kind::UnknownName));
     }
     let since = query.since.unwrap_or(Timestamp(i64::MIN));
     let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
@@ -314,12 +315,12 @@ pub(super) async fn verdicts(
     }))
 }
 
-pub(super) fn instant(text: &str) -> Result<Timestamp, Failed> {
+pub(super) fn instant(text: &str) -> Result<Timestamp, Problem> {
     if let Ok(ns) = text.parse() {
         return Ok(Timestamp(ns));
     }
     let parsed: jiff::Timestamp = text.parse().map_err(|_| {
-        Failed::Query("since is a number of nanoseconds since 1970, or a time such as 2026-11-23T08:00:00+08:00".into())
+        Problem::query("since is a number of nanoseconds since 1970, or a time such as 2026-11-23T08:00:00+08:00")
     })?;
     Ok(Timestamp(
         i64::try_from(parsed.as_nanosecond()).unwrap_or(i64::MAX),
@@ -396,7 +397,7 @@ struct Stored {
 }
 
 /// `GET /api/v1/store`: what is stored, counted in the store itself.
-pub(super) async fn store(State(web): State<Arc<Web>>) -> Result<Response, Failed> {
+pub(super) async fn store(State(web): State<Arc<Web>>) -> Result<Response, Problem> {
     let probes = web.ask(|reader| reader.probe_rows()).await?;
     let reports = probes.iter().map(|probe| probe.rows).sum();
     Ok(json(&Stored {

@@ -7,20 +7,21 @@ use axum::http::HeaderMap;
 use axum::response::{Html, Response};
 use owl_topology::Path;
 
-use super::{Failed, Pairs, Web, json, language};
+use super::problem::{Kind, Problem};
+use super::{Pairs, Web, json, language};
 use crate::compliance::{AskError, Asked, AskedProfiles, ComplianceAnswer, Scene, Span};
 use crate::now::now;
 use crate::page::{self, ComplianceView};
 
 /// What the address says; anything else is an error, so that no slip passes for an answer.
-fn asked(pairs: &[(String, String)], without_profile: AskedProfiles) -> Result<Asked, Failed> {
+fn asked(pairs: &[(String, String)], without_profile: AskedProfiles) -> Result<Asked, Problem> {
     let mut asked = Asked {
         profiles: without_profile,
         ..Asked::default()
     };
     for (k, (name, value)) in pairs.iter().enumerate() {
         if pairs.iter().take(k).any(|(before, _)| before == name) {
-            return Err(Failed::Query(format!("{name} is given twice")));
+            return Err(Problem::query(format!("{name} is given twice")));
         }
         match name.as_str() {
             "path" => asked.paths = vec![value.clone()],
@@ -29,7 +30,7 @@ fn asked(pairs: &[(String, String)], without_profile: AskedProfiles) -> Result<A
             "profile" => asked.profiles = AskedProfiles::One(value.clone()),
             "lang" => {}
             _ => {
-                return Err(Failed::Query(format!(
+                return Err(Problem::query(format!(
                     "nothing is called {name}; there are path, period, profile and lang"
                 )));
             }
@@ -38,16 +39,16 @@ fn asked(pairs: &[(String, String)], without_profile: AskedProfiles) -> Result<A
     Ok(asked)
 }
 
-impl From<AskError> for Failed {
+impl From<AskError> for Problem {
     fn from(error: AskError) -> Self {
         match error {
-            AskError::Path(_) => Self::Unknown,
-            error => Self::Query(error.to_string()),
+            AskError::Path(_) => Self::of(Kind::UnknownName, error.to_string()),
+            error => Self::query(error.to_string()),
         }
     }
 }
 
-async fn answer(web: &Arc<Web>, asked: Asked) -> Result<ComplianceAnswer, Failed> {
+async fn answer(web: &Arc<Web>, asked: Asked) -> Result<ComplianceAnswer, Problem> {
     let paths: Vec<Path> = {
         let table = web.live.read();
         table.paths.iter().map(|live| live.path.clone()).collect()
@@ -72,7 +73,7 @@ async fn answer(web: &Arc<Web>, asked: Asked) -> Result<ComplianceAnswer, Failed
 pub(super) async fn api(
     State(web): State<Arc<Web>>,
     Query(pairs): Query<Pairs>,
-) -> Result<Response, Failed> {
+) -> Result<Response, Problem> {
     let asked = asked(&pairs, AskedProfiles::Default)?;
     Ok(json(&answer(&web, asked).await?))
 }
@@ -82,7 +83,7 @@ pub(super) async fn page(
     State(web): State<Arc<Web>>,
     Query(pairs): Query<Pairs>,
     headers: HeaderMap,
-) -> Result<Html<String>, Failed> {
+) -> Result<Html<String>, Problem> {
     let one_path = pairs.iter().any(|(name, _)| name == "path");
     let without = if one_path {
         AskedProfiles::All

@@ -9,7 +9,8 @@ use owl_measure::time::Timestamp;
 use serde::Serialize;
 
 use super::api::{instant, limit};
-use super::{Failed, Pairs, Web, json, language};
+use super::problem::{Kind, Problem};
+use super::{Pairs, Web, json, language};
 use crate::finding::Finding;
 use crate::now::now;
 use crate::page;
@@ -32,14 +33,14 @@ struct Asked {
 }
 
 impl Asked {
-    fn read(pairs: &[(String, String)], known: &[&str]) -> Result<Self, Failed> {
+    fn read(pairs: &[(String, String)], known: &[&str]) -> Result<Self, Problem> {
         let mut asked = Self::default();
         for (k, (name, value)) in pairs.iter().enumerate() {
             if pairs.iter().take(k).any(|(before, _)| before == name) {
-                return Err(Failed::Query(format!("{name} is given twice")));
+                return Err(Problem::query(format!("{name} is given twice")));
             }
             if name != "lang" && !known.contains(&name.as_str()) {
-                return Err(Failed::Query(format!(
+                return Err(Problem::query(format!(
                     "nothing is called {name}; there are {} and lang",
                     known.join(", ")
                 )));
@@ -48,7 +49,7 @@ impl Asked {
                 "open" => {
                     let open = value.parse();
                     asked.open =
-                        Some(open.map_err(|_| Failed::Query("open is true or false".to_owned()))?);
+                        Some(open.map_err(|_| Problem::query("open is true or false".to_owned()))?);
                 }
                 "path" => asked.path = Some(value.clone()),
                 "probe" => asked.probe = Some(value.clone()),
@@ -82,7 +83,7 @@ pub(super) async fn findings(
     State(web): State<Arc<Web>>,
     Query(pairs): Query<Pairs>,
     headers: HeaderMap,
-) -> Result<Response, Failed> {
+) -> Result<Response, Problem> {
     let asked = Asked::read(&pairs, &["open", "probe", "since", "limit"])?;
     let lang = language(&pairs, &headers);
     let query = FindingsQuery {
@@ -121,11 +122,11 @@ struct Revisions {
 pub(super) async fn revisions(
     State(web): State<Arc<Web>>,
     Query(pairs): Query<Pairs>,
-) -> Result<Response, Failed> {
+) -> Result<Response, Problem> {
     let asked = Asked::read(&pairs, &["path", "since", "limit"])?;
     let unknown = |path: &String| web.live.read().path(path).is_none();
     if asked.path.as_ref().is_some_and(unknown) {
-        return Err(Failed::Unknown);
+        return Err(Problem::plain(Kind::UnknownName));
     }
     let since = asked.since.unwrap_or(Timestamp(i64::MIN));
     let limit = asked.limit.unwrap_or(LIMIT_DEFAULT);
@@ -143,7 +144,7 @@ pub(super) async fn show(
     State(web): State<Arc<Web>>,
     Query(query): Query<Pairs>,
     headers: HeaderMap,
-) -> Result<Html<String>, Failed> {
+) -> Result<Html<String>, Problem> {
     let all = FindingsQuery {
         open: None,
         since: Timestamp(i64::MIN),

@@ -330,7 +330,7 @@ impl<'a> Mesh<'a> {
         let mut moves = moved(&pairs, &claims, length);
         let window = (count <= PROBES_MAX).then(|| {
             let window = Window::of(count, length, &pairs);
-            moves.splice(0..0, astray(&window, &claims));
+            moves.splice(0..0, astray(&window, &pairs, &claims, length));
             AuditedWindow {
                 centre: 0.0,
                 window,

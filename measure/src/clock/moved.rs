@@ -76,27 +76,64 @@ pub(super) fn moved(pairs: &[PairPoints], claims: &[Option<f64>], length: f64) -
         .collect()
 }
 
-/// Clocks that leave their line by more than they claim, as at least three pairs agree: a step so near to an end of the
-/// window that hardly a packet lies behind it.
-pub(super) fn astray(window: &Window, claims: &[Option<f64>]) -> Vec<Moved> {
-    let pairs_of = |clock: usize| {
-        let pairs = window.pairs.iter();
-        pairs
-            .filter(|pair| pair.a == clock || pair.b == clock)
-            .count()
-    };
+/// Clocks that leave their line by more than they claim, as at least three pairs and most of them agree: a step so near to
+/// an end of the window that hardly a packet lies behind it. What queues alone can do is taken off each pair: where there are
+/// few packets, each of them may have waited.
+pub(super) fn astray(
+    window: &Window,
+    pairs: &[PairPoints],
+    claims: &[Option<f64>],
+    length: f64,
+) -> Vec<Moved> {
     claims
         .iter()
         .enumerate()
         .filter_map(|(clock, claim)| {
             let allowed = 2.0 * (*claim)? + LEAST_NS;
-            let astray = window.stepped[clock] && window.wander[clock] > allowed;
-            (astray && pairs_of(clock) >= PAIRS).then_some(Moved {
+            if !window.stepped[clock] || window.wander[clock] <= allowed {
+                return None;
+            }
+            let slopes = &window.slopes;
+            let votes: Vec<f64> = pairs
+                .iter()
+                .filter_map(|pair| match clock {
+                    _ if clock == pair.b => Some((pair, 1.0)),
+                    _ if clock == pair.a => Some((pair, -1.0)),
+                    _ => None,
+                })
+                .filter_map(|(pair, sign)| {
+                    Some(sign * jump(pair, slopes[pair.b] - slopes[pair.a], length)?)
+                })
+                .collect();
+            let same_way = |sign: f64| {
+                let agree = votes.iter().filter(|&&by| by * sign > allowed).count();
+                agree >= PAIRS && agree * 5 >= votes.len() * 3
+            };
+            (same_way(1.0) || same_way(-1.0)).then_some(Moved {
                 clock,
                 kind: ProbeKind::Step,
             })
         })
         .collect()
+}
+
+/// The largest jump of x_b − x_a between two parts of the window, each of at least one packet either way, less what queues
+/// alone can do: a queue moves one way and so the round trip, a clock moves both ways and not the round trip.
+fn jump(pair: &PairPoints, slope: f64, length: f64) -> Option<f64> {
+    let [forward, backward] = [(&pair.forward, slope), (&pair.backward, -slope)]
+        .map(|(points, slope)| Floors::along(points, slope, length));
+    let floors: Vec<(f64, f64)> = (0..PARTS)
+        .map(|part| (forward.parts[part][0], backward.parts[part][0]))
+        .filter(|(out, home)| out.is_finite() && home.is_finite())
+        .collect();
+    let jumps = floors.iter().enumerate().flat_map(|(later, after)| {
+        floors[..later].iter().map(move |before| {
+            let (out, home) = (after.0 - before.0, after.1 - before.1);
+            let (shift, queues) = ((out - home) / 2.0, (out + home) / 2.0);
+            shift.signum() * (shift.abs() - queues.abs()).max(0.0)
+        })
+    });
+    jumps.max_by(|one, other| one.abs().total_cmp(&other.abs()))
 }
 
 /// The largest sure move of a pair over one of the parts of the window.
@@ -164,11 +201,16 @@ struct Floor {
 
 impl Floors {
     fn of(points: &[Point], length: f64) -> Self {
+        Self::along(points, 0.0, length)
+    }
+
+    /// Of what lies above a slope.
+    fn along(points: &[Point], slope: f64, length: f64) -> Self {
         let mut parts = [[f64::INFINITY; 3]; PARTS];
         for point in points {
             let place = (point.at / length + 0.5) * PARTS as f64;
             let part = &mut parts[(place.max(0.0) as usize).min(PARTS - 1)];
-            lower(part, point.raw);
+            lower(part, point.raw - slope * point.at);
         }
         Self { parts }
     }
@@ -260,5 +302,39 @@ mod tests {
         let stepping = pairs(|at| if at > 0.0 { 500e3 } else { 0.0 }, none);
         assert_eq!(moved(&stepping, &[Some(200_000.0); 4], MINUTE), []);
         assert_eq!(moved(&stepping, &[None; 4], MINUTE), []);
+    }
+
+    #[test]
+    fn a_late_step_is_a_step_and_packets_that_waited_where_there_are_few_are_none() {
+        let told = |error: fn(f64) -> f64, waited: fn(usize, f64, f64) -> f64, from: f64| {
+            let mut pairs = pairs(error, none);
+            for (k, pair) in pairs.iter_mut().enumerate() {
+                for (points, sign) in [(&mut pair.forward, 1.0), (&mut pair.backward, -1.0)] {
+                    points.retain(|point| point.at > from);
+                    for point in points {
+                        point.raw += waited(k, point.at, sign);
+                    }
+                }
+            }
+            let window = Window::of(4, MINUTE, &pairs);
+            assert!(window.stepped[2], "{:?}", window.wander);
+            astray(&window, &pairs, &[Some(1_000.0); 4], MINUTE)
+        };
+        let late = |at| if at > 28e9 { 500e3 } else { 0.0 };
+        let step = Moved {
+            clock: 2,
+            kind: ProbeKind::Step,
+        };
+        assert_eq!(told(late, |_, _, _| 0.0, -30e9), [step]);
+        // The session begins in the midst of the window, and the first packets towards clock 2 wait.
+        let waited = |pair: usize, at: f64, sign: f64| {
+            let towards = match pair {
+                1 | 3 => sign > 0.0,
+                5 => sign < 0.0,
+                _ => false,
+            };
+            if towards && at < 20e9 { 400e3 } else { 0.0 }
+        };
+        assert_eq!(told(none, waited, 19e9), []);
     }
 }

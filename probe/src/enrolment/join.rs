@@ -161,7 +161,9 @@ impl Files {
             ca: config.ca,
             certificate: config.certificate,
             key: config.key,
-            other_collector: Some(config.collector).filter(|&other| other != token.collector),
+            other_collector: Some(config.collector)
+                .filter(|named| !named.all().contains(&token.collector))
+                .map(|named| named.at(0)),
             config: None,
         })
     }
@@ -441,7 +443,7 @@ mod tests {
         let config = Config::read(&places.config).unwrap();
         assert_eq!(
             (config.id.as_str(), config.collector, &config.state),
-            ("p-north", token().collector, &places.state)
+            ("p-north", token().collector.into(), &places.state)
         );
         assert_eq!(config.certificate, config.key);
         let mode = std::fs::metadata(&config.key).unwrap().permissions().mode();

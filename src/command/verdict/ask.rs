@@ -2,9 +2,8 @@
 
 use owl_collector::explain::{Explained, Question};
 use owl_measure::words::Lang;
-use serde::Deserialize;
 
-use super::fetch::{Collector, FetchError};
+use super::fetch::{Collector, FetchError, Refusal};
 
 /// Why a collector explained nothing.
 #[derive(Debug, thiserror::Error)]
@@ -40,12 +39,6 @@ impl AskError {
     }
 }
 
-#[derive(Deserialize)]
-struct Refusal {
-    error: String,
-    hint: Option<String>,
-}
-
 /// Has a verdict explained.
 pub(super) fn ask(
     collector: &Collector,
@@ -68,10 +61,10 @@ pub(super) fn ask(
     if status == 200 {
         return serde_json::from_str(&body).map_err(|_| AskError::Strange);
     }
-    let Refusal { error, hint } = serde_json::from_str(&body).map_err(|_| AskError::Strange)?;
+    let refusal: Refusal = serde_json::from_str(&body).map_err(|_| AskError::Strange)?;
     Err(AskError::Refused {
         status,
-        error,
-        hint,
+        hint: refusal.hint.clone(),
+        error: refusal.said(),
     })
 }

@@ -8,9 +8,8 @@ use owl_collector::{
 use owl_measure::verdict::State;
 use owl_measure::verdict::period::{Compliance, PeriodProfile};
 use owl_measure::words::Lang;
-use serde::Deserialize;
 
-use super::fetch::Collector;
+use super::fetch::{Collector, Refusal};
 use crate::command::topology::accepted;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Side, Table, print};
@@ -99,11 +98,6 @@ fn fetch(collector: &Collector, asked: &Asked, lang: Lang) -> Result<ComplianceA
     Ok(first)
 }
 
-#[derive(Deserialize)]
-struct Refusal {
-    error: String,
-}
-
 fn one(
     collector: &Collector,
     query: &[(&str, &str)],
@@ -120,7 +114,7 @@ fn one(
         return serde_json::from_str(&body).map_err(|error| unable().because(error));
     }
     let said = serde_json::from_str::<Refusal>(&body)
-        .map_or_else(|_| format!("HTTP status {status}"), |refusal| refusal.error);
+        .map_or_else(|_| format!("HTTP status {status}"), Refusal::said);
     Err(if (400..500).contains(&status) {
         Failure::usage(lang.pick("cannot judge the period", "无法判定该周期")).because(said)
     } else {

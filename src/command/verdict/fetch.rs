@@ -5,6 +5,8 @@ use std::net::{TcpStream, ToSocketAddrs as _};
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 /// Connecting, and each read, may take this long; the collector itself gives up after ten seconds.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// A month of a thousand paths under one profile is below this; a longer answer is none.
@@ -43,6 +45,21 @@ impl FromStr for Collector {
 pub(super) struct FetchError {
     authority: String,
     source: io::Error,
+}
+
+/// What a collector says instead of an answer (RFC 9457).
+#[derive(Debug, Deserialize)]
+pub(super) struct Refusal {
+    title: String,
+    detail: Option<String>,
+    pub(super) hint: Option<String>,
+}
+
+impl Refusal {
+    /// As precisely as it is said.
+    pub(super) fn said(self) -> String {
+        self.detail.unwrap_or(self.title)
+    }
 }
 
 impl Collector {

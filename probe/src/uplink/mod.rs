@@ -5,6 +5,8 @@
 //! connection ended is sent again, and the collector knows it by its number. A
 //! collector that is away costs nothing but waiting.
 
+mod turns;
+
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,6 +26,7 @@ use tokio::sync::{Notify, watch};
 use crate::config::Config;
 use crate::enrolment::{self, CertificateError, Facts};
 use crate::spool::{Spool, SpoolError, Spooled};
+use turns::Turns;
 
 /// The name in every collector's certificate.
 pub const COLLECTOR_NAME: &str = "owl-collector";
@@ -34,12 +37,9 @@ const BATCH_REPORTS: usize = 256;
 const BATCH_OCTETS: usize = MESSAGE_OCTETS_MAX / 2;
 /// Reports sent beyond the last acknowledged one; then the uplink waits for the collector.
 const WINDOW_REPORTS: u64 = 4_096;
-/// The wait after a connection ended doubles from the first to the last of these.
-const RETRY_FIRST: Duration = Duration::from_millis(250);
-const RETRY_LAST: Duration = Duration::from_secs(15);
 /// A connection is given up when the far end is silent for so long, and kept alive well within that.
-const IDLE: Duration = Duration::from_secs(6);
-const KEEP_ALIVE: Duration = Duration::from_secs(2);
+const IDLE: Duration = Duration::from_secs(4);
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
 /// The uplink cannot work.
 #[derive(Debug, thiserror::Error)]
@@ -158,7 +158,7 @@ pub(crate) fn client(config: &Config) -> Result<Client, UplinkError> {
     transport
         .max_idle_timeout(Some(
             IDLE.try_into()
-                .expect("six seconds fit a QUIC idle timeout"),
+                .expect("four seconds fit a QUIC idle timeout"),
         ))
         .keep_alive_interval(Some(KEEP_ALIVE))
         .max_concurrent_bidi_streams(0_u8.into())
@@ -177,41 +177,38 @@ pub(crate) async fn run(
     plans: watch::Sender<Option<Plan>>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut retry = RETRY_FIRST;
-    let mut last_said = String::new();
+    let intakes = config.collector.all().len();
+    let mut turns = Turns::of(intakes);
+    let mut last_said = vec![String::new(); intakes];
     loop {
+        let intake = turns.turn() % intakes;
         let ended = tokio::select! {
-            ended = call(&config, &shared, &plans) => ended,
+            ended = call(&config, turns.turn(), &shared, &plans) => ended,
             _ = stop.wait_for(|stop| *stop) => return,
         };
         let was_connected = shared.connected.swap(false, Relaxed);
-        if was_connected {
-            retry = RETRY_FIRST;
-        }
         if let Err(error) = ended {
-            // Said when it changes, not at every try.
+            // Said when it changes of an intake, not at every try.
             let said = explain(&error);
             let news = match &error {
                 // However the collector shuts the door.
                 UplinkError::Expired { .. } => error.to_string(),
                 _ => said.clone(),
             };
-            if was_connected || news != last_said {
+            if was_connected || news != last_said[intake] {
                 tracing::warn!(
                     probe = config.id,
                     "{said}; reports are kept on disk and the uplink tries again"
                 );
-                last_said = news;
+                last_said[intake] = news;
                 shared.failure_said.store(true, Relaxed);
             }
         }
-        // Probes that lost one collector do not all come back in the same instant.
-        let jitter = f64::from(u16::try_from(std::process::id() & 0xFF).unwrap_or(0)) / 512.0;
+        let wait = turns.pass(was_connected, turns::draw());
         tokio::select! {
-            () = tokio::time::sleep(retry.mul_f64(1.0 + jitter)) => {}
+            () = tokio::time::sleep(wait) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
-        retry = (retry * 2).min(RETRY_LAST);
     }
 }
 
@@ -228,6 +225,7 @@ fn explain(error: &UplinkError) -> String {
 /// One connection, with the certificates as they are on the disk now: they may have been replaced since the last one.
 async fn call(
     config: &Config,
+    turn: usize,
     shared: &Arc<Shared>,
     plans: &watch::Sender<Option<Plan>>,
 ) -> Result<(), UplinkError> {
@@ -238,7 +236,8 @@ async fn call(
     shared
         .certificate_until_ns
         .store(client.until_ns(), Relaxed);
-    let ended = connection(config, &client.quic, shared, plans).await;
+    let collector = config.collector.at(turn);
+    let ended = connection(config, collector, &client.quic, shared, plans).await;
     // Tried all the same: what counts is the collector's clock.
     ended.map_err(|error| {
         if enrolment::now() < client.facts.until {
@@ -255,11 +254,11 @@ async fn call(
 /// One connection, from the first word to its end.
 async fn connection(
     config: &Config,
+    collector: SocketAddr,
     client: &quinn::ClientConfig,
     shared: &Arc<Shared>,
     plans: &watch::Sender<Option<Plan>>,
 ) -> Result<(), UplinkError> {
-    let collector = config.collector;
     let lost = |source: Box<dyn std::error::Error + Send + Sync>| UplinkError::Connection {
         collector,
         source,

@@ -1,0 +1,183 @@
+//! Answers to requests that get none: RFC 9457 problem details.
+//!
+//! The `type` of each is an address of this collector, where its meaning is told.
+
+use axum::extract::Path;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::json;
+
+/// The media type of RFC 9457, section 6.1.
+const MEDIA_TYPE: &str = "application/problem+json";
+
+/// What is the matter, in kinds that a program tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The address says something that the route does not know, or not in its form.
+    BadQuery,
+    /// The topology has no such path, site or probe.
+    UnknownName,
+    /// Nothing is served at this address.
+    UnknownAddress,
+    /// The address is served, but not by this method.
+    UnknownMethod,
+    /// There is no such verdict.
+    NoVerdict,
+    /// The store cannot be read now.
+    StoreFails,
+    /// What is stored is damaged.
+    Damaged,
+    /// The answer was not made in time.
+    TooSlow,
+}
+
+impl Kind {
+    /// All of them.
+    pub(super) const ALL: [Self; 8] = [
+        Self::BadQuery,
+        Self::UnknownName,
+        Self::UnknownAddress,
+        Self::UnknownMethod,
+        Self::NoVerdict,
+        Self::StoreFails,
+        Self::Damaged,
+        Self::TooSlow,
+    ];
+
+    /// The last part of its `type`.
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Self::BadQuery => "bad-query",
+            Self::UnknownName => "unknown-name",
+            Self::UnknownAddress => "unknown-address",
+            Self::UnknownMethod => "unknown-method",
+            Self::NoVerdict => "no-verdict",
+            Self::StoreFails => "store-fails",
+            Self::Damaged => "damaged",
+            Self::TooSlow => "too-slow",
+        }
+    }
+
+    fn status(self) -> StatusCode {
+        match self {
+            Self::BadQuery => StatusCode::BAD_REQUEST,
+            Self::UnknownName | Self::UnknownAddress | Self::NoVerdict => StatusCode::NOT_FOUND,
+            Self::UnknownMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Damaged => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::StoreFails | Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The same for every occurrence (RFC 9457, section 3.1.3).
+    fn title(self) -> &'static str {
+        match self {
+            Self::BadQuery => "the address asks for something that is not understood",
+            Self::UnknownName => "the topology has nothing of this name",
+            Self::UnknownAddress => "nothing is served at this address",
+            Self::UnknownMethod => "this address is not served by this method",
+            Self::NoVerdict => "there is no such verdict",
+            Self::StoreFails => "the store cannot be read",
+            Self::Damaged => "what is stored is damaged",
+            Self::TooSlow => "the answer took too long",
+        }
+    }
+
+    /// What mends it, unless an occurrence knows better.
+    fn hint(self) -> &'static str {
+        match self {
+            Self::BadQuery => "/api/v1/openapi.json tells what each address takes",
+            Self::UnknownName => "/api/v1/verdicts names every path, /api/v1/probes every probe",
+            Self::UnknownAddress => "/api/v1/openapi.json tells which addresses there are",
+            Self::UnknownMethod => "the answer's Allow header names the methods",
+            Self::NoVerdict => "/api/v1/verdicts?path=FROM~TO lists those that there are",
+            Self::StoreFails => "/healthz and the collector's log say why; ask again in a minute",
+            Self::Damaged => "restore the store from a backup; the log names what is damaged",
+            Self::TooSlow => "ask for less at once, or again in a minute",
+        }
+    }
+}
+
+/// A request that gets no answer, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Problem {
+    kind: Kind,
+    detail: Option<String>,
+    hint: Option<String>,
+}
+
+impl Problem {
+    /// Of which the title says everything.
+    pub(super) fn plain(kind: Kind) -> Self {
+        Self {
+            kind,
+            detail: None,
+            hint: None,
+        }
+    }
+
+    pub(super) fn of(kind: Kind, detail: impl Into<String>) -> Self {
+        Self {
+            detail: Some(detail.into()),
+            ..Self::plain(kind)
+        }
+    }
+
+    pub(super) fn query(detail: impl Into<String>) -> Self {
+        Self::of(Kind::BadQuery, detail)
+    }
+
+    /// With a hint of its own.
+    pub(super) fn hinting(self, hint: Option<String>) -> Self {
+        Self { hint, ..self }
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'a str>,
+    hint: &'a str,
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.kind.status();
+        let mut response = json(&Body {
+            r#type: format!("/api/v1/problems/{}", self.kind.code()),
+            title: self.kind.title(),
+            status: status.as_u16(),
+            detail: self.detail.as_deref(),
+            hint: self.hint.as_deref().unwrap_or(self.kind.hint()),
+        });
+        *response.status_mut() = status;
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        response
+    }
+}
+
+#[derive(Serialize)]
+struct Told {
+    code: &'static str,
+    title: &'static str,
+    status: u16,
+    hint: &'static str,
+}
+
+/// `GET /api/v1/problems/{code}`: what a kind of problem means.
+pub(super) async fn api(Path(code): Path<String>) -> Result<Response, Problem> {
+    let kind = Kind::ALL.into_iter().find(|kind| kind.code() == code);
+    let kind = kind.ok_or(Problem::plain(Kind::UnknownAddress))?;
+    Ok(json(&Told {
+        code: kind.code(),
+        title: kind.title(),
+        status: kind.status().as_u16(),
+        hint: kind.hint(),
+    }))
+}

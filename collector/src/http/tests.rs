@@ -1,0 +1,246 @@
+//! Every address, asked in this process: no socket, one store in a directory of its own.
+
+mod served;
+
+use axum::http::{Method, StatusCode, header};
+use serde_json::Value;
+
+use self::served::{BACK, OUT, Served};
+use super::routes::{About, Reader, routes};
+
+const PROBLEM: &str = "application/problem+json";
+
+#[test]
+fn no_address_stands_twice_in_the_table_and_what_names_a_path_is_about_one() {
+    let routes = routes();
+    for (k, route) in routes.iter().enumerate() {
+        let twice = routes
+            .iter()
+            .skip(k + 1)
+            .any(|other| (other.path, &other.method) == (route.path, &route.method));
+        assert!(!twice, "{}", route.path);
+        if route.path.contains("{id}") {
+            assert_eq!(route.about, About::Path, "{}", route.path);
+        }
+        // A program's address says so.
+        let of_programs = !route.path.starts_with("/api/") || route.reader == Reader::Program;
+        assert!(of_programs, "{}", route.path);
+        // Nothing that changes anything is asked for by GET, and there is nothing else.
+        assert_eq!(route.method, Method::GET, "{}", route.path);
+    }
+}
+
+#[tokio::test]
+async fn every_address_answers_get_and_head_and_refuses_the_rest() {
+    let served = Served::new();
+    for route in routes() {
+        let address = served.example(route.path);
+        let got = served.get(&address).await;
+        assert_eq!(got.status, StatusCode::OK, "{address}: {}", got.text());
+        assert!(!got.body.is_empty(), "{address}");
+        for (name, value) in [
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            (header::REFERRER_POLICY, "no-referrer"),
+        ] {
+            assert_eq!(got.headers[name], value, "{address}");
+        }
+        assert!(got.headers.contains_key(header::CACHE_CONTROL), "{address}");
+        let head = served.ask(Method::HEAD, &address).await;
+        assert_eq!(
+            (head.status, head.body.len()),
+            (StatusCode::OK, 0),
+            "{address}"
+        );
+        assert_eq!(
+            head.headers[header::CONTENT_TYPE],
+            got.headers[header::CONTENT_TYPE],
+            "{address}"
+        );
+        for method in [Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
+            let refused = served.ask(method, &address).await;
+            assert_eq!(refused.status, StatusCode::METHOD_NOT_ALLOWED, "{address}");
+            assert_eq!(refused.headers[header::ALLOW], "GET,HEAD", "{address}");
+            refused.is_problem("unknown-method");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_answers_of_the_api_are_json_that_nobody_keeps() {
+    let served = Served::new();
+    for route in routes() {
+        if !route.path.starts_with("/api/") {
+            continue;
+        }
+        let got = served.get(&served.example(route.path)).await;
+        assert_eq!(
+            got.headers[header::CONTENT_TYPE],
+            "application/json",
+            "{}",
+            route.path
+        );
+        assert_eq!(
+            got.headers[header::CACHE_CONTROL],
+            "no-store",
+            "{}",
+            route.path
+        );
+        assert!(got.json().is_object(), "{}", route.path);
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_wrongly_is_refused_with_the_reason_and_a_hint() {
+    let served = Served::new();
+    for (address, status, code, detail) in [
+        ("/nothing", 404, "unknown-address", ""),
+        ("/api/v2/verdicts", 404, "unknown-address", ""),
+        ("/api/v1/problems/none", 404, "unknown-address", ""),
+        ("/paths/a~b", 404, "unknown-name", ""),
+        ("/api/v1/verdicts?path=a~b", 404, "unknown-name", ""),
+        (
+            "/api/v1/verdicts?colour=1",
+            400,
+            "bad-query",
+            "nothing is called colour",
+        ),
+        (
+            "/api/v1/verdicts?limit=0",
+            400,
+            "bad-query",
+            "between 1 and 10000",
+        ),
+        (
+            "/api/v1/verdicts?limit=10001",
+            400,
+            "bad-query",
+            "between 1 and 10000",
+        ),
+        (
+            "/api/v1/verdicts?since=yesterday",
+            400,
+            "bad-query",
+            "+08:00",
+        ),
+        (
+            "/api/v1/verdicts?limit=1&limit=2",
+            400,
+            "bad-query",
+            "limit is given twice",
+        ),
+        (
+            "/api/v1/findings?open=maybe",
+            400,
+            "bad-query",
+            "true or false",
+        ),
+        (
+            "/api/v1/findings?path=a~b",
+            400,
+            "bad-query",
+            "nothing is called path",
+        ),
+        ("/api/v1/revisions?path=a~b", 404, "unknown-name", ""),
+        ("/api/v1/compliance?path=a~b", 404, "unknown-name", "a~b"),
+        ("/api/v1/compliance?period=soon", 400, "bad-query", "soon"),
+        ("/api/v1/compliance?profile=none", 400, "bad-query", "none"),
+        (
+            "/api/v1/verdicts/explain",
+            400,
+            "bad-query",
+            "at is missing",
+        ),
+        (
+            "/api/v1/verdicts/explain?at=2026-01-01T00:00:00Z",
+            400,
+            "bad-query",
+            "path is missing",
+        ),
+        (
+            "/api/v1/verdicts/explain?path=a~b&at=0",
+            404,
+            "no-verdict",
+            "a~b",
+        ),
+        ("/paths/a~b/windows/never", 400, "bad-query", "never"),
+    ] {
+        let got = served.get(address).await;
+        assert_eq!(got.status.as_u16(), status, "{address}: {}", got.text());
+        let told = got.is_problem(code);
+        let said = told["detail"].as_str().unwrap_or_default();
+        assert!(said.contains(detail), "{address}: {told}");
+        let meaning = served.get(told["type"].as_str().unwrap()).await.json();
+        assert_eq!(
+            (&meaning["title"], &meaning["status"]),
+            (&told["title"], &told["status"]),
+            "{address}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_verdict_is_told_alike_as_the_latest_in_the_past_and_explained() {
+    let served = Served::new();
+    let all = served.get("/api/v1/verdicts").await.json();
+    let of = |path: &str| -> Value {
+        let verdicts = all["verdicts"].as_array().unwrap();
+        let found = verdicts.iter().find(|verdict| verdict["path"] == path);
+        found.cloned().unwrap()
+    };
+    let (out, back) = (of(OUT), of(BACK));
+    assert_eq!(
+        (&out["state"], &out["current"]),
+        (&"met".into(), &true.into())
+    );
+    assert_eq!(back["from"], out["to"]);
+    let past = served
+        .get(&format!("/api/v1/verdicts?path={OUT}"))
+        .await
+        .json();
+    let past = past["verdicts"].as_array().unwrap();
+    assert_eq!(past.len(), served::WINDOWS);
+    assert_eq!(past[0]["window_start_ns"], out["window_start_ns"]);
+    assert!(past[0]["window_start_ns"].as_i64() > past[1]["window_start_ns"].as_i64());
+    let one = served
+        .get(&format!("/api/v1/verdicts?path={OUT}&limit=1"))
+        .await
+        .json();
+    assert_eq!(one["verdicts"].as_array().unwrap().len(), 1);
+    let since = out["window_start_ns"].as_i64().unwrap();
+    let since = served
+        .get(&format!("/api/v1/verdicts?path={OUT}&since={since}"))
+        .await
+        .json();
+    assert_eq!(since["verdicts"].as_array().unwrap().len(), 1);
+    let at = out["window_start_ns"].to_string();
+    let told = served
+        .get(&format!("/api/v1/verdicts/explain?path={OUT}&at={at}"))
+        .await
+        .json();
+    assert_eq!(told["recomputed"]["outcome"], "identical", "{told}");
+}
+
+#[tokio::test]
+async fn probes_and_the_store_are_told_in_numbers() {
+    let served = Served::new();
+    let probes = served.get("/api/v1/probes").await.json();
+    let probes = probes["probes"].as_array().unwrap();
+    let known = probes
+        .iter()
+        .find(|probe| probe["probe"] == "yannan-ct")
+        .unwrap();
+    assert_eq!(known["software"], "t");
+    assert_eq!(known["clock"]["bound_ns"], 10_000);
+    let stored = served.get("/api/v1/store").await.json();
+    assert_eq!(stored["reports"], 2 * 10 * served::WINDOWS);
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_is_no_good_health() {
+    let served = Served::new();
+    assert_eq!(served.get("/healthz").await.json()["status"], "ok");
+    served.live.write().store_failure = Some("the disk is full".into());
+    let got = served.get("/healthz").await;
+    assert_eq!(got.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(got.json()["status"], "failing");
+}
