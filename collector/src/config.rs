@@ -3,6 +3,8 @@
 //! Names of files in it are relative to the file itself. A key that is not
 //! known is an error, and every error says where in the file it is.
 
+mod pages;
+
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -15,6 +17,9 @@ use owl_topology::{Diagnostics, Source, Topology};
 use serde::Deserialize;
 use toml::Spanned;
 use tracing::warn;
+
+pub(crate) use pages::Transport;
+pub use pages::{PageCertificate, Pages};
 
 /// How long after a window's end the judge waits for reports unless told otherwise.
 const GRACE: Nanos = Nanos::from_secs(3);
@@ -34,6 +39,8 @@ pub struct Config {
     pub intake: SocketAddr,
     /// Where pages, metrics and the JSON API are served: TCP, for HTTP/1. Port 0 takes a free one.
     pub http: SocketAddr,
+    /// How the pages are served, and to whom without a login.
+    pub pages: Pages,
     /// Where probes reach the intake, when that is another address than it binds; it stands in tokens.
     pub reached_at: Option<SocketAddr>,
     /// Certificates that were made by hand; without them the collector's own authority signs its certificate, too.
@@ -105,6 +112,7 @@ struct File {
     state: PathBuf,
     intake: SocketAddr,
     http: SocketAddr,
+    pages: Option<Spanned<pages::Table>>,
     reached_at: Option<SocketAddr>,
     ca: Option<PathBuf>,
     certificate: Option<PathBuf>,
@@ -196,11 +204,20 @@ impl Config {
                 return Err(at(name, text, None, message.to_owned()));
             }
         };
+        let pages = match file.pages {
+            None => Pages::default(),
+            Some(table) => {
+                let span = table.span();
+                let read = table.into_inner().read(base);
+                read.map_err(|message| at(name, text, Some(span), message))?
+            }
+        };
         Ok(Self {
             topology,
             state: base.join(file.state),
             intake: file.intake,
             http: file.http,
+            pages,
             reached_at: file.reached_at,
             given,
             grace,

@@ -7,6 +7,7 @@
 //! in its SQLite store; all the rest can be rebuilt from there.
 #![forbid(unsafe_code)]
 
+mod access;
 mod compliance;
 mod config;
 pub mod enrolment;
@@ -51,7 +52,7 @@ pub use compliance::{
     AskError, Asked, AskedProfiles, ComplianceAnswer, ComplianceError, PathCompliance, SpanError,
     compared, read_compliance,
 };
-pub use config::{Config, ConfigError, GivenCertificates};
+pub use config::{Config, ConfigError, GivenCertificates, PageCertificate, Pages};
 pub use http::HttpError;
 pub use identity::{ALPN, IdentityError, RegistryError, SigningError};
 pub use intake::IntakeError;
@@ -155,6 +156,7 @@ async fn collect(
     let live = Arc::new(Live::new(&config.topology, config.profile.as_ref()));
     let own = Arc::new(Own::new());
     let windowing = Windowing::of(&live, config.aligned_to);
+    let authority = Arc::clone(&identity.authority);
     let (store, writer) = Store::open(&config.state, windowing.clone(), &live, &own)?;
     let intake = Intake::bind(
         &config,
@@ -164,12 +166,11 @@ async fn collect(
         Arc::clone(&own),
     )?;
     let http = Http::bind(
-        config.http,
-        config.topology.clone(),
+        &config,
+        &authority,
         store.clone(),
         Arc::clone(&live),
         own,
-        config.grace,
     )
     .await?;
     let fault = |what| move |source| Error::Start { what, source };

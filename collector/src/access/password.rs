@@ -169,10 +169,7 @@ mod tests {
         for (password, expected) in [
             ("fourteen chars", Err(PasswordError::Short(14))),
             ("一二三四五六七", Err(PasswordError::Short(7))),
-            (
-                "a line's end at last\n",
-                Err(PasswordError::Control),
-            ),
+            ("a line's end at last\n", Err(PasswordError::Control)),
             (&"x".repeat(1_025), Err(PasswordError::Long)),
         ] {
             assert_eq!(hash(password), expected, "{password}");

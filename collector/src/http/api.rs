@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use super::problem::{Kind, Problem};
 use super::{Pairs, Web, json, language};
+use crate::access::Viewer;
 use crate::flow::FlowResult;
 use crate::judgement::{Judgement, NoDataWhy, Percentile, Seat};
 use crate::live::{LivePath, Table};
@@ -257,6 +258,7 @@ impl Teller<'_> {
 /// `limit`, no more of them.
 pub(super) async fn verdicts(
     State(web): State<Arc<Web>>,
+    viewer: Viewer,
     Query(pairs): Query<Pairs>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -270,7 +272,7 @@ pub(super) async fn verdicts(
         grace: web.grace,
     };
     if query.path.is_none() && query.since.is_none() {
-        let table = web.live.read();
+        let table = web.table(&viewer);
         let verdicts = table
             .paths
             .iter()
@@ -286,9 +288,12 @@ pub(super) async fn verdicts(
     if query
         .path
         .as_ref()
-        .is_some_and(|path| web.live.read().path(path).is_none())
+        .is_some_and(|path| web.table(&viewer).path(path).is_none())
     {
         return Err(Problem::plain(Kind::UnknownName));
+    }
+    if query.path.is_none() {
+        all_carriers(&viewer)?;
     }
     let since = query.since.unwrap_or(Timestamp(i64::MIN));
     let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
@@ -301,7 +306,7 @@ pub(super) async fn verdicts(
             })
         })
         .await?;
-    let table = web.live.read();
+    let table = web.table(&viewer);
     let verdicts = history
         .iter()
         .filter_map(|judgement| {
@@ -360,8 +365,8 @@ struct ClockView {
 }
 
 /// `GET /api/v1/probes`: every probe of the topology, and what it last said.
-pub(super) async fn probes(State(web): State<Arc<Web>>) -> Response {
-    let table = web.live.read();
+pub(super) async fn probes(State(web): State<Arc<Web>>, viewer: Viewer) -> Response {
+    let table = web.table(&viewer);
     let probes = table.probes.values().map(|live| ProbeView {
         probe: &live.id,
         site: &live.site,

@@ -11,7 +11,9 @@ use serde::Serialize;
 use super::api::{instant, limit};
 use super::problem::{Kind, Problem};
 use super::{Pairs, Web, json, language};
+use crate::access::Viewer;
 use crate::finding::Finding;
+use crate::live::Table;
 use crate::now::now;
 use crate::page;
 use crate::revision::Revision;
@@ -62,6 +64,25 @@ impl Asked {
     }
 }
 
+/// What of the findings this viewer may be told.
+fn told(found: &[Finding], viewer: &Viewer, table: &Table) -> Vec<Finding> {
+    let told = found.iter();
+    told.filter_map(|finding| viewer.scope().tell(finding, table))
+        .collect()
+}
+
+/// What is asked of all paths at once is bounded in number before it is known whose they are, so that who sees some
+/// carriers only asks path by path.
+pub(super) fn all_carriers(viewer: &Viewer) -> Result<(), Problem> {
+    if viewer.scope().is_all() {
+        Ok(())
+    } else {
+        let refused = "who sees some carriers only asks for the past path by path";
+        let hint = "name one with path=FROM~TO; /api/v1/verdicts without anything lists them";
+        Err(Problem::of(Kind::NotAllowed, refused).hinting(Some(hint.to_owned())))
+    }
+}
+
 #[derive(Serialize)]
 struct Findings<'a> {
     generated_at_ns: Timestamp,
@@ -81,6 +102,7 @@ struct View<'a> {
 /// `probe`, of one probe and its pairs; with `since`, seen then or later; with `limit`, no more of them.
 pub(super) async fn findings(
     State(web): State<Arc<Web>>,
+    viewer: Viewer,
     Query(pairs): Query<Pairs>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -92,6 +114,8 @@ pub(super) async fn findings(
         limit: asked.limit.unwrap_or(LIMIT_DEFAULT),
     };
     let found = web.ask(move |reader| reader.findings(query)).await?;
+    let table = web.table(&viewer);
+    let found = told(&found, &viewer, &table);
     let of_probe = |finding: &&Finding| {
         let subject = &finding.last.subject;
         let is_end = |probe: &String| subject.split('~').any(|end| end == probe);
@@ -99,7 +123,7 @@ pub(super) async fn findings(
     };
     Ok(json(&Findings {
         generated_at_ns: now(),
-        simulated: web.live.read().simulated(),
+        simulated: table.simulated(),
         findings: found
             .iter()
             .filter(of_probe)
@@ -121,10 +145,14 @@ struct Revisions {
 /// windows that began then or later; with `limit`, no more of them.
 pub(super) async fn revisions(
     State(web): State<Arc<Web>>,
+    viewer: Viewer,
     Query(pairs): Query<Pairs>,
 ) -> Result<Response, Problem> {
     let asked = Asked::read(&pairs, &["path", "since", "limit"])?;
-    let unknown = |path: &String| web.live.read().path(path).is_none();
+    let unknown = |path: &String| web.table(&viewer).path(path).is_none();
+    if asked.path.is_none() {
+        all_carriers(&viewer)?;
+    }
     if asked.path.as_ref().is_some_and(unknown) {
         return Err(Problem::plain(Kind::UnknownName));
     }
@@ -142,6 +170,7 @@ pub(super) async fn revisions(
 /// `GET /findings`: the page.
 pub(super) async fn show(
     State(web): State<Arc<Web>>,
+    viewer: Viewer,
     Query(query): Query<Pairs>,
     headers: HeaderMap,
 ) -> Result<Html<String>, Problem> {
@@ -151,7 +180,8 @@ pub(super) async fn show(
         limit: PAGE_FINDINGS,
     };
     let found = web.ask(move |reader| reader.findings(all)).await?;
-    let frame = web.frame(language(&query, &headers));
-    let table = web.live.read();
+    let frame = web.frame(language(&query, &headers), &viewer);
+    let table = web.table(&viewer);
+    let found = told(&found, &viewer, &table);
     Ok(Html(page::findings(&frame, &table, &found).into_string()))
 }

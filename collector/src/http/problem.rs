@@ -31,11 +31,17 @@ pub(super) enum Kind {
     Damaged,
     /// The answer was not made in time.
     TooSlow,
+    /// It is for those who log in, or show a token.
+    NotLoggedIn,
+    /// It is not for this role.
+    NotAllowed,
+    /// Others could read it.
+    InTheClear,
 }
 
 impl Kind {
     /// All of them.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::BadQuery,
         Self::UnknownName,
         Self::UnknownAddress,
@@ -44,6 +50,9 @@ impl Kind {
         Self::StoreFails,
         Self::Damaged,
         Self::TooSlow,
+        Self::NotLoggedIn,
+        Self::NotAllowed,
+        Self::InTheClear,
     ];
 
     /// The last part of its `type`.
@@ -57,6 +66,9 @@ impl Kind {
             Self::StoreFails => "store-fails",
             Self::Damaged => "damaged",
             Self::TooSlow => "too-slow",
+            Self::NotLoggedIn => "not-logged-in",
+            Self::NotAllowed => "not-allowed",
+            Self::InTheClear => "in-the-clear",
         }
     }
 
@@ -65,6 +77,8 @@ impl Kind {
             Self::BadQuery => StatusCode::BAD_REQUEST,
             Self::UnknownName | Self::UnknownAddress | Self::NoVerdict => StatusCode::NOT_FOUND,
             Self::UnknownMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotLoggedIn => StatusCode::UNAUTHORIZED,
+            Self::NotAllowed | Self::InTheClear => StatusCode::FORBIDDEN,
             Self::Damaged => StatusCode::INTERNAL_SERVER_ERROR,
             Self::StoreFails | Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -81,6 +95,9 @@ impl Kind {
             Self::StoreFails => "the store cannot be read",
             Self::Damaged => "what is stored is damaged",
             Self::TooSlow => "the answer took too long",
+            Self::NotLoggedIn => "this is for those who log in or show a token",
+            Self::NotAllowed => "this is not for the role that asks",
+            Self::InTheClear => "this is not told where others could read it",
         }
     }
 
@@ -95,6 +112,9 @@ impl Kind {
             Self::StoreFails => "/healthz and the collector's log say why; ask again in a minute",
             Self::Damaged => "restore the store from a backup; the log names what is damaged",
             Self::TooSlow => "ask for less at once, or again in a minute",
+            Self::NotLoggedIn => "`owl collector token add NAME --role viewer` makes a token; send it as `Authorization: Bearer TOKEN`",
+            Self::NotAllowed => "`owl collector token list` and `user list` tell who has which role",
+            Self::InTheClear => "call it by https, or through the proxy that speaks it",
         }
     }
 }
@@ -155,9 +175,13 @@ impl IntoResponse for Problem {
             hint: self.hint.as_deref().unwrap_or(self.kind.hint()),
         });
         *response.status_mut() = status;
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if self.kind == Kind::NotLoggedIn {
+            // RFC 9110, section 15.5.2, asks for one; the scheme is RFC 6750's.
+            let scheme = HeaderValue::from_static("Bearer");
+            headers.insert(header::WWW_AUTHENTICATE, scheme);
+        }
         response
     }
 }

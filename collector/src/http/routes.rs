@@ -7,10 +7,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::Method;
-use axum::routing::{MethodRouter, get};
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, get, post};
 
 use super::problem::{Kind, Problem};
-use super::{Web, api, compliance, explain, findings, problem};
+use super::guard::{Entry, guard};
+use super::{Web, api, audit, compliance, entrance, explain, findings, problem};
+use crate::access::Right;
 use crate::page;
 
 /// What an answer tells of.
@@ -24,8 +27,25 @@ pub(super) enum About {
     Paths,
     /// Probes and their clocks, of which one path is only a part.
     Probes,
+    /// All carriers at once, in numbers.
+    Network,
     /// The collector itself, in numbers.
     Collector,
+    /// What people did.
+    Deeds,
+}
+
+impl About {
+    /// What is asked of who calls.
+    pub(super) fn right(self) -> Right {
+        match self {
+            Self::Nothing => Right::Public,
+            Self::Path | Self::Paths | Self::Probes => Right::Paths,
+            Self::Network => Right::Network,
+            Self::Collector => Right::Workings,
+            Self::Deeds => Right::Audit,
+        }
+    }
 }
 
 /// For whom an answer is made, and so in which form a refusal comes.
@@ -57,7 +77,7 @@ pub(super) struct Route {
 
 /// All of them.
 pub(super) fn routes() -> Vec<Route> {
-    use About::{Collector, Nothing, Path, Paths, Probes};
+    use About::{Collector, Deeds, Network, Nothing, Path, Paths, Probes};
     let page = |path, about, handler| Route {
         method: Method::GET,
         path,
@@ -72,15 +92,26 @@ pub(super) fn routes() -> Vec<Route> {
         reader: Reader::Program,
         handler,
     };
+    let form = |path, handler| Route {
+        method: Method::POST,
+        path,
+        about: Nothing,
+        reader: Reader::Person,
+        handler,
+    };
     vec![
         page("/", Paths, get(super::overview)),
         page("/paths/{id}", Path, get(super::path)),
         page("/paths/{id}/windows/{at}", Path, get(explain::page)),
         page("/findings", Probes, get(findings::show)),
         page("/compliance", Paths, get(compliance::page)),
+        page("/login", Nothing, get(entrance::show)),
+        form("/login", post(entrance::log_in)),
+        form("/logout", post(entrance::log_out)),
         page(page::style_address(), Nothing, get(super::style)),
         data("/healthz", Nothing, get(super::health)),
-        data("/metrics", Collector, get(super::scrape)),
+        data("/metrics", Network, get(super::scrape)),
+        data("/api/v1/audit", Deeds, get(audit::api)),
         data("/api/v1/compliance", Paths, get(compliance::api)),
         data("/api/v1/findings", Probes, get(findings::findings)),
         data("/api/v1/probes", Probes, get(api::probes)),
@@ -98,7 +129,9 @@ pub(super) fn router(web: Arc<Web>) -> Router {
     routes()
         .into_iter()
         .fold(Router::new(), |router, route| {
-            router.route(route.path, route.handler)
+            let entry = Entry::new(&web, &route);
+            let guarded = route.handler.route_layer(from_fn_with_state(entry, guard));
+            router.route(route.path, guarded)
         })
         .fallback(unknown(Kind::UnknownAddress))
         .method_not_allowed_fallback(unknown(Kind::UnknownMethod))

@@ -4,6 +4,7 @@ use owl_measure::verdict::State;
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
 
 use super::table::{self, Metric};
+use crate::access::Refusal;
 
 /// The counters of this process; they begin at zero when it starts.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub(crate) struct Own {
     pub(crate) verdicts: IntCounterVec,
     pub(crate) refused: IntCounter,
     pub(crate) enrolments: IntCounterVec,
+    pub(crate) logins: IntCounterVec,
+    pub(crate) refusals: IntCounterVec,
 }
 
 impl Own {
@@ -27,6 +30,8 @@ impl Own {
             verdicts: vector(&registry, table::VERDICTS),
             refused: single(&registry, table::REFUSED),
             enrolments: vector(&registry, table::ENROLMENTS),
+            logins: vector(&registry, table::LOGINS),
+            refusals: vector(&registry, table::HTTP_REFUSALS),
             registry,
         };
         for result in ["stored", "duplicate", "rejected"] {
@@ -34,6 +39,12 @@ impl Own {
         }
         for result in ["joined", "renewed", "refused"] {
             own.enrolments.with_label_values(&[result]);
+        }
+        for result in ["in", "wrong", "locked-out", "turned-away"] {
+            own.logins.with_label_values(&[result]);
+        }
+        for reason in Refusal::CODES {
+            own.refusals.with_label_values(&[reason]);
         }
         for state in State::ALL {
             own.verdicts.with_label_values(&[state.code()]);

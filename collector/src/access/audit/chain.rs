@@ -76,13 +76,14 @@ impl Record {
 }
 
 impl Link {
-    /// The line of an export: the record with its place in the chain.
+    /// The line of an export: the record with its place in the chain, in canonical form as well.
     pub(crate) fn line(&self) -> String {
-        let body = self.body.strip_suffix('}').unwrap_or(&self.body);
-        format!(
-            "{body},\"previous\":\"{}\",\"hash\":\"{}\"}}",
-            self.previous, self.hash
-        )
+        let Ok(Value::Object(mut fields)) = serde_json::from_str(&self.body) else {
+            return String::new();
+        };
+        fields.insert("previous".into(), self.previous.as_str().into());
+        fields.insert("hash".into(), self.hash.as_str().into());
+        canonical(&fields)
     }
 }
 

@@ -43,7 +43,9 @@ pub enum Fault {
         after: u64,
     },
     /// It was made after another record than the one that stands before it.
-    #[error("line {line}: record {number} does not follow from the line before: one of the two was changed and hashed anew")]
+    #[error(
+        "line {line}: record {number} does not follow from the line before: one of the two was changed and hashed anew"
+    )]
     Unlinked {
         /// Counted from 1.
         line: usize,
@@ -51,7 +53,9 @@ pub enum Fault {
         number: u64,
     },
     /// The last record is not the one that it should be.
-    #[error("the last record is not the one with the hash {expected}: records were removed at the end, or all were hashed anew")]
+    #[error(
+        "the last record is not the one with the hash {expected}: records were removed at the end, or all were hashed anew"
+    )]
     OtherEnd {
         /// As it was kept.
         expected: String,
@@ -163,9 +167,9 @@ mod tests {
                 deed: Deed::Export,
                 what: "/api/v1/compliance".into(),
             };
-            let (last, previous) = links.last().map_or((2, GENESIS), |link| {
-                (link.number, link.hash.as_str())
-            });
+            let (last, previous) = links
+                .last()
+                .map_or((2, GENESIS), |link| (link.number, link.hash.as_str()));
             let link = record.link(last, previous);
             links.push(link);
         }
@@ -230,7 +234,11 @@ mod tests {
             lines.drain(range);
             lines
         };
-        check(without(4..5), None, &["line 5: record 7 is missing before it"]);
+        check(
+            without(4..5),
+            None,
+            &["line 5: record 7 is missing before it"],
+        );
         check(
             without(4..7),
             None,
@@ -264,7 +272,9 @@ mod tests {
         check(
             lines(&links),
             None,
-            &["line 6: record 8 does not follow from the line before: one of the two was changed and hashed anew"],
+            &[
+                "line 6: record 8 does not follow from the line before: one of the two was changed and hashed anew",
+            ],
         );
     }
 

@@ -1,0 +1,186 @@
+//! Who may call an address: asked before anything else is done for it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Deref;
+use std::sync::{Arc, RwLockReadGuard};
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{Html, IntoResponse, Response};
+use owl_measure::words::Lang;
+
+use super::problem::{Kind, Problem};
+use super::routes::{About, Reader, Route};
+use super::{Pairs, Web, language};
+use crate::access::{Peer, Refusal, Right, Viewer};
+use crate::live::{Live, Table};
+use crate::page::{self, Notice};
+
+/// An address, as its guard knows it.
+#[derive(Clone)]
+pub(super) struct Entry {
+    web: Arc<Web>,
+    about: About,
+    reader: Reader,
+    path: &'static str,
+}
+
+impl Entry {
+    pub(super) fn new(web: &Arc<Web>, route: &Route) -> Self {
+        Self {
+            web: Arc::clone(web),
+            about: route.about,
+            reader: route.reader,
+            path: route.path,
+        }
+    }
+
+    /// Whether the answer takes what is stored out of the house, and is recorded.
+    fn is_export(&self) -> bool {
+        self.reader == Reader::Program
+            && matches!(
+                self.about,
+                About::Path | About::Paths | About::Probes | About::Deeds
+            )
+    }
+}
+
+/// Lets a request through to its answer, or refuses it.
+pub(super) async fn guard(
+    State(entry): State<Entry>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let gate = &entry.web.gate;
+    let caller = gate.caller(peer(request.extensions()), request.headers());
+    let right = entry.about.right();
+    let let_in = gate.let_in(&caller, request.headers(), right, entry.path);
+    let let_in = match let_in.await {
+        Ok(viewer) if entry.is_export() => {
+            let target = request.uri().path_and_query().map_or("", |said| said.as_str());
+            let recorded = gate.exports(&caller, &viewer, entry.path, target).await;
+            recorded.map(|()| viewer)
+        }
+        other => other,
+    };
+    match let_in {
+        Ok(viewer) => {
+            request.extensions_mut().insert(viewer);
+            next.run(request).await
+        }
+        Err(refusal) => refuse(entry.reader, refusal, request.uri(), request.headers()),
+    }
+}
+
+/// The connection that a request came over. One that nobody told of is a stranger's.
+pub(super) fn peer(extensions: &axum::http::Extensions) -> Peer {
+    let stranger = Peer {
+        address: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        tls: false,
+    };
+    extensions.get().copied().unwrap_or(stranger)
+}
+
+fn refuse(reader: Reader, refusal: Refusal, uri: &Uri, headers: &HeaderMap) -> Response {
+    if reader == Reader::Program {
+        return problem(refusal).into_response();
+    }
+    let query = uri.query().unwrap_or_default();
+    let pairs: Pairs = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let lang = language(&pairs, headers);
+    let page = |status, notice| {
+        let page = page::notice(lang, notice).into_string();
+        (status, Html(page)).into_response()
+    };
+    match refusal {
+        Refusal::LogIn | Refusal::Token => to_login(uri, lang),
+        Refusal::NoUsers => page(StatusCode::FORBIDDEN, Notice::NoUsers),
+        Refusal::Forbidden(_) => page(StatusCode::FORBIDDEN, Notice::NotAllowed),
+        Refusal::InTheClear => page(StatusCode::FORBIDDEN, Notice::InTheClear),
+        Refusal::StoreFails => problem(refusal).into_response(),
+    }
+}
+
+fn problem(refusal: Refusal) -> Problem {
+    let hint = |text: &str| Some(text.to_owned());
+    match refusal {
+        Refusal::LogIn => Problem::plain(Kind::NotLoggedIn),
+        Refusal::NoUsers => Problem::plain(Kind::NotLoggedIn).hinting(hint(
+            "there are no users yet: `owl collector user add NAME --role admin` makes the first one",
+        )),
+        Refusal::Token => {
+            Problem::of(Kind::NotLoggedIn, "the token is none, or none any more")
+        }
+        Refusal::Forbidden(right) => {
+            Problem::of(Kind::NotAllowed, format!("the role has no right to {}", right.words()))
+        }
+        Refusal::InTheClear => Problem::plain(Kind::InTheClear),
+        Refusal::StoreFails => Problem::plain(Kind::StoreFails),
+    }
+}
+
+/// To the form, which leads back here.
+fn to_login(uri: &Uri, lang: Lang) -> Response {
+    let here = uri.path_and_query().map_or("/", |said| said.as_str());
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair("next", here)
+        .append_pair("lang", lang.tag())
+        .finish();
+    let address = format!("/login?{query}");
+    (StatusCode::SEE_OTHER, [(header::LOCATION, address)]).into_response()
+}
+
+/// Every handler that tells of the network takes one, and there is none without the guard.
+impl<S: Sync> FromRequestParts<S> for Viewer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let viewer = parts.extensions.get().cloned();
+        viewer.ok_or(Problem::plain(Kind::NotLoggedIn))
+    }
+}
+
+/// The table of the present, which nobody sees more of than his carriers.
+pub(super) struct Shown(Arc<Live>);
+
+/// What one viewer sees of it.
+pub(super) enum Seen<'a> {
+    /// Who sees all carriers looks at the table itself.
+    Whole(RwLockReadGuard<'a, Table>),
+    /// Who sees some has a copy of that part, from which nothing of the rest can be made.
+    Part(Box<Table>),
+}
+
+impl Deref for Seen<'_> {
+    type Target = Table;
+
+    fn deref(&self) -> &Table {
+        match self {
+            Self::Whole(table) => table,
+            Self::Part(table) => table,
+        }
+    }
+}
+
+impl Shown {
+    pub(super) fn new(live: Arc<Live>) -> Self {
+        Self(live)
+    }
+
+    pub(super) fn to(&self, viewer: &Viewer) -> Seen<'_> {
+        let table = self.0.read();
+        if viewer.scope().is_all() {
+            Seen::Whole(table)
+        } else {
+            Seen::Part(Box::new(table.part(viewer.scope())))
+        }
+    }
+
+    /// Why the store refuses, while it does; told to whom the collector's workings are.
+    pub(super) fn failure(&self, viewer: &Viewer) -> Option<Option<String>> {
+        let failure = self.0.read().store_failure.clone()?;
+        Some(viewer.has(Right::Workings).then_some(failure))
+    }
+}
