@@ -4,7 +4,6 @@
 //! asked. Who may call an address is asked first ([`guard`]). A request is
 //! bounded in size and time, and so are the connections ([`listener`]).
 
-mod api;
 mod audit;
 mod certificate;
 mod compliance;
@@ -13,9 +12,15 @@ mod explain;
 mod findings;
 mod guard;
 mod headers;
+mod latency;
 mod listener;
+mod probes;
 mod problem;
+mod query;
+mod revisions;
 mod routes;
+mod stored;
+mod verdicts;
 
 use std::io;
 use std::net::SocketAddr;
@@ -40,6 +45,7 @@ use self::certificate::Certificate;
 use self::guard::{Seen, Shown};
 use self::headers::Hardened;
 use self::problem::{Kind, Problem};
+use self::query::Pairs;
 use crate::access::{Gate, Viewer};
 use crate::config::Config;
 use crate::identity::{Authority, IdentityError};
@@ -179,9 +185,6 @@ async fn bounded(State(hardened): State<Hardened>, request: Request, next: Next)
     hardened.put(response.headers_mut());
     response
 }
-
-/// What an address says after its `?`, in order: text that is not yet known to mean anything.
-type Pairs = Vec<(String, String)>;
 
 /// The language of a page: `?lang=`, then Accept-Language, then English.
 fn language(query: &[(String, String)], headers: &HeaderMap) -> Lang {

@@ -8,6 +8,7 @@
 
 mod enrolling;
 mod ration;
+mod reset;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -154,8 +155,9 @@ impl Intake {
         let topology = &config.topology;
         let room = topology.probes.len() * CONNECTIONS_A_PROBE + STRANGERS_MAX;
         quic.max_incoming(STRANGERS_MAX);
+        let secret = identity.authority.secret_for("connections");
         let endpoint =
-            Endpoint::server(quic, config.intake).map_err(|source| IntakeError::Bind {
+            reset::endpoint(quic, config.intake, &secret).map_err(|source| IntakeError::Bind {
                 address: config.intake,
                 source,
             })?;

@@ -26,6 +26,7 @@ mod live;
 mod metrics;
 mod now;
 mod page;
+mod reading;
 mod revision;
 mod rulebook;
 mod store;

@@ -12,6 +12,7 @@ mod child;
 pub mod comparison;
 mod delay_box;
 mod error;
+pub mod feeder;
 mod frame;
 mod inside;
 mod netns;

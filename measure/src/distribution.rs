@@ -28,7 +28,59 @@ pub struct Distribution {
     sum: f64,
 }
 
+/// The edges of the cells that hold spans, each with how many spans it is the edge of, in order.
+pub(crate) struct Edges<L, U> {
+    pub(crate) lower: L,
+    pub(crate) upper: U,
+}
+
+/// Of running totals, what each adds to the one before.
+fn steps(totals: &[(Nanos, u64)]) -> impl Iterator<Item = (Nanos, u64)> + '_ {
+    let mut before = 0;
+    totals
+        .iter()
+        .map(move |&(edge, total)| (edge, total - std::mem::replace(&mut before, total)))
+}
+
 impl Distribution {
+    /// All edges.
+    pub(crate) fn edges(
+        &self,
+    ) -> Edges<impl Iterator<Item = (Nanos, u64)> + '_, impl Iterator<Item = (Nanos, u64)> + '_>
+    {
+        Edges {
+            lower: steps(&self.lower),
+            upper: steps(&self.upper),
+        }
+    }
+
+    /// The sum of all spans, in nanoseconds.
+    pub(crate) fn sum(&self) -> f64 {
+        self.sum
+    }
+
+    /// Takes everything out.
+    pub(crate) fn clear(&mut self) {
+        self.lower.clear();
+        self.upper.clear();
+        (self.extremes, self.sum) = (None, 0.0);
+    }
+
+    /// Adds so many lower edges at one place and upper ones at another, neither before those that are there.
+    pub(crate) fn push(&mut self, lower: (Nanos, u64), upper: (Nanos, u64)) {
+        for (edges, (edge, count)) in [(&mut self.lower, lower), (&mut self.upper, upper)] {
+            if count > 0 {
+                let total = edges.last().map_or(0, |&(_, total)| total);
+                edges.push((edge, total.saturating_add(count)));
+            }
+        }
+    }
+
+    /// Tells what is exact of the spans whose edges were added.
+    pub(crate) fn summed(&mut self, extremes: (Nanos, Nanos), sum: f64) {
+        (self.extremes, self.sum) = (Some(extremes), sum);
+    }
+
     /// The spans of all the given histograms together.
     pub fn of<'a>(histograms: impl IntoIterator<Item = &'a Histogram>) -> Self {
         let mut distribution = Self::default();

@@ -22,6 +22,7 @@ pub mod reordering;
 pub mod report;
 pub mod sample;
 pub mod summary;
+pub mod tier;
 pub mod time;
 pub mod variation;
 pub mod verdict;

@@ -18,6 +18,7 @@ mod metrics;
 pub mod net;
 pub mod network;
 pub mod reflector;
+pub mod reporting;
 pub mod secret;
 pub mod sender;
 pub mod spool;

@@ -6,6 +6,7 @@
 mod binary;
 mod daemon;
 mod http;
+pub mod network;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -45,4 +46,10 @@ pub fn installed(program: &str) -> bool {
         skip(format_args!("{program} is not installed"));
     }
     started.is_ok()
+}
+
+/// Says what a test has counted or measured, for whoever reads its output; nothing is decided by it.
+#[expect(clippy::print_stderr, reason = "the output of a test")]
+pub fn say(what: impl std::fmt::Display) {
+    eprintln!("measured: {what}");
 }

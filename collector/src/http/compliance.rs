@@ -8,36 +8,24 @@ use axum::response::{Html, Response};
 use owl_topology::Path;
 
 use super::problem::{Kind, Problem};
-use super::{Pairs, Web, json, language};
+use super::query::{self, Pairs};
+use super::{Web, json, language};
 use crate::access::Viewer;
 use crate::compliance::{AskError, Asked, AskedProfiles, ComplianceAnswer, Scene, Span};
 use crate::now::now;
 use crate::page::{self, ComplianceView};
 
-/// What the address says; anything else is an error, so that no slip passes for an answer.
-fn asked(pairs: &[(String, String)], without_profile: AskedProfiles) -> Result<Asked, Problem> {
-    let mut asked = Asked {
-        profiles: without_profile,
-        ..Asked::default()
-    };
-    for (k, (name, value)) in pairs.iter().enumerate() {
-        if pairs.iter().take(k).any(|(before, _)| before == name) {
-            return Err(Problem::query(format!("{name} is given twice")));
-        }
-        match name.as_str() {
-            "path" => asked.paths = vec![value.clone()],
-            "period" => asked.period = Some(value.clone()),
-            "profile" if value == "all" => asked.profiles = AskedProfiles::All,
-            "profile" => asked.profiles = AskedProfiles::One(value.clone()),
-            "lang" => {}
-            _ => {
-                return Err(Problem::query(format!(
-                    "nothing is called {name}; there are path, period, profile and lang"
-                )));
-            }
-        }
+fn asked(pairs: &[(String, String)], without_profile: AskedProfiles) -> Asked {
+    let query = query::Asked(pairs);
+    Asked {
+        paths: query.one("path").map(str::to_owned).into_iter().collect(),
+        period: query.one("period").map(str::to_owned),
+        profiles: match query.one("profile") {
+            None => without_profile,
+            Some("all") => AskedProfiles::All,
+            Some(profile) => AskedProfiles::One(profile.to_owned()),
+        },
     }
-    Ok(asked)
 }
 
 impl From<AskError> for Problem {
@@ -80,7 +68,7 @@ pub(super) async fn api(
     viewer: Viewer,
     Query(pairs): Query<Pairs>,
 ) -> Result<Response, Problem> {
-    let asked = asked(&pairs, AskedProfiles::Default)?;
+    let asked = asked(&pairs, AskedProfiles::Default);
     Ok(json(&answer(&web, &viewer, asked).await?))
 }
 
@@ -97,7 +85,7 @@ pub(super) async fn page(
     } else {
         AskedProfiles::Default
     };
-    let asked = asked(&pairs, without)?;
+    let asked = asked(&pairs, without);
     let path = asked.paths.first().cloned();
     let answer = answer(&web, &viewer, asked).await?;
     let zone = web.zone.zone();

@@ -9,7 +9,8 @@ use axum::response::{Html, IntoResponse, Response};
 use owl_measure::words::Lang;
 
 use super::guard::peer;
-use super::{Pairs, Web, language};
+use super::query::Pairs;
+use super::{Web, language};
 use crate::access::{COOKIES, LoggedIn, Peer, is_same_origin};
 use crate::page::{self, Entrance, Notice, Said};
 

@@ -8,7 +8,8 @@ use axum::response::{Html, Response};
 use owl_measure::words::Lang;
 
 use super::problem::{Kind, Problem};
-use super::{Pairs, Web, json, language};
+use super::query::{Asked, Pairs};
+use super::{Web, json, language};
 use crate::access::Viewer;
 use crate::explain::{At, ExplainError, Explained, Question, explained};
 use crate::page;
@@ -23,34 +24,16 @@ fn refused(error: &ExplainError, lang: Lang) -> Problem {
     Problem::of(kind, error.to_string()).hinting(error.hint(lang))
 }
 
-/// Reads what an address asks; anything that it does not know is an error, so that no slip passes for an answer.
 fn question(pairs: &[(String, String)]) -> Result<Question, Problem> {
-    let (mut path, mut at, mut profile) = (None, None, None);
-    for (name, value) in pairs {
-        let place = match name.as_str() {
-            "path" => &mut path,
-            "at" => &mut at,
-            "profile" => &mut profile,
-            "lang" => continue,
-            _ => {
-                let error =
-                    format!("nothing is called {name}; there are path, at, profile and lang");
-                return Err(Problem::query(error));
-            }
-        };
-        if place.replace(value.clone()).is_some() {
-            return Err(Problem::query(format!("{name} is given twice")));
-        }
-    }
-    let missing = |name| Problem::query(format!("{name} is missing"));
-    let at: At = at
-        .ok_or_else(|| missing("at"))?
+    let asked = Asked(pairs);
+    let at: At = asked
+        .needed("at")?
         .parse()
         .map_err(|error| Problem::query(format!("{error}")))?;
     Ok(Question {
-        path: path.ok_or_else(|| missing("path"))?,
+        path: asked.needed("path")?.to_owned(),
         at,
-        profile,
+        profile: asked.one("profile").map(str::to_owned),
     })
 }
 

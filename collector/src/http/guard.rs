@@ -13,7 +13,8 @@ use owl_measure::words::Lang;
 
 use super::problem::{Kind, Problem};
 use super::routes::{About, Reader, Route};
-use super::{Pairs, Web, language};
+use super::query::Pairs;
+use super::{Web, language};
 use crate::access::{Peer, Refusal, Right, Viewer};
 use crate::live::{Live, Table};
 use crate::page::{self, Notice};
@@ -139,6 +140,18 @@ impl<S: Sync> FromRequestParts<S> for Viewer {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let viewer = parts.extensions.get().cloned();
         viewer.ok_or(Problem::plain(Kind::NotLoggedIn))
+    }
+}
+
+/// What is asked of all paths at once is bounded in number before it is known whose they are, so that who sees some
+/// carriers only asks path by path.
+pub(super) fn all_carriers(viewer: &Viewer) -> Result<(), Problem> {
+    if viewer.scope().is_all() {
+        Ok(())
+    } else {
+        let refused = "who sees some carriers only asks for the past path by path";
+        let hint = "name one with path=FROM~TO; /api/v1/verdicts without anything lists them";
+        Err(Problem::of(Kind::NotAllowed, refused).hinting(Some(hint.to_owned())))
     }
 }
 

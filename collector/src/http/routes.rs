@@ -6,13 +6,18 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::{Query, Request};
 use axum::http::Method;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{self, Next, from_fn_with_state};
+use axum::response::IntoResponse as _;
 use axum::routing::{MethodRouter, get, post};
 
-use super::problem::{Kind, Problem};
 use super::guard::{Entry, guard};
-use super::{Web, api, audit, compliance, entrance, explain, findings, problem};
+use super::problem::{Kind, Problem};
+use super::query::{Pairs, Takes};
+use super::{
+    Web, audit, compliance, entrance, explain, findings, latency, probes, problem, revisions, stored, verdicts,
+};
 use crate::access::Right;
 use crate::page;
 
@@ -72,54 +77,109 @@ pub(super) struct Route {
     pub(super) path: &'static str,
     pub(super) about: About,
     pub(super) reader: Reader,
+    pub(super) takes: Takes,
     pub(super) handler: MethodRouter<Arc<Web>>,
+}
+
+impl Route {
+    /// For a person, by GET.
+    fn page(path: &'static str, about: About, handler: MethodRouter<Arc<Web>>) -> Self {
+        Self {
+            method: Method::GET,
+            path,
+            about,
+            reader: Reader::Person,
+            takes: Takes {
+                once: &[],
+                often: &[],
+            },
+            handler,
+        }
+    }
+
+    /// What a form is sent to, by whoever fills it in.
+    fn form(path: &'static str, handler: MethodRouter<Arc<Web>>) -> Self {
+        Self {
+            method: Method::POST,
+            ..Self::page(path, About::Nothing, handler)
+        }
+    }
+
+    /// For a program, by GET.
+    fn data(path: &'static str, about: About, handler: MethodRouter<Arc<Web>>) -> Self {
+        Self {
+            reader: Reader::Program,
+            ..Self::page(path, about, handler)
+        }
+    }
+
+    /// What may be said once each after the `?`.
+    fn once(self, names: &'static [&'static str]) -> Self {
+        let takes = Takes {
+            once: names,
+            ..self.takes
+        };
+        Self { takes, ..self }
+    }
+
+    /// What may be said any number of times.
+    fn often(self, names: &'static [&'static str]) -> Self {
+        let takes = Takes {
+            often: names,
+            ..self.takes
+        };
+        Self { takes, ..self }
+    }
+
+    /// The handler behind the check of what is said after the `?`.
+    fn checked(self) -> MethodRouter<Arc<Web>> {
+        let takes = self.takes;
+        let check = move |request: Request, next: Next| async move {
+            let pairs = Query::<Pairs>::try_from_uri(request.uri());
+            match pairs.map(|Query(pairs)| takes.check(&pairs)) {
+                Ok(Ok(())) => next.run(request).await,
+                Ok(Err(problem)) => problem.into_response(),
+                Err(_) => Problem::query("the text after ? is no list of NAME=VALUE in UTF-8")
+                    .into_response(),
+            }
+        };
+        self.handler.route_layer(middleware::from_fn(check))
+    }
 }
 
 /// All of them.
 pub(super) fn routes() -> Vec<Route> {
     use About::{Collector, Deeds, Network, Nothing, Path, Paths, Probes};
-    let page = |path, about, handler| Route {
-        method: Method::GET,
-        path,
-        about,
-        reader: Reader::Person,
-        handler,
-    };
-    let data = |path, about, handler| Route {
-        method: Method::GET,
-        path,
-        about,
-        reader: Reader::Program,
-        handler,
-    };
-    let form = |path, handler| Route {
-        method: Method::POST,
-        path,
-        about: Nothing,
-        reader: Reader::Person,
-        handler,
-    };
     vec![
-        page("/", Paths, get(super::overview)),
-        page("/paths/{id}", Path, get(super::path)),
-        page("/paths/{id}/windows/{at}", Path, get(explain::page)),
-        page("/findings", Probes, get(findings::show)),
-        page("/compliance", Paths, get(compliance::page)),
-        page("/login", Nothing, get(entrance::show)),
-        form("/login", post(entrance::log_in)),
-        form("/logout", post(entrance::log_out)),
-        page(page::style_address(), Nothing, get(super::style)),
-        data("/healthz", Nothing, get(super::health)),
-        data("/metrics", Network, get(super::scrape)),
-        data("/api/v1/audit", Deeds, get(audit::api)),
-        data("/api/v1/compliance", Paths, get(compliance::api)),
-        data("/api/v1/findings", Probes, get(findings::findings)),
-        data("/api/v1/probes", Probes, get(api::probes)),
-        data("/api/v1/problems/{code}", Nothing, get(problem::api)),
-        data("/api/v1/revisions", Paths, get(findings::revisions)),
-        data("/api/v1/store", Collector, get(api::store)),
-        data("/api/v1/verdicts", Paths, get(api::verdicts)),
-        data("/api/v1/verdicts/explain", Path, get(explain::api)),
+        Route::page("/", Paths, get(super::overview)),
+        Route::page("/paths/{id}", Path, get(super::path)),
+        Route::page("/paths/{id}/windows/{at}", Path, get(explain::page)),
+        Route::page("/findings", Probes, get(findings::page)),
+        Route::page("/compliance", Paths, get(compliance::page))
+            .once(&["path", "period", "profile"]),
+        Route::page("/login", Nothing, get(entrance::show)).once(&["next"]),
+        Route::form("/login", post(entrance::log_in)),
+        Route::form("/logout", post(entrance::log_out)),
+        Route::page(page::style_address(), Nothing, get(super::style)),
+        Route::data("/healthz", Nothing, get(super::health)),
+        Route::data("/metrics", Network, get(super::scrape)),
+        Route::data("/api/v1/audit", Deeds, get(audit::api)).once(&["after", "limit"]),
+        Route::data("/api/v1/compliance", Paths, get(compliance::api))
+            .once(&["path", "period", "profile"]),
+        Route::data("/api/v1/findings", Probes, get(findings::api))
+            .once(&["open", "probe", "since", "limit"]),
+        Route::data("/api/v1/latency", Paths, get(latency::api))
+            .once(&["stat", "max_age"])
+            .often(&["from", "to"]),
+        Route::data("/api/v1/probes", Probes, get(probes::api)),
+        Route::data("/api/v1/problems/{code}", Nothing, get(problem::api)),
+        Route::data("/api/v1/revisions", Paths, get(revisions::api))
+            .once(&["path", "since", "limit"]),
+        Route::data("/api/v1/store", Collector, get(stored::api)),
+        Route::data("/api/v1/verdicts", Paths, get(verdicts::api))
+            .once(&["path", "since", "limit"]),
+        Route::data("/api/v1/verdicts/explain", Path, get(explain::api))
+            .once(&["path", "at", "profile"]),
     ]
 }
 
@@ -130,8 +190,10 @@ pub(super) fn router(web: Arc<Web>) -> Router {
         .into_iter()
         .fold(Router::new(), |router, route| {
             let entry = Entry::new(&web, &route);
-            let guarded = route.handler.route_layer(from_fn_with_state(entry, guard));
-            router.route(route.path, guarded)
+            let path = route.path;
+            // What is asked last stands first: nobody learns what an address takes who may not call it.
+            let guarded = route.checked().route_layer(from_fn_with_state(entry, guard));
+            router.route(path, guarded)
         })
         .fallback(unknown(Kind::UnknownAddress))
         .method_not_allowed_fallback(unknown(Kind::UnknownMethod))

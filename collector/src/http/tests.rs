@@ -244,3 +244,75 @@ async fn a_store_that_refuses_is_no_good_health() {
     assert_eq!(got.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(got.json()["status"], "failing");
 }
+
+#[tokio::test]
+async fn a_scheduler_is_told_the_delay_between_sites_or_that_it_is_too_old() {
+    let served = Served::new();
+    let all = served.get("/api/v1/latency").await.json();
+    let of = |told: &Value, path: &str| -> Value {
+        let paths = told["paths"].as_array().unwrap();
+        paths
+            .iter()
+            .find(|told| told["path"] == path)
+            .cloned()
+            .unwrap()
+    };
+    let paths = served.live.read().paths.len();
+    assert_eq!(all["paths"].as_array().unwrap().len(), paths);
+    let out = of(&all, OUT);
+    assert_eq!(
+        (&out["state"], &out["stat"]),
+        (&"met".into(), &"p95".into())
+    );
+    assert_eq!(out["value_ns"], out["interval"]["hi_ns"]);
+    assert!(out["age_ns"].as_i64().unwrap() > 0 && out["value_ns"].as_i64().unwrap() > 0);
+    let (from, to) = (&out["from_site"], &out["to_site"]);
+    let sites = format!(
+        "from={}&to={}",
+        from.as_str().unwrap(),
+        to.as_str().unwrap()
+    );
+    let p50 = served
+        .get(&format!("/api/v1/latency?{sites}&stat=p50"))
+        .await
+        .json();
+    let between = p50["paths"].as_array().unwrap();
+    assert!((1..paths).contains(&between.len()));
+    assert!(
+        between
+            .iter()
+            .all(|told| told["from_site"] == *from && told["to_site"] == *to)
+    );
+    assert!(of(&p50, OUT)["value_ns"].as_i64() <= out["value_ns"].as_i64());
+    let old = served
+        .get(&format!("/api/v1/latency?{sites}&max_age=1ns"))
+        .await
+        .json();
+    let old = of(&old, OUT);
+    assert_eq!(old["state"], "stale");
+    assert!(
+        old.get("value_ns").is_none() && old.get("interval").is_none(),
+        "{old}"
+    );
+    let unmeasured = all["paths"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|told| told["from"] == "binhaigang-ct");
+    let unmeasured = unmeasured.unwrap();
+    assert_eq!(unmeasured["state"], "no-data");
+    assert!(
+        unmeasured["detail"]
+            .as_str()
+            .unwrap()
+            .contains("has never called"),
+        "{unmeasured}"
+    );
+    let back = format!(
+        "from={}&from={}",
+        from.as_str().unwrap(),
+        to.as_str().unwrap()
+    );
+    let both = served.get(&format!("/api/v1/latency?{back}")).await.json();
+    assert_eq!(of(&both, BACK)["to_site"], *from);
+}

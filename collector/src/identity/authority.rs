@@ -171,6 +171,17 @@ impl Authority {
         Fingerprint(Sha256::digest(&self.certificate).into())
     }
 
+    /// A secret for another use, the same whenever the collector starts. Nothing follows from it about the key that signs.
+    pub(crate) fn secret_for(&self, use_: &str) -> [u8; 32] {
+        let key = self.issuer.key().serialize_der();
+        Sha256::new()
+            .chain_update(use_)
+            .chain_update([0])
+            .chain_update(key)
+            .finalize()
+            .into()
+    }
+
     /// Whether it is named as who signed a certificate. TLS has checked the signature.
     pub(crate) fn signed(&self, certificate: &X509Certificate<'_>) -> bool {
         certificate.issuer.as_raw() == self.subject

@@ -54,6 +54,20 @@ impl ClockClaim {
         })
     }
 
+    /// The smallest error, the largest, and one standard deviation of what is random.
+    pub(crate) fn parts(self) -> (Nanos, Nanos, Nanos) {
+        (self.at_least, self.at_most, self.random)
+    }
+
+    /// From its parts.
+    pub(crate) fn from_parts(at_least: Nanos, at_most: Nanos, random: Nanos) -> Self {
+        Self {
+            at_least,
+            at_most,
+            random,
+        }
+    }
+
     /// Every error that one of the two allows.
     pub fn or(self, other: Self) -> Self {
         Self {

@@ -275,7 +275,7 @@ fn to_direction(
     })
 }
 
-fn from_patterns(patterns: &Patterns) -> Option<wire::Patterns> {
+pub(crate) fn from_patterns(patterns: &Patterns) -> Option<wire::Patterns> {
     (!patterns.is_empty()).then(|| wire::Patterns {
         extents: from_lengths(&patterns.extents),
         n_reordering: from_lengths(&patterns.n_reordering),
@@ -286,7 +286,7 @@ fn from_patterns(patterns: &Patterns) -> Option<wire::Patterns> {
 }
 
 /// Reports of older probes have none.
-fn to_patterns(patterns: Option<wire::Patterns>) -> Result<Patterns, ReportError> {
+pub(crate) fn to_patterns(patterns: Option<wire::Patterns>) -> Result<Patterns, ReportError> {
     let patterns = patterns.unwrap_or_default();
     Ok(Patterns {
         extents: to_lengths(patterns.extents)?,
@@ -407,7 +407,7 @@ fn to_within(within: &[wire::Within]) -> Vec<Within> {
         .collect()
 }
 
-fn from_stamps(stamps: StampCounts) -> wire::Stamps {
+pub(crate) fn from_stamps(stamps: StampCounts) -> wire::Stamps {
     wire::Stamps {
         hardware: stamps.hardware,
         kernel: stamps.kernel,
@@ -415,7 +415,7 @@ fn from_stamps(stamps: StampCounts) -> wire::Stamps {
     }
 }
 
-fn to_stamps(stamps: wire::Stamps) -> StampCounts {
+pub(crate) fn to_stamps(stamps: wire::Stamps) -> StampCounts {
     StampCounts {
         hardware: stamps.hardware,
         kernel: stamps.kernel,

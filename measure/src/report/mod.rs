@@ -5,8 +5,8 @@
 //! may be wrong, but no reader can be made to panic, overflow or allocate more
 //! than the message itself.
 
-mod convert;
-mod wire;
+pub(crate) mod convert;
+pub(crate) mod wire;
 
 use prost::Message as _;
 

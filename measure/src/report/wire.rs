@@ -158,7 +158,7 @@ pub(super) struct Direction {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Patterns {
+pub(crate) struct Patterns {
     #[prost(message, optional, tag = "1")]
     pub(super) extents: Option<Lengths>,
     #[prost(message, optional, tag = "2")]
@@ -210,7 +210,7 @@ pub(super) struct Within {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Stamps {
+pub(crate) struct Stamps {
     #[prost(uint64, tag = "1")]
     pub(super) hardware: u64,
     #[prost(uint64, tag = "2")]

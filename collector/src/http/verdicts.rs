@@ -1,4 +1,4 @@
-//! The JSON API: verdicts, probes, and what is stored.
+//! Verdicts: the latest of every path, or those of the past.
 //!
 //! Times are nanoseconds since 1970 (UTC), spans nanoseconds. The largest `i64`
 //! stands for an infinite delay: that of a lost packet.
@@ -8,7 +8,6 @@ use std::sync::Arc;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use owl_measure::clock::{BoundBasis, ClockSource, ClockStatus};
 use owl_measure::delay::OneWayDelay;
 use owl_measure::implied::ImpliedRoute;
 use owl_measure::time::{Nanos, Timestamp};
@@ -17,59 +16,18 @@ use owl_measure::words::Lang;
 use owl_topology::Impossible;
 use serde::Serialize;
 
+use super::guard::all_carriers;
 use super::problem::{Kind, Problem};
-use super::{Pairs, Web, json, language};
+use super::query::{Asked, LIMIT_DEFAULT, Pairs};
+use super::{Web, json, language};
 use crate::access::Viewer;
 use crate::flow::FlowResult;
 use crate::judgement::{Judgement, NoDataWhy, Percentile, Seat};
 use crate::live::{LivePath, Table};
 use crate::now::now;
 use crate::page::Zone;
-use crate::store::{HistoryQuery, ProbeRows};
+use crate::store::HistoryQuery;
 use crate::way::Way;
-
-/// Verdicts of the past in one answer, unless another number is asked for.
-const LIMIT_DEFAULT: usize = 1_000;
-const LIMIT_MAX: usize = 10_000;
-
-/// What the address of a question on verdicts may say; anything else is an error, so that no slip passes for an answer.
-#[derive(Debug, Default)]
-struct VerdictsQuery {
-    path: Option<String>,
-    /// Nanoseconds since 1970, or RFC 3339.
-    since: Option<Timestamp>,
-    limit: Option<usize>,
-}
-
-impl VerdictsQuery {
-    fn read(pairs: &[(String, String)]) -> Result<Self, Problem> {
-        let mut query = Self::default();
-        for (k, (name, value)) in pairs.iter().enumerate() {
-            if pairs.iter().take(k).any(|(before, _)| before == name) {
-                return Err(Problem::query(format!("{name} is given twice")));
-            }
-            match name.as_str() {
-                "path" => query.path = Some(value.clone()),
-                "since" => query.since = Some(instant(value)?),
-                "limit" => query.limit = Some(limit(value)?),
-                "lang" => {}
-                _ => {
-                    return Err(Problem::query(format!(
-                        "nothing is called {name}; there are path, since, limit and lang"
-                    )));
-                }
-            }
-        }
-        Ok(query)
-    }
-}
-
-pub(super) fn limit(text: &str) -> Result<usize, Problem> {
-    let limit = text.parse().ok();
-    limit
-        .filter(|limit| (1..=LIMIT_MAX).contains(limit))
-        .ok_or_else(|| Problem::query(format!("limit lies between 1 and {LIMIT_MAX}")))
-}
 
 #[derive(Serialize)]
 struct Verdicts<'a> {
@@ -256,13 +214,14 @@ impl Teller<'_> {
 
 /// `GET /api/v1/verdicts`: the latest of every path, or with `path` or `since` those of the past, newest first; with
 /// `limit`, no more of them.
-pub(super) async fn verdicts(
+pub(super) async fn api(
     State(web): State<Arc<Web>>,
     viewer: Viewer,
     Query(pairs): Query<Pairs>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let query = VerdictsQuery::read(&pairs)?;
+    let asked = Asked(&pairs);
+    let (path, since, limit) = (asked.one("path"), asked.instant("since")?, asked.limit()?);
     let now = now();
     let lang = language(&pairs, &headers);
     let teller = Teller {
@@ -271,12 +230,12 @@ pub(super) async fn verdicts(
         now,
         grace: web.grace,
     };
-    if query.path.is_none() && query.since.is_none() {
+    if path.is_none() && since.is_none() {
         let table = web.table(&viewer);
         let verdicts = table
             .paths
             .iter()
-            .take(query.limit.unwrap_or(usize::MAX))
+            .take(limit.unwrap_or(usize::MAX))
             .map(|live| teller.view(&table, live, live.latest.as_ref()))
             .collect();
         return Ok(json(&Verdicts {
@@ -285,22 +244,19 @@ pub(super) async fn verdicts(
             verdicts,
         }));
     }
-    if query
-        .path
-        .as_ref()
-        .is_some_and(|path| web.table(&viewer).path(path).is_none())
-    {
+    if path.is_some_and(|path| web.table(&viewer).path(path).is_none()) {
         return Err(Problem::plain(Kind::UnknownName));
     }
-    if query.path.is_none() {
+    if path.is_none() {
         all_carriers(&viewer)?;
     }
-    let since = query.since.unwrap_or(Timestamp(i64::MIN));
-    let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
+    let path = path.map(str::to_owned);
+    let since = since.unwrap_or(Timestamp(i64::MIN));
+    let limit = limit.unwrap_or(LIMIT_DEFAULT);
     let history = web
         .ask(move |reader| {
             reader.history(HistoryQuery {
-                path: query.path.as_deref(),
+                path: path.as_deref(),
                 since,
                 limit,
             })
@@ -317,97 +273,5 @@ pub(super) async fn verdicts(
         generated_at_ns: now,
         simulated: table.simulated(),
         verdicts,
-    }))
-}
-
-pub(super) fn instant(text: &str) -> Result<Timestamp, Problem> {
-    if let Ok(ns) = text.parse() {
-        return Ok(Timestamp(ns));
-    }
-    let parsed: jiff::Timestamp = text.parse().map_err(|_| {
-        Problem::query("since is a number of nanoseconds since 1970, or a time such as 2026-11-23T08:00:00+08:00")
-    })?;
-    Ok(Timestamp(
-        i64::try_from(parsed.as_nanosecond()).unwrap_or(i64::MAX),
-    ))
-}
-
-#[derive(Serialize)]
-struct Probes<'a> {
-    generated_at_ns: Timestamp,
-    simulated: bool,
-    probes: Vec<ProbeView<'a>>,
-}
-
-#[derive(Serialize)]
-struct ProbeView<'a> {
-    probe: &'a str,
-    site: &'a str,
-    carrier: &'a str,
-    connected: bool,
-    simulated: bool,
-    software: Option<&'a str>,
-    epoch: Option<u64>,
-    stored_sequence: u64,
-    called_at_ns: Option<Timestamp>,
-    reported_at_ns: Option<Timestamp>,
-    /// When its certificate runs out, as far as that is known.
-    certificate_until_ns: Option<Timestamp>,
-    clock: Option<ClockView>,
-}
-
-#[derive(Serialize)]
-struct ClockView {
-    source: ClockSource,
-    status: ClockStatus,
-    bound_ns: Option<Nanos>,
-    basis: Option<BoundBasis>,
-}
-
-/// `GET /api/v1/probes`: every probe of the topology, and what it last said.
-pub(super) async fn probes(State(web): State<Arc<Web>>, viewer: Viewer) -> Response {
-    let table = web.table(&viewer);
-    let probes = table.probes.values().map(|live| ProbeView {
-        probe: &live.id,
-        site: &live.site,
-        carrier: &live.carrier,
-        connected: live.connections > 0,
-        simulated: live.simulated(),
-        software: live.caller.as_ref().map(|caller| caller.software.as_str()),
-        epoch: live.caller.as_ref().map(|caller| caller.epoch),
-        stored_sequence: live.stored,
-        called_at_ns: live.caller.as_ref().map(|caller| caller.called_at),
-        reported_at_ns: live.reported_at,
-        certificate_until_ns: live.certificate_until,
-        clock: live.clock.as_ref().map(|(clock, _)| ClockView {
-            source: clock.source,
-            status: clock.status,
-            bound_ns: live.clock_bound(),
-            basis: clock.bound.map(|(_, basis)| basis),
-        }),
-    });
-    json(&Probes {
-        generated_at_ns: now(),
-        simulated: table.simulated(),
-        probes: probes.collect(),
-    })
-}
-
-#[derive(Serialize)]
-struct Stored {
-    generated_at_ns: Timestamp,
-    /// Reports in the store.
-    reports: u64,
-    probes: Vec<ProbeRows>,
-}
-
-/// `GET /api/v1/store`: what is stored, counted in the store itself.
-pub(super) async fn store(State(web): State<Arc<Web>>) -> Result<Response, Problem> {
-    let probes = web.ask(|reader| reader.probe_rows()).await?;
-    let reports = probes.iter().map(|probe| probe.rows).sum();
-    Ok(json(&Stored {
-        generated_at_ns: now(),
-        reports,
-        probes,
     }))
 }

@@ -1,0 +1,255 @@
+//! Probes whose reports are made, not measured: as many as wanted in one process, each with a real spool and a real uplink.
+//!
+//! A report is a function of its number, so whoever knows a probe's [`Feed`]
+//! knows every octet that the probe has ever sent, also when both ends were
+//! killed meanwhile.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use owl_measure::clock::{BoundBasis, ClockSource, ClockState, ClockStatus};
+use owl_measure::reordering::Reordered;
+use owl_measure::report::Report;
+use owl_measure::sample::{Header, PeerClock, Sample, Stamp, StampSource};
+use owl_measure::summary::Recorder;
+use owl_measure::time::{Nanos, Timestamp};
+use owl_probe::config::{Config, ConfigError};
+use owl_probe::daemon::ProbeError;
+use owl_probe::reporting::Reporting;
+use owl_probe::spool::{Spool, SpoolCounts, SpoolError};
+use serde::{Deserialize, Serialize};
+
+/// Test packets in the interval of a report.
+const PACKETS: u32 = 10;
+
+/// The reports of one probe on one path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Feed {
+    /// The path, `FROM~TO`.
+    pub path: String,
+    /// When the interval of the report with number 1 begins, in nanoseconds since 1970.
+    pub from_ns: i64,
+    /// How long the interval of each report is, in nanoseconds; the next begins where it ends.
+    pub length_ns: i64,
+}
+
+impl Feed {
+    /// The report with a number, which is 1 for the first.
+    ///
+    /// Its delays are drawn from the number: 0.7 ms there and 0.8 ms back, and up to 0.1 ms more.
+    pub fn report(&self, sequence: u64) -> Report {
+        let intervals = i64::try_from(sequence)
+            .unwrap_or(i64::MAX)
+            .saturating_sub(1);
+        let start = Timestamp(
+            self.from_ns
+                .saturating_add(self.length_ns.saturating_mul(intervals)),
+        );
+        let targets = vec![Nanos::from_millis(1)];
+        let mut recorder = Recorder::new(Nanos(self.length_ns), start, targets);
+        let gap = self.length_ns / i64::from(PACKETS);
+        for k in 0..PACKETS {
+            let sent = start.0 + i64::from(k) * gap;
+            let noise = drawn(sequence.wrapping_mul(u64::from(PACKETS)) + u64::from(k)) % 100_000;
+            let (there, back) = (700_000 + noise, 1_500_000 + 2 * noise);
+            recorder.sent(Timestamp(sent), Nanos::ZERO);
+            recorder.received(
+                &sample(k, sent, sent + there, sent + back),
+                Reordered::default(),
+            );
+        }
+        let summary = recorder
+            .close(Timestamp(i64::MAX))
+            .expect("packets were recorded, so there is an interval to close");
+        Report {
+            path: self.path.clone(),
+            generation: String::new(),
+            flow: 0,
+            packet_interval: Nanos(gap),
+            clock: ClockState {
+                as_of: start,
+                source: ClockSource::Gnss,
+                status: ClockStatus::Synchronised,
+                bound: Some((Nanos::from_micros(10), BoundBasis::Declared)),
+                transmit_stamp_error: Nanos::from_micros(5),
+                receive_stamp_error: Nanos::from_micros(5),
+                ..ClockState::default()
+            },
+            summary,
+        }
+    }
+}
+
+/// SplitMix64, as a number from 0 on.
+fn drawn(seed: u64) -> i64 {
+    let mut z = seed.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    ((z ^ (z >> 31)) >> 1).cast_signed()
+}
+
+fn sample(sequence: u32, sent: i64, reached: i64, back: i64) -> Sample {
+    let kernel = |ns| Stamp {
+        at: Timestamp(ns),
+        source: StampSource::Kernel,
+    };
+    let header = Header {
+        ttl: 255,
+        ..Header::default()
+    };
+    Sample {
+        sequence,
+        origin: Timestamp(sent),
+        sent_at: kernel(sent),
+        reflector_received_at: Timestamp(reached),
+        reflector_sent_at: Timestamp(reached),
+        t3: StampSource::Kernel,
+        received_at: kernel(back),
+        forward_header: header,
+        backward_header: header,
+        peer_clock: PeerClock::Within(Nanos::from_micros(10)),
+    }
+}
+
+/// What a process of such probes is told, as TOML.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Script {
+    /// Reports in one commit.
+    pub batch: u64,
+    /// Milliseconds between two commits of a probe.
+    pub pause_ms: u64,
+    /// The probes.
+    pub probe: Vec<Fed>,
+}
+
+/// One of the probes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fed {
+    /// Its configuration file, as of `owl probe`.
+    pub config: PathBuf,
+    /// The number of the last report that it makes.
+    pub until: u64,
+    /// What it reports.
+    pub feed: Feed,
+}
+
+/// Probes that cannot be fed.
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    /// What they are told cannot be read.
+    #[error("cannot read {file}", file = .file.display())]
+    Read {
+        /// Which file.
+        file: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// What they are told cannot be understood.
+    #[error("cannot understand {file}", file = .file.display())]
+    Parse {
+        /// Which file.
+        file: PathBuf,
+        /// Where and why.
+        source: Box<toml::de::Error>,
+    },
+    /// A probe's configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A probe.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// The host gives no threads.
+    #[error("cannot start the probes")]
+    Start(#[source] std::io::Error),
+}
+
+/// Runs the probes of a script until the process ends; `made` is called once every one of them has made its last report.
+///
+/// # Errors
+/// When the script, a configuration, a certificate or a spool cannot be used.
+pub fn run(file: &Path, made: impl FnOnce()) -> Result<(), FeedError> {
+    let text = std::fs::read_to_string(file).map_err(|source| FeedError::Read {
+        file: file.into(),
+        source,
+    })?;
+    let script: Script = toml::from_str(&text).map_err(|source| FeedError::Parse {
+        file: file.into(),
+        source: Box::new(source),
+    })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(FeedError::Start)?;
+    let pause = Duration::from_millis(script.pause_ms);
+    let mut probes = Vec::new();
+    for fed in script.probe {
+        let reporting = Reporting::open(Config::read(&fed.config)?)?;
+        probes.push((std::sync::Arc::new(reporting), fed));
+    }
+    runtime.block_on(async {
+        let mut making = tokio::task::JoinSet::new();
+        for (reporting, fed) in probes {
+            let uplink = reporting.clone();
+            tokio::spawn(async move { uplink.run().await });
+            making.spawn(make(reporting, fed, script.batch.max(1), pause));
+        }
+        while making.join_next().await.is_some() {}
+        made();
+        std::future::pending().await
+    })
+}
+
+/// Makes a probe's reports, from where its spool says that they end. A spool that refuses is asked again after a second.
+async fn make(reporting: std::sync::Arc<Reporting>, fed: Fed, batch: u64, pause: Duration) {
+    const AGAIN: Duration = Duration::from_secs(1);
+    let fed = std::sync::Arc::new(fed);
+    loop {
+        let (reporting, of) = (reporting.clone(), fed.clone());
+        let commit = move || -> Result<bool, SpoolError> {
+            let made = reporting.counts()?.made;
+            let reports: Vec<Report> = (made + 1..=of.until.min(made + batch))
+                .map(|sequence| of.feed.report(sequence))
+                .collect();
+            if reports.is_empty() {
+                return Ok(true);
+            }
+            reporting.commit(&reports).map(|()| false)
+        };
+        match tokio::task::spawn_blocking(commit).await {
+            Ok(Ok(true)) | Err(_) => return,
+            Ok(Ok(false)) => tokio::time::sleep(pause).await,
+            Ok(Err(_)) => tokio::time::sleep(AGAIN).await,
+        }
+    }
+}
+
+/// The epoch of a probe's spool, and what the spool holds and has held, while nobody else uses it.
+///
+/// # Errors
+/// When it cannot be opened or read.
+pub fn spool(directory: &Path) -> Result<(u64, SpoolCounts), SpoolError> {
+    let spool = Spool::open(directory)?;
+    Ok((spool.epoch(), spool.counts()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_a_function_of_its_number() {
+        let feed = Feed {
+            path: "a~b".into(),
+            from_ns: 5_000_000_000,
+            length_ns: 1_000_000_000,
+        };
+        assert_eq!(feed.report(7).encode(), feed.report(7).encode());
+        assert_ne!(feed.report(7).encode(), feed.report(8).encode());
+        let third = feed.report(3).summary;
+        assert_eq!(third.start, Timestamp(7_000_000_000));
+        assert_eq!((third.sent, third.received), (10, 10));
+    }
+}

@@ -1,0 +1,68 @@
+//! The untimed half of a probe by itself: a spool, and the uplink that empties it.
+//!
+//! For a lab and for tests of faults: what reports say is theirs, and what
+//! becomes of them is as in the field.
+
+use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::{Arc, Mutex};
+
+use owl_measure::report::Report;
+use tokio::sync::{Notify, watch};
+
+use crate::config::Config;
+use crate::daemon::ProbeError;
+use crate::spool::{Spool, SpoolCounts, SpoolError};
+use crate::uplink::{self, Shared};
+
+/// A probe that reports and does not measure.
+#[derive(Debug)]
+pub struct Reporting {
+    config: Config,
+    shared: Arc<Shared>,
+}
+
+impl Reporting {
+    /// Reads the certificates and opens the spool.
+    ///
+    /// # Errors
+    /// When one of them cannot be used.
+    pub fn open(config: Config) -> Result<Self, ProbeError> {
+        let client = uplink::client(&config)?;
+        let shared = Shared {
+            spool: Mutex::new(Spool::open(&config.state)?),
+            spooled: Notify::new(),
+            connected: AtomicBool::new(false),
+            failure_said: false.into(),
+            certificate_until_ns: AtomicI64::new(client.until_ns()),
+        };
+        Ok(Self {
+            config,
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// Commits reports to the spool, with a sync to the disk, and wakes the uplink.
+    ///
+    /// # Errors
+    /// When the spool refuses; then none of them is kept.
+    pub fn commit(&self, reports: &[Report]) -> Result<(), SpoolError> {
+        self.shared.spool().append(reports)?;
+        self.shared.spooled.notify_one();
+        Ok(())
+    }
+
+    /// What the spool holds and has held.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn counts(&self) -> Result<SpoolCounts, SpoolError> {
+        self.shared.spool().counts()
+    }
+
+    /// Keeps the collector informed until it is dropped.
+    pub async fn run(&self) {
+        let (plans, _) = watch::channel(None);
+        let (_going_on, stopped) = watch::channel(false);
+        uplink::run(self.config.clone(), self.shared.clone(), plans, stopped).await;
+    }
+}

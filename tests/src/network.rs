@@ -1,0 +1,232 @@
+//! A collector, and probes whose reports are made: their files, their processes, and what the collector says of them.
+
+use std::fs::{self, File};
+use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use owl_lab::feeder::{Fed, Feed, Script};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+
+use crate::{Daemon, get, owl_binary, repository};
+
+/// For what takes a second on an idle machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+/// The judged windows of the profile `lab`, in nanoseconds.
+pub const WINDOW_NS: i64 = 10_000_000_000;
+
+/// Waits until something holds.
+///
+/// # Panics
+/// When it does not within a minute.
+#[track_caller]
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// What a collector has of one spool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stored {
+    /// The last acknowledged number.
+    pub up_to: u64,
+    /// Reports in the store.
+    pub reports: u64,
+}
+
+/// The files of a network in one folder. Its processes are the caller's.
+#[derive(Debug)]
+pub struct Network {
+    folder: TempDir,
+    intake: SocketAddr,
+    authority: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Network {
+    /// The two probes of the example, p-north and p-south, which nobody has started.
+    pub fn of_two() -> Self {
+        let example = repository().join("topology/examples/two-probes.toml");
+        let topology = fs::read_to_string(example).expect("the example lies in the repository");
+        let network = Self::new(&topology, "");
+        for probe in ["p-north", "p-south"] {
+            network.probe(probe);
+        }
+        network
+    }
+
+    /// A network of this topology; `more` are further lines of the collector's configuration. Probes come with
+    /// [`Network::probe`].
+    pub fn new(topology: &str, more: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let free = UdpSocket::bind("127.0.0.1:0").expect("a free port of loopback");
+        let intake = free.local_addr().expect("it was bound");
+        let mut params = CertificateParams::new(Vec::new()).expect("no names are good names");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key can be drawn");
+        let authority = CertifiedIssuer::self_signed(params, key).expect("it has its key");
+        let network = Self {
+            folder,
+            intake,
+            authority,
+        };
+        network.write("ca.pem", &network.authority.pem());
+        network.write("topology.toml", topology);
+        network.certify("owl-collector", (2100, 1, 1));
+        network.write(
+            "collector.toml",
+            &format!(
+                "topology = \"topology.toml\"\nstate = \"collector\"\nintake = \"{intake}\"\nhttp = \"127.0.0.1:0\"\n\
+                 ca = \"ca.pem\"\ncertificate = \"owl-collector.pem\"\nkey = \"owl-collector.key\"\nprofile = \"lab\"\n{more}"
+            ),
+        );
+        network
+    }
+
+    /// A file of the network.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// What a file of the network says; nothing when it is not there.
+    pub fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.file(name)).unwrap_or_default()
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.file(name), text).expect("a file of the test's own folder");
+    }
+
+    /// Signs a certificate for NAME, valid up to that day: NAME.pem and NAME.key.
+    pub fn certify(&self, name: &str, (year, month, day): (i32, u8, u8)) {
+        let key = KeyPair::generate().expect("a key can be drawn");
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a plain name");
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.not_after = date_time_ymd(year, month, day);
+        let certificate = params
+            .signed_by(&key, &self.authority)
+            .expect("the authority has its key");
+        self.write(&format!("{name}.pem"), &certificate.pem());
+        self.write(&format!("{name}.key"), &key.serialize_pem());
+    }
+
+    /// The files of a probe: NAME.toml, its certificate and its key. Its state is in the folder NAME.
+    pub fn probe(&self, name: &str) {
+        self.certify(name, (2100, 1, 1));
+        let text = format!(
+            "id = \"{name}\"\ncollector = \"{intake}\"\nca = \"ca.pem\"\ncertificate = \"{name}.pem\"\nkey = \"{name}.key\"\n\
+             state = \"{name}\"\nlisten = [\"127.0.0.1:0\"]\n[lab]\n",
+            intake = self.intake
+        );
+        self.write(&format!("{name}.toml"), &text);
+    }
+
+    /// A command of owl in the folder, which logs to LOG.
+    pub fn owl(&self, arguments: &[&str], log: &str) -> Command {
+        let log = File::options()
+            .append(true)
+            .create(true)
+            .open(self.file(log))
+            .expect("a file of the test's own folder");
+        let mut command = Command::new(owl_binary());
+        command
+            .current_dir(self.folder.path())
+            .env("LC_ALL", "C.UTF-8")
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stderr(log);
+        command
+    }
+
+    /// The command that is the collector; it logs to `collector.log`.
+    pub fn collecting(&self) -> Command {
+        self.owl(
+            &["collector", "--config", "collector.toml"],
+            "collector.log",
+        )
+    }
+
+    /// Starts the collector: where its pages are.
+    pub fn collector(&self) -> (Daemon, String) {
+        Self::listening(Daemon::start(&mut self.collecting()))
+    }
+
+    /// A collector that was started, once it listens: where its pages are.
+    pub fn listening(collector: Daemon) -> (Daemon, String) {
+        let http = collector.line(PATIENCE, |line| {
+            let address = line.strip_prefix("owl collector: http://")?;
+            Some(address.split(' ').next()?.to_owned())
+        });
+        (collector, http)
+    }
+
+    /// Writes what probes are to report: `batch` reports a commit and probe, each `pause`. The file is SCRIPT.
+    pub fn script(&self, script: &str, batch: u64, pause: Duration, probes: &[(&str, u64, Feed)]) {
+        let probe = probes
+            .iter()
+            .map(|(name, until, feed)| Fed {
+                config: self.file(&format!("{name}.toml")),
+                until: *until,
+                feed: feed.clone(),
+            })
+            .collect();
+        let pause_ms = u64::try_from(pause.as_millis()).expect("a pause of a test is short");
+        let text = toml::to_string(&Script {
+            batch,
+            pause_ms,
+            probe,
+        });
+        self.write(script, &text.expect("plain numbers and texts"));
+    }
+
+    /// What the collector whose pages are there has of a probe's spool, of all its epochs together.
+    pub fn stored(http: &str, probe: &str) -> Stored {
+        let all = Self::json(http, "/api/v1/store");
+        let mut stored = Stored::default();
+        for row in all["probes"].as_array().into_iter().flatten() {
+            if row["probe"] == probe {
+                stored.up_to += row["stored_sequence"].as_u64().expect("a number");
+                stored.reports += row["rows"].as_u64().expect("a number");
+            }
+        }
+        stored
+    }
+
+    /// What an address of the API answers.
+    ///
+    /// # Panics
+    /// When it does not answer with JSON.
+    #[track_caller]
+    pub fn json(http: &str, path: &str) -> Value {
+        let (status, body) = get(http, path).expect("the collector answers");
+        assert_eq!(status, 200, "{path}: {body}");
+        serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"))
+    }
+}
+
+/// The digest that a verdict is to name for the reports of its window, as docs/explain.md tells it: those with the numbers
+/// from `first` to `last`, of one feed of one probe's epoch.
+pub fn digest_of(feed: &Feed, probe: &str, epoch: u64, first: u64, last: u64) -> String {
+    let mut digest = Sha256::new();
+    for sequence in first..=last {
+        for text in [probe.as_bytes(), &feed.report(sequence).encode()] {
+            digest.update((text.len() as u64).to_be_bytes());
+            digest.update(text);
+        }
+        digest.update(epoch.to_be_bytes());
+        digest.update(sequence.to_be_bytes());
+    }
+    digest
+        .finalize()
+        .iter()
+        .map(|octet| format!("{octet:02x}"))
+        .collect()
+}
