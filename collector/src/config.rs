@@ -18,6 +18,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use tracing::warn;
 
+use crate::store::{Place, PostgresAddress};
 pub(crate) use pages::Transport;
 pub use pages::{PageCertificate, Pages};
 
@@ -33,8 +34,10 @@ const FILE_OCTETS_MAX: u64 = 16 << 20;
 pub struct Config {
     /// The network that it judges.
     pub topology: Topology,
-    /// The directory of its store.
+    /// Its own directory: certificates, who is enrolled, and the store, unless that is elsewhere.
     pub state: PathBuf,
+    /// Its store: in `state`, unless the configuration names a PostgreSQL.
+    pub store: Place,
     /// Where probes call: UDP, for QUIC. Port 0 takes a free one.
     pub intake: SocketAddr,
     /// Where pages, metrics and the JSON API are served: TCP, for HTTP/1. Port 0 takes a free one.
@@ -110,6 +113,7 @@ pub enum ConfigError {
 struct File {
     topology: Option<PathBuf>,
     state: PathBuf,
+    store: Option<Spanned<String>>,
     intake: SocketAddr,
     http: SocketAddr,
     pages: Option<Spanned<pages::Table>>,
@@ -212,9 +216,17 @@ impl Config {
                 read.map_err(|message| at(name, text, Some(span), message))?
             }
         };
+        let state = base.join(file.state);
+        let store = match file.store {
+            None => Place::in_directory(&state),
+            Some(address) => PostgresAddress::parse(address.get_ref())
+                .map(Place::Postgres)
+                .map_err(|error| at(name, text, Some(address.span()), format!("store: {error}")))?,
+        };
         Ok(Self {
             topology,
-            state: base.join(file.state),
+            state,
+            store,
             intake: file.intake,
             http: file.http,
             pages,
@@ -313,6 +325,7 @@ mod tests {
             (GRACE, KEEP, Timestamp(0))
         );
         assert_eq!(config.state, Path::new("/etc/owl/var"));
+        assert_eq!(config.store.to_string(), "/etc/owl/var/owl.sqlite");
         let given = config.given.unwrap();
         assert_eq!(given.ca, Path::new("/etc/owl/ca.pem"));
         let own: String = GOOD
@@ -347,6 +360,10 @@ mod tests {
         );
         refused(&format!("{GOOD}grace = 3 s\n"), "owl.toml:7:");
         refused("state = \"x\"\n", "missing field");
+        refused(
+            &format!("{GOOD}store = \"mysql://db/owl\"\n"),
+            "owl.toml:7:9: store: not an address of PostgreSQL",
+        );
         refused(&GOOD.replace("key = \"k.pem\"\n", ""), "belong together");
         refused(
             &format!("{GOOD}topology = \"nowhere\"\n"),

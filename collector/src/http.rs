@@ -149,6 +149,11 @@ impl Http {
         self.listener.local_addr()
     }
 
+    /// Whether it speaks TLS.
+    pub(crate) fn tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// Serves until `stop` is done; answers under way are cut off then.
     pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
         let hardened = match &self.certificate {
@@ -156,6 +161,9 @@ impl Http {
             _ => Hardened::Always,
         };
         let gate = Arc::clone(&self.web.gate);
+        let topology = &self.web.topology;
+        gate.follows_plan(&topology.name, &topology.generation)
+            .await;
         let renewed = async {
             match self.certificate {
                 Some(certificate) => certificate.follow().await,

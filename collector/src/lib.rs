@@ -4,7 +4,7 @@
 //! Reports come over QUIC ([`ALPN`], the messages of `owl_measure::report`) and
 //! are acknowledged once they are on the disk. Each window of each path gets a
 //! verdict. Pages, metrics and a JSON API are served over HTTP. What it knows is
-//! in its SQLite store; all the rest can be rebuilt from there.
+//! in its store, SQLite or PostgreSQL; all the rest can be rebuilt from there.
 #![forbid(unsafe_code)]
 
 mod access;
@@ -49,6 +49,13 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
+pub use access::audit::{Deed, Fault, Record, Verified, read_line, verify};
+pub use access::console::{AccessError, Console, Known};
+pub use access::directory::BadName;
+pub use access::grant::{Grant, GrantError};
+pub use access::password::{CHARACTERS_MIN, OCTETS_MAX, PasswordError};
+pub use access::role::{Role, UnknownRole};
+pub use access::secret::Secret;
 pub use compliance::{
     AskError, Asked, AskedProfiles, ComplianceAnswer, ComplianceError, PathCompliance, SpanError,
     compared, read_compliance,
@@ -57,7 +64,7 @@ pub use config::{Config, ConfigError, GivenCertificates, PageCertificate, Pages}
 pub use http::HttpError;
 pub use identity::{ALPN, IdentityError, RegistryError, SigningError};
 pub use intake::IntakeError;
-pub use store::{ReportNumber, StoreError};
+pub use store::{DatabaseError, Place, PlaceError, PostgresAddress, ReportNumber, StoreError};
 
 use crate::http::Http;
 use crate::identity::Identity;
@@ -100,6 +107,8 @@ pub enum Error {
 pub struct Addresses {
     /// Pages, metrics and API: TCP.
     pub http: SocketAddr,
+    /// They are served over TLS.
+    pub tls: bool,
     /// Intake: UDP.
     pub intake: SocketAddr,
 }
@@ -158,7 +167,10 @@ async fn collect(
     let own = Arc::new(Own::new());
     let windowing = Windowing::of(&live, config.aligned_to);
     let authority = Arc::clone(&identity.authority);
-    let (store, writer) = Store::open(&config.state, windowing.clone(), &live, &own)?;
+    let place = config.store.clone();
+    let (store, writer) = tokio::task::block_in_place(|| {
+        Store::open_at(&config.state, place, windowing.clone(), &live, &own)
+    })?;
     let intake = Intake::bind(
         &config,
         identity,
@@ -166,27 +178,23 @@ async fn collect(
         Arc::clone(&live),
         Arc::clone(&own),
     )?;
-    let http = Http::bind(
-        &config,
-        &authority,
-        store.clone(),
-        Arc::clone(&live),
-        own,
-    )
-    .await?;
+    let http = Http::bind(&config, &authority, store.clone(), Arc::clone(&live), own).await?;
     let fault = |what| move |source| Error::Start { what, source };
     let addresses = Addresses {
         http: http.address().map_err(fault("the HTTP server"))?,
+        tls: http.tls(),
         intake: intake.address().map_err(fault("the intake"))?,
     };
-    let judge = Judge::new(
-        store.clone(),
-        &config.topology,
-        Arc::clone(&live),
-        windowing,
-        config.grace,
-        now(),
-    )?;
+    let judge = tokio::task::block_in_place(|| {
+        Judge::new(
+            store.clone(),
+            &config.topology,
+            Arc::clone(&live),
+            windowing,
+            config.grace,
+            now(),
+        )
+    })?;
     let (judge_stop, judge_stopped) = mpsc::channel();
     let judge = thread::Builder::new()
         .name("judge".into())

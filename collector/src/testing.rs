@@ -9,6 +9,8 @@ use owl_measure::sample::{Direction, Header, PeerClock, Sample, Stamp, StampSour
 use owl_measure::summary::{Recorder, Summary};
 use owl_measure::time::{Nanos, Timestamp};
 
+pub(crate) mod postgres;
+
 pub(crate) const SECOND: i64 = 1_000_000_000;
 
 /// One-way delays of a path in nanoseconds, and by how much the far clock is ahead.

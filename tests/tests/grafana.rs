@@ -21,6 +21,7 @@ const GRAFANAS_OWN: [(&str, &str); 1] = [("$__rate_interval", "8s")];
 const RULES: [&str; 3] = [
     "rules/recording.yaml",
     "rules/alerting.yaml",
+    "rules/access.yaml",
     "rules/certificates.yaml",
 ];
 

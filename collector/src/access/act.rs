@@ -22,9 +22,17 @@ pub(crate) enum Change {
     /// A token was used.
     TokenUsed { name: String, at: Timestamp },
     /// There is one user more.
-    AddUser { name: String, user: User },
+    AddUser {
+        name: String,
+        user: User,
+        at: Timestamp,
+    },
     /// A user has another password; what was begun with the old one ends.
-    SetPassword { name: String, password: String },
+    SetPassword {
+        name: String,
+        password: String,
+        at: Timestamp,
+    },
     /// There is one user less, and none of the sessions is left.
     RemoveUser { name: String },
     /// There is one token more. One of that name whose time is over makes room.

@@ -40,8 +40,8 @@ impl Caller {
         if proxies.iter().any(|network| network.contains(&address)) {
             // The last one is what the proxy itself saw; those before it are what it was told.
             let said = headers.get_all(FORWARDED[2]).iter().next_back();
-            let said = said
-                .and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
+            let said =
+                said.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
             return Self {
                 address: said.unwrap_or(address),
                 confidential: true,
@@ -75,7 +75,10 @@ fn asks_for_this_host(headers: &HeaderMap) -> bool {
         Some(rest) => rest.split(']').next().unwrap_or(rest),
         None => host.split(':').next().unwrap_or(host),
     };
-    name == "localhost" || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    name == "localhost"
+        || name
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
 /// Whether a request that changes something was made by a page of this collector: what a browser says of itself.
@@ -127,11 +130,35 @@ mod tests {
             );
         }
         check("127.0.0.1", false, &[], true, true);
-        check("127.0.0.1", false, &[("host", "127.0.0.1:8080")], true, true);
+        check(
+            "127.0.0.1",
+            false,
+            &[("host", "127.0.0.1:8080")],
+            true,
+            true,
+        );
         check("::1", false, &[("host", "[::1]:8080")], true, true);
-        check("::ffff:127.0.0.1", false, &[("host", "localhost")], true, true);
-        check("127.0.0.1", false, &[("host", "evil.example:8080")], true, false);
-        check("127.0.0.1", false, &[("x-forwarded-for", "192.0.2.1")], false, false);
+        check(
+            "::ffff:127.0.0.1",
+            false,
+            &[("host", "localhost")],
+            true,
+            true,
+        );
+        check(
+            "127.0.0.1",
+            false,
+            &[("host", "evil.example:8080")],
+            true,
+            false,
+        );
+        check(
+            "127.0.0.1",
+            false,
+            &[("x-forwarded-for", "192.0.2.1")],
+            false,
+            false,
+        );
         check("127.0.0.1", false, &[("via", "1.1 x")], false, false);
         check("192.0.2.1", false, &[("host", "localhost")], false, false);
         check("192.0.2.1", true, &[], true, false);
@@ -143,7 +170,14 @@ mod tests {
         let of = |from: &str| {
             let address = SocketAddr::new(from.parse().unwrap(), 1);
             let proxies = ["192.0.2.9/32".parse().unwrap()];
-            Caller::of(Peer { address, tls: false }, &said, &proxies)
+            Caller::of(
+                Peer {
+                    address,
+                    tls: false,
+                },
+                &said,
+                &proxies,
+            )
         };
         let told = of("192.0.2.9");
         assert_eq!(told.address, "198.51.100.7".parse::<IpAddr>().unwrap());

@@ -14,9 +14,9 @@ use super::secret::SecretHash;
 use super::viewer::{Standing, Viewer};
 
 /// Users of a collector.
-pub const USERS_MAX: usize = 1_000;
+pub(crate) const USERS_MAX: usize = 1_000;
 /// Tokens of a collector that are not void.
-pub const TOKENS_MAX: usize = 1_000;
+pub(crate) const TOKENS_MAX: usize = 1_000;
 /// Sessions of one user; at the bound the one that was used longest ago ends.
 pub(crate) const SESSIONS_MAX: usize = 16;
 /// A session ends this long after its login, whatever is done with it.
@@ -37,7 +37,7 @@ pub struct BadName(String);
 ///
 /// # Errors
 /// When it holds anything but letters, digits, `-`, `_`, `.` and `@`, or is empty or too long.
-pub fn check_name(name: &str) -> Result<(), BadName> {
+pub(crate) fn check_name(name: &str) -> Result<(), BadName> {
     let fits = |c: char| c.is_alphanumeric() || "-_.@".contains(c);
     if (1..=NAME_MAX).contains(&name.chars().count()) && name.chars().all(fits) {
         Ok(())

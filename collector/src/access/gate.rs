@@ -136,7 +136,9 @@ impl Gate {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Directory> {
-        self.directory.read().unwrap_or_else(PoisonError::into_inner)
+        self.directory
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, Directory> {
@@ -147,6 +149,7 @@ impl Gate {
 
     fn renew(&self, newer: Directory) {
         let mut lockout = locked(&self.lockout);
+        lockout.keep(|name| newer.users.contains_key(name));
         for session in newer.sessions.values() {
             if let Some(origin) = session.origin {
                 lockout.know(&session.user, origin);
@@ -154,6 +157,25 @@ impl Gate {
         }
         drop(lockout);
         self.write().renew(newer);
+    }
+
+    /// Records that the collector follows a plan, when the record before is of another one.
+    pub(crate) async fn follows_plan(&self, topology: &str, generation: &str) {
+        let plan = format!("{topology} {generation}");
+        let store = self.store.clone();
+        let last = spawn_blocking(move || store.reader()?.last_plan_record()).await;
+        if let Ok(Ok(last)) = last
+            && last.is_none_or(|last| !last.contains(generation))
+        {
+            let record = Record {
+                at: now(),
+                who: "-".to_owned(),
+                from: "-".to_owned(),
+                deed: Deed::PlanChanged,
+                what: plan,
+            };
+            self.put_aside(Act::recorded(record)).await;
+        }
     }
 
     /// Takes over what others change, until the collector ends.
@@ -164,29 +186,35 @@ impl Gate {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            let store = self.store.clone();
-            let known = edition;
-            let looked = spawn_blocking(move || {
-                let reader = store.reader()?;
-                let found = reader.access_edition()?;
-                let newer = (known != Some(found)).then(|| reader.directory());
-                Ok::<_, StoreError>((found, newer.transpose()?))
-            });
-            match looked.await {
-                Ok(Ok((found, newer))) => {
-                    failing = false;
-                    edition = Some(found);
-                    if let Some(newer) = newer {
-                        self.renew(newer);
-                    }
-                }
-                Ok(Err(error)) if !failing => {
+            match self.look(edition).await {
+                Ok(found) => (edition, failing) = (found, false),
+                Err(error) if !failing => {
                     failing = true;
                     warn!(%error, "who may log in cannot be read; those who were known still may");
                 }
-                _ => {}
+                Err(_) => {}
             }
         }
+    }
+
+    /// Takes over who there is, unless that is the edition which is known; gives back the edition.
+    pub(crate) async fn look(&self, known: Option<i64>) -> Result<Option<i64>, StoreError> {
+        let store = self.store.clone();
+        let looked = spawn_blocking(move || {
+            let reader = store.reader()?;
+            let found = reader.access_edition()?;
+            let newer = (known != Some(found)).then(|| reader.directory());
+            Ok((found, newer.transpose()?))
+        });
+        // Who panicked there has said so, and is asked again.
+        let Ok(looked) = looked.await else {
+            return Ok(known);
+        };
+        let (found, newer) = looked?;
+        if let Some(newer) = newer {
+            self.renew(newer);
+        }
+        Ok(Some(found))
     }
 
     pub(crate) fn caller(&self, peer: Peer, headers: &HeaderMap) -> Caller {
@@ -357,16 +385,22 @@ impl Gate {
             }),
             records: vec![record(name, caller, Deed::Login, &user.grant.words())],
         };
-        if self
-            .store
-            .write(Work::Access(Box::new(act)))
-            .await
-            .is_err()
-        {
+        if self.store.write(Work::Access(Box::new(act))).await.is_err() {
             return LoggedIn::StoreFails;
         }
         self.write().sessions.insert(secret.hash(), session);
         LoggedIn::Yes(secret)
+    }
+
+    /// As if somebody had guessed for hours.
+    #[cfg(test)]
+    pub(crate) fn guessed(&self, name: &str, from: IpAddr) {
+        let mut lockout = locked(&self.lockout);
+        for k in (1..=12).rev() {
+            let at = now() - Nanos::from_secs(1_000 * k);
+            assert_eq!(lockout.attempt(name, Origin::of(from), at), Ok(()));
+        }
+        let _ = lockout.attempt(name, Origin::of(from), now());
     }
 
     /// Ends the session of a request, if it has one.
@@ -449,8 +483,14 @@ impl Refusal {
     }
 
     /// Every label.
-    pub(crate) const CODES: [&'static str; 6] =
-        ["no-login", "no-users", "token", "role", "in-the-clear", "store"];
+    pub(crate) const CODES: [&'static str; 6] = [
+        "no-login",
+        "no-users",
+        "token",
+        "role",
+        "in-the-clear",
+        "store",
+    ];
 }
 
 /// The names of the cookie: where it can be kept to HTTPS, browsers let nobody else set it (RFC 6265bis, section 4.1.3).
@@ -471,7 +511,5 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, shown) = value.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| shown.trim())
+    scheme.eq_ignore_ascii_case("bearer").then(|| shown.trim())
 }

@@ -182,9 +182,9 @@ impl Lockout {
         }
     }
 
-    /// Forgets the user: a new one of that name begins anew.
-    pub(crate) fn forget(&mut self, name: &str) {
-        self.known.remove(name);
+    /// Forgets those who are no users any more: a new one of that name begins anew.
+    pub(crate) fn keep(&mut self, is_user: impl Fn(&str) -> bool) {
+        self.known.retain(|name, _| is_user(name));
     }
 }
 

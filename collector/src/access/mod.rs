@@ -6,10 +6,11 @@
 pub(crate) mod act;
 pub(crate) mod audit;
 pub(crate) mod caller;
+pub(crate) mod console;
 pub(crate) mod directory;
 pub(crate) mod gate;
 pub(crate) mod grant;
-mod lockout;
+pub(crate) mod lockout;
 pub(crate) mod password;
 mod ration;
 pub(crate) mod role;
@@ -17,8 +18,9 @@ mod scope;
 pub(crate) mod secret;
 mod viewer;
 
-pub(crate) use caller::{Caller, Peer, is_same_origin};
+pub(crate) use caller::{Peer, is_same_origin};
 pub(crate) use gate::{COOKIES, Gate, LoggedIn, Refusal};
+pub(crate) use grant::Grant;
 pub(crate) use role::Right;
 pub(crate) use scope::Scope;
 pub(crate) use viewer::Viewer;

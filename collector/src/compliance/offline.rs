@@ -9,7 +9,7 @@ use owl_topology::{Path, Topology};
 use super::ComplianceAnswer;
 use super::asked::{AskError, Asked, Scene};
 use crate::now::now;
-use crate::store::{Reader, StoreError};
+use crate::store::{Place, Reader, StoreError};
 
 /// What is taken for the judge's patience: its default. Windows that are not judged yet would count as gaps.
 const GRACE: Nanos = Nanos::from_secs(3);
@@ -44,7 +44,7 @@ pub fn read_compliance(
     if !file.is_file() {
         return Err(ComplianceError::NoStore { file });
     }
-    let reader = Reader::beside(&file)?;
+    let reader = Reader::beside(&Place::Sqlite(file))?;
     let zone = TimeZone::get(&topology.timezone).unwrap_or(TimeZone::UTC);
     let scene = Scene {
         topology,

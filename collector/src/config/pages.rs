@@ -43,7 +43,10 @@ pub(super) struct Table {
 
 /// This host, by both protocols.
 fn this_host() -> Vec<IpNet> {
-    let addresses = [IpAddr::from([127, 0, 0, 1]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])];
+    let addresses = [
+        IpAddr::from([127, 0, 0, 1]),
+        IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
+    ];
     let lengths = [8, 128];
     let networks = addresses.into_iter().zip(lengths);
     networks
@@ -112,7 +115,9 @@ impl Pages {
     pub(crate) fn transport(&self, address: IpAddr) -> Transport {
         match &self.certificate {
             Some(given) => Transport::Given(given.clone()),
-            None if self.names.is_empty() && (address.is_loopback() || !self.proxies.is_empty()) => {
+            None if self.names.is_empty()
+                && (address.is_loopback() || !self.proxies.is_empty()) =>
+            {
                 Transport::Plain
             }
             None => {
@@ -148,13 +153,29 @@ mod tests {
             ("", "::1", Transport::Plain),
             ("", "192.0.2.1", own(&["192.0.2.1"])),
             ("", "0.0.0.0", own(&[])),
-            ("names = [\"owl.example\"]", "127.0.0.1", own(&["owl.example", "127.0.0.1"])),
-            ("names = [\"owl.example\"]", "0.0.0.0", own(&["owl.example"])),
-            ("proxies = [\"192.0.2.9/32\"]", "192.0.2.1", Transport::Plain),
+            (
+                "names = [\"owl.example\"]",
+                "127.0.0.1",
+                own(&["owl.example", "127.0.0.1"]),
+            ),
+            (
+                "names = [\"owl.example\"]",
+                "0.0.0.0",
+                own(&["owl.example"]),
+            ),
+            (
+                "proxies = [\"192.0.2.9/32\"]",
+                "192.0.2.1",
+                Transport::Plain,
+            ),
             ("certificate = \"c.pem\"\nkey = \"k.pem\"", "0.0.0.0", given),
         ] {
             let pages = read(text).unwrap();
-            assert_eq!(pages.transport(address.parse().unwrap()), expected, "{text}");
+            assert_eq!(
+                pages.transport(address.parse().unwrap()),
+                expected,
+                "{text}"
+            );
         }
     }
 

@@ -6,7 +6,7 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use owl_measure::time::Timestamp;
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::Value;
 
 use super::problem::Problem;
 use super::query::{Asked, LIMIT_DEFAULT, Pairs};
@@ -16,8 +16,8 @@ use crate::now::now;
 #[derive(Serialize)]
 struct Records {
     generated_at_ns: Timestamp,
-    /// In order; each as `owl collector audit verify` takes it, one a line.
-    records: Vec<Box<RawValue>>,
+    /// In order. `jq -cS .records[]` writes them as `owl collector audit verify` takes them.
+    records: Vec<Value>,
 }
 
 /// `GET /api/v1/audit`: the records after the one with the number `after`, or from the first; with `limit`, no more of
@@ -37,8 +37,8 @@ pub(super) async fn api(
         .ask(move |reader| reader.audit_after(after, most))
         .await?;
     let records = lines
-        .into_iter()
-        .filter_map(|line| RawValue::from_string(line).ok());
+        .iter()
+        .filter_map(|line| serde_json::from_str(line).ok());
     Ok(json(&Records {
         generated_at_ns: now(),
         records: records.collect(),

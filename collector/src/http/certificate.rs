@@ -209,14 +209,24 @@ mod tests {
         assert!(!Arc::ptr_eq(&first, &shown()));
         let leaf = first.cert[0].clone();
         let (_, parsed) =
-            <x509_parser::certificate::X509Certificate<'_> as x509_parser::prelude::FromDer<'_, _>>::from_der(&leaf)
-                .unwrap();
+            <x509_parser::certificate::X509Certificate<'_> as x509_parser::prelude::FromDer<
+                '_,
+                _,
+            >>::from_der(&leaf)
+            .unwrap();
         let names = parsed.subject_alternative_name().unwrap().unwrap();
         let names = format!("{:?}", names.value.general_names);
         for expected in ["owl.example", "192, 0, 2, 1", "owl-collector"] {
             assert!(names.contains(expected), "{names}");
         }
-        assert!(parsed.extended_key_usage().unwrap().unwrap().value.server_auth);
+        assert!(
+            parsed
+                .extended_key_usage()
+                .unwrap()
+                .unwrap()
+                .value
+                .server_auth
+        );
     }
 
     #[test]

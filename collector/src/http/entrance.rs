@@ -36,7 +36,12 @@ fn next(pairs: &[(String, String)]) -> &str {
     if own { next } else { "/" }
 }
 
-fn form(lang: Lang, status: StatusCode, pairs: &[(String, String)], said: Option<Said>) -> Response {
+fn form(
+    lang: Lang,
+    status: StatusCode,
+    pairs: &[(String, String)],
+    said: Option<Said>,
+) -> Response {
     let entrance = Entrance {
         next: next(pairs),
         name: value(pairs, "name"),
@@ -108,7 +113,9 @@ pub(super) async fn log_out(State(web): State<Arc<Web>>, request: Request) -> Re
         let lang = language(&[], headers);
         return form(lang, StatusCode::FORBIDDEN, &[], Some(Said::OtherOrigin));
     }
-    web.gate.log_out(&web.gate.caller(peer, headers), headers).await;
+    web.gate
+        .log_out(&web.gate.caller(peer, headers), headers)
+        .await;
     let gone = cookie(&web, peer, "") + "; Max-Age=0";
     let headers = [
         (header::LOCATION, "/login".to_owned()),

@@ -48,7 +48,8 @@ async fn answer(
     if limited && web.table(viewer).path(&question.path).is_none() {
         return Err(Problem::plain(Kind::UnknownName));
     }
-    let told = web.ask(move |reader| Ok(reader.at_once(|reader| explained(reader, &question))))
+    let told = web
+        .ask(move |reader| Ok(reader.at_once(|reader| explained(reader, &question))))
         .await?
         .map_err(|error| refused(&error, lang))?;
     Ok(if limited { told.of_one_path() } else { told })
@@ -63,7 +64,7 @@ pub(super) async fn api(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let lang = language(&pairs, &headers);
-    let told = answer(&web, question(&pairs)?, lang).await?;
+    let told = answer(&web, &viewer, question(&pairs)?, lang).await?;
     Ok(json(&told))
 }
 

@@ -12,8 +12,8 @@ use axum::response::{Html, IntoResponse, Response};
 use owl_measure::words::Lang;
 
 use super::problem::{Kind, Problem};
-use super::routes::{About, Reader, Route};
 use super::query::Pairs;
+use super::routes::{About, Reader, Route};
 use super::{Web, language};
 use crate::access::{Peer, Refusal, Right, Viewer};
 use crate::live::{Live, Table};
@@ -60,7 +60,10 @@ pub(super) async fn guard(
     let let_in = gate.let_in(&caller, request.headers(), right, entry.path);
     let let_in = match let_in.await {
         Ok(viewer) if entry.is_export() => {
-            let target = request.uri().path_and_query().map_or("", |said| said.as_str());
+            let target = request
+                .uri()
+                .path_and_query()
+                .map_or("", |said| said.as_str());
             let recorded = gate.exports(&caller, &viewer, entry.path, target).await;
             recorded.map(|()| viewer)
         }
@@ -89,7 +92,9 @@ fn refuse(reader: Reader, refusal: Refusal, uri: &Uri, headers: &HeaderMap) -> R
         return problem(refusal).into_response();
     }
     let query = uri.query().unwrap_or_default();
-    let pairs: Pairs = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+    let pairs: Pairs = form_urlencoded::parse(query.as_bytes())
+        .into_owned()
+        .collect();
     let lang = language(&pairs, headers);
     let page = |status, notice| {
         let page = page::notice(lang, notice).into_string();
@@ -135,11 +140,11 @@ fn to_login(uri: &Uri, lang: Lang) -> Response {
 
 /// Every handler that tells of the network takes one, and there is none without the guard.
 impl<S: Sync> FromRequestParts<S> for Viewer {
-    type Rejection = Problem;
+    type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
         let viewer = parts.extensions.get().cloned();
-        viewer.ok_or(Problem::plain(Kind::NotLoggedIn))
+        viewer.ok_or_else(|| Problem::plain(Kind::NotLoggedIn).into_response())
     }
 }
 

@@ -112,8 +112,12 @@ impl Kind {
             Self::StoreFails => "/healthz and the collector's log say why; ask again in a minute",
             Self::Damaged => "restore the store from a backup; the log names what is damaged",
             Self::TooSlow => "ask for less at once, or again in a minute",
-            Self::NotLoggedIn => "`owl collector token add NAME --role viewer` makes a token; send it as `Authorization: Bearer TOKEN`",
-            Self::NotAllowed => "`owl collector token list` and `user list` tell who has which role",
+            Self::NotLoggedIn => {
+                "`owl collector token add NAME --role viewer` makes a token; send it as `Authorization: Bearer TOKEN`"
+            }
+            Self::NotAllowed => {
+                "`owl collector token list` and `user list` tell who has which role"
+            }
             Self::InTheClear => "call it by https, or through the proxy that speaks it",
         }
     }

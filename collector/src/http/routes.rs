@@ -16,7 +16,8 @@ use super::guard::{Entry, guard};
 use super::problem::{Kind, Problem};
 use super::query::{Pairs, Takes};
 use super::{
-    Web, audit, compliance, entrance, explain, findings, latency, probes, problem, revisions, stored, verdicts,
+    Web, audit, compliance, entrance, explain, findings, latency, probes, problem, revisions,
+    stored, verdicts,
 };
 use crate::access::Right;
 use crate::page;
@@ -192,7 +193,9 @@ pub(super) fn router(web: Arc<Web>) -> Router {
             let entry = Entry::new(&web, &route);
             let path = route.path;
             // What is asked last stands first: nobody learns what an address takes who may not call it.
-            let guarded = route.checked().route_layer(from_fn_with_state(entry, guard));
+            let guarded = route
+                .checked()
+                .route_layer(from_fn_with_state(entry, guard));
             router.route(path, guarded)
         })
         .fallback(unknown(Kind::UnknownAddress))

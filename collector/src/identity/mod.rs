@@ -27,8 +27,8 @@ use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 use authority::COLLECTOR_NAME;
 pub use authority::SigningError;
 pub(crate) use authority::{Authority, LIFE, Request, SerialOctets, digest, random};
-pub(crate) use registry::Registry;
 pub use registry::RegistryError;
+pub(crate) use registry::{Registry, hand_over};
 pub(crate) use roll::{Issued, Joining, Record, Roll, Signer, Ticket};
 pub(crate) use roster::Roster;
 
@@ -113,10 +113,7 @@ impl Identity {
     /// Reads the certificates of the configuration, and the collector's own authority and roll.
     pub(crate) fn open(config: &Config) -> Result<Self, IdentityError> {
         // What was made by hand first: who cannot be a collector leaves no state behind.
-        let given = config
-            .given
-            .as_ref()
-            .map(read_given);
+        let given = config.given.as_ref().map(read_given);
         let given = given.transpose()?;
         let registry = Registry::open(&config.state)?;
         let roster = Roster::open(registry)?;

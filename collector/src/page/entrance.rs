@@ -193,7 +193,10 @@ mod tests {
     fn who_comes_to_a_collector_without_users_is_told_the_command() {
         for lang in [Lang::En, Lang::Zh] {
             let page = notice(lang, Notice::NoUsers).into_string();
-            assert!(page.contains("owl collector user add NAME --role admin"), "{page}");
+            assert!(
+                page.contains("owl collector user add NAME --role admin"),
+                "{page}"
+            );
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use owl_measure::report::Report;
 use owl_measure::time::{Nanos, Timestamp};
-use rusqlite::{OptionalExtension as _, Row, params};
 
+use super::database::{Begin, DatabaseError, Row, values};
 use super::reader::Reader;
 use super::{ReportNumber, StoreError, epoch_column};
 
@@ -39,7 +39,7 @@ pub(crate) enum Side {
 const VERDICT: &str =
     "SELECT path, profile, state, window_start_ns, window_ns, judged_at_ns, body FROM verdict";
 
-fn verdict(row: &Row<'_>) -> rusqlite::Result<StoredVerdict> {
+fn verdict(row: &Row<'_>) -> Result<StoredVerdict, DatabaseError> {
     Ok(StoredVerdict {
         path: row.get(0)?,
         profile: row.get(1)?,
@@ -58,8 +58,8 @@ impl Reader {
         question: impl FnOnce(&Self) -> Result<T, E>,
     ) -> Result<T, E> {
         let transaction = self
-            .connection
-            .unchecked_transaction()
+            .database
+            .begin(Begin::Snapshot)
             .map_err(|source| self.fault(source))?;
         let answer = question(self);
         // Nothing was written, so there is nothing that the end of it could lose.
@@ -74,10 +74,10 @@ impl Reader {
         at: Timestamp,
     ) -> Result<Vec<StoredVerdict>, StoreError> {
         let sql = format!(
-            "{VERDICT} WHERE path = ?1 AND window_start_ns <= ?2 AND window_start_ns + window_ns > ?2
+            "{VERDICT} WHERE path = $1 AND window_start_ns <= $2 AND window_start_ns + window_ns > $2
              ORDER BY judged_at_ns DESC, profile"
         );
-        self.rows(&sql, params![path, at.0], verdict)
+        self.rows(&sql, &values![path, at.0], verdict)
     }
 
     /// Windows of a path on one side of an instant, the nearest first.
@@ -89,24 +89,24 @@ impl Reader {
         limit: u32,
     ) -> Result<Vec<StoredVerdict>, StoreError> {
         let which = match side {
-            Side::Before => "window_start_ns <= ?2 ORDER BY window_start_ns DESC",
-            Side::After => "window_start_ns > ?2 ORDER BY window_start_ns",
+            Side::Before => "window_start_ns <= $2 ORDER BY window_start_ns DESC",
+            Side::After => "window_start_ns > $2 ORDER BY window_start_ns",
         };
-        let sql = format!("{VERDICT} WHERE path = ?1 AND {which} LIMIT ?3");
-        self.rows(&sql, params![path, at.0, limit], verdict)
+        let sql = format!("{VERDICT} WHERE path = $1 AND {which} LIMIT $3");
+        self.rows(&sql, &values![path, at.0, limit], verdict)
     }
 
     /// The text of a rulebook; `None` when it is not there.
     pub(crate) fn rulebook(&self, hash: &str) -> Result<Option<String>, StoreError> {
-        let sql = "SELECT body FROM rulebook WHERE hash = ?1";
-        Ok(self.rows(sql, params![hash], |row| row.get(0))?.pop())
+        let sql = "SELECT body FROM rulebook WHERE hash = $1";
+        Ok(self.rows(sql, &values![hash], |row| row.get(0))?.pop())
     }
 
     /// The rulebook that judged last, with its hash.
     pub(crate) fn last_rulebook(&self) -> Result<Option<(String, String)>, StoreError> {
         let sql = "SELECT hash, body FROM rulebook ORDER BY last_used_ns DESC LIMIT 1";
         let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-        Ok(self.rows(sql, (), read)?.pop())
+        Ok(self.rows(sql, &[], read)?.pop())
     }
 
     /// The reports on a path whose intervals lie wholly in a window, in the order in which they are judged; no more than
@@ -120,10 +120,10 @@ impl Reader {
         limit: u32,
     ) -> Result<Vec<StoredReport>, StoreError> {
         let sql = "SELECT probe, epoch, sequence, body FROM report
-                   WHERE start_ns >= ?1 AND start_ns < ?2 AND start_ns + length_ns <= ?2 AND path = ?3
-                   ORDER BY start_ns, sequence, probe, epoch LIMIT ?4";
-        let read = |row: &Row<'_>| Ok((ReportNumber::of(row, 0)?, row.get::<_, Vec<u8>>(3)?));
-        let rows = self.rows(sql, params![start.0, end.0, path, limit], read)?;
+                   WHERE start_ns >= $1 AND start_ns < $2 AND start_ns + length_ns <= $2 AND path = $3
+                   ORDER BY start_ns, sequence, probe, epoch LIMIT $4";
+        let read = |row: &Row<'_>| Ok((ReportNumber::of(row, 0)?, row.get::<Vec<u8>>(3)?));
+        let rows = self.rows(sql, &values![start.0, end.0, path, limit], read)?;
         let from = start - Nanos::from_secs(3_600);
         rows.into_iter()
             .map(|(number, body)| {
@@ -143,20 +143,14 @@ impl Reader {
         number: &ReportNumber,
         (from, by): (Timestamp, Timestamp),
     ) -> Result<Option<Timestamp>, StoreError> {
-        let sql = "SELECT received_at_ns FROM batch WHERE received_at_ns BETWEEN ?1 AND ?2
-                   AND probe = ?3 AND epoch = ?4 AND first_sequence <= ?5 AND first_sequence + reports > ?5 LIMIT 1";
-        let sequence = i64::try_from(number.sequence).unwrap_or(i64::MAX);
+        let sql = "SELECT received_at_ns FROM batch WHERE received_at_ns BETWEEN $1 AND $2
+                   AND probe = $3 AND epoch = $4 AND first_sequence <= $5 AND first_sequence + reports > $5 LIMIT 1";
         let epoch = epoch_column(number.epoch);
-        self.connection
-            .prepare_cached(sql)
-            .and_then(|mut statement| {
-                statement
-                    .query_row(
-                        params![from.0, by.0, number.probe, epoch, sequence],
-                        |row| row.get(0),
-                    )
-                    .optional()
-            })
+        self.database
+            .one(
+                sql,
+                &values![from.0, by.0, &number.probe, epoch, number.sequence],
+            )
             .map(|at| at.map(Timestamp))
             .map_err(|source| self.fault(source))
     }

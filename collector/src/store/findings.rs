@@ -1,9 +1,9 @@
 //! Findings, the audited windows that they come from, and verdicts that were given anew.
 
 use owl_measure::time::{Nanos, Timestamp};
-use rusqlite::{OptionalExtension as _, Transaction, params};
 use serde::de::DeserializeOwned;
 
+use super::database::{DatabaseError, Transaction, values};
 use super::{Reader, StoreError};
 use crate::finding::Finding;
 use crate::finding::ledger::{Changes, WINDOWS_MAX};
@@ -36,49 +36,54 @@ pub(crate) struct FindingsQuery {
     pub(crate) limit: usize,
 }
 
-fn body(value: &impl serde::Serialize) -> rusqlite::Result<String> {
-    serde_json::to_string(value)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
-}
-
-pub(super) fn audited(transaction: &Transaction<'_>, audited: &Audited) -> rusqlite::Result<()> {
+pub(super) fn audited(
+    transaction: &Transaction<'_>,
+    audited: &Audited,
+) -> Result<(), DatabaseError> {
     let window = &audited.window;
-    transaction
-        .prepare_cached(
-            "INSERT INTO audited_window (start_ns, length_ns, body) VALUES (?1, ?2, ?3)
-             ON CONFLICT (start_ns) DO UPDATE SET length_ns = excluded.length_ns, body = excluded.body",
-        )?
-        .execute(params![window.start.0, window.length.0, body(window)?])?;
-    transaction
-        .prepare_cached(
-            "DELETE FROM audited_window WHERE start_ns IN
-                 (SELECT start_ns FROM audited_window ORDER BY start_ns DESC LIMIT -1 OFFSET ?1)",
-        )?
-        .execute([i64::try_from(WINDOWS_MAX).unwrap_or(i64::MAX)])?;
+    transaction.execute(
+        "INSERT INTO audited_window (start_ns, length_ns, body) VALUES ($1, $2, $3)
+         ON CONFLICT (start_ns) DO UPDATE SET length_ns = excluded.length_ns, body = excluded.body",
+        &values![
+            window.start.0,
+            window.length.0,
+            &serde_json::to_string(window)?
+        ],
+    )?;
+    transaction.execute(
+        "DELETE FROM audited_window WHERE start_ns <=
+             (SELECT start_ns FROM audited_window ORDER BY start_ns DESC LIMIT 1 OFFSET $1)",
+        &values![WINDOWS_MAX],
+    )?;
     for finding in &audited.changes.withdrawn {
         let (kind, subject, since) = finding.key();
-        transaction
-            .prepare_cached(
-                "DELETE FROM finding WHERE kind = ?1 AND subject = ?2 AND since_ns = ?3",
-            )?
-            .execute(params![kind.code(), subject, since.0])?;
+        transaction.execute(
+            "DELETE FROM finding WHERE kind = $1 AND subject = $2 AND since_ns = $3",
+            &values![kind.code(), &subject, since.0],
+        )?;
     }
     for finding in &audited.changes.told {
         let (kind, subject, since) = finding.key();
-        let until = finding.seen_until.0;
-        transaction
-            .prepare_cached(
-                "INSERT INTO finding (kind, subject, since_ns, seen_until_ns, open, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-                 ON CONFLICT (kind, subject, since_ns) DO UPDATE SET seen_until_ns = excluded.seen_until_ns,
-                     open = excluded.open, body = excluded.body",
-            )?
-            .execute(params![kind.code(), subject, since.0, until, finding.open, body(finding)?])?;
+        transaction.execute(
+            "INSERT INTO finding (kind, subject, since_ns, seen_until_ns, open, body) VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT (kind, subject, since_ns) DO UPDATE SET seen_until_ns = excluded.seen_until_ns,
+                 open = excluded.open, body = excluded.body",
+            &values![
+                kind.code(),
+                &subject,
+                since.0,
+                finding.seen_until.0,
+                finding.open,
+                &serde_json::to_string(finding)?
+            ],
+        )?;
     }
     if !audited.changes.told.is_empty() {
         transaction.execute(
-            "DELETE FROM finding WHERE rowid IN
-                 (SELECT rowid FROM finding ORDER BY open DESC, seen_until_ns DESC LIMIT -1 OFFSET ?1)",
-            [FINDINGS_MAX],
+            "DELETE FROM finding WHERE (kind, subject, since_ns) IN
+                 (SELECT kind, subject, since_ns FROM finding ORDER BY open DESC, seen_until_ns DESC
+                  LIMIT $1 OFFSET $2)",
+            &values![i64::MAX, FINDINGS_MAX],
         )?;
     }
     Ok(())
@@ -89,14 +94,13 @@ pub(super) fn audited(transaction: &Transaction<'_>, audited: &Audited) -> rusql
 pub(super) fn revised(
     transaction: &Transaction<'_>,
     judgement: &Judgement,
-) -> rusqlite::Result<bool> {
-    let key = params![judgement.path, judgement.profile, judgement.window_start.0];
-    let before: Option<String> = transaction
-        .prepare_cached(
-            "SELECT body FROM verdict WHERE path = ?1 AND profile = ?2 AND window_start_ns = ?3",
-        )?
-        .query_row(key, |row| row.get(0))
-        .optional()?;
+) -> Result<bool, DatabaseError> {
+    let (path, profile) = (&judgement.path, &judgement.profile);
+    let start = judgement.window_start.0;
+    let before: Option<String> = transaction.one(
+        "SELECT body FROM verdict WHERE path = $1 AND profile = $2 AND window_start_ns = $3",
+        &values![path, profile, start],
+    )?;
     // A verdict that cannot be read any more is replaced all the same; of it nothing can be told.
     let Some(before) = before.and_then(|body| serde_json::from_str::<Judgement>(&body).ok()) else {
         return Ok(true);
@@ -107,49 +111,38 @@ pub(super) fn revised(
     let Some(revision) = Revision::between(&before, judgement) else {
         return Ok(true);
     };
-    transaction
-        .prepare_cached(
-            "INSERT INTO revision (path, profile, window_start_ns, at_ns, body) VALUES (?1, ?2, ?3, ?4, ?5)",
-        )?
-        .execute(params![
-            judgement.path,
-            judgement.profile,
-            judgement.window_start.0,
+    let last: Option<Option<i64>> = transaction.one(
+        "SELECT max(number) FROM revision WHERE path = $1 AND profile = $2 AND window_start_ns = $3",
+        &values![path, profile, start],
+    )?;
+    let number = last.flatten().unwrap_or(0).saturating_add(1);
+    transaction.execute(
+        "INSERT INTO revision (path, profile, window_start_ns, number, at_ns, body) VALUES ($1, $2, $3, $4, $5, $6)",
+        &values![
+            path,
+            profile,
+            start,
+            number,
             judgement.judged_at.0,
-            body(&revision)?
-        ])?;
-    transaction
-        .prepare_cached(
-            "DELETE FROM revision WHERE rowid IN
-                 (SELECT rowid FROM revision WHERE path = ?1 AND profile = ?2 AND window_start_ns = ?3
-                  ORDER BY rowid DESC LIMIT -1 OFFSET ?4)",
-        )?
-        .execute(params![
-            judgement.path,
-            judgement.profile,
-            judgement.window_start.0,
-            REVISIONS_A_WINDOW
-        ])?;
+            &serde_json::to_string(&revision)?
+        ],
+    )?;
+    transaction.execute(
+        "DELETE FROM revision WHERE path = $1 AND profile = $2 AND window_start_ns = $3 AND number <= $4",
+        &values![path, profile, start, number - REVISIONS_A_WINDOW],
+    )?;
     Ok(true)
 }
 
-/// Removes what ended before `before`, in small pieces; an open finding stays.
+/// Removes findings that ended before `before`, of which there are never many; an open one stays.
 pub(super) fn retain(
     transaction: &Transaction<'_>,
     before: Timestamp,
-    rows: i64,
-) -> rusqlite::Result<usize> {
-    let findings = transaction.execute(
-        "DELETE FROM finding WHERE rowid IN
-             (SELECT rowid FROM finding WHERE open = 0 AND seen_until_ns < ?1 LIMIT ?2)",
-        params![before.0, rows],
-    )?;
-    let revisions = transaction.execute(
-        "DELETE FROM revision WHERE rowid IN
-             (SELECT rowid FROM revision WHERE window_start_ns < ?1 LIMIT ?2)",
-        params![before.0, rows],
-    )?;
-    Ok(findings + revisions)
+) -> Result<u64, DatabaseError> {
+    transaction.execute(
+        "DELETE FROM finding WHERE open = 0 AND seen_until_ns < $1",
+        &values![before.0],
+    )
 }
 
 impl Reader {
@@ -162,7 +155,7 @@ impl Reader {
             .iter()
             .map(|body| {
                 serde_json::from_str(body).map_err(|_| StoreError::Damaged {
-                    file: self.file.clone(),
+                    store: self.place().clone(),
                     table,
                 })
             })
@@ -172,8 +165,8 @@ impl Reader {
     /// The latest audited windows of this length, the oldest first.
     pub(crate) fn audited_windows(&self, length: Nanos) -> Result<Vec<AuditedWindow>, StoreError> {
         let bodies = self.rows(
-            "SELECT body FROM audited_window WHERE length_ns = ?1 ORDER BY start_ns",
-            [length.0],
+            "SELECT body FROM audited_window WHERE length_ns = $1 ORDER BY start_ns",
+            &values![length.0],
             |row| row.get(0),
         )?;
         self.parsed("audited_window", bodies)
@@ -181,11 +174,10 @@ impl Reader {
 
     /// Findings, those last seen first.
     pub(crate) fn findings(&self, query: FindingsQuery) -> Result<Vec<Finding>, StoreError> {
-        let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
         let bodies = self.rows(
-            "SELECT body FROM finding WHERE seen_until_ns >= ?1 AND (?2 IS NULL OR open = ?2)
-             ORDER BY open DESC, seen_until_ns DESC, since_ns, kind, subject LIMIT ?3",
-            params![query.since.0, query.open, limit],
+            "SELECT body FROM finding WHERE seen_until_ns >= $1 AND (CAST($2 AS BIGINT) IS NULL OR open = $2)
+             ORDER BY open DESC, seen_until_ns DESC, since_ns, kind, subject LIMIT $3",
+            &values![query.since.0, query.open, query.limit],
             |row| row.get(0),
         )?;
         self.parsed("finding", bodies)
@@ -198,11 +190,10 @@ impl Reader {
         since: Timestamp,
         limit: usize,
     ) -> Result<Vec<Revision>, StoreError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let bodies = self.rows(
-            "SELECT body FROM revision WHERE window_start_ns >= ?1 AND (?2 IS NULL OR path = ?2)
-             ORDER BY at_ns DESC, rowid DESC LIMIT ?3",
-            params![since.0, path, limit],
+            "SELECT body FROM revision WHERE window_start_ns >= $1 AND (CAST($2 AS TEXT) IS NULL OR path = $2)
+             ORDER BY at_ns DESC, window_start_ns DESC, path, profile, number DESC LIMIT $3",
+            &values![since.0, path, limit],
             |row| row.get(0),
         )?;
         self.parsed("revision", bodies)

@@ -10,7 +10,8 @@ use std::collections::HashMap;
 
 use owl_measure::report::Report;
 use owl_measure::time::Timestamp;
-use rusqlite::{Connection, Transaction, params};
+
+use super::database::{Database, DatabaseError, Transaction, values};
 
 /// A flow of a path in one direction: as many as the topology has paths, times the flows that a report can name.
 type Key = (String, u32, u32);
@@ -32,16 +33,20 @@ pub(super) struct NewHops(HashMap<Key, Seen>);
 
 impl Hops {
     /// From the store.
-    pub(super) fn read(connection: &Connection) -> rusqlite::Result<Self> {
-        let mut statement = connection
-            .prepare("SELECT path, flow, direction, at_ns, after FROM hop_change ORDER BY at_ns")?;
-        let rows = statement.query_map((), |row| {
-            let key = (row.get(0)?, row.get(1)?, row.get(2)?);
-            let since = Timestamp(row.get(3)?);
-            let ttl = row.get(4)?;
-            Ok((key, Seen { ttl, since }))
-        })?;
-        Ok(Self(rows.collect::<rusqlite::Result<_>>()?))
+    pub(super) fn read(database: &Database) -> Result<Self, DatabaseError> {
+        let mut seen = HashMap::new();
+        database.query(
+            "SELECT path, flow, direction, at_ns, after FROM hop_change ORDER BY at_ns",
+            &[],
+            |row| {
+                let key = (row.get(0)?, row.get(1)?, row.get(2)?);
+                let since = Timestamp(row.get(3)?);
+                let ttl = row.get(4)?;
+                seen.insert(key, Seen { ttl, since });
+                Ok(())
+            },
+        )?;
+        Ok(Self(seen))
     }
 
     /// Takes over what was committed.
@@ -57,7 +62,7 @@ impl NewHops {
         known: &Hops,
         transaction: &Transaction<'_>,
         report: &Report,
-    ) -> rusqlite::Result<[bool; 2]> {
+    ) -> Result<[bool; 2], DatabaseError> {
         let mut changed = [false; 2];
         let summary = &report.summary;
         for ((direction, way), changed) in (0..)
@@ -75,19 +80,18 @@ impl NewHops {
             let since = summary.start;
             if before.is_none_or(|seen| seen.ttl != ttl) {
                 *changed = before.is_some();
-                transaction
-                    .prepare_cached(
-                        "INSERT INTO hop_change (path, flow, direction, at_ns, before, after)
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                    )?
-                    .execute(params![
-                        report.path,
+                transaction.execute(
+                    "INSERT INTO hop_change (path, flow, direction, at_ns, before, after)
+                     VALUES ($1, $2, $3, $4, $5, $6)",
+                    &values![
+                        &report.path,
                         report.flow,
                         direction,
                         since.0,
                         before.map(|seen| seen.ttl),
                         ttl
-                    ])?;
+                    ],
+                )?;
             }
             self.0.insert(key, Seen { ttl, since });
         }
@@ -100,13 +104,14 @@ pub(super) fn retain(
     transaction: &Transaction<'_>,
     before: Timestamp,
     most: i64,
-) -> rusqlite::Result<usize> {
+) -> Result<u64, DatabaseError> {
     transaction.execute(
-        "DELETE FROM hop_change WHERE rowid IN (
-             SELECT old.rowid FROM hop_change AS old WHERE old.at_ns < ?1 AND EXISTS (
-                 SELECT 1 FROM hop_change AS new WHERE new.path = old.path AND new.flow = old.flow
-                     AND new.direction = old.direction AND new.at_ns > old.at_ns)
-             LIMIT ?2)",
-        params![before.0, most],
+        "DELETE FROM hop_change WHERE (path, flow, direction, at_ns) IN (
+             SELECT old.path, old.flow, old.direction, old.at_ns FROM hop_change AS old
+             WHERE old.at_ns < $1 AND EXISTS (
+                 SELECT 1 FROM hop_change AS later WHERE later.path = old.path AND later.flow = old.flow
+                     AND later.direction = old.direction AND later.at_ns > old.at_ns)
+             LIMIT $2)",
+        &values![before.0, most],
     )
 }

@@ -13,8 +13,8 @@ use owl_measure::distribution::Bounds;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::period::PeriodWindow;
 use prost::Message as _;
-use rusqlite::{OptionalExtension as _, Transaction, params};
 
+use super::database::{DatabaseError, Transaction, values};
 use crate::judgement::Judgement;
 
 /// The length of time in one row.
@@ -169,33 +169,27 @@ pub(super) fn read(hour: Timestamp, body: &[u8]) -> Option<Vec<PeriodWindow>> {
 }
 
 /// Puts judgements into their hours, each in the place of its window.
-pub(super) fn put(transaction: &Transaction<'_>, judgements: &[Judgement]) -> rusqlite::Result<()> {
-    let mut select = transaction.prepare_cached(
-        "SELECT body FROM hour WHERE path = ?1 AND profile = ?2 AND window_ns = ?3 AND hour_start_ns = ?4",
-    )?;
-    let mut older = transaction.prepare_cached(
-        "SELECT body FROM verdict WHERE path = ?1 AND profile = ?2 AND window_start_ns >= ?3 AND window_start_ns < ?4
-             AND window_ns = ?5",
-    )?;
-    let mut write = transaction.prepare_cached(
-        "INSERT INTO hour (path, profile, window_ns, hour_start_ns, body) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (path, profile, window_ns, hour_start_ns) DO UPDATE SET body = excluded.body",
-    )?;
+pub(super) fn put(
+    transaction: &Transaction<'_>,
+    judgements: &[Judgement],
+) -> Result<(), DatabaseError> {
     for judgement in judgements {
         let (hour, length) = (hour_of(judgement.window_start), judgement.window.0);
         let (path, profile) = (&judgement.path, &judgement.profile);
-        let kept: Option<Vec<u8>> = select
-            .query_row(params![path, profile, length, hour.0], |row| row.get(0))
-            .optional()?;
+        let kept: Option<Vec<u8>> = transaction.one(
+            "SELECT body FROM hour WHERE path = $1 AND profile = $2 AND window_ns = $3 AND hour_start_ns = $4",
+            &values![path, profile, length, hour.0],
+        )?;
         let before: Vec<PeriodWindow> = match kept {
             // A row that cannot be read is made anew from the verdicts, as one that is not there.
             Some(body) if let Some(windows) = read(hour, &body) => windows,
-            _ => older
-                .query_map(
-                    params![path, profile, hour.0, (hour + HOUR).0, length],
-                    |row| row.get::<_, String>(0),
+            _ => transaction
+                .rows(
+                    "SELECT body FROM verdict WHERE path = $1 AND profile = $2
+                         AND window_start_ns >= $3 AND window_start_ns < $4 AND window_ns = $5",
+                    &values![path, profile, hour.0, (hour + HOUR).0, length],
+                    |row| row.get::<String>(0),
                 )?
-                .collect::<rusqlite::Result<Vec<String>>>()?
                 .iter()
                 .filter_map(|body| serde_json::from_str::<Judgement>(body).ok())
                 .map(|judgement| judgement.in_short())
@@ -207,7 +201,11 @@ pub(super) fn put(transaction: &Transaction<'_>, judgements: &[Judgement]) -> ru
             .collect();
         windows.insert(judgement.window_start, judgement.in_short());
         let body = Body::of(hour, &windows).encode_to_vec();
-        write.execute(params![path, profile, length, hour.0, body])?;
+        transaction.execute(
+            "INSERT INTO hour (path, profile, window_ns, hour_start_ns, body) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (path, profile, window_ns, hour_start_ns) DO UPDATE SET body = excluded.body",
+            &values![path, profile, length, hour.0, &body],
+        )?;
     }
     Ok(())
 }

@@ -1,15 +1,19 @@
 //! The store: reports once, what they count, and the verdicts on them.
 //!
-//! SQLite with a write-ahead log, synchronised at every commit. One thread
+//! SQLite in the state directory, or PostgreSQL (`database`); every commit is
+//! on the disk, and on the synchronous standby where there is one. One thread
 //! writes; whoever reads opens a connection of its own. What is said to be
-//! stored is on the disk.
+//! stored is stored.
 
+mod access;
+pub(crate) mod database;
 mod dossier;
 mod findings;
 mod hops;
 mod hours;
 mod reader;
 mod report_number;
+mod schema;
 mod seen;
 mod writer;
 
@@ -21,13 +25,15 @@ use std::thread;
 
 use owl_measure::report::Report;
 use owl_measure::time::{Nanos, Timestamp};
-use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::access::act::Act;
 use crate::judgement::Judgement;
 use crate::live::{Caller, Live};
 use crate::metrics::Own;
 use crate::rulebook::Rulebook;
+pub(crate) use access::{Console, Listed};
+pub use database::{DatabaseError, Place, PlaceError, PostgresAddress};
 pub(crate) use dossier::{Side, StoredReport, StoredVerdict};
 pub(crate) use findings::{Audited, FindingsQuery};
 pub(crate) use reader::{Dirty, HistoryQuery, HopChange, KeptWindows, ProbeRows, Reader, Sessions};
@@ -37,20 +43,6 @@ use writer::Writer;
 
 /// Orders that wait for the writer; when it is full, whoever brings one more waits (back-pressure up to the probes).
 const ORDERS_MAX: usize = 64;
-/// The file of the database, in the state directory.
-const DATABASE: &str = "owl.sqlite";
-/// The version of the schema: schema.sql, and then each of [`UPGRADES`].
-const SCHEMA_VERSION: i64 = 5;
-/// What makes each version from the one before it.
-const UPGRADES: [&str; 4] = [
-    include_str!("upgrade-2.sql"),
-    include_str!("upgrade-3.sql"),
-    include_str!("upgrade-4.sql"),
-    include_str!("upgrade-5.sql"),
-];
-/// How long a connection waits for another one's lock, such as a copying tool's; then the store refuses for a while.
-const BUSY: std::time::Duration = std::time::Duration::from_secs(1);
-
 /// A store that cannot be opened or read.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -68,37 +60,38 @@ pub enum StoreError {
         /// The directory.
         directory: PathBuf,
     },
-    /// SQLite refuses.
-    #[error("cannot use the store {file}")]
+    /// Its engine refuses.
+    #[error("cannot use the store {store}")]
     Database {
-        /// The file.
-        file: PathBuf,
+        /// Which store.
+        store: Place,
         /// Why.
-        source: rusqlite::Error,
+        source: DatabaseError,
     },
-    /// The file was made by another version.
+    /// It was made by another version.
     #[error(
-        "cannot use the store {file}: its schema is version {found}, and this collector knows version {SCHEMA_VERSION}"
+        "cannot use the store {store}: its schema is version {found}, and this collector knows version {known}",
+        known = schema::VERSION
     )]
     Version {
-        /// The file.
-        file: PathBuf,
+        /// Which store.
+        store: Place,
         /// Its version.
         found: i64,
     },
     /// A row does not hold what was written there.
-    #[error("cannot read the store {file}: a row of {table} is damaged")]
+    #[error("cannot read the store {store}: a row of {table} is damaged")]
     Damaged {
-        /// The file.
-        file: PathBuf,
+        /// Which store.
+        store: Place,
         /// The table.
         table: &'static str,
     },
     /// A report is not what was stored.
-    #[error("cannot read the store {file}: {report} is damaged")]
+    #[error("cannot read the store {store}: {report} is damaged")]
     DamagedReport {
-        /// The file.
-        file: PathBuf,
+        /// Which store.
+        store: Place,
         /// Which one.
         report: ReportNumber,
     },
@@ -167,6 +160,8 @@ pub(crate) enum Work {
         /// What the audit of the window changes, where findings follow windows of its length.
         audited: Option<Box<Audited>>,
     },
+    /// Somebody did something. Answers 0.
+    Access(Box<Act>),
     /// What is older may go. Answers how many rows went; more may be left while it is not 0.
     Retain { before: Timestamp },
 }
@@ -179,7 +174,7 @@ struct Order {
 /// The store, for everyone who wants something written or read.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
-    file: Arc<Path>,
+    place: Arc<Place>,
     orders: mpsc::Sender<Order>,
 }
 
@@ -201,9 +196,23 @@ impl WriterThread {
 }
 
 impl Store {
-    /// Opens or makes the store in `directory`, fills `live` from it and starts its writer.
+    /// Opens or makes the store in `directory`.
+    #[cfg(test)]
     pub(crate) fn open(
         directory: &Path,
+        windowing: Windowing,
+        live: &Arc<Live>,
+        own: &Arc<Own>,
+    ) -> Result<(Self, WriterThread), StoreError> {
+        let place = Place::in_directory(directory);
+        Self::open_at(directory, place, windowing, live, own)
+    }
+
+    /// Opens or makes the store, fills `live` from it and starts its writer. `directory` is this collector's own, also
+    /// when its store is elsewhere; another collector may not have the same.
+    pub(crate) fn open_at(
+        directory: &Path,
+        place: Place,
         windowing: Windowing,
         live: &Arc<Live>,
         own: &Arc<Own>,
@@ -220,8 +229,7 @@ impl Store {
             },
             TryLockError::Error(source) => fault(source),
         })?;
-        let file = directory.join(DATABASE);
-        let writer = Writer::open(&file, windowing, Arc::clone(live), Arc::clone(own))?;
+        let writer = Writer::open(&place, windowing, Arc::clone(live), Arc::clone(own))?;
         let (orders, receiver) = mpsc::channel(ORDERS_MAX);
         let thread = thread::Builder::new()
             .name("store".into())
@@ -229,7 +237,7 @@ impl Store {
             .map_err(fault)?;
         Ok((
             Self {
-                file: file.into(),
+                place: place.into(),
                 orders,
             },
             WriterThread {
@@ -260,22 +268,19 @@ impl Store {
 
     /// A connection of its own for someone who reads.
     pub(crate) fn reader(&self) -> Result<Reader, StoreError> {
-        Reader::open(&self.file)
+        Reader::open(&self.place)
     }
 }
 
-fn connect(file: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
-    let fault = |source| StoreError::Database {
-        file: file.to_owned(),
+/// Says which store it was that refused.
+fn refused(store: &Place) -> impl Fn(DatabaseError) -> StoreError {
+    |source| StoreError::Database {
+        store: store.clone(),
         source,
-    };
-    let connection = Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .map_err(fault)?;
-    connection.busy_timeout(BUSY).map_err(fault)?;
-    Ok(connection)
+    }
 }
 
-/// The bits of an epoch as SQLite's signed integer.
+/// The bits of an epoch as a signed number, as columns are.
 fn epoch_column(epoch: u64) -> i64 {
     i64::from_ne_bytes(epoch.to_ne_bytes())
 }

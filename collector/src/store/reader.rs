@@ -1,17 +1,17 @@
 //! Those who read.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use owl_measure::report::Report;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::period::PeriodWindow;
 use owl_measure::verdict::{ReportedClock, SessionWindow};
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{DATABASE, ReportNumber, SCHEMA_VERSION, StoreError, connect, hours};
+use super::database::{Database, DatabaseError, Purpose, Row, Value, values};
+use super::{Place, ReportNumber, StoreError, hours, refused, schema};
 use crate::judgement::{Inputs, Judgement};
 use crate::live::{Caller, Live};
 use crate::rulebook::hex;
@@ -103,102 +103,56 @@ struct OfPath {
 /// A connection that only reads.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    pub(super) file: PathBuf,
-    pub(super) connection: Connection,
+    pub(super) database: Database,
 }
 
 impl Reader {
-    pub(super) fn open(file: &Path) -> Result<Self, StoreError> {
-        Ok(Self {
-            connection: connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?,
-            file: file.to_owned(),
-        })
+    pub(super) fn open(place: &Place) -> Result<Self, StoreError> {
+        let database = Database::connect(place, Purpose::Read).map_err(refused(place))?;
+        Ok(Self { database })
     }
 
     /// Of the store in a state directory, which somebody else writes, or wrote: its schema must be the one that this
     /// version knows.
     pub(crate) fn of_directory(directory: &Path) -> Result<Self, StoreError> {
-        Self::beside(&directory.join(DATABASE))
+        Self::beside(&Place::in_directory(directory))
     }
 
     /// Of a store that somebody else writes, or wrote: its schema must be the one that this version knows.
-    pub(crate) fn beside(file: &Path) -> Result<Self, StoreError> {
-        let mut log = file.as_os_str().to_owned();
-        log.push("-wal");
-        // A store that some process has open has its log beside it. Where there is none, the file is read as it stands, so
-        // that nothing is written into the directory, not even SQLite's shared memory.
-        let reader = if Path::new(&log).exists() {
-            Self::open(file)?
-        } else {
-            Self::at_rest(file)?
-        };
-        let found = reader
-            .connection
-            .query_row("PRAGMA user_version", (), |row| row.get::<_, i64>(0))
-            .map_err(|e| reader.fault(e))?;
-        if found == SCHEMA_VERSION {
-            Ok(reader)
-        } else {
-            Err(StoreError::Version {
-                file: file.to_owned(),
-                found,
-            })
-        }
+    pub(crate) fn beside(place: &Place) -> Result<Self, StoreError> {
+        let database = Database::connect(place, Purpose::ReadBeside).map_err(refused(place))?;
+        schema::check(&database)?;
+        Ok(Self { database })
     }
 
-    fn at_rest(file: &Path) -> Result<Self, StoreError> {
-        // A file name in a URI (https://sqlite.org/uri.html, section 3.1).
-        let name = file.display().to_string();
-        let name = ["%", "?", "#"].into_iter().fold(name, |name, character| {
-            name.replace(character, &format!("%{:02x}", character.as_bytes()[0]))
-        });
-        let uri = format!("file:{name}?immutable=1");
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-        let connection = connect(Path::new(&uri), flags).map_err(|error| match error {
-            StoreError::Database { source, .. } => StoreError::Database {
-                file: file.to_owned(),
-                source,
-            },
-            error => error,
-        })?;
-        Ok(Self {
-            connection,
-            file: file.to_owned(),
-        })
+    /// Which store it is.
+    pub(crate) fn place(&self) -> &Place {
+        self.database.place()
     }
 
-    pub(super) fn fault(&self, source: rusqlite::Error) -> StoreError {
-        StoreError::Database {
-            file: self.file.clone(),
-            source,
-        }
+    pub(super) fn fault(&self, source: DatabaseError) -> StoreError {
+        refused(self.place())(source)
     }
 
     pub(super) fn rows<T>(
         &self,
         sql: &str,
-        params: impl rusqlite::Params,
-        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+        values: &[Value<'_>],
+        read: impl FnMut(&Row<'_>) -> Result<T, DatabaseError>,
     ) -> Result<Vec<T>, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached(sql)
-            .map_err(|e| self.fault(e))?;
-        let rows = statement
-            .query_map(params, read)
-            .map_err(|e| self.fault(e))?;
-        rows.collect::<rusqlite::Result<Vec<T>>>()
-            .map_err(|e| self.fault(e))
+        self.database
+            .rows(sql, values, read)
+            .map_err(|source| self.fault(source))
     }
 
     /// Fills a table of what is live from the store; returns all totals, also of paths that are judged no more.
     pub(super) fn fill(&self, live: &Live) -> Result<HashMap<String, Totals>, StoreError> {
         let mut totals: HashMap<String, Totals> = HashMap::new();
-        let counters = self.rows("SELECT path, name, value FROM counter", (), |row| {
+        let counters = self.rows("SELECT path, name, value FROM counter", &[], |row| {
             Ok((
-                row.get::<_, String>(0)?,
-                row.get::<_, String>(1)?,
-                row.get::<_, i64>(2)?,
+                row.get::<String>(0)?,
+                row.get::<String>(1)?,
+                row.get::<i64>(2)?,
             ))
         })?;
         for (path, name, value) in counters {
@@ -209,12 +163,12 @@ impl Reader {
         }
         let callers = self.rows(
             "SELECT probe, epoch, software, simulated, called_at_ns FROM probe",
-            (),
+            &[],
             |row| {
                 let epoch = epoch_of(row.get(1)?);
                 let called_at = Timestamp(row.get(4)?);
                 Ok((
-                    row.get::<_, String>(0)?,
+                    row.get::<String>(0)?,
                     Caller {
                         epoch,
                         software: row.get(2)?,
@@ -226,12 +180,12 @@ impl Reader {
         )?;
         let acks = self.rows(
             "SELECT probe, epoch, stored, received_at_ns FROM ack",
-            (),
+            &[],
             |row| {
                 Ok((
-                    row.get::<_, String>(0)?,
+                    row.get::<String>(0)?,
                     epoch_of(row.get(1)?),
-                    row.get::<_, i64>(2)?,
+                    row.get::<i64>(2)?,
                     Timestamp(row.get(3)?),
                 ))
             },
@@ -262,29 +216,24 @@ impl Reader {
     }
 
     fn latest(&self, path: &str, profile: &str) -> Result<Option<Judgement>, StoreError> {
-        let sql = "SELECT body FROM verdict WHERE path = ?1 AND profile = ?2 ORDER BY window_start_ns DESC LIMIT 1";
-        let body = self
-            .connection
-            .prepare_cached(sql)
-            .and_then(|mut statement| {
-                statement
-                    .query_row(params![path, profile], |row| row.get::<_, String>(0))
-                    .optional()
-            })
-            .map_err(|e| self.fault(e))?;
+        let sql = "SELECT body FROM verdict WHERE path = $1 AND profile = $2 ORDER BY window_start_ns DESC LIMIT 1";
+        let body: Option<String> = self
+            .database
+            .one(sql, &values![path, profile])
+            .map_err(|source| self.fault(source))?;
         body.map(|body| self.judgement(&body)).transpose()
     }
 
     pub(crate) fn judgement(&self, body: &str) -> Result<Judgement, StoreError> {
         serde_json::from_str(body).map_err(|_| StoreError::Damaged {
-            file: self.file.clone(),
+            store: self.place().clone(),
             table: "verdict",
         })
     }
 
     pub(crate) fn damaged_report(&self, report: &ReportNumber) -> StoreError {
         StoreError::DamagedReport {
-            file: self.file.clone(),
+            store: self.place().clone(),
             report: report.clone(),
         }
     }
@@ -295,32 +244,26 @@ impl Reader {
         start: Timestamp,
         end: Timestamp,
     ) -> Result<Sessions, StoreError> {
-        let fault = |source| self.fault(source);
         // By the epoch too, so that the order is one and the same whenever it is asked for.
-        let sql = "SELECT path, start_ns + length_ns <= ?2, body, probe, epoch, sequence FROM report
-                   WHERE start_ns >= ?1 AND start_ns < ?2 ORDER BY path, start_ns, sequence, probe, epoch";
-        let mut statement = self.connection.prepare_cached(sql).map_err(fault)?;
-        let mut rows = statement.query(params![start.0, end.0]).map_err(fault)?;
+        let sql = "SELECT path, start_ns + length_ns <= $2, body, probe, epoch, sequence FROM report
+                   WHERE start_ns >= $1 AND start_ns < $2 ORDER BY path, start_ns, sequence, probe, epoch";
         let mut sessions = Sessions::default();
         // One path at a time is held as reports; a session is much smaller than what it is made from.
         let mut of_path = OfPath::default();
-        while let Some(row) = rows.next().map_err(fault)? {
-            let path: String = row.get(0).map_err(fault)?;
+        let read = |row: &Row<'_>| {
+            let path: &str = row.get(0)?;
             if path != of_path.path {
                 let next = OfPath {
-                    path,
+                    path: path.to_owned(),
                     ..OfPath::default()
                 };
                 sessions.take(std::mem::replace(&mut of_path, next));
             }
-            if !row.get::<_, bool>(1).map_err(fault)? {
+            if !row.get::<bool>(1)? {
                 sessions.straddling.insert(of_path.path.clone());
             } else if of_path.reports.len() < REPORTS_A_SESSION_MAX {
-                let body = row
-                    .get_ref(2)
-                    .and_then(|value| Ok(value.as_blob()?))
-                    .map_err(fault)?;
-                let number = ReportNumber::of(row, 3).map_err(fault)?;
+                let body: &[u8] = row.get(2)?;
+                let number = ReportNumber::of(row, 3)?;
                 match Report::decode(body) {
                     Ok(report) => {
                         number.digest(body, &mut of_path.digest);
@@ -329,7 +272,11 @@ impl Reader {
                     Err(_) => sessions.damaged.get_or_insert((number, 0)).1 += 1,
                 }
             }
-        }
+            Ok(())
+        };
+        self.database
+            .query(sql, &values![start.0, end.0], read)
+            .map_err(|source| self.fault(source))?;
         sessions.take(of_path);
         sessions.introduce();
         Ok(sessions)
@@ -337,19 +284,15 @@ impl Reader {
 
     /// Windows that no verdict has seen since they changed, and that began before `before`; the oldest first.
     pub(crate) fn dirty(&self, before: Timestamp, limit: usize) -> Result<Vec<Dirty>, StoreError> {
-        let sql = "SELECT window_ns, window_start_ns, version FROM dirty WHERE window_start_ns + window_ns <= ?1
-                   ORDER BY window_start_ns LIMIT ?2";
-        self.rows(
-            sql,
-            params![before.0, i64::try_from(limit).unwrap_or(i64::MAX)],
-            |row| {
-                Ok(Dirty {
-                    length: Nanos(row.get(0)?),
-                    start: Timestamp(row.get(1)?),
-                    version: row.get(2)?,
-                })
-            },
-        )
+        let sql = "SELECT window_ns, window_start_ns, version FROM dirty WHERE window_start_ns + window_ns <= $1
+                   ORDER BY window_start_ns LIMIT $2";
+        self.rows(sql, &values![before.0, limit], |row| {
+            Ok(Dirty {
+                length: Nanos(row.get(0)?),
+                start: Timestamp(row.get(1)?),
+                version: row.get(2)?,
+            })
+        })
     }
 
     /// The version of one window; `None` when nothing new is in it.
@@ -358,8 +301,8 @@ impl Reader {
         length: Nanos,
         start: Timestamp,
     ) -> Result<Option<Dirty>, StoreError> {
-        let sql = "SELECT version FROM dirty WHERE window_ns = ?1 AND window_start_ns = ?2";
-        let version = self.rows(sql, params![length.0, start.0], |row| row.get(0))?;
+        let sql = "SELECT version FROM dirty WHERE window_ns = $1 AND window_start_ns = $2";
+        let version = self.rows(sql, &values![length.0, start.0], |row| row.get(0))?;
         Ok(version.first().map(|&version| Dirty {
             length,
             start,
@@ -369,17 +312,16 @@ impl Reader {
 
     /// Verdicts of the past, newest first.
     pub(crate) fn history(&self, query: HistoryQuery<'_>) -> Result<Vec<Judgement>, StoreError> {
-        let limit = i64::try_from(query.limit).unwrap_or(i64::MAX);
-        let text = |row: &Row<'_>| row.get::<_, String>(0);
+        let text = |row: &Row<'_>| row.get::<String>(0);
         let bodies = match query.path {
             Some(path) => self.rows(
-                "SELECT body FROM verdict WHERE path = ?1 AND window_start_ns >= ?2 ORDER BY window_start_ns DESC LIMIT ?3",
-                params![path, query.since.0, limit],
+                "SELECT body FROM verdict WHERE path = $1 AND window_start_ns >= $2 ORDER BY window_start_ns DESC LIMIT $3",
+                &values![path, query.since.0, query.limit],
                 text,
             ),
             None => self.rows(
-                "SELECT body FROM verdict WHERE window_start_ns >= ?1 ORDER BY window_start_ns DESC, path LIMIT ?2",
-                params![query.since.0, limit],
+                "SELECT body FROM verdict WHERE window_start_ns >= $1 ORDER BY window_start_ns DESC, path LIMIT $2",
+                &values![query.since.0, query.limit],
                 text,
             ),
         }?;
@@ -388,8 +330,8 @@ impl Reader {
 
     /// By which profile, and in windows of which length, a path was judged last; `None` when it never was.
     pub(crate) fn last_judged_by(&self, path: &str) -> Result<Option<(String, Nanos)>, StoreError> {
-        let sql = "SELECT profile, window_ns FROM hour WHERE path = ?1 ORDER BY hour_start_ns DESC LIMIT 1";
-        let found = self.rows(sql, params![path], |row| {
+        let sql = "SELECT profile, window_ns FROM hour WHERE path = $1 ORDER BY hour_start_ns DESC LIMIT 1";
+        let found = self.rows(sql, &values![path], |row| {
             Ok((row.get(0)?, Nanos(row.get(1)?)))
         })?;
         Ok(found.into_iter().next())
@@ -408,26 +350,21 @@ impl Reader {
             end,
         } = *wanted;
         let damaged = |table| StoreError::Damaged {
-            file: self.file.clone(),
+            store: self.place().clone(),
             table,
         };
-        let fault = |source| self.fault(source);
-        let sql = "SELECT hour_start_ns, body FROM hour WHERE path = ?1 AND profile = ?2 AND window_ns = ?3
-                       AND hour_start_ns >= ?4 AND hour_start_ns < ?5 ORDER BY hour_start_ns";
-        let mut statement = self.connection.prepare_cached(sql).map_err(fault)?;
+        let sql = "SELECT hour_start_ns, body FROM hour WHERE path = $1 AND profile = $2 AND window_ns = $3
+                       AND hour_start_ns >= $4 AND hour_start_ns < $5 ORDER BY hour_start_ns";
         let first = hours::hour_of(start);
-        let mut rows = statement
-            .query(params![path, profile, length.0, first.0, end.0])
-            .map_err(fault)?;
+        let kept = self.rows(
+            sql,
+            &values![path, profile, length.0, first.0, end.0],
+            |row| Ok((Timestamp(row.get(0)?), row.get::<Vec<u8>>(1)?)),
+        )?;
         let (mut windows, mut next) = (Vec::new(), first);
-        while let Some(row) = rows.next().map_err(fault)? {
-            let hour = Timestamp(row.get(0).map_err(fault)?);
+        for (hour, body) in kept {
             self.add_verdicts(wanted, (next, hour), &mut windows)?;
-            let body = row
-                .get_ref(1)
-                .and_then(|value| Ok(value.as_blob()?))
-                .map_err(fault)?;
-            windows.extend(hours::read(hour, body).ok_or_else(|| damaged("hour"))?);
+            windows.extend(hours::read(hour, &body).ok_or_else(|| damaged("hour"))?);
             next = hour + hours::HOUR;
         }
         self.add_verdicts(wanted, (next, end), &mut windows)?;
@@ -446,10 +383,10 @@ impl Reader {
             return Ok(());
         }
         let bodies = self.rows(
-            "SELECT body FROM verdict WHERE path = ?1 AND profile = ?2 AND window_start_ns >= ?3 AND window_start_ns < ?4
-                 AND window_ns = ?5 ORDER BY window_start_ns",
-            params![wanted.path, wanted.profile, start.0, end.0, wanted.length.0],
-            |row| row.get::<_, String>(0),
+            "SELECT body FROM verdict WHERE path = $1 AND profile = $2 AND window_start_ns >= $3 AND window_start_ns < $4
+                 AND window_ns = $5 ORDER BY window_start_ns",
+            &values![wanted.path, wanted.profile, start.0, end.0, wanted.length.0],
+            |row| row.get::<String>(0),
         )?;
         for body in bodies {
             windows.push(self.judgement(&body)?.in_short());
@@ -463,13 +400,12 @@ impl Reader {
         path: &str,
         limit: usize,
     ) -> Result<Vec<HopChange>, StoreError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.rows(
             "SELECT flow, direction, at_ns, before, after FROM hop_change
-             WHERE path = ?1 AND before IS NOT NULL ORDER BY at_ns DESC, flow, direction LIMIT ?2",
-            params![path, limit],
+             WHERE path = $1 AND before IS NOT NULL ORDER BY at_ns DESC, flow, direction LIMIT $2",
+            &values![path, limit],
             |row| {
-                let direction = match row.get(1)? {
+                let direction = match row.get::<i64>(1)? {
                     0 => WayName::Forward,
                     _ => WayName::Backward,
                 };
@@ -491,7 +427,7 @@ impl Reader {
                        (SELECT count(*) FROM report WHERE report.probe = ack.probe AND report.epoch = ack.epoch)
                    FROM ack ORDER BY probe, received_at_ns";
         let unsigned = |value: i64| u64::try_from(value).unwrap_or(0);
-        self.rows(sql, (), |row| {
+        self.rows(sql, &[], |row| {
             let epoch = epoch_of(row.get(1)?);
             let (stored_sequence, rows) = (unsigned(row.get(2)?), unsigned(row.get(3)?));
             Ok(ProbeRows {

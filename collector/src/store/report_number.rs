@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use rusqlite::Row;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::database::{DatabaseError, Row};
 use super::reader::epoch_of;
 
 /// The name of a stored report. No two reports have the same one.
@@ -21,7 +21,7 @@ pub struct ReportNumber {
 
 impl ReportNumber {
     /// From the columns probe, epoch and sequence of a row, which begin at `first`.
-    pub(super) fn of(row: &Row<'_>, first: usize) -> rusqlite::Result<Self> {
+    pub(super) fn of(row: &Row<'_>, first: usize) -> Result<Self, DatabaseError> {
         let sequence: i64 = row.get(first + 2)?;
         Ok(Self {
             probe: row.get(first)?,

@@ -4,26 +4,65 @@ use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::Profile;
 use owl_topology::Topology;
 
+use super::database::Database;
 use super::*;
+use crate::testing::postgres::Server;
 use crate::testing::{SECOND, report};
 use crate::totals::Totals;
 use crate::way::WayName;
 
 const PATH: &str = "yannan-ct~binhaigang-ct";
 
+/// The same tests on both engines: on SQLite one by one, on PostgreSQL all in one server.
+macro_rules! suite {
+    ($($test:ident)*) => {
+        mod sqlite {
+            $(#[test] fn $test() { super::$test(super::Bench::on_sqlite()); })*
+        }
+
+        #[test]
+        fn the_whole_suite_holds_on_postgresql() {
+            let Some(server) = Server::start() else { return };
+            $(
+                println!("{}", stringify!($test));
+                $test(Bench::on(server.database(), None));
+            )*
+        }
+    };
+}
+
+suite! {
+    a_report_that_comes_again_is_stored_and_counted_once
+    after_a_crash_everything_acknowledged_is_there_and_counts_go_on
+    a_gap_is_counted_and_the_numbers_go_on_behind_it
+    a_rejected_report_uses_up_its_number_and_nothing_else
+    a_window_is_dirty_until_a_verdict_has_seen_its_last_report
+    what_is_too_old_goes_in_pieces_and_counts_stay
+    a_store_of_another_version_is_refused
+    a_hop_count_that_changes_is_told_once_with_the_interval_that_had_it_first
+    every_question_has_an_answer
+}
+
 /// A store without its thread, so that a test can do to it what a disk would.
 struct Bench {
-    directory: tempfile::TempDir,
+    place: Place,
+    /// Of SQLite.
+    directory: Option<tempfile::TempDir>,
     live: Arc<Live>,
     own: Arc<Own>,
     writer: Writer,
 }
 
 impl Bench {
-    fn new() -> Self {
+    fn on_sqlite() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let (live, own, writer) = open(directory.path());
+        Self::on(Place::in_directory(directory.path()), Some(directory))
+    }
+
+    fn on(place: Place, directory: Option<tempfile::TempDir>) -> Self {
+        let (live, own, writer) = open(&place);
         Self {
+            place,
             directory,
             live,
             own,
@@ -34,16 +73,13 @@ impl Bench {
     /// As after a crash: nothing is closed in order, the file is opened again.
     fn crash(self) -> Self {
         let Self {
-            directory, writer, ..
+            place,
+            directory,
+            writer,
+            ..
         } = self;
         std::mem::forget(writer);
-        let (live, own, writer) = open(directory.path());
-        Self {
-            directory,
-            live,
-            own,
-            writer,
-        }
+        Self::on(place, directory)
     }
 
     fn take(&mut self, first_sequence: u64, starts: std::ops::Range<i64>) -> Result<u64, Refused> {
@@ -74,7 +110,7 @@ impl Bench {
     }
 
     fn reader(&self) -> Reader {
-        Reader::open(&self.directory.path().join("owl.sqlite")).unwrap()
+        Reader::open(&self.place).unwrap()
     }
 
     fn totals(&self) -> Totals {
@@ -91,23 +127,15 @@ impl Bench {
     }
 }
 
-fn open(directory: &Path) -> (Arc<Live>, Arc<Own>, Writer) {
+fn open(place: &Place) -> (Arc<Live>, Arc<Own>, Writer) {
     let live = Arc::new(Live::new(&Topology::yancheng(), Some(&Profile::lab())));
     let own = Arc::new(Own::new());
     let windowing = Windowing::of(&live, Timestamp(0));
-    let writer = Writer::open(
-        &directory.join("owl.sqlite"),
-        windowing,
-        Arc::clone(&live),
-        Arc::clone(&own),
-    )
-    .unwrap();
+    let writer = Writer::open(place, windowing, Arc::clone(&live), Arc::clone(&own)).unwrap();
     (live, own, writer)
 }
 
-#[test]
-fn a_report_that_comes_again_is_stored_and_counted_once() {
-    let mut bench = Bench::new();
+fn a_report_that_comes_again_is_stored_and_counted_once(mut bench: Bench) {
     assert_eq!(bench.take(1, 0..3), Ok(3));
     assert_eq!(bench.take(1, 0..3), Ok(3), "the same again");
     assert_eq!(bench.take(2, 1..5), Ok(5), "partly again");
@@ -121,9 +149,7 @@ fn a_report_that_comes_again_is_stored_and_counted_once() {
     );
 }
 
-#[test]
-fn after_a_crash_everything_acknowledged_is_there_and_counts_go_on() {
-    let mut bench = Bench::new();
+fn after_a_crash_everything_acknowledged_is_there_and_counts_go_on(mut bench: Bench) {
     assert_eq!(bench.take(1, 0..4), Ok(4));
     let before = bench.totals();
     let mut bench = bench.crash();
@@ -142,9 +168,7 @@ fn after_a_crash_everything_acknowledged_is_there_and_counts_go_on() {
     );
 }
 
-#[test]
-fn a_gap_is_counted_and_the_numbers_go_on_behind_it() {
-    let mut bench = Bench::new();
+fn a_gap_is_counted_and_the_numbers_go_on_behind_it(mut bench: Bench) {
     bench.take(1, 0..2).unwrap();
     assert_eq!(bench.take(5, 4..6), Ok(6));
     assert_eq!((bench.own.gaps.get(), bench.own.missing.get()), (1, 2));
@@ -156,9 +180,7 @@ fn a_gap_is_counted_and_the_numbers_go_on_behind_it() {
     bench.counted(6, 0, 0);
 }
 
-#[test]
-fn a_rejected_report_uses_up_its_number_and_nothing_else() {
-    let mut bench = Bench::new();
+fn a_rejected_report_uses_up_its_number_and_nothing_else(mut bench: Bench) {
     assert_eq!(bench.arrive(1, vec![None, None]), Ok(2));
     assert_eq!(bench.take(3, 0..1), Ok(3));
     bench.counted(1, 0, 2);
@@ -167,19 +189,15 @@ fn a_rejected_report_uses_up_its_number_and_nothing_else() {
 
 #[test]
 fn a_full_disk_acknowledges_nothing_says_so_and_is_over_when_there_is_room() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::on_sqlite();
     bench.take(1, 0..1).unwrap();
-    let pages: i64 = bench
-        .writer
-        .connection
-        .query_row("PRAGMA page_count", (), |row| row.get(0))
-        .unwrap();
-    let limit = |bench: &Bench, pages: i64| {
-        bench
-            .writer
-            .connection
-            .query_row(&format!("PRAGMA max_page_count = {pages}"), (), |_| Ok(()))
-            .unwrap();
+    let ask = |bench: &Bench, sql: &str| {
+        let answer = bench.writer.database.one::<i64>(sql, &[]).unwrap();
+        answer.expect("a number")
+    };
+    let pages = ask(&bench, "PRAGMA page_count");
+    let limit = |bench: &Bench, pages| {
+        ask(bench, &format!("PRAGMA max_page_count = {pages}"));
     };
     limit(&bench, pages);
     assert_eq!(bench.take(2, 1..400), Err(Refused));
@@ -203,9 +221,7 @@ fn a_full_disk_acknowledges_nothing_says_so_and_is_over_when_there_is_room() {
     assert_eq!(bench.totals().sent, 4_000);
 }
 
-#[test]
-fn a_window_is_dirty_until_a_verdict_has_seen_its_last_report() {
-    let mut bench = Bench::new();
+fn a_window_is_dirty_until_a_verdict_has_seen_its_last_report(mut bench: Bench) {
     bench.take(1, 0..1).unwrap();
     let seen = bench.reader().dirty(Timestamp(10 * SECOND), 10).unwrap();
     assert_eq!(
@@ -236,9 +252,7 @@ fn a_window_is_dirty_until_a_verdict_has_seen_its_last_report() {
     );
 }
 
-#[test]
-fn what_is_too_old_goes_in_pieces_and_counts_stay() {
-    let mut bench = Bench::new();
+fn what_is_too_old_goes_in_pieces_and_counts_stay(mut bench: Bench) {
     bench.take(1, 0..20).unwrap();
     let removed = bench
         .writer
@@ -280,17 +294,10 @@ fn one_state_directory_has_one_collector() {
     assert!(open().is_ok());
 }
 
-#[test]
-fn a_store_of_another_version_is_refused() {
-    let bench = Bench::new();
-    bench
-        .writer
-        .connection
-        .execute_batch("PRAGMA user_version = 99")
-        .unwrap();
-    let file = bench.directory.path().join("owl.sqlite");
+fn a_store_of_another_version_is_refused(bench: Bench) {
+    bench.writer.database.set_version(99).unwrap();
     let again = Writer::open(
-        &file,
+        &bench.place,
         Windowing::of(&bench.live, Timestamp(0)),
         Arc::clone(&bench.live),
         Arc::clone(&bench.own),
@@ -308,9 +315,7 @@ fn with_ttl(start_s: i64, ttl: (u8, u8)) -> Option<Admitted> {
     })
 }
 
-#[test]
-fn a_hop_count_that_changes_is_told_once_with_the_interval_that_had_it_first() {
-    let mut bench = Bench::new();
+fn a_hop_count_that_changes_is_told_once_with_the_interval_that_had_it_first(mut bench: Bench) {
     let same = |start, ttl| with_ttl(start, (ttl, ttl));
     bench
         .arrive(1, vec![same(0, 250), same(1, 250), with_ttl(2, (248, 250))])
@@ -365,16 +370,81 @@ fn a_hop_count_that_changes_is_told_once_with_the_interval_that_had_it_first() {
     );
 }
 
+/// The tables of a store of SQLite with their columns, and its indexes.
+fn described(database: &Database) -> Vec<String> {
+    let sql = "SELECT m.name || '.' || coalesce(c.name || ' ' || c.type || ' ' || c.\"notnull\" || ' ' || c.pk, '')
+               FROM sqlite_schema AS m LEFT JOIN pragma_table_info(m.name) AS c
+               WHERE m.name NOT LIKE 'sqlite_%' ORDER BY 1";
+    database.rows(sql, &[], |row| row.get(0)).unwrap()
+}
+
 #[test]
 fn a_store_of_the_first_version_is_brought_up_to_date() {
     let directory = tempfile::tempdir().unwrap();
-    let first = Connection::open(directory.path().join("owl.sqlite")).unwrap();
-    first.execute_batch(include_str!("schema.sql")).unwrap();
-    drop(first);
-    let (_, _, writer) = open(directory.path());
-    let version: i64 = writer
-        .connection
-        .query_row("PRAGMA user_version", (), |row| row.get(0))
+    let place = Place::in_directory(directory.path());
+    let first = rusqlite::Connection::open(directory.path().join("owl.sqlite")).unwrap();
+    first
+        .execute_batch(include_str!("tests/version-1.sql"))
         .unwrap();
-    assert_eq!(version, SCHEMA_VERSION);
+    drop(first);
+    let (_, _, writer) = open(&place);
+    assert_eq!(writer.database.version().unwrap(), schema::VERSION);
+    assert_eq!(
+        described(&writer.database),
+        described(&Bench::on_sqlite().writer.database)
+    );
+}
+
+fn every_question_has_an_answer(mut bench: Bench) {
+    bench.take(1, 0..3).unwrap();
+    let (reader, never) = (bench.reader(), Timestamp(0));
+    let length = Nanos::from_secs(10);
+    assert!(reader.dirty_window(length, never).unwrap().is_some());
+    let reports = reader.reports_of(PATH, (never, Timestamp(2 * SECOND)), Timestamp(8), 10);
+    let reports = reports.unwrap();
+    assert_eq!(reports.len(), 2);
+    assert!(
+        reports
+            .iter()
+            .all(|report| report.received_at == Some(Timestamp(7)))
+    );
+    let kept = KeptWindows {
+        path: PATH,
+        profile: "lab",
+        length,
+        start: never,
+        end: Timestamp(SECOND),
+    };
+    assert_eq!(reader.in_short(&kept).unwrap().len(), 0);
+    assert_eq!(reader.last_judged_by(PATH).unwrap(), None);
+    for path in [None, Some(PATH)] {
+        let query = HistoryQuery {
+            path,
+            since: never,
+            limit: 10,
+        };
+        assert_eq!(reader.history(query).unwrap(), []);
+        assert_eq!(reader.revisions(path, never, 10).unwrap().len(), 0);
+    }
+    for open in [None, Some(true), None] {
+        let query = FindingsQuery {
+            open,
+            since: never,
+            limit: 10,
+        };
+        assert_eq!(reader.findings(query).unwrap().len(), 0);
+    }
+    assert_eq!(reader.audited_windows(length).unwrap().len(), 0);
+    assert_eq!(reader.rulebook("none").unwrap(), None);
+    assert_eq!(reader.last_rulebook().unwrap(), None);
+    for side in [Side::Before, Side::After] {
+        assert_eq!(reader.windows_beside(PATH, never, side, 3).unwrap(), []);
+    }
+    let at_once: Result<_, StoreError> = reader.at_once(|reader| reader.verdicts_at(PATH, never));
+    assert_eq!(at_once.unwrap(), []);
+    let seen = last_seen(&bench.place).unwrap();
+    assert_eq!(
+        seen.into_iter().collect::<Vec<_>>(),
+        [("yannan-ct".to_owned(), Timestamp(7))]
+    );
 }

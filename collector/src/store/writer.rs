@@ -5,36 +5,37 @@
 //! and is logged when it begins and when it is over, not each time.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 use std::sync::Arc;
 
 use owl_measure::report::Report;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::State;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, params};
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
+use super::access;
+use super::database::{Begin, Database, DatabaseError, Purpose, Transaction, values};
 use super::findings;
 use super::hops::{self, Hops, NewHops};
 use super::hours;
 use super::{
-    Admitted, Arrival, Dirty, Order, Reader, Refused, SCHEMA_VERSION, StoreError, Windowing, Work,
-    connect, epoch_column,
+    Admitted, Arrival, Dirty, Order, Place, Reader, Refused, StoreError, Windowing, Work,
+    epoch_column, refused, schema,
 };
 use crate::judgement::Judgement;
 use crate::live::{Caller, Live};
 use crate::metrics::Own;
+use crate::now::now;
 use crate::rulebook::Rulebook;
 use crate::totals::Totals;
 
 /// Orders in one transaction at most.
 const ORDERS_A_COMMIT: usize = 32;
-/// Rows that one retention order removes from a table at most, so that no commit is long.
+/// Rows that one retention order removes from a table, so that no commit is long; and the others of the same instant.
 const ROWS_A_RETENTION: i64 = 5_000;
 
 pub(super) struct Writer {
-    pub(super) connection: Connection,
+    pub(super) database: Database,
     windowing: Windowing,
     live: Arc<Live>,
     own: Arc<Own>,
@@ -70,46 +71,15 @@ impl Done {
 
 impl Writer {
     pub(super) fn open(
-        file: &Path,
+        place: &Place,
         windowing: Windowing,
         live: Arc<Live>,
         own: Arc<Own>,
     ) -> Result<Self, StoreError> {
-        let fault = |source| StoreError::Database {
-            file: file.to_owned(),
-            source,
-        };
-        let connection = connect(
-            file,
-            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
-        )?;
-        // FULL: a commit that was acknowledged survives the loss of power (https://sqlite.org/pragma.html#pragma_synchronous).
-        connection
-            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;")
-            .map_err(fault)?;
-        let version = |connection: &Connection| {
-            connection.query_row("PRAGMA user_version", (), |row| row.get::<_, i64>(0))
-        };
-        if version(&connection).map_err(fault)? == 0 {
-            let schema = concat!("BEGIN IMMEDIATE;\n", include_str!("schema.sql"), "COMMIT;");
-            connection.execute_batch(schema).map_err(fault)?;
-        }
-        for upgrade in (1..).zip(super::UPGRADES) {
-            let (from, sql) = upgrade;
-            if version(&connection).map_err(fault)? == from {
-                let sql = format!("BEGIN IMMEDIATE;\n{sql}COMMIT;");
-                connection.execute_batch(&sql).map_err(fault)?;
-            }
-        }
-        let found = version(&connection).map_err(fault)?;
-        if found != SCHEMA_VERSION {
-            return Err(StoreError::Version {
-                file: file.to_owned(),
-                found,
-            });
-        }
-        let totals = Reader::open(file)?.fill(&live)?;
-        let hops = Hops::read(&connection).map_err(fault)?;
+        let database = Database::connect(place, Purpose::Write).map_err(refused(place))?;
+        schema::bring_up_to_date(&database)?;
+        let totals = Reader::open(place)?.fill(&live)?;
+        let hops = Hops::read(&database).map_err(refused(place))?;
         let targets = live
             .read()
             .paths
@@ -117,7 +87,7 @@ impl Writer {
             .map(|live| (live.path.id.clone(), live.path.target))
             .collect();
         Ok(Self {
-            connection,
+            database,
             windowing,
             live,
             own,
@@ -141,11 +111,8 @@ impl Writer {
                 let _ = order.reply.send(answer);
             }
         }
-        if let Err(error) = self
-            .connection
-            .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")
-        {
-            error!(%error, "cannot checkpoint the store");
+        if let Err(error) = self.database.fold() {
+            error!(%error, "cannot fold the store's log back");
         }
     }
 
@@ -178,10 +145,10 @@ impl Writer {
         works: &[&Work],
         changed: &mut BTreeMap<String, Totals>,
         new_hops: &mut NewHops,
-    ) -> rusqlite::Result<Vec<Done>> {
+    ) -> Result<Vec<Done>, DatabaseError> {
         let (windowing, targets, totals) = (&self.windowing, &self.targets, &self.totals);
         let hops = &self.hops;
-        let transaction = self.connection.transaction()?;
+        let transaction = self.database.begin(Begin::Write)?;
         let mut counting = Counting {
             targets,
             totals,
@@ -212,21 +179,21 @@ impl Writer {
                     }
                     Ok(Done::answer(0))
                 }
+                Work::Access(act) => access::act(&transaction, act).map(|_| Done::answer(0)),
                 Work::Retain { before } => retain(&transaction, *before).map(Done::answer),
             })
-            .collect::<rusqlite::Result<Vec<Done>>>()?;
+            .collect::<Result<Vec<Done>, DatabaseError>>()?;
         for (path, totals) in counting.changed.iter() {
-            let mut write = transaction.prepare_cached(
-                "INSERT INTO counter (path, name, value) VALUES (?1, ?2, ?3)
+            let rows = totals.rows_since(counting.totals.get(path));
+            let lists: Vec<_> = rows
+                .iter()
+                .map(|(name, value)| values![path, name, *value].to_vec())
+                .collect();
+            transaction.execute_each(
+                "INSERT INTO counter (path, name, value) VALUES ($1, $2, $3)
                  ON CONFLICT (path, name) DO UPDATE SET value = excluded.value",
+                &lists,
             )?;
-            for (name, value) in totals.rows_since(counting.totals.get(path)) {
-                write.execute(params![
-                    path,
-                    name,
-                    i64::try_from(value).unwrap_or(i64::MAX)
-                ])?;
-            }
         }
         transaction.commit()?;
         Ok(done)
@@ -320,29 +287,34 @@ impl Writer {
                         }
                     }
                 }
-                Work::Retain { .. } => {}
+                Work::Access(_) | Work::Retain { .. } => {}
             }
         }
         answers
     }
 }
 
-fn call(transaction: &Transaction<'_>, probe: &str, caller: &Caller) -> rusqlite::Result<u64> {
+fn call(transaction: &Transaction<'_>, probe: &str, caller: &Caller) -> Result<u64, DatabaseError> {
     transaction.execute(
-        "INSERT INTO probe (probe, epoch, software, simulated, called_at_ns) VALUES (?1, ?2, ?3, ?4, ?5)
+        "INSERT INTO probe (probe, epoch, software, simulated, called_at_ns) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (probe) DO UPDATE SET epoch = excluded.epoch, software = excluded.software,
              simulated = excluded.simulated, called_at_ns = excluded.called_at_ns",
-        params![probe, epoch_column(caller.epoch), caller.software, caller.simulated, caller.called_at.0],
+        &values![
+            probe,
+            epoch_column(caller.epoch),
+            &caller.software,
+            caller.simulated,
+            caller.called_at.0
+        ],
     )?;
     stored_to(transaction, probe, caller.epoch)
 }
 
-fn stored_to(transaction: &Transaction<'_>, probe: &str, epoch: u64) -> rusqlite::Result<u64> {
-    let mut read =
-        transaction.prepare_cached("SELECT stored FROM ack WHERE probe = ?1 AND epoch = ?2")?;
-    let stored: Option<i64> = read
-        .query_row(params![probe, epoch_column(epoch)], |row| row.get(0))
-        .optional()?;
+fn stored_to(transaction: &Transaction<'_>, probe: &str, epoch: u64) -> Result<u64, DatabaseError> {
+    let stored: Option<i64> = transaction.one(
+        "SELECT stored FROM ack WHERE probe = $1 AND epoch = $2",
+        &values![probe, epoch_column(epoch)],
+    )?;
     Ok(stored.map_or(0, |stored| u64::try_from(stored).unwrap_or(0)))
 }
 
@@ -356,7 +328,7 @@ struct Counting<'a> {
 }
 
 impl Counting<'_> {
-    fn add(&mut self, transaction: &Transaction<'_>, report: &Report) -> rusqlite::Result<()> {
+    fn add(&mut self, transaction: &Transaction<'_>, report: &Report) -> Result<(), DatabaseError> {
         let Some(&target) = self.targets.get(&report.path) else {
             return Ok(());
         };
@@ -377,21 +349,13 @@ fn take(
     arrival: &Arrival,
     windowing: &Windowing,
     counting: &mut Counting<'_>,
-) -> rusqlite::Result<Taken> {
+) -> Result<Taken, DatabaseError> {
     let (probe, epoch) = (&arrival.probe, epoch_column(arrival.epoch));
     let before = stored_to(transaction, probe, arrival.epoch)?;
     let mut taken = Taken {
         stored_to: before,
         ..Taken::default()
     };
-    let mut insert = transaction.prepare_cached(
-        "INSERT OR IGNORE INTO report (path, start_ns, length_ns, probe, epoch, sequence, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    )?;
-    let mut mark = transaction.prepare_cached(
-        "INSERT INTO dirty (window_ns, window_start_ns, version) VALUES (?1, ?2, 1)
-         ON CONFLICT (window_ns, window_start_ns) DO UPDATE SET version = version + 1",
-    )?;
     let mut windows = std::collections::BTreeSet::new();
     for (index, place) in arrival.reports.iter().enumerate() {
         let sequence = arrival.first_sequence.saturating_add(index as u64);
@@ -406,17 +370,20 @@ fn take(
             continue;
         };
         let (start, length) = (report.summary.start, report.summary.length);
-        let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
-        if insert.execute(params![
-            report.path,
-            start.0,
-            length.0,
-            probe,
-            epoch,
-            sequence,
-            body
-        ])? == 0
-        {
+        let stored = transaction.execute(
+            "INSERT INTO report (path, start_ns, length_ns, probe, epoch, sequence, body)
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (probe, epoch, sequence) DO NOTHING",
+            &values![
+                &report.path,
+                start.0,
+                length.0,
+                probe,
+                epoch,
+                sequence,
+                body
+            ],
+        )?;
+        if stored == 0 {
             taken.duplicate += 1;
             continue;
         }
@@ -429,25 +396,35 @@ fn take(
                 .map(|&length| (length.0, start.period_start(length, windowing.aligned_to).0)),
         );
     }
-    for (length, start) in windows {
-        mark.execute(params![length, start])?;
-    }
+    let windows: Vec<_> = windows
+        .into_iter()
+        .map(|(length, start)| values![length, start].to_vec())
+        .collect();
+    transaction.execute_each(
+        "INSERT INTO dirty (window_ns, window_start_ns, version) VALUES ($1, $2, 1)
+         ON CONFLICT (window_ns, window_start_ns) DO UPDATE SET version = dirty.version + 1",
+        &windows,
+    )?;
     // The spool dropped what lies between: that is counted, and the numbers go on from there.
     taken.missing = arrival
         .first_sequence
         .saturating_sub(before.saturating_add(1));
     if taken.stored_to > before {
-        transaction
-            .prepare_cached(
-                "INSERT INTO ack (probe, epoch, stored, received_at_ns) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (probe, epoch) DO UPDATE SET stored = excluded.stored, received_at_ns = excluded.received_at_ns",
-            )?
-            .execute(params![probe, epoch, i64::try_from(taken.stored_to).unwrap_or(i64::MAX), arrival.received_at.0])?;
-        let first = i64::try_from(arrival.first_sequence).unwrap_or(i64::MAX);
-        let reports = i64::try_from(arrival.reports.len()).unwrap_or(i64::MAX);
-        transaction
-            .prepare_cached("INSERT INTO batch (probe, epoch, first_sequence, reports, received_at_ns) VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![probe, epoch, first, reports, arrival.received_at.0])?;
+        transaction.execute(
+            "INSERT INTO ack (probe, epoch, stored, received_at_ns) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (probe, epoch) DO UPDATE SET stored = excluded.stored, received_at_ns = excluded.received_at_ns",
+            &values![probe, epoch, taken.stored_to, arrival.received_at.0],
+        )?;
+        transaction.execute(
+            "INSERT INTO batch (probe, epoch, first_sequence, reports, received_at_ns) VALUES ($1, $2, $3, $4, $5)",
+            &values![
+                probe,
+                epoch,
+                arrival.first_sequence,
+                arrival.reports.len(),
+                arrival.received_at.0
+            ],
+        )?;
     }
     Ok(taken)
 }
@@ -457,89 +434,96 @@ fn judged(
     judgements: &[Judgement],
     book: &Rulebook,
     seen: Option<Dirty>,
-) -> rusqlite::Result<()> {
+) -> Result<(), DatabaseError> {
     if let Some(latest) = judgements
         .iter()
         .map(|judgement| judgement.window_start)
         .max()
     {
-        transaction
-            .prepare_cached(
-                "INSERT INTO rulebook (hash, body, last_used_ns) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (hash) DO UPDATE SET last_used_ns = max(last_used_ns, excluded.last_used_ns)",
-            )?
-            .execute(params![book.hash, book.text, latest.0])?;
+        transaction.execute(
+            "INSERT INTO rulebook (hash, body, last_used_ns) VALUES ($1, $2, $3)
+             ON CONFLICT (hash) DO UPDATE SET last_used_ns = CASE WHEN rulebook.last_used_ns < excluded.last_used_ns
+                 THEN excluded.last_used_ns ELSE rulebook.last_used_ns END",
+            &values![&book.hash, &book.text, latest.0],
+        )?;
     }
-    let mut write = transaction.prepare_cached(
-        "INSERT INTO verdict (path, profile, window_start_ns, window_ns, state, judged_at_ns, body)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-         ON CONFLICT (path, profile, window_start_ns) DO UPDATE SET window_ns = excluded.window_ns,
-             state = excluded.state, judged_at_ns = excluded.judged_at_ns, body = excluded.body",
-    )?;
     for judgement in judgements {
         if !findings::revised(transaction, judgement)? {
             continue;
         }
-        let body = serde_json::to_string(judgement)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-        let (start, length, at) = (
-            judgement.window_start.0,
-            judgement.window.0,
-            judgement.judged_at.0,
-        );
         let state: State = judgement.verdict.state;
-        write.execute(params![
-            judgement.path,
-            judgement.profile,
-            start,
-            length,
-            state.code(),
-            at,
-            body
-        ])?;
+        transaction.execute(
+            "INSERT INTO verdict (path, profile, window_start_ns, window_ns, state, judged_at_ns, body)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)
+             ON CONFLICT (path, profile, window_start_ns) DO UPDATE SET window_ns = excluded.window_ns,
+                 state = excluded.state, judged_at_ns = excluded.judged_at_ns, body = excluded.body",
+            &values![
+                &judgement.path,
+                &judgement.profile,
+                judgement.window_start.0,
+                judgement.window.0,
+                state.code(),
+                judgement.judged_at.0,
+                &serde_json::to_string(judgement)?
+            ],
+        )?;
     }
     hours::put(transaction, judgements)?;
     if let Some(seen) = seen {
         transaction.execute(
-            "DELETE FROM dirty WHERE window_ns = ?1 AND window_start_ns = ?2 AND version = ?3",
-            params![seen.length.0, seen.start.0, seen.version],
+            "DELETE FROM dirty WHERE window_ns = $1 AND window_start_ns = $2 AND version = $3",
+            &values![seen.length.0, seen.start.0, seen.version],
         )?;
     }
     Ok(())
 }
 
+/// Removes the oldest rows of a table before an instant: [`ROWS_A_RETENTION`], and those as old as the last of them.
+fn remove(
+    transaction: &Transaction<'_>,
+    (table, column): (&str, &str),
+    before: i64,
+) -> Result<u64, DatabaseError> {
+    let last: Option<i64> = transaction.one(
+        &format!(
+            "SELECT {column} FROM {table} WHERE {column} < $1 ORDER BY {column} LIMIT 1 OFFSET $2"
+        ),
+        &values![before, ROWS_A_RETENTION - 1],
+    )?;
+    transaction.execute(
+        &format!("DELETE FROM {table} WHERE {column} <= $1"),
+        &values![last.unwrap_or(before - 1)],
+    )
+}
+
 /// What a verdict was made from lives as long as the verdict: verdicts go first, and then the reports and rulebooks that
 /// are older than the oldest verdict which is left.
-fn retain(transaction: &Transaction<'_>, before: Timestamp) -> rusqlite::Result<u64> {
-    let remove = |table: &str, column: &str, before: i64| {
-        let sql = format!(
-            "DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE {column} < ?1 LIMIT ?2)"
-        );
-        transaction.execute(&sql, params![before, ROWS_A_RETENTION])
-    };
+fn retain(transaction: &Transaction<'_>, before: Timestamp) -> Result<u64, DatabaseError> {
+    let remove = |table: (&str, &str), before| remove(transaction, table, before);
     let hours_before = before - hours::LONGER - hours::HOUR;
-    let mut removed = remove("hour", "hour_start_ns", hours_before.0)?;
-    removed += remove("verdict", "window_start_ns", before.0)?;
-    let oldest: Option<i64> =
-        transaction.query_row("SELECT min(window_start_ns) FROM verdict", (), |row| {
-            row.get(0)
-        })?;
+    let mut removed = remove(("hour", "hour_start_ns"), hours_before.0)?;
+    removed += remove(("verdict", "window_start_ns"), before.0)?;
+    let oldest: Option<Option<i64>> =
+        transaction.one("SELECT min(window_start_ns) FROM verdict", &[])?;
+    let oldest = oldest.flatten();
     let unneeded = oldest.map_or(before.0, |oldest| oldest.min(before.0));
-    removed += remove("report", "start_ns", unneeded)?;
-    removed += remove("batch", "received_at_ns", unneeded)?;
-    removed += remove("rulebook", "last_used_ns", unneeded)?;
+    removed += remove(("report", "start_ns"), unneeded)?;
+    removed += remove(("batch", "received_at_ns"), unneeded)?;
+    removed += remove(("rulebook", "last_used_ns"), unneeded)?;
+    removed += remove(("revision", "window_start_ns"), before.0)?;
     removed += hops::retain(transaction, before, ROWS_A_RETENTION)?;
-    removed += findings::retain(transaction, before, ROWS_A_RETENTION)?;
+    removed += access::retain(transaction, now(), ROWS_A_RETENTION)?;
+    removed += findings::retain(transaction, before)?;
     removed += transaction.execute(
-        "DELETE FROM dirty WHERE window_start_ns < ?1",
-        params![before.0],
+        "DELETE FROM dirty WHERE window_start_ns < $1",
+        &values![before.0],
     )?;
     // The epoch that a probe last called with may go on after any silence.
     removed += transaction.execute(
-        "DELETE FROM ack WHERE received_at_ns < ?1
+        "DELETE FROM ack WHERE received_at_ns < $1
              AND NOT EXISTS (SELECT 1 FROM probe WHERE probe.probe = ack.probe AND probe.epoch = ack.epoch)
              AND NOT EXISTS (SELECT 1 FROM report WHERE report.probe = ack.probe AND report.epoch = ack.epoch)",
-        params![before.0],
+        &values![before.0],
     )?;
-    Ok(removed as u64)
+    Ok(removed)
 }

@@ -1,12 +1,15 @@
 //! A record, its canonical octets, and its link to the record before.
 
+use std::collections::BTreeMap;
+
 use owl_measure::time::Timestamp;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::Deed;
 
-/// What stands for the record before the first.
+/// What stands for the record before the first; the schema begins with it.
+#[cfg(test)]
 pub(crate) const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 /// Characters of what a record says in each of its texts; the rest is cut off.
 const TEXT_MAX: usize = 256;
@@ -125,9 +128,10 @@ pub(super) fn hash(previous: &str, body: &str) -> String {
     data_encoding::HEXLOWER.encode(&hasher.finalize())
 }
 
-/// A map of `serde_json` is sorted by its keys, and its texts are escaped as RFC 8785, section 3.2.2.2, has it.
+/// Sorted by keys; texts are escaped by `serde_json` as RFC 8785, section 3.2.2.2, has it.
 fn canonical(fields: &Map<String, Value>) -> String {
-    serde_json::to_string(fields).expect("a map of JSON values is JSON")
+    let sorted: BTreeMap<&String, &Value> = fields.iter().collect();
+    serde_json::to_string(&sorted).expect("a map of JSON values is JSON")
 }
 
 /// RFC 3339 in UTC: an integer of nanoseconds would be beyond what RFC 8785 can carry.

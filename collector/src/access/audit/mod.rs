@@ -9,7 +9,7 @@ mod chain;
 mod deed;
 mod verify;
 
-pub(crate) use chain::{GENESIS, Link};
+pub(crate) use chain::Link;
 pub use chain::{Record, parse as read_line};
 pub use deed::Deed;
 pub use verify::{Fault, Verified, verify};

@@ -1,5 +1,6 @@
 //! A collector's HTTP side over a store with a few judged windows.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
@@ -12,7 +13,11 @@ use owl_topology::Topology;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
+use super::super::guard::Shown;
+use super::super::headers::Hardened;
 use super::super::{QUERIES_MAX, Web, router};
+use crate::access::{Gate, Peer};
+use crate::config::Pages;
 use crate::judge::Judge;
 use crate::live::{Caller, Live};
 use crate::metrics::Own;
@@ -28,6 +33,10 @@ pub(super) const WINDOWS: usize = 3;
 
 pub(super) struct Served {
     pub(super) live: Arc<Live>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) store: Store,
+    /// Over which connection requests come.
+    pub(super) peer: Peer,
     service: TowerToHyperService<axum::Router>,
     _directory: tempfile::TempDir,
 }
@@ -71,8 +80,12 @@ impl Got {
 }
 
 impl Served {
-    /// Two probes have reported on three windows that ended a few seconds ago; all of them are judged.
     pub(super) fn new() -> Self {
+        Self::bound_to("127.0.0.1")
+    }
+
+    /// Pages that are bound to an address. Two probes have reported on three windows that ended a few seconds ago; all of them are judged.
+    pub(super) fn bound_to(address: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let topology = Topology::yancheng();
         let live = Arc::new(Live::new(&topology, Some(&Profile::lab())));
@@ -94,19 +107,31 @@ impl Served {
                 judge.round(Timestamp((end_s + 3) * SECOND)).unwrap();
             });
         });
+        let pages = Pages::default();
+        let bound = address.parse().unwrap();
+        let gate = Gate::open(&pages, bound, store.clone(), Arc::clone(&own)).unwrap();
+        let gate = Arc::new(gate);
+        let peer = Peer {
+            address: SocketAddr::from(([127, 0, 0, 1], 1_024)),
+            tls: false,
+        };
         let web = Web {
             zone: Zone::named(&topology.timezone),
             topology,
-            live: Arc::clone(&live),
+            shown: Shown::new(Arc::clone(&live)),
+            gate: Arc::clone(&gate),
             own,
-            store,
+            store: store.clone(),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             grace: Nanos::from_secs(3),
             started_at: now(),
         };
         Self {
             live,
-            service: TowerToHyperService::new(router(Arc::new(web))),
+            gate,
+            store,
+            peer,
+            service: TowerToHyperService::new(router(Arc::new(web), Hardened::Always)),
             _directory: directory,
         }
     }
@@ -133,7 +158,11 @@ impl Served {
 
     pub(super) async fn ask(&self, method: Method, address: &str) -> Got {
         let request = Request::builder().method(method).uri(address);
-        let request = request.body(Body::empty()).unwrap();
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    pub(super) async fn send(&self, mut request: Request<Body>) -> Got {
+        request.extensions_mut().insert(self.peer);
         let (head, body) = self.service.call(request).await.unwrap().into_parts();
         Got {
             status: head.status,

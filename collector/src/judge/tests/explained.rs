@@ -354,7 +354,7 @@ fn what_a_verdict_was_made_from_goes_after_the_verdict() {
     // More old verdicts than one order removes, the oldest of them that of the reports.
     court.change(
         "WITH RECURSIVE k(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM k WHERE n < 6000)
-         INSERT INTO verdict SELECT 'x~' || n, 'lab', -1, 1, 'met', 0, '{}' FROM k",
+         INSERT INTO verdict SELECT 'x~' || n, 'lab', -n, 1, 'met', 0, '{}' FROM k",
     );
     let before = Timestamp(100 * SECOND);
     let retain = || court.judge.store.write_blocking(Work::Retain { before });

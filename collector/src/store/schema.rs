@@ -1,0 +1,67 @@
+//! The schema and its versions.
+//!
+//! A new store is made with `schema.sql`, which is version 6, and every upgrade
+//! after it; an older store of SQLite is brought to version 6 first. All of it
+//! in one transaction, so a store has one version or another and nothing in
+//! between; of several collectors that start at once, one does it.
+//!
+//! A change of the schema is a file `upgrade-N-NAME.sql` of its own, in the
+//! words of `database::script`, at the end of [`UPGRADES`].
+
+use super::database::{Begin, Database};
+use super::{StoreError, refused};
+
+/// The version that `schema.sql` makes.
+const FIRST: i64 = 6;
+/// What makes version 2 from version 1, and so on up to [`FIRST`]: stores of SQLite alone.
+const OLDER: [&str; 5] = [
+    include_str!("schema/upgrade-2.sql"),
+    include_str!("schema/upgrade-3.sql"),
+    include_str!("schema/upgrade-4.sql"),
+    include_str!("schema/upgrade-5.sql"),
+    include_str!("schema/upgrade-6.sql"),
+];
+/// What makes each version after [`FIRST`] from the one before it, on both engines.
+const UPGRADES: [&str; 1] = [include_str!("schema/upgrade-7-access.sql")];
+/// The version that this collector knows.
+pub(super) const VERSION: i64 = FIRST + UPGRADES.len() as i64;
+
+/// Makes the schema, or brings it up to date; a newer one is left alone and refused.
+pub(super) fn bring_up_to_date(database: &Database) -> Result<(), StoreError> {
+    let fault = refused(database.place());
+    let found = database.version().map_err(&fault)?;
+    if found < VERSION {
+        let transaction = database.begin(Begin::Schema).map_err(&fault)?;
+        // Another collector may have done it meanwhile.
+        let mut found = transaction.version().map_err(&fault)?;
+        if found == 0 {
+            transaction
+                .script(include_str!("schema/schema.sql"))
+                .map_err(&fault)?;
+            found = FIRST;
+        }
+        for (version, upgrade) in (2..).zip(OLDER.iter().chain(&UPGRADES)) {
+            if found < version {
+                transaction.script(upgrade).map_err(&fault)?;
+            }
+        }
+        // One that became newer meanwhile stays what it is.
+        if found <= VERSION {
+            transaction.set_version(VERSION).map_err(&fault)?;
+        }
+        transaction.commit().map_err(&fault)?;
+    }
+    check(database)
+}
+
+/// Whether the schema is the one that this collector knows.
+pub(super) fn check(database: &Database) -> Result<(), StoreError> {
+    let found = database.version().map_err(refused(database.place()))?;
+    if found == VERSION {
+        return Ok(());
+    }
+    Err(StoreError::Version {
+        store: database.place().clone(),
+        found,
+    })
+}
