@@ -18,6 +18,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use tracing::warn;
 
+use crate::remote_write::{Receiver, ReceiverFile};
 use crate::store::{Place, PostgresAddress};
 pub(crate) use pages::Transport;
 pub use pages::{PageCertificate, Pages};
@@ -56,6 +57,8 @@ pub struct Config {
     pub aligned_to: Timestamp,
     /// How long reports and verdicts are kept.
     pub keep: Nanos,
+    /// Who is sent metrics, besides those who scrape.
+    pub remote_write: Vec<Receiver>,
 }
 
 /// Certificates that were made by hand.
@@ -125,6 +128,8 @@ struct File {
     profile: Option<Spanned<String>>,
     aligned_to_ns: Option<i64>,
     keep: Option<Spanned<Nanos>>,
+    #[serde(default)]
+    remote_write: Vec<Spanned<ReceiverFile>>,
 }
 
 impl Config {
@@ -223,6 +228,13 @@ impl Config {
                 .map(Place::Postgres)
                 .map_err(|error| at(name, text, Some(address.span()), format!("store: {error}")))?,
         };
+        let receiver = |told: Spanned<ReceiverFile>| {
+            let span = told.span();
+            let read = told.into_inner().read(base);
+            read.map_err(|message| at(name, text, Some(span), message))
+        };
+        let remote_write = file.remote_write.into_iter().map(receiver);
+        let remote_write = remote_write.collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             topology,
             state,
@@ -236,6 +248,7 @@ impl Config {
             profile,
             aligned_to: Timestamp(file.aligned_to_ns.unwrap_or(0)),
             keep,
+            remote_write,
         })
     }
 }

@@ -19,6 +19,7 @@ mod problem;
 mod query;
 mod revisions;
 mod routes;
+mod scrape;
 mod stored;
 mod verdicts;
 
@@ -50,7 +51,7 @@ use crate::access::{Gate, Viewer};
 use crate::config::Config;
 use crate::identity::{Authority, IdentityError};
 use crate::live::Live;
-use crate::metrics::{self, Own};
+use crate::metrics::Own;
 use crate::now::now;
 use crate::page::{self, Frame, Zone};
 use crate::store::{HistoryQuery, Reader, Store, StoreError};
@@ -315,18 +316,6 @@ async fn style() -> Response {
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
     ];
     (headers, page::STYLE).into_response()
-}
-
-async fn scrape(State(web): State<Arc<Web>>, viewer: Viewer) -> Response {
-    let text = metrics::render(&web.table(&viewer), &web.own, now(), web.grace);
-    (
-        [(
-            header::CONTENT_TYPE,
-            "text/plain; version=0.0.4; charset=utf-8",
-        )],
-        text,
-    )
-        .into_response()
 }
 
 async fn health(State(web): State<Arc<Web>>, viewer: Viewer) -> Response {

@@ -410,7 +410,7 @@ impl Desk {
     fn known(&self, probe: &str, octets: &[u8]) -> Result<Hello, String> {
         let hello = match FromProbe::decode(octets) {
             Ok(FromProbe::Hello(hello)) => hello,
-            Ok(FromProbe::Batch(_)) => return Err("a call begins with a hello".into()),
+            Ok(_) => return Err("a call begins with a hello".into()),
             Err(error) => return Err(error.to_string()),
         };
         if hello.version != VERSION {
@@ -461,6 +461,8 @@ impl Desk {
                 Ok(FromProbe::Hello(_)) => {
                     return Err(CallError::Refused("a hello is said once".into()));
                 }
+                // Nobody asked for these numbers.
+                Ok(FromProbe::Gone(..)) => continue,
                 Err(error) => return Err(CallError::Refused(error.to_string())),
             };
             drop(octets);
@@ -510,11 +512,9 @@ impl Desk {
                 && length <= INTERVAL_MAX
                 && self.paths.contains(&report.path)
         };
-        let admit = |report: Report| {
-            own(&report).then(|| Admitted {
-                body: report.encode(),
-                report,
-            })
+        let admit = |body: Vec<u8>| {
+            let report = Report::decode(&body).ok()?;
+            own(&report).then_some(Admitted { body, report })
         };
         Arrival {
             probe: probe.to_owned(),

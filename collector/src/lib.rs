@@ -10,6 +10,7 @@
 mod access;
 mod compliance;
 mod config;
+mod delays;
 pub mod enrolment;
 pub mod explain;
 mod finding;
@@ -27,6 +28,7 @@ mod metrics;
 mod now;
 mod page;
 mod reading;
+mod remote_write;
 mod revision;
 mod rulebook;
 mod store;
@@ -64,6 +66,8 @@ pub use config::{Config, ConfigError, GivenCertificates, PageCertificate, Pages}
 pub use http::HttpError;
 pub use identity::{ALPN, IdentityError, RegistryError, SigningError};
 pub use intake::IntakeError;
+pub use metrics::Rehearsal;
+pub use remote_write::Receiver;
 pub use store::{DatabaseError, Place, PlaceError, PostgresAddress, ReportNumber, StoreError};
 
 use crate::http::Http;
@@ -73,6 +77,7 @@ use crate::judge::Judge;
 use crate::live::Live;
 use crate::metrics::Own;
 use crate::now::now;
+use crate::remote_write::RemoteWrite;
 use crate::store::{Store, Windowing, Work};
 
 /// How often old rows are looked for.
@@ -178,7 +183,14 @@ async fn collect(
         Arc::clone(&live),
         Arc::clone(&own),
     )?;
-    let http = Http::bind(&config, &authority, store.clone(), Arc::clone(&live), own).await?;
+    let http = Http::bind(
+        &config,
+        &authority,
+        store.clone(),
+        Arc::clone(&live),
+        Arc::clone(&own),
+    )
+    .await?;
     let fault = |what| move |source| Error::Start { what, source };
     let addresses = Addresses {
         http: http.address().map_err(fault("the HTTP server"))?,
@@ -214,6 +226,12 @@ async fn collect(
     };
     let intake = tokio::spawn(intake.run(ended(stopped.clone())));
     let http = tokio::spawn(http.run(ended(stopped.clone())));
+    let writers = config.remote_write.into_iter().map(|receiver| {
+        let (live, own) = (Arc::clone(&live), Arc::clone(&own));
+        let writer = RemoteWrite::new(receiver, store.clone(), live, own, config.grace);
+        tokio::spawn(writer.run(stopped.clone()))
+    });
+    let writers: Vec<_> = writers.collect();
     let running = tokio::spawn(compliance::refresh(
         store.clone(),
         live,
@@ -225,7 +243,10 @@ async fn collect(
     stop.await;
     info!("the collector stops");
     drop(stopping);
-    for task in [intake, http, running, retention] {
+    for task in [intake, http, running, retention]
+        .into_iter()
+        .chain(writers)
+    {
         if let Err(error) = task.await {
             warn!(%error, "a part of the collector did not end well");
         }

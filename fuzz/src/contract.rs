@@ -24,7 +24,11 @@ pub fn enrolment(input: &[u8]) {
 /// Any octets as a message between a probe and its collector; what is read is written and read back the same.
 pub fn report(input: &[u8]) {
     if let Ok(message) = FromProbe::decode(input) {
-        assert_eq!(FromProbe::decode(&message.encode()), Ok(message));
+        assert_eq!(FromProbe::decode(&message.encode()), Ok(message.clone()));
+        if let FromProbe::Batch(batch) = message {
+            let read = batch.reports.iter().map(|octets| Report::decode(octets));
+            assert_eq!(read.count(), batch.reports.len());
+        }
     }
     if let Ok(message) = FromCollector::decode(input) {
         assert_eq!(FromCollector::decode(&message.encode()), Ok(message));

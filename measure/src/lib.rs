@@ -21,6 +21,7 @@ pub mod patterns;
 pub mod reordering;
 pub mod report;
 pub mod sample;
+pub mod sequences;
 pub mod summary;
 pub mod tier;
 pub mod time;

@@ -4,10 +4,12 @@
 mod collectors;
 mod reflector;
 mod sender;
+mod uplink;
 
 pub use collectors::{COLLECTORS_MAX, Collectors};
 pub use reflector::ReflectorConfig;
 pub use sender::{Protects, SenderConfig};
+pub use uplink::UplinkConfig;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -23,6 +25,7 @@ use crate::control::ControlConfig;
 use crate::keys::LiveKeys;
 use crate::reflector::{ReflectorEngine, ReflectorSettings, STAMP_PORT};
 use crate::sender::{Pace, SPIN_MAX};
+use crate::spool::SpoolConfig;
 
 /// The configuration of one probe. Relative paths are relative to the file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -52,6 +55,12 @@ pub struct Config {
     pub key: PathBuf,
     /// Directory for unacknowledged reports and the last plan.
     pub state: PathBuf,
+    /// How much is kept there, and for how long.
+    #[serde(default)]
+    pub spool: SpoolConfig,
+    /// How it reports.
+    #[serde(default)]
+    pub uplink: UplinkConfig,
     /// Where to serve this probe's own metrics; nowhere when it is not said.
     pub metrics: Option<SocketAddr>,
     /// Who tells of the clock, and what is declared of it.
@@ -146,6 +155,9 @@ impl Config {
             return refused("listen names no address");
         }
         if let Some(what) = config.reflector.refused() {
+            return refused(what);
+        }
+        if let Some(what) = config.spool.refused().or(config.uplink.refused()) {
             return refused(what);
         }
         if !(Nanos::ZERO..=SPIN_MAX).contains(&config.sender.spin) {
@@ -272,6 +284,9 @@ ports = "18760-19960"
         assert!(said("[reflector]\nthreads = 65\n").contains("1 to 64"));
         assert!(said("[reflector]\ncolour = 1\n").contains("unknown field"));
         assert!(said("[sender]\nauthentication = \"half\"\n").contains("half"));
+        assert!(said("[spool]\noctets_max = 1\n").contains("64 KiB"));
+        assert!(said("[spool]\nreplay = \"60d\"\n").contains("0s to 31d"));
+        assert!(said("[uplink]\ndrain_octets_per_second = 1\n").contains("must be 1000"));
         for spin in ["-1us", "2ms"] {
             assert!(said(&format!("[sender]\nspin = \"{spin}\"\n")).contains("0s to 1ms"));
         }

@@ -11,7 +11,7 @@ mod twamp;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -23,7 +23,7 @@ use owl_measure::time::Nanos;
 use owl_protocol::session::sender::Protection;
 use owl_topology::{Plan, PlannedSession, ReflectorKind};
 use prost::Message as _;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use self::far_end::FarEnd;
 use self::keeper::Keeper;
@@ -153,7 +153,7 @@ impl Probe {
     pub fn prepare(config: Config) -> Result<Self, ProbeError> {
         let clock = config.shown_clock();
         let client = uplink::client(&config)?;
-        let spool = Spool::open(&config.state)?;
+        let spool = Spool::open_with(&config.state, config.spool)?;
         let keys = KeyFiles::open(&config)?;
         // What is wrong with the file is better said now than when a server is asked.
         config
@@ -168,13 +168,7 @@ impl Probe {
         let vitals = Arc::new(Vitals::default());
         let mut watch = ClockWatch::new(clock, &config.clock);
         vitals.clock().push(watch.read().state);
-        let shared = Shared {
-            spool: Mutex::new(spool),
-            spooled: Notify::new(),
-            connected: AtomicBool::new(false),
-            failure_said: false.into(),
-            certificate_until_ns: AtomicI64::new(client.until_ns()),
-        };
+        let shared = Shared::new(spool, client.until_ns());
         Ok(Self {
             config,
             reflector,

@@ -253,6 +253,21 @@ impl Metrics {
             spool.waiting as f64,
         );
         gauge(
+            "owl_probe_spool_waiting_bytes",
+            "Octets of those reports.",
+            spool.waiting_octets as f64,
+        );
+        gauge(
+            "owl_probe_spool_bytes",
+            "Octets of all reports on the disk, those kept for replay included.",
+            spool.octets as f64,
+        );
+        gauge(
+            "owl_probe_spool_limit_bytes",
+            "Octets of reports that are kept at most.",
+            spool.octets_max as f64,
+        );
+        gauge(
             "owl_probe_uplink_connected",
             "1 while the collector is connected.",
             f64::from(u8::from(self.shared.connected.load(Relaxed))),
@@ -324,13 +339,7 @@ mod tests {
     #[test]
     fn docs_probe_metrics_lists_each_metric_and_no_other() {
         let directory = tempfile::tempdir().unwrap();
-        let shared = Shared {
-            spool: std::sync::Mutex::new(Spool::open(directory.path()).unwrap()),
-            spooled: tokio::sync::Notify::new(),
-            connected: false.into(),
-            failure_said: false.into(),
-            certificate_until_ns: 0.into(),
-        };
+        let shared = Shared::new(Spool::open(directory.path()).unwrap(), 0);
         let vitals = Vitals::default();
         let declared = Declared {
             source: ClockSource::Simulated,

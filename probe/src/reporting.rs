@@ -3,11 +3,10 @@
 //! For a lab and for tests of faults: what reports say is theirs, and what
 //! becomes of them is as in the field.
 
-use std::sync::atomic::{AtomicBool, AtomicI64};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use owl_measure::report::Report;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::daemon::ProbeError;
@@ -28,13 +27,10 @@ impl Reporting {
     /// When one of them cannot be used.
     pub fn open(config: Config) -> Result<Self, ProbeError> {
         let client = uplink::client(&config)?;
-        let shared = Shared {
-            spool: Mutex::new(Spool::open(&config.state)?),
-            spooled: Notify::new(),
-            connected: AtomicBool::new(false),
-            failure_said: false.into(),
-            certificate_until_ns: AtomicI64::new(client.until_ns()),
-        };
+        let shared = Shared::new(
+            Spool::open_with(&config.state, config.spool)?,
+            client.until_ns(),
+        );
         Ok(Self {
             config,
             shared: Arc::new(shared),

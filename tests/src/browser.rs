@@ -41,7 +41,10 @@ impl Browser {
         let pipe = |name: &str| {
             let file = folder.path().join(name);
             let made = Command::new("mkfifo").arg(&file).status();
-            assert!(made.is_ok_and(|status| status.success()), "no pipe can be made");
+            assert!(
+                made.is_ok_and(|status| status.success()),
+                "no pipe can be made"
+            );
             // For both directions, so that opening waits for nobody.
             let opened = File::options().read(true).write(true).open(&file);
             (file, opened.expect("a pipe that was just made"))
@@ -128,7 +131,9 @@ impl Browser {
     }
 
     fn loaded(&mut self) {
-        self.until("a page", |message| message["method"] == "Page.loadEventFired");
+        self.until("a page", |message| {
+            message["method"] == "Page.loadEventFired"
+        });
     }
 
     /// Goes to an address, and waits for the page.

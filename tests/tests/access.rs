@@ -21,9 +21,8 @@ struct Collector {
 impl Collector {
     fn new(pages: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let text = format!(
-            "state = \"state\"\nintake = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n{pages}"
-        );
+        let text =
+            format!("state = \"state\"\nintake = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n{pages}");
         fs::write(folder.path().join("collector.toml"), text).expect("the test's own folder");
         Self { folder }
     }
@@ -89,7 +88,14 @@ impl Collector {
 /// The status of an address as curl sees it, and what it says.
 fn curl(arguments: &[&str]) -> (String, String) {
     let output = Command::new("curl")
-        .args(["--silent", "--show-error", "--max-time", "30", "--write-out", "\n%{http_code}"])
+        .args([
+            "--silent",
+            "--show-error",
+            "--max-time",
+            "30",
+            "--write-out",
+            "\n%{http_code}",
+        ])
         .args(arguments)
         .output()
         .expect("curl can be started");
@@ -107,17 +113,71 @@ fn users_tokens_and_the_audit_log_are_made_listed_and_checked_with_commands() {
     assert_eq!(users["users"][1]["name"], "reg");
     assert_eq!(users["users"][1]["carriers"][0], "ct");
     for (arguments, input, said) in [
-        (&["user", "add", "anna", "--role", "admin", "--password-file", "-"][..], PASSWORD, "already"),
-        (&["user", "add", "b", "--role", "admin", "--password-file", "-"], "short", "15 characters"),
-        (&["user", "add", "b", "--role", "regulator", "--password-file", "-"], PASSWORD, "carriers"),
         (
-            &["user", "add", "b", "--role", "regulator", "--carrier", "x", "--password-file", "-"],
+            &[
+                "user",
+                "add",
+                "anna",
+                "--role",
+                "admin",
+                "--password-file",
+                "-",
+            ][..],
+            PASSWORD,
+            "already",
+        ),
+        (
+            &[
+                "user",
+                "add",
+                "b",
+                "--role",
+                "admin",
+                "--password-file",
+                "-",
+            ],
+            "short",
+            "15 characters",
+        ),
+        (
+            &[
+                "user",
+                "add",
+                "b",
+                "--role",
+                "regulator",
+                "--password-file",
+                "-",
+            ],
+            PASSWORD,
+            "carriers",
+        ),
+        (
+            &[
+                "user",
+                "add",
+                "b",
+                "--role",
+                "regulator",
+                "--carrier",
+                "x",
+                "--password-file",
+                "-",
+            ],
             PASSWORD,
             "no carrier x",
         ),
-        (&["user", "add", "b", "--role", "admin"], PASSWORD, "--password-file"),
+        (
+            &["user", "add", "b", "--role", "admin"],
+            PASSWORD,
+            "--password-file",
+        ),
         (&["user", "remove", "anna"], "", "last admin"),
-        (&["user", "passwd", "nobody", "--password-file", "-"], PASSWORD, "no user nobody"),
+        (
+            &["user", "passwd", "nobody", "--password-file", "-"],
+            PASSWORD,
+            "no user nobody",
+        ),
         (&["token", "revoke", "nothing"], "", "no token nothing"),
     ] {
         let output = collector.tell(arguments, input);
@@ -126,11 +186,23 @@ fn users_tokens_and_the_audit_log_are_made_listed_and_checked_with_commands() {
         assert!(told.contains(said), "{arguments:?}: {told}");
     }
     let token = collector.json(&["token", "add", "grafana"]);
-    assert!(token["token"].as_str().is_some_and(|value| value.starts_with("owl_")));
-    collector.done(&["enroll", "yannan-ct", "--reached-at", "192.0.2.1:4455"], "");
+    assert!(
+        token["token"]
+            .as_str()
+            .is_some_and(|value| value.starts_with("owl_"))
+    );
+    collector.done(
+        &["enroll", "yannan-ct", "--reached-at", "192.0.2.1:4455"],
+        "",
+    );
     collector.done(&["token", "revoke", "grafana"], "");
     let told = collector.done(&["audit"], "");
-    for deed in ["user-added", "token-added", "probe-enrolled", "token-revoked"] {
+    for deed in [
+        "user-added",
+        "token-added",
+        "probe-enrolled",
+        "token-revoked",
+    ] {
         assert!(told.contains(deed), "{told}");
     }
     assert!(told.contains("console tester"), "{told}");
@@ -142,7 +214,11 @@ fn users_tokens_and_the_audit_log_are_made_listed_and_checked_with_commands() {
     };
     let (code, told) = verify(&export, &[]);
     assert_eq!(code, Some(0), "{told}");
-    let end = told.rsplit(' ').next().expect("the hash of the last record").trim();
+    let end = told
+        .rsplit(' ')
+        .next()
+        .expect("the hash of the last record")
+        .trim();
     let changed = export.replacen("grafana", "grafanb", 1);
     let (code, told) = verify(&changed, &[]);
     assert_eq!(code, Some(1), "{told}");
@@ -150,7 +226,10 @@ fn users_tokens_and_the_audit_log_are_made_listed_and_checked_with_commands() {
     let mut lines: Vec<&str> = export.lines().collect();
     lines.remove(1);
     let (code, told) = verify(&lines.join("\n"), &[]);
-    assert!(code == Some(1) && told.contains("record 2 is missing"), "{told}");
+    assert!(
+        code == Some(1) && told.contains("record 2 is missing"),
+        "{told}"
+    );
     let mut lines: Vec<&str> = export.lines().collect();
     lines.pop();
     assert_eq!(verify(&lines.join("\n"), &[]).0, Some(0));
@@ -168,7 +247,10 @@ fn a_running_collector_is_open_until_the_first_user_and_takes_changes_over() {
     assert_eq!(curl(&[&verdicts]).0, "200");
     collector.user("anna", &["admin"]);
     let token = collector.json(&["token", "add", "t"]);
-    let header = format!("Authorization: Bearer {}", token["token"].as_str().unwrap_or_default());
+    let header = format!(
+        "Authorization: Bearer {}",
+        token["token"].as_str().unwrap_or_default()
+    );
     until(|| curl(&[&verdicts]).0 == "401");
     assert_eq!(curl(&["--header", &header, &verdicts]).0, "200");
     assert_eq!(curl(&[&format!("{address}/metrics")]).0, "200");
@@ -203,9 +285,15 @@ fn pages_over_tls_are_believed_by_who_knows_the_authority_and_by_nobody_else() {
     let authority = authority.to_string_lossy().into_owned();
     assert_eq!(curl(&[&https]).0, "000", "nobody else believes it");
     assert_eq!(curl(&["--cacert", &authority, &https]).0, "200");
-    assert_eq!(curl(&["--cacert", &authority, "--tls-max", "1.2", &https]).0, "000");
+    assert_eq!(
+        curl(&["--cacert", &authority, "--tls-max", "1.2", &https]).0,
+        "000"
+    );
     let (status, told) = curl(&[&http]);
-    assert!(status == "400" && told.contains("https://"), "{status} {told}");
+    assert!(
+        status == "400" && told.contains("https://"),
+        "{status} {told}"
+    );
     let token = collector.json(&["token", "add", "t"]);
     let file = collector.folder.path().join("token");
     fs::write(&file, token["token"].as_str().unwrap_or_default()).expect("the test's own folder");
@@ -213,7 +301,14 @@ fn pages_over_tls_are_believed_by_who_knows_the_authority_and_by_nobody_else() {
     let ask = |more: &[&str]| {
         let mut command = Command::new(owl_binary());
         command
-            .args(["verdict", "compliance", "--json", "--period", "now-1h", "--collector"])
+            .args([
+                "verdict",
+                "compliance",
+                "--json",
+                "--period",
+                "now-1h",
+                "--collector",
+            ])
             .arg(format!("https://localhost:{port}"))
             .arg("--ca")
             .arg(&authority)
@@ -246,24 +341,36 @@ fn a_browser_without_script_logs_in_is_refused_is_locked_out_and_a_regulator_see
     };
     browser.open(&at("/paths/yannan-ct~supercomputing-ct?lang=en"));
     let form = browser.html();
-    assert!(form.contains("<h1>Log in</h1>") && !form.contains("yannan-ct</"), "{form}");
+    assert!(
+        form.contains("<h1>Log in</h1>") && !form.contains("yannan-ct</"),
+        "{form}"
+    );
     browser.type_into("#name", "anna");
     browser.type_into("#password", PASSWORD);
     browser.enter("#password");
     let page = browser.html();
-    assert!(page.contains("<span>anna</span>") && page.contains("yannan-ct~supercomputing-ct"), "{page}");
+    assert!(
+        page.contains("<span>anna</span>") && page.contains("yannan-ct~supercomputing-ct"),
+        "{page}"
+    );
     browser.enter(".leave button");
     browser.open(&at("/?lang=zh-CN"));
     assert!(browser.html().contains("<h1>登录</h1>"));
     let page = log_in(&mut browser, "reg", PASSWORD);
-    assert!(page.contains("<span>reg</span>") && page.contains("-cm"), "{page}");
+    assert!(
+        page.contains("<span>reg</span>") && page.contains("-cm"),
+        "{page}"
+    );
     assert!(!page.contains("-ct"), "a regulator of cm sees ct: {page}");
     browser.open(&at("/paths/yannan-ct~supercomputing-ct?lang=en"));
     assert!(browser.html().contains("unknown-name"));
     browser.open(&at("/?lang=en"));
     browser.enter(".leave button");
     let wrong = log_in(&mut browser, "anna", "wrong");
-    assert!(wrong.contains("The name or the password is wrong."), "{wrong}");
+    assert!(
+        wrong.contains("The name or the password is wrong."),
+        "{wrong}"
+    );
     let mut locked = String::new();
     // Each wait is twice the one before, so however slow this machine is, one is long enough to be met.
     for _ in 0..16 {
@@ -274,7 +381,8 @@ fn a_browser_without_script_logs_in_is_refused_is_locked_out_and_a_regulator_see
     }
     assert!(locked.contains("Too many attempts were wrong."), "{locked}");
     // What was refused is told by its status; a policy that forbids something of ours would be told here, too.
-    let policy = |text: &&String| text.contains("Content Security Policy") || text.contains("blocked");
+    let policy =
+        |text: &&String| text.contains("Content Security Policy") || text.contains("blocked");
     let forbidden: Vec<&String> = browser.complaints().iter().filter(policy).collect();
     assert!(forbidden.is_empty(), "{forbidden:?}");
 }

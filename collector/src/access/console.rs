@@ -277,7 +277,10 @@ impl<'a> Console<'a> {
         };
         let mut number = match since {
             None => 0,
-            Some(since) => match reader.audit_before(since.clone().in_zone(&self.config.topology.timezone, now())).map_err(AccessError::from)? {
+            Some(since) => match reader
+                .audit_before(since.clone().in_zone(&self.config.topology.timezone, now()))
+                .map_err(AccessError::from)?
+            {
                 Some(number) => number,
                 None => return Ok(()),
             },

@@ -196,6 +196,12 @@ impl Shown {
         }
     }
 
+    /// All of it, as long as it is looked at; for those who see all carriers.
+    pub(super) fn whole(&self, viewer: &Viewer) -> Result<Arc<Live>, Problem> {
+        all_carriers(viewer)?;
+        Ok(Arc::clone(&self.0))
+    }
+
     /// Why the store refuses, while it does; told to whom the collector's workings are.
     pub(super) fn failure(&self, viewer: &Viewer) -> Option<Option<String>> {
         let failure = self.0.read().store_failure.clone()?;

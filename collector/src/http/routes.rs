@@ -17,7 +17,7 @@ use super::problem::{Kind, Problem};
 use super::query::{Pairs, Takes};
 use super::{
     Web, audit, compliance, entrance, explain, findings, latency, probes, problem, revisions,
-    stored, verdicts,
+    scrape, stored, verdicts,
 };
 use crate::access::Right;
 use crate::page;
@@ -163,7 +163,8 @@ pub(super) fn routes() -> Vec<Route> {
         Route::form("/logout", post(entrance::log_out)),
         Route::page(page::style_address(), Nothing, get(super::style)),
         Route::data("/healthz", Nothing, get(super::health)),
-        Route::data("/metrics", Network, get(super::scrape)),
+        Route::data("/metrics", Network, get(scrape::paths)).once(&["shard"]),
+        Route::data("/metrics/self", Network, get(scrape::rest)),
         Route::data("/api/v1/audit", Deeds, get(audit::api)).once(&["after", "limit"]),
         Route::data("/api/v1/compliance", Paths, get(compliance::api))
             .once(&["path", "period", "profile"]),

@@ -6,7 +6,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 
-use owl_measure::report::MESSAGE_OCTETS_MAX;
+use owl_measure::report::{Abilities, MESSAGE_OCTETS_MAX};
 use owl_topology::Plan;
 use quinn::ClientConfig;
 use quinn::crypto::rustls::QuicClientConfig;
@@ -180,12 +180,15 @@ fn hello_of(probe: &str, epoch: u64) -> FromProbe {
         epoch,
         software: "test".into(),
         simulated: true,
+        abilities: Abilities::NONE,
     })
 }
 
 fn batch(first_sequence: u64, path: &str, starts: std::ops::Range<i64>) -> FromProbe {
     let second = now().0 / 1_000_000_000 - 100;
-    let reports = starts.map(|start| report(path, second + start)).collect();
+    let reports = starts
+        .map(|start| report(path, second + start).encode())
+        .collect();
     FromProbe::Batch(ReportBatch {
         epoch: 7,
         first_sequence,

@@ -6,12 +6,15 @@
 //! stored is stored.
 
 mod access;
+mod counting;
 pub(crate) mod database;
+mod delays;
 mod dossier;
 mod findings;
 mod hops;
 mod hours;
 mod reader;
+mod remote_write;
 mod report_number;
 mod schema;
 mod seen;
@@ -37,6 +40,7 @@ pub use database::{DatabaseError, Place, PlaceError, PostgresAddress};
 pub(crate) use dossier::{Side, StoredReport, StoredVerdict};
 pub(crate) use findings::{Audited, FindingsQuery};
 pub(crate) use reader::{Dirty, HistoryQuery, HopChange, KeptWindows, ProbeRows, Reader, Sessions};
+pub(crate) use remote_write::Sent;
 pub use report_number::ReportNumber;
 pub(crate) use seen::last_seen;
 use writer::Writer;
@@ -162,6 +166,8 @@ pub(crate) enum Work {
     },
     /// Somebody did something. Answers 0.
     Access(Box<Act>),
+    /// A receiver of remote write has the verdicts up to here. Answers 0.
+    Sent { receiver: String, sent: Sent },
     /// What is older may go. Answers how many rows went; more may be left while it is not 0.
     Retain { before: Timestamp },
 }

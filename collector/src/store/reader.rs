@@ -11,6 +11,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::database::{Database, DatabaseError, Purpose, Row, Value, values};
+use super::delays;
 use super::{Place, ReportNumber, StoreError, hours, refused, schema};
 use crate::judgement::{Inputs, Judgement};
 use crate::live::{Caller, Live};
@@ -161,6 +162,7 @@ impl Reader {
                 .or_default()
                 .set(&name, u64::try_from(value).unwrap_or(0));
         }
+        delays::read(self, &mut totals)?;
         let callers = self.rows(
             "SELECT probe, epoch, software, simulated, called_at_ns FROM probe",
             &[],

@@ -4,20 +4,21 @@
 //! the store first and what is shown afterwards; a failed one changes neither,
 //! and is logged when it begins and when it is over, not each time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use owl_measure::report::Report;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::State;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
 use super::access;
+use super::counting::{Counted, Counting, Known};
 use super::database::{Begin, Database, DatabaseError, Purpose, Transaction, values};
 use super::findings;
-use super::hops::{self, Hops, NewHops};
+use super::hops::{self, Hops};
 use super::hours;
+use super::remote_write;
 use super::{
     Admitted, Arrival, Dirty, Order, Place, Reader, Refused, StoreError, Windowing, Work,
     epoch_column, refused, schema,
@@ -31,6 +32,8 @@ use crate::totals::Totals;
 
 /// Orders in one transaction at most.
 const ORDERS_A_COMMIT: usize = 32;
+/// How often a transaction is tried that another one was in the way of.
+const TRIES: usize = 3;
 /// Rows that one retention order removes from a table, so that no commit is long; and the others of the same instant.
 const ROWS_A_RETENTION: i64 = 5_000;
 
@@ -40,8 +43,7 @@ pub(super) struct Writer {
     live: Arc<Live>,
     own: Arc<Own>,
     targets: HashMap<String, Nanos>,
-    totals: HashMap<String, Totals>,
-    hops: Hops,
+    known: Known,
 }
 
 /// What became of one arrival.
@@ -92,8 +94,7 @@ impl Writer {
             live,
             own,
             targets,
-            totals,
-            hops,
+            known: Known::new(totals, hops),
         })
     }
 
@@ -118,15 +119,18 @@ impl Writer {
 
     /// Carries out all of them, or none.
     pub(super) fn commit(&mut self, works: &[&Work]) -> Result<Vec<u64>, Refused> {
-        let (mut changed, mut new_hops) = (BTreeMap::new(), NewHops::default());
-        match self.transact(works, &mut changed, &mut new_hops) {
+        let mut counted = Counted::default();
+        let mut outcome = self.transact(works, &mut counted);
+        for _ in 1..TRIES {
+            if !outcome.as_ref().is_err_and(DatabaseError::is_passing) {
+                break;
+            }
+            counted = Counted::default();
+            outcome = self.transact(works, &mut counted);
+        }
+        match outcome {
             Ok(done) => {
-                self.hops.learn(new_hops);
-                self.totals.extend(
-                    changed
-                        .iter()
-                        .map(|(path, totals)| (path.clone(), totals.clone())),
-                );
+                let changed = self.known.learn(counted);
                 Ok(self.show(works, done, changed))
             }
             Err(error) => {
@@ -135,6 +139,8 @@ impl Writer {
                     error!(%error, "the store refuses; nothing is acknowledged until it takes reports again");
                 }
                 table.store_failure = Some(error.to_string());
+                // It may have been committed all the same.
+                self.known.forget();
                 Err(Refused)
             }
         }
@@ -143,25 +149,22 @@ impl Writer {
     fn transact(
         &mut self,
         works: &[&Work],
-        changed: &mut BTreeMap<String, Totals>,
-        new_hops: &mut NewHops,
+        counted: &mut Counted,
     ) -> Result<Vec<Done>, DatabaseError> {
-        let (windowing, targets, totals) = (&self.windowing, &self.targets, &self.totals);
-        let hops = &self.hops;
         let transaction = self.database.begin(Begin::Write)?;
+        lock(&transaction, works)?;
         let mut counting = Counting {
-            targets,
-            totals,
-            changed,
-            hops,
-            new_hops,
+            targets: &self.targets,
+            known: &self.known,
+            windowing: &self.windowing,
+            counted,
         };
         let done = works
             .iter()
             .map(|work| match work {
                 Work::Call { probe, caller } => call(&transaction, probe, caller).map(Done::answer),
                 Work::Arrival(arrival) => {
-                    let taken = take(&transaction, arrival, windowing, &mut counting)?;
+                    let taken = take(&transaction, arrival, &mut counting)?;
                     Ok(Done {
                         answer: taken.stored_to,
                         taken,
@@ -180,21 +183,14 @@ impl Writer {
                     Ok(Done::answer(0))
                 }
                 Work::Access(act) => access::act(&transaction, act).map(|_| Done::answer(0)),
+                Work::Sent { receiver, sent } => {
+                    remote_write::sent(&transaction, receiver, sent)?;
+                    Ok(Done::answer(0))
+                }
                 Work::Retain { before } => retain(&transaction, *before).map(Done::answer),
             })
             .collect::<Result<Vec<Done>, DatabaseError>>()?;
-        for (path, totals) in counting.changed.iter() {
-            let rows = totals.rows_since(counting.totals.get(path));
-            let lists: Vec<_> = rows
-                .iter()
-                .map(|(name, value)| values![path, name, *value].to_vec())
-                .collect();
-            transaction.execute_each(
-                "INSERT INTO counter (path, name, value) VALUES ($1, $2, $3)
-                 ON CONFLICT (path, name) DO UPDATE SET value = excluded.value",
-                &lists,
-            )?;
-        }
+        counting.write(&transaction)?;
         transaction.commit()?;
         Ok(done)
     }
@@ -287,7 +283,7 @@ impl Writer {
                         }
                     }
                 }
-                Work::Access(_) | Work::Retain { .. } => {}
+                Work::Access(_) | Work::Sent { .. } | Work::Retain { .. } => {}
             }
         }
         answers
@@ -318,36 +314,38 @@ fn stored_to(transaction: &Transaction<'_>, probe: &str, epoch: u64) -> Result<u
     Ok(stored.map_or(0, |stored| u64::try_from(stored).unwrap_or(0)))
 }
 
-/// Adds up reports; what it changes becomes true with the commit.
-struct Counting<'a> {
-    targets: &'a HashMap<String, Nanos>,
-    totals: &'a HashMap<String, Totals>,
-    changed: &'a mut BTreeMap<String, Totals>,
-    hops: &'a Hops,
-    new_hops: &'a mut NewHops,
-}
-
-impl Counting<'_> {
-    fn add(&mut self, transaction: &Transaction<'_>, report: &Report) -> Result<(), DatabaseError> {
-        let Some(&target) = self.targets.get(&report.path) else {
-            return Ok(());
-        };
-        let so_far = || self.totals.get(&report.path).cloned().unwrap_or_default();
-        let totals = self
-            .changed
-            .entry(report.path.clone())
-            .or_insert_with(so_far);
-        totals.add(report, target);
-        let hops_changed = self.new_hops.follow(self.hops, transaction, report)?;
-        totals.hops_changed(hops_changed);
-        Ok(())
-    }
+/// Takes hold of the rows of all whose reports are to be taken, in one and the same order everywhere: another collector with
+/// the same reports waits here, and finds them stored then.
+///
+/// The row is written although it stays the same, so that also a commit that finds everything stored already waits for the
+/// standby to have all of that.
+fn lock(transaction: &Transaction<'_>, works: &[&Work]) -> Result<(), DatabaseError> {
+    let arrivals: BTreeSet<(&str, i64, i64)> = works
+        .iter()
+        .filter_map(|work| match work {
+            Work::Arrival(arrival) => Some((
+                arrival.probe.as_str(),
+                epoch_column(arrival.epoch),
+                arrival.received_at.0,
+            )),
+            _ => None,
+        })
+        .collect();
+    let lists: Vec<_> = arrivals
+        .into_iter()
+        .map(|(probe, epoch, at)| values![probe, epoch, at].to_vec())
+        .collect();
+    transaction.execute_each(
+        "INSERT INTO ack (probe, epoch, stored, received_at_ns) VALUES ($1, $2, 0, $3)
+         ON CONFLICT (probe, epoch) DO UPDATE SET stored = ack.stored",
+        &lists,
+    )?;
+    Ok(())
 }
 
 fn take(
     transaction: &Transaction<'_>,
     arrival: &Arrival,
-    windowing: &Windowing,
     counting: &mut Counting<'_>,
 ) -> Result<Taken, DatabaseError> {
     let (probe, epoch) = (&arrival.probe, epoch_column(arrival.epoch));
@@ -356,7 +354,7 @@ fn take(
         stored_to: before,
         ..Taken::default()
     };
-    let mut windows = std::collections::BTreeSet::new();
+    counting.meet(transaction, probe, (arrival.epoch, before))?;
     for (index, place) in arrival.reports.iter().enumerate() {
         let sequence = arrival.first_sequence.saturating_add(index as u64);
         let again = sequence <= before;
@@ -389,22 +387,8 @@ fn take(
         }
         taken.fresh.push(index);
         counting.add(transaction, report)?;
-        windows.extend(
-            windowing
-                .lengths
-                .iter()
-                .map(|&length| (length.0, start.period_start(length, windowing.aligned_to).0)),
-        );
     }
-    let windows: Vec<_> = windows
-        .into_iter()
-        .map(|(length, start)| values![length, start].to_vec())
-        .collect();
-    transaction.execute_each(
-        "INSERT INTO dirty (window_ns, window_start_ns, version) VALUES ($1, $2, 1)
-         ON CONFLICT (window_ns, window_start_ns) DO UPDATE SET version = dirty.version + 1",
-        &windows,
-    )?;
+    counting.leave(probe, (arrival.epoch, taken.stored_to));
     // The spool dropped what lies between: that is counted, and the numbers go on from there.
     taken.missing = arrival
         .first_sequence

@@ -1,6 +1,9 @@
 //! Between the values of this crate and the messages of the wire.
 
-use super::{FromCollector, FromProbe, Hello, Report, ReportBatch, ReportError, wire};
+use super::{
+    Abilities, FromCollector, FromProbe, Hello, Loss, Numbers, Report, ReportBatch, ReportError,
+    wire,
+};
 use crate::clock::{BoundBasis, ClockSource, ClockState, ClockStatus, KernelClock};
 use crate::hindrance::Hindrance;
 use crate::histogram::{Cell, Histogram};
@@ -28,11 +31,16 @@ pub(super) fn from_probe(message: &FromProbe) -> wire::FromProbe {
             epoch: hello.epoch,
             software: hello.software.clone(),
             simulated: hello.simulated,
+            abilities: hello.abilities.bits(),
         }),
         FromProbe::Batch(batch) => wire::ProbeSays::Batch(wire::ReportBatch {
             epoch: batch.epoch,
             first_sequence: batch.first_sequence,
-            reports: batch.reports.iter().map(from_report).collect(),
+            reports: batch.reports.clone(),
+        }),
+        FromProbe::Gone(numbers, loss) => wire::ProbeSays::Gone(wire::Gone {
+            numbers: Some(from_numbers(*numbers)),
+            loss: loss.number(),
         }),
     };
     wire::FromProbe { say: Some(say) }
@@ -47,7 +55,12 @@ pub(super) fn to_from_probe(message: wire::FromProbe) -> Result<FromProbe, Repor
                 epoch: hello.epoch,
                 software: hello.software,
                 simulated: hello.simulated,
+                abilities: Abilities::from_bits(hello.abilities),
             }),
+            wire::ProbeSays::Gone(gone) => {
+                let numbers = gone.numbers.ok_or(ReportError::Missing("the numbers"))?;
+                FromProbe::Gone(to_numbers(numbers)?, Loss::of(gone.loss))
+            }
             wire::ProbeSays::Batch(batch) => {
                 let count = batch.reports.len() as u64;
                 if batch.first_sequence == 0 || batch.first_sequence.checked_add(count).is_none() {
@@ -58,11 +71,7 @@ pub(super) fn to_from_probe(message: wire::FromProbe) -> Result<FromProbe, Repor
                 FromProbe::Batch(ReportBatch {
                     epoch: batch.epoch,
                     first_sequence: batch.first_sequence,
-                    reports: batch
-                        .reports
-                        .into_iter()
-                        .map(to_report)
-                        .collect::<Result<_, _>>()?,
+                    reports: batch.reports,
                 })
             }
         },
@@ -75,6 +84,11 @@ pub(super) fn from_collector(message: &FromCollector) -> wire::FromCollector {
             FromCollector::Plan(plan) => wire::CollectorSays::Plan(plan.clone()),
             FromCollector::Stored(sequence) => wire::CollectorSays::Stored(*sequence),
             FromCollector::Refusal(why) => wire::CollectorSays::Refusal(why.clone()),
+            FromCollector::Welcome(abilities) => wire::CollectorSays::Welcome(wire::Welcome {
+                abilities: abilities.bits(),
+            }),
+            FromCollector::Taken(numbers) => wire::CollectorSays::Taken(from_numbers(*numbers)),
+            FromCollector::Again(numbers) => wire::CollectorSays::Again(from_numbers(*numbers)),
         }),
     }
 }
@@ -87,8 +101,35 @@ pub(super) fn to_from_collector(
             wire::CollectorSays::Plan(plan) => FromCollector::Plan(plan),
             wire::CollectorSays::Stored(sequence) => FromCollector::Stored(sequence),
             wire::CollectorSays::Refusal(why) => FromCollector::Refusal(why),
+            wire::CollectorSays::Welcome(welcome) => {
+                FromCollector::Welcome(Abilities::from_bits(welcome.abilities))
+            }
+            wire::CollectorSays::Taken(numbers) => FromCollector::Taken(to_numbers(numbers)?),
+            wire::CollectorSays::Again(numbers) => FromCollector::Again(to_numbers(numbers)?),
         },
     )
+}
+
+fn from_numbers(numbers: Numbers) -> wire::Numbers {
+    wire::Numbers {
+        epoch: numbers.epoch,
+        first: numbers.first,
+        count: numbers.count,
+    }
+}
+
+fn to_numbers(numbers: wire::Numbers) -> Result<Numbers, ReportError> {
+    let wire::Numbers {
+        epoch,
+        first,
+        count,
+    } = numbers;
+    Numbers {
+        epoch,
+        first,
+        count,
+    }
+    .checked()
 }
 
 pub(super) fn from_report(report: &Report) -> wire::Report {

@@ -6,7 +6,10 @@
 //! than the message itself.
 
 pub(crate) mod convert;
+mod numbers;
 pub(crate) mod wire;
+
+pub use numbers::{Abilities, Loss, Numbers};
 
 use prost::Message as _;
 
@@ -36,6 +39,8 @@ pub struct Hello {
     pub software: String,
     /// Clocks or delays are injected: a lab, not a measurement.
     pub simulated: bool,
+    /// What the probe can do.
+    pub abilities: Abilities,
 }
 
 /// One interval of one session, as its session-sender saw it.
@@ -63,8 +68,21 @@ pub struct ReportBatch {
     pub epoch: u64,
     /// Sequence number of the first report; the first report of an epoch has number 1.
     pub first_sequence: u64,
-    /// The reports.
-    pub reports: Vec<Report>,
+    /// The octets of each report, as [`Report::encode`] makes them. They are read one by one, so that one which cannot be read
+    /// takes no other with it.
+    pub reports: Vec<Vec<u8>>,
+}
+
+impl ReportBatch {
+    /// Their numbers; `None` of a batch without a report.
+    pub fn numbers(&self) -> Option<Numbers> {
+        let count = self.reports.len() as u64;
+        (count > 0).then_some(Numbers {
+            epoch: self.epoch,
+            first: self.first_sequence,
+            count,
+        })
+    }
 }
 
 /// What a probe says.
@@ -74,6 +92,8 @@ pub enum FromProbe {
     Hello(Hello),
     /// Then, as often as there is something to report.
     Batch(ReportBatch),
+    /// Numbers that no report will come for, and why.
+    Gone(Numbers, Loss),
 }
 
 /// What a collector says.
@@ -81,10 +101,17 @@ pub enum FromProbe {
 pub enum FromCollector {
     /// What to measure, as an encoded plan of the topology.
     Plan(Vec<u8>),
-    /// Every report up to and with this sequence number is committed and need not be kept.
+    /// Every report up to and with this sequence number is committed and need not be kept. Said to probes without
+    /// [`Abilities::RANGES`].
     Stored(u64),
     /// Why the connection is closed.
     Refusal(String),
+    /// First, to a probe that has said what it can do: what the collector can.
+    Welcome(Abilities),
+    /// The reports with these numbers are committed, or kept aside with the reason why they were refused.
+    Taken(Numbers),
+    /// The reports with these numbers did not come: they are to be sent again, or said to be gone.
+    Again(Numbers),
 }
 
 /// A message that cannot be understood.
@@ -138,6 +165,18 @@ impl Report {
     /// As octets, as it is kept in a spool or a store.
     pub fn encode(&self) -> Vec<u8> {
         convert::from_report(self).encode_to_vec()
+    }
+
+    /// The same without what no judge reads: counts within targets, lateness and skipped send times, and what the kernel
+    /// itself says of the clock. It is judged as the whole report is, and its octets are one and the same whoever made it.
+    pub fn for_judge(mut self) -> Self {
+        let summary = &mut self.summary;
+        summary.forward.within.clear();
+        summary.backward.within.clear();
+        summary.round_trip_within.clear();
+        (summary.lateness_max, summary.skipped) = (Nanos::ZERO, 0);
+        (self.clock.kernel, self.clock.as_of_monotonic) = Default::default();
+        self
     }
 
     /// From octets.
@@ -225,7 +264,7 @@ mod tests {
         let batch = ReportBatch {
             epoch: u64::MAX,
             first_sequence: 12,
-            reports: vec![report(), report()],
+            reports: vec![report().encode(), report().encode()],
         };
         let hello = Hello {
             version: VERSION,
@@ -233,14 +272,24 @@ mod tests {
             epoch: 9,
             software: "0.1".into(),
             simulated: true,
+            abilities: Abilities::OURS,
         };
-        for message in [FromProbe::Batch(batch), FromProbe::Hello(hello)] {
+        let numbers = Numbers {
+            epoch: u64::MAX,
+            first: 3,
+            count: 9,
+        };
+        let gone = FromProbe::Gone(numbers, Loss::Full);
+        for message in [FromProbe::Batch(batch), FromProbe::Hello(hello), gone] {
             assert_eq!(FromProbe::decode(&message.encode()), Ok(message));
         }
         for message in [
             FromCollector::Plan(vec![1, 2]),
             FromCollector::Stored(7),
             FromCollector::Refusal("no".into()),
+            FromCollector::Welcome(Abilities::OURS),
+            FromCollector::Taken(numbers),
+            FromCollector::Again(numbers),
         ] {
             assert_eq!(FromCollector::decode(&message.encode()), Ok(message));
         }
@@ -252,18 +301,26 @@ mod tests {
         let octets = FromProbe::Batch(ReportBatch {
             epoch: 1,
             first_sequence: 1,
-            reports: vec![report()],
+            reports: vec![report().encode()],
         })
         .encode();
+        let reports = |octets: &[u8]| match FromProbe::decode(octets) {
+            Ok(FromProbe::Batch(batch)) => {
+                let reports = batch.reports.iter();
+                Ok(reports.map(|octets| Report::decode(octets)).collect())
+            }
+            Ok(_) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        };
         for end in 0..octets.len() {
-            let _ = FromProbe::decode(&octets[..end]);
+            let _ = reports(&octets[..end]);
         }
         let mut changed = 0;
         for at in 0..octets.len() {
             for flip in [1_u8, 0x80, 0xFF] {
                 let mut broken = octets.clone();
                 broken[at] ^= flip;
-                changed += usize::from(FromProbe::decode(&broken) != FromProbe::decode(&octets));
+                changed += usize::from(reports(&broken) != reports(&octets));
             }
         }
         assert!(
@@ -321,10 +378,95 @@ mod tests {
         assert_eq!(of_rust, of_proto);
     }
 
+    /// The messages as the version before ranges spoke them, by hand: tags, lengths and values.
+    #[test]
+    fn the_version_before_ranges_is_understood_and_understands_what_it_is_sent() {
+        // Hello: version 1, probe "p", epoch 9, software "0.1", simulated.
+        let hello = b"\x0a\x15\x08\x01\x12\x01p\x19\x09\0\0\0\0\0\0\0\x22\x030.1\x28\x01";
+        let Ok(FromProbe::Hello(read)) = FromProbe::decode(hello) else {
+            panic!("the hello of the version before is not understood");
+        };
+        assert_eq!((read.probe.as_str(), read.epoch), ("p", 9));
+        assert_eq!(read.abilities, Abilities::NONE);
+        // What it does not know of ours is one field at the end, which a reader of protobuf skips.
+        let ours = FromProbe::Hello(Hello {
+            abilities: Abilities::OURS,
+            ..read.clone()
+        });
+        let ours = ours.encode();
+        assert_eq!(ours[2..hello.len()], hello[2..]);
+        assert_eq!(ours[hello.len()..], [0xA0, 0x01, 0x01], "tag 20, the bits");
+        let unable = FromProbe::Hello(read);
+        assert_eq!(unable.encode(), hello);
+        assert_eq!(FromCollector::Stored(7).encode(), b"\x10\x07");
+        assert_eq!(FromCollector::Plan(vec![5]).encode(), b"\x0a\x01\x05");
+        let batch = FromProbe::Batch(ReportBatch {
+            epoch: 9,
+            first_sequence: 4,
+            reports: vec![report().encode()],
+        });
+        let octets = batch.encode();
+        assert_eq!(octets[3..14], *b"\x09\x09\0\0\0\0\0\0\0\x10\x04");
+        assert_eq!(octets[14], 0x1A, "reports are messages in field 3, as ever");
+    }
+
+    #[test]
+    fn the_new_messages_have_these_octets_for_ever() {
+        let numbers = Numbers {
+            epoch: 9,
+            first: 3,
+            count: 300,
+        };
+        let octets = b"\x09\x09\0\0\0\0\0\0\0\x10\x03\x18\xac\x02";
+        let message = |head: &[u8]| [head, octets].concat();
+        let expected = message(b"\xaa\x01\x0e");
+        assert_eq!(FromCollector::Taken(numbers).encode(), expected);
+        let expected = message(b"\xb2\x01\x0e");
+        assert_eq!(FromCollector::Again(numbers).encode(), expected);
+        let welcome = FromCollector::Welcome(Abilities::OURS).encode();
+        assert_eq!(welcome, b"\xa2\x01\x02\x08\x01");
+        let expected = [&message(b"\xa2\x01\x12\x0a\x0e")[..], b"\x10\x01"].concat();
+        assert_eq!(FromProbe::Gone(numbers, Loss::Full).encode(), expected);
+        assert!(
+            FromCollector::decode(b"\xaa\x01\x00").is_err(),
+            "no numbers"
+        );
+    }
+
+    #[test]
+    fn a_report_that_cannot_be_read_takes_no_other_with_it() {
+        let sent = FromProbe::Batch(ReportBatch {
+            epoch: 1,
+            first_sequence: 1,
+            reports: vec![report().encode(), b"no report".to_vec()],
+        });
+        let Ok(FromProbe::Batch(batch)) = FromProbe::decode(&sent.encode()) else {
+            panic!("no batch");
+        };
+        let read: Vec<bool> = batch
+            .reports
+            .iter()
+            .map(|octets| Report::decode(octets).is_ok())
+            .collect();
+        assert_eq!(read, [true, false]);
+        assert_eq!(batch.numbers().map(|numbers| numbers.range()), Some(1..=2));
+    }
+
     #[test]
     fn an_interval_is_small_on_the_wire() {
         let octets = report().encode().len();
         assert!(octets < 1_000, "one report takes {octets} octets");
+    }
+
+    #[test]
+    fn what_a_judge_reads_of_a_report_is_smaller_and_stays_as_it_is() {
+        let judged = report().for_judge();
+        let octets = judged.encode();
+        assert!(octets.len() < report().encode().len());
+        assert_eq!(Report::decode(&octets), Ok(judged.clone()));
+        assert_eq!(judged.clone().for_judge(), judged);
+        assert_eq!(judged.summary.forward.raw, report().summary.forward.raw);
+        assert_eq!(judged.clock.bound, report().clock.bound);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct FromProbe {
-    #[prost(oneof = "ProbeSays", tags = "1, 2")]
+    #[prost(oneof = "ProbeSays", tags = "1, 2, 20")]
     pub(super) say: Option<ProbeSays>,
 }
 
@@ -15,11 +15,13 @@ pub(super) enum ProbeSays {
     Hello(Hello),
     #[prost(message, tag = "2")]
     Batch(ReportBatch),
+    #[prost(message, tag = "20")]
+    Gone(Gone),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct FromCollector {
-    #[prost(oneof = "CollectorSays", tags = "1, 2, 3")]
+    #[prost(oneof = "CollectorSays", tags = "1, 2, 3, 20, 21, 22")]
     pub(super) say: Option<CollectorSays>,
 }
 
@@ -31,6 +33,36 @@ pub(super) enum CollectorSays {
     Stored(u64),
     #[prost(string, tag = "3")]
     Refusal(String),
+    #[prost(message, tag = "20")]
+    Welcome(Welcome),
+    #[prost(message, tag = "21")]
+    Taken(Numbers),
+    #[prost(message, tag = "22")]
+    Again(Numbers),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Welcome {
+    #[prost(uint64, tag = "1")]
+    pub(super) abilities: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Numbers {
+    #[prost(fixed64, tag = "1")]
+    pub(super) epoch: u64,
+    #[prost(uint64, tag = "2")]
+    pub(super) first: u64,
+    #[prost(uint64, tag = "3")]
+    pub(super) count: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Gone {
+    #[prost(message, optional, tag = "1")]
+    pub(super) numbers: Option<Numbers>,
+    #[prost(uint32, tag = "2")]
+    pub(super) loss: u32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -45,6 +77,8 @@ pub(super) struct Hello {
     pub(super) software: String,
     #[prost(bool, tag = "5")]
     pub(super) simulated: bool,
+    #[prost(uint64, tag = "20")]
+    pub(super) abilities: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -53,8 +87,9 @@ pub(super) struct ReportBatch {
     pub(super) epoch: u64,
     #[prost(uint64, tag = "2")]
     pub(super) first_sequence: u64,
-    #[prost(message, repeated, tag = "3")]
-    pub(super) reports: Vec<Report>,
+    // Each the octets of a Report: a reader that does not know one can still number the others.
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub(super) reports: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

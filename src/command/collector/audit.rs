@@ -78,7 +78,11 @@ impl Args {
     pub(super) fn run(self, config: &Config, lang: Lang) -> Result<Outcome, Failure> {
         let who = super::access::who();
         let printed = Console::new(config, &who).audit(self.since.as_ref(), |line| {
-            let told = if self.json { line.to_owned() } else { told(line) };
+            let told = if self.json {
+                line.to_owned()
+            } else {
+                told(line)
+            };
             match stream(&format!("{told}\n")) {
                 Ok(Reader::There) => Ok(()),
                 Ok(Reader::Gone) => Err(End::Gone),

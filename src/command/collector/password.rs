@@ -44,12 +44,12 @@ fn from_file(file: &Path, lang: Lang) -> Result<String, Failure> {
 fn from_terminal(lang: Lang) -> Result<String, Failure> {
     let what = lang.pick("cannot ask for the password", "无法询问密码");
     if !io::stdin().is_terminal() {
-        return Err(Failure::usage(what).because("standard input is no terminal").hint(
-            lang.pick(
+        return Err(Failure::usage(what)
+            .because("standard input is no terminal")
+            .hint(lang.pick(
                 "--password-file FILE reads it from a file, --password-file - from standard input",
                 "--password-file FILE 从文件读取，--password-file - 从标准输入读取",
-            ),
-        ));
+            )));
     }
     let ask = |prompt: &str| {
         rpassword::prompt_password(prompt).map_err(|error| Failure::unable(what).because(error))

@@ -90,7 +90,12 @@ impl Args {
 impl Add {
     fn run(self, console: &Console<'_>, lang: Lang) -> Result<Outcome, Failure> {
         let name = &self.name;
-        let what = || format!("{} {name}", lang.pick("cannot add the user", "无法添加用户"));
+        let what = || {
+            format!(
+                "{} {name}",
+                lang.pick("cannot add the user", "无法添加用户")
+            )
+        };
         let grant = Grant::new(self.role, self.carriers)
             .map_err(|error| explain(what(), error.into(), lang))?;
         let password = self.password.read(lang)?;

@@ -3,7 +3,7 @@
 use owl_collector::explain::{Explained, Question};
 use owl_measure::words::Lang;
 
-use super::fetch::{Collector, WayIn, FetchError, Refusal};
+use super::fetch::{Collector, FetchError, Refusal, WayIn};
 
 /// Why a collector explained nothing.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use owl_measure::verdict::State;
 use owl_measure::verdict::period::{Compliance, PeriodProfile};
 use owl_measure::words::Lang;
 
-use super::fetch::{Collector, WayIn, Refusal};
+use super::fetch::{Collector, Refusal, WayIn};
 use crate::command::topology::accepted;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Side, Table, print};

@@ -49,7 +49,9 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     };
     let told = match &args.collector {
         None => explain(&args.store, &question).map_err(|error| unexplained(error, lang))?,
-        Some(collector) => ask(collector, &args.way_in, &question, lang).map_err(|error| unasked(error, lang))?,
+        Some(collector) => {
+            ask(collector, &args.way_in, &question, lang).map_err(|error| unasked(error, lang))?
+        }
     };
     print(&if args.json {
         json(&told)

@@ -154,7 +154,10 @@ impl Collector {
             .with_root_certificates(roots)
             .with_no_client_auth();
         let host = self.authority.rsplit_once(':').map_or("", |(host, _)| host);
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let host = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
         let name = ServerName::try_from(host).map_err(io::Error::other)?;
         ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)
     }
@@ -173,7 +176,8 @@ fn of_file(file: &Path, error: impl std::fmt::Display) -> io::Error {
 
 fn text(file: &Path) -> io::Result<String> {
     let mut text = String::new();
-    let read = File::open(file).and_then(|opened| opened.take(FILE_OCTETS_MAX).read_to_string(&mut text));
+    let read =
+        File::open(file).and_then(|opened| opened.take(FILE_OCTETS_MAX).read_to_string(&mut text));
     read.map_err(|error| of_file(file, error))?;
     Ok(text)
 }
