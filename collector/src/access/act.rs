@@ -63,9 +63,9 @@ impl Act {
 
 /// What became of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Done {
+pub(crate) enum Outcome {
     /// It is so.
-    Done,
+    Written,
     /// There is one of that name.
     NameTaken,
     /// There is none of that name.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use owl_measure::time::{Nanos, Timestamp};
 use serde::Serialize;
 
-use super::act::{Act, Change, Done};
+use super::act::{Act, Change, Outcome};
 use super::audit::{Deed, Record};
 use super::directory::{BadName, TOKENS_MAX, Token, USERS_MAX, User, check_name};
 use super::grant::{Grant, GrantError};
@@ -278,7 +278,7 @@ impl<'a> Console<'a> {
         let mut number = match since {
             None => 0,
             Some(since) => match reader
-                .audit_before(since.clone().in_zone(&self.config.topology.timezone, now()))
+                .audit_before(since.in_zone(&self.config.topology.timezone, now()))
                 .map_err(AccessError::from)?
             {
                 Some(number) => number,
@@ -324,10 +324,10 @@ impl<'a> Console<'a> {
         };
         let name = name.to_owned();
         match self.open()?.act(&act)? {
-            Done::Done => Ok(()),
-            Done::NameTaken => Err(AccessError::NameTaken { what, name }),
-            Done::NoSuchName => Err(AccessError::NoSuchName { what, name }),
-            Done::Full => Err(AccessError::Full {
+            Outcome::Written => Ok(()),
+            Outcome::NameTaken => Err(AccessError::NameTaken { what, name }),
+            Outcome::NoSuchName => Err(AccessError::NoSuchName { what, name }),
+            Outcome::Full => Err(AccessError::Full {
                 what,
                 most: if what == "user" {
                     USERS_MAX

@@ -7,7 +7,7 @@ use owl_measure::time::{Nanos, Timestamp};
 use super::database::{Begin, Database, DatabaseError, Purpose, Row, Transaction, values};
 use super::{Place, Reader, StoreError, refused, schema};
 use crate::access::Grant;
-use crate::access::act::{Act, Change, Done};
+use crate::access::act::{Act, Change, Outcome};
 use crate::access::audit::{Deed, Link};
 use crate::access::directory::{
     Directory, SESSION, SESSIONS_MAX, Session, TOKENS_MAX, Token, USERS_MAX, User,
@@ -61,11 +61,11 @@ impl Console {
     }
 
     /// Carries out a change with its records.
-    pub(crate) fn act(&self, asked: &Act) -> Result<Done, StoreError> {
+    pub(crate) fn act(&self, asked: &Act) -> Result<Outcome, StoreError> {
         let fault = refused(self.database.place());
         let transaction = self.database.begin(Begin::Write).map_err(&fault)?;
         let done = act(&transaction, asked).map_err(&fault)?;
-        if done == Done::Done {
+        if done == Outcome::Written {
             transaction.commit().map_err(&fault)?;
         }
         Ok(done)
@@ -73,7 +73,7 @@ impl Console {
 }
 
 /// Carries out a change and appends its records. What cannot be done changes nothing and is not recorded.
-pub(super) fn act(transaction: &Transaction<'_>, act: &Act) -> Result<Done, DatabaseError> {
+pub(super) fn act(transaction: &Transaction<'_>, act: &Act) -> Result<Outcome, DatabaseError> {
     // First of all: it makes every other one wait, so that what is read next stays true.
     let step = i64::from(act.change.as_ref().is_some_and(is_told));
     transaction.execute(
@@ -82,12 +82,12 @@ pub(super) fn act(transaction: &Transaction<'_>, act: &Act) -> Result<Done, Data
     )?;
     if let Some(asked) = &act.change {
         let done = change(transaction, asked)?;
-        if done != Done::Done {
+        if done != Outcome::Written {
             return Ok(done);
         }
     }
     append(transaction, act)?;
-    Ok(Done::Done)
+    Ok(Outcome::Written)
 }
 
 /// Whether others have to take over what it changes.
@@ -132,12 +132,12 @@ fn append(transaction: &Transaction<'_>, act: &Act) -> Result<(), DatabaseError>
     Ok(())
 }
 
-fn change(transaction: &Transaction<'_>, change: &Change) -> Result<Done, DatabaseError> {
+fn change(transaction: &Transaction<'_>, change: &Change) -> Result<Outcome, DatabaseError> {
     let found = |changed: u64| {
         if changed > 0 {
-            Done::Done
+            Outcome::Written
         } else {
-            Done::NoSuchName
+            Outcome::NoSuchName
         }
     };
     match change {
@@ -182,7 +182,7 @@ fn change(transaction: &Transaction<'_>, change: &Change) -> Result<Done, Databa
         }
         Change::AddUser { name, user, at } => {
             if count(transaction, "SELECT count(*) FROM access_user")? >= USERS_MAX as i64 {
-                return Ok(Done::Full);
+                return Ok(Outcome::Full);
             }
             let added = transaction.execute(
                 "INSERT INTO access_user (name, role, carriers, password, changed_ns) VALUES ($1, $2, $3, $4, $5)
@@ -196,7 +196,7 @@ fn change(transaction: &Transaction<'_>, change: &Change) -> Result<Done, Databa
                 ],
             )?;
             if added == 0 {
-                return Ok(Done::NameTaken);
+                return Ok(Outcome::NameTaken);
             }
         }
         Change::SetPassword { name, password, at } => {
@@ -219,7 +219,7 @@ fn change(transaction: &Transaction<'_>, change: &Change) -> Result<Done, Databa
                 &values![now.0],
             )?;
             if count(transaction, "SELECT count(*) FROM access_token")? >= TOKENS_MAX as i64 {
-                return Ok(Done::Full);
+                return Ok(Outcome::Full);
             }
             let added = transaction.execute(
                 "INSERT INTO access_token (name, hash, role, carriers, made_ns, expires_ns) VALUES ($1, $2, $3, $4, $5, $6)
@@ -234,7 +234,7 @@ fn change(transaction: &Transaction<'_>, change: &Change) -> Result<Done, Databa
                 ],
             )?;
             if added == 0 {
-                return Ok(Done::NameTaken);
+                return Ok(Outcome::NameTaken);
             }
         }
         Change::RevokeToken { name } => {
@@ -243,7 +243,7 @@ fn change(transaction: &Transaction<'_>, change: &Change) -> Result<Done, Databa
             return Ok(found(changed));
         }
     }
-    Ok(Done::Done)
+    Ok(Outcome::Written)
 }
 
 fn end_sessions(transaction: &Transaction<'_>, name: &str) -> Result<(), DatabaseError> {
