@@ -4,16 +4,20 @@
 //! asked. Who may call an address is asked first ([`guard`]). A request is
 //! bounded in size and time, and so are the connections ([`listener`]).
 
+mod alto;
 mod audit;
 mod certificate;
 mod compliance;
 mod entrance;
+mod events;
 mod explain;
 mod findings;
 mod guard;
 mod headers;
-mod latency;
+mod lasting;
+pub(crate) mod latency;
 mod listener;
+mod openapi;
 mod probes;
 mod problem;
 mod query;
@@ -21,6 +25,7 @@ mod revisions;
 mod routes;
 mod scrape;
 mod stored;
+mod topology;
 mod verdicts;
 
 use std::io;
@@ -45,10 +50,12 @@ use tracing::{info, warn};
 use self::certificate::Certificate;
 use self::guard::{Seen, Shown};
 use self::headers::Hardened;
+use self::lasting::lasting;
 use self::problem::{Kind, Problem};
 use self::query::Pairs;
 use crate::access::{Gate, Viewer};
 use crate::config::Config;
+use crate::event::Events;
 use crate::identity::{Authority, IdentityError};
 use crate::live::Live;
 use crate::metrics::Own;
@@ -97,6 +104,8 @@ struct Web {
     own: Arc<Own>,
     store: Store,
     queries: Arc<Semaphore>,
+    events: Arc<Events>,
+    listeners: Arc<Semaphore>,
     grace: Nanos,
     zone: Zone,
     started_at: Timestamp,
@@ -127,6 +136,8 @@ impl Http {
         let gate = Gate::open(&config.pages, address.ip(), store.clone(), Arc::clone(&own))?;
         let topology = config.topology.clone();
         let zone = Zone::named(&topology.timezone);
+        let queries = Arc::new(Semaphore::new(QUERIES_MAX));
+        let started_at = now();
         Ok(Self {
             listener,
             certificate,
@@ -137,10 +148,12 @@ impl Http {
                 gate: Arc::new(gate),
                 own,
                 store,
-                queries: Arc::new(Semaphore::new(QUERIES_MAX)),
+                queries,
+                events: Arc::new(Events::new(started_at)),
+                listeners: Arc::new(Semaphore::new(events::LISTENERS_MAX)),
                 grace: config.grace,
                 zone,
-                started_at: now(),
+                started_at,
             }),
         })
     }
@@ -161,7 +174,7 @@ impl Http {
             Some(certificate) if certificate.is_given() => Hardened::Certified,
             _ => Hardened::Always,
         };
-        let gate = Arc::clone(&self.web.gate);
+        let (gate, web) = (Arc::clone(&self.web.gate), Arc::clone(&self.web));
         let topology = &self.web.topology;
         gate.follows_plan(&topology.name, &topology.generation)
             .await;
@@ -177,6 +190,7 @@ impl Http {
             () = served => {}
             // Neither ends before the collector does.
             () = gate.follow() => {}
+            () = web.shown.watch(&web.events, web.grace) => {}
             () = renewed => {}
         }
     }
@@ -217,6 +231,11 @@ fn language(query: &[(String, String)], headers: &HeaderMap) -> Lang {
 }
 
 impl Web {
+    /// Tells what this viewer sees of the topology from every other part and every other topology.
+    fn tag(&self, viewer: &Viewer) -> String {
+        format!("{}{}", self.topology.generation, viewer.scope().tag())
+    }
+
     /// What this viewer sees of the present.
     fn table(&self, viewer: &Viewer) -> Seen<'_> {
         self.shown.to(viewer)
@@ -257,9 +276,15 @@ impl Web {
 }
 
 fn json(value: &impl serde::Serialize) -> Response {
-    let body =
-        serde_json::to_string(value).expect("our own structs have string keys and finite numbers");
-    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+    json_of(octets(value))
+}
+
+fn octets(value: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("our own structs have string keys and finite numbers")
+}
+
+fn json_of(octets: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], octets).into_response()
 }
 
 async fn overview(
@@ -289,6 +314,7 @@ async fn path(
             let windows = reader.history(HistoryQuery {
                 path: Some(&wanted),
                 since: Timestamp(i64::MIN),
+                after: None,
                 limit: PAGE_WINDOWS,
             })?;
             let hop_changes = reader.hop_changes(&wanted, PAGE_HOP_CHANGES)?;

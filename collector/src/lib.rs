@@ -12,6 +12,7 @@ mod compliance;
 mod config;
 mod delays;
 pub mod enrolment;
+mod event;
 pub mod explain;
 mod finding;
 mod flow;
@@ -78,7 +79,7 @@ use crate::live::Live;
 use crate::metrics::Own;
 use crate::now::now;
 use crate::remote_write::RemoteWrite;
-use crate::store::{Store, Windowing, Work};
+use crate::store::{Follower, Store, Windowing, Work};
 
 /// How often old rows are looked for.
 const RETENTION: Duration = Duration::from_secs(3_600);
@@ -207,11 +208,25 @@ async fn collect(
             now(),
         )
     })?;
+    let follower = if store.lease().is_shared() {
+        let live = Arc::clone(&live);
+        Some(tokio::task::block_in_place(|| Follower::new(&store, live))?)
+    } else {
+        None
+    };
     let (judge_stop, judge_stopped) = mpsc::channel();
     let judge = thread::Builder::new()
         .name("judge".into())
         .spawn(move || judge.run(&judge_stopped))
         .map_err(fault("the judge"))?;
+    let (follower_stop, follower_stopped) = mpsc::channel();
+    let follower = follower
+        .map(|follower| {
+            let run = move || follower.run(&follower_stopped);
+            let thread = thread::Builder::new().name("follower".into());
+            thread.spawn(run).map_err(fault("the follower"))
+        })
+        .transpose()?;
     info!(
         http = %addresses.http, intake = %addresses.intake, topology = config.topology.name,
         paths = live.read().paths.len(), "the collector runs"
@@ -259,6 +274,15 @@ async fn collect(
     {
         warn!("the judge panicked");
     }
+    // After the judge, so that whoever judges next finds its last verdicts.
+    drop(follower_stop);
+    if let Some(follower) = follower
+        && tokio::task::spawn_blocking(move || follower.join())
+            .await
+            .is_ok_and(|joined| joined.is_err())
+    {
+        warn!("the follower panicked");
+    }
     Ok(writer)
 }
 
@@ -270,6 +294,10 @@ async fn retain(store: Store, keep: Nanos, mut stopped: watch::Receiver<()>) {
         tokio::select! {
             _ = stopped.changed() => return,
             _ = hours.tick() => {}
+        }
+        // Whoever judges also tidies up.
+        if store.lease().epoch().is_none() {
+            continue;
         }
         let before = now() - keep;
         while matches!(store.write(Work::Retain { before }).await, Ok(removed) if removed > 0) {}

@@ -77,6 +77,27 @@ impl LivePath {
     }
 }
 
+impl LivePath {
+    /// Takes over a verdict, unless a newer one is there or it says nothing new.
+    pub(crate) fn take(&mut self, judgement: &Judgement) {
+        let newer = |latest: &Judgement| {
+            latest.window_start <= judgement.window_start && !latest.says_the_same_as(judgement)
+        };
+        if self.latest.as_ref().is_none_or(newer) {
+            self.latest = Some(judgement.clone());
+        }
+    }
+}
+
+/// Which of the collectors of a store judges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judging {
+    /// This one, which shows the series of paths and probes therefore.
+    Here,
+    /// Another one, or nobody yet.
+    Elsewhere,
+}
+
 /// What a probe said when it called.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Caller {
@@ -98,6 +119,10 @@ pub(crate) struct LiveProbe {
     pub(crate) caller: Option<Caller>,
     pub(crate) stored: u64,
     pub(crate) reported_at: Option<Timestamp>,
+    /// When another collector of the same store took its last batch.
+    pub(crate) reported_elsewhere_at: Option<Timestamp>,
+    /// Whether it reports to another collector of the same store.
+    pub(crate) elsewhere: bool,
     /// Its clock in its last report; unknown after a restart until the next one.
     pub(crate) clock: Option<(ClockState, Timestamp)>,
     /// When its certificate runs out, as far as that is known.
@@ -120,6 +145,11 @@ impl LiveProbe {
             .or(self.reported_at)
     }
 
+    /// Whether it is connected to this collector, or reports to another one of the same store.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connections > 0 || self.elsewhere
+    }
+
     pub(crate) fn simulated(&self) -> bool {
         self.caller.as_ref().is_some_and(|caller| caller.simulated)
     }
@@ -135,6 +165,8 @@ pub(crate) struct Table {
     by_id: HashMap<String, usize>,
     /// What is wrong with clocks, coordinates and routes at this moment.
     pub(crate) findings: Vec<Finding>,
+    /// Who judges.
+    pub(crate) judging: Judging,
     /// Why the store refuses, while it does.
     pub(crate) store_failure: Option<String>,
     /// The running day and month of every path.
@@ -150,6 +182,12 @@ impl Table {
 
     pub(crate) fn path_mut(&mut self, id: &str) -> Option<&mut LivePath> {
         self.by_id.get(id).map(|&index| &mut self.paths[index])
+    }
+
+    /// The probes that it has: those that call, and those that only reflect.
+    pub(crate) fn probe_names(&self) -> impl Iterator<Item = &str> {
+        let calling = self.probes.keys();
+        calling.chain(self.reflecting.keys()).map(String::as_str)
     }
 
     /// Whether it has this probe: one that calls, or one that only reflects.
@@ -191,6 +229,7 @@ impl Table {
                 at: self.running.at,
             },
             certificate_until: self.certificate_until,
+            judging: self.judging,
         };
         let told = self.findings.iter();
         part.findings = told.filter_map(|found| scope.tell(found, &part)).collect();
@@ -245,6 +284,8 @@ impl Live {
                 caller: None,
                 stored: 0,
                 reported_at: None,
+                reported_elsewhere_at: None,
+                elsewhere: false,
                 clock: None,
                 certificate_until: None,
             };
@@ -263,6 +304,7 @@ impl Live {
             reflecting,
             by_id,
             findings: Vec::new(),
+            judging: Judging::Here,
             store_failure: None,
             running: Running::default(),
             certificate_until: None,

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 
 use owl_topology::Path;
+use sha2::{Digest as _, Sha256};
 
 use crate::finding::{Evidence, Finding};
 use crate::live::{LiveProbe, Table};
@@ -31,6 +32,18 @@ impl Scope {
 
     pub(crate) fn is_all(&self) -> bool {
         *self == Self::All
+    }
+
+    /// Nothing for all of them; otherwise what tells these carriers from others, as a piece of an entity tag.
+    pub(crate) fn tag(&self) -> String {
+        match self {
+            Self::All => String::new(),
+            Self::Carriers(carriers) => {
+                let carriers: Vec<&str> = carriers.iter().map(String::as_str).collect();
+                let digest = Sha256::digest(carriers.join(" "));
+                format!("-{}", data_encoding::HEXLOWER.encode(&digest[..8]))
+            }
+        }
     }
 
     pub(crate) fn sees_carrier(&self, carrier: &str) -> bool {

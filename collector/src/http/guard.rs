@@ -1,5 +1,6 @@
 //! Who may call an address: asked before anything else is done for it.
 
+use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Deref;
 use std::sync::{Arc, RwLockReadGuard};
@@ -9,13 +10,17 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
+use owl_measure::time::Nanos;
 use owl_measure::words::Lang;
+
+use serde_json::Value;
 
 use super::problem::{Kind, Problem};
 use super::query::Pairs;
 use super::routes::{About, Reader, Route};
 use super::{Web, language};
 use crate::access::{Peer, Refusal, Right, Viewer};
+use crate::event::Events;
 use crate::live::{Live, Table};
 use crate::page::{self, Notice};
 
@@ -163,6 +168,29 @@ pub(super) fn all_carriers(viewer: &Viewer) -> Result<(), Problem> {
 /// The table of the present, which nobody sees more of than his carriers.
 pub(super) struct Shown(Arc<Live>);
 
+/// The paths and probes that one viewer may hear of.
+pub(super) struct Names {
+    paths: HashSet<String>,
+    probes: HashSet<String>,
+}
+
+impl Names {
+    /// Whether all that an event (JSON) names is among them.
+    pub(super) fn has(&self, event: &str) -> bool {
+        let Ok(event) = serde_json::from_str::<Value>(event) else {
+            return false;
+        };
+        let text = |name: &str| event.get(name).and_then(Value::as_str);
+        let ends = |subject: &str| subject.split('~').all(|end| self.probes.contains(end));
+        match (text("path"), text("probe"), text("subject")) {
+            (Some(path), None, None) => self.paths.contains(path),
+            (None, Some(probe), None) => self.probes.contains(probe),
+            (None, None, Some(subject)) => ends(subject),
+            _ => false,
+        }
+    }
+}
+
 /// What one viewer sees of it.
 pub(super) enum Seen<'a> {
     /// Who sees all carriers looks at the table itself.
@@ -200,6 +228,27 @@ impl Shown {
     pub(super) fn whole(&self, viewer: &Viewer) -> Result<Arc<Live>, Problem> {
         all_carriers(viewer)?;
         Ok(Arc::clone(&self.0))
+    }
+
+    /// Whom this viewer may hear of, as long as the topology is this one; `None` is everybody.
+    pub(super) fn names(&self, viewer: &Viewer) -> Option<Names> {
+        if viewer.scope().is_all() {
+            return None;
+        }
+        let table = self.to(viewer);
+        Some(Names {
+            paths: table
+                .paths
+                .iter()
+                .map(|live| live.path.id.clone())
+                .collect(),
+            probes: table.probe_names().map(str::to_owned).collect(),
+        })
+    }
+
+    /// Tells what changes to those who listen, for ever.
+    pub(super) async fn watch(&self, events: &Events, grace: Nanos) {
+        events.watch(&self.0, grace).await;
     }
 
     /// Why the store refuses, while it does; told to whom the collector's workings are.

@@ -51,7 +51,7 @@ pub(super) async fn api(State(web): State<Arc<Web>>, viewer: Viewer) -> Response
         probe: &live.id,
         site: &live.site,
         carrier: &live.carrier,
-        connected: live.connections > 0,
+        connected: live.is_connected(),
         simulated: live.simulated(),
         software: live.caller.as_ref().map(|caller| caller.software.as_str()),
         epoch: live.caller.as_ref().map(|caller| caller.epoch),

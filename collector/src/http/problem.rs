@@ -12,6 +12,9 @@ use super::json;
 /// The media type of RFC 9457, section 6.1.
 const MEDIA_TYPE: &str = "application/problem+json";
 
+/// When to ask again, where it is not the asker's fault; a judged window is as long, or a few times longer.
+const RETRY_AFTER_S: &str = "10";
+
 /// What is the matter, in kinds that a program tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -37,11 +40,15 @@ pub(super) enum Kind {
     NotAllowed,
     /// Others could read it.
     InTheClear,
+    /// Nothing that is known is young enough.
+    Stale,
+    /// As many ask for this as there is room for.
+    TooMany,
 }
 
 impl Kind {
     /// All of them.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::BadQuery,
         Self::UnknownName,
         Self::UnknownAddress,
@@ -53,6 +60,8 @@ impl Kind {
         Self::NotLoggedIn,
         Self::NotAllowed,
         Self::InTheClear,
+        Self::Stale,
+        Self::TooMany,
     ];
 
     /// The last part of its `type`.
@@ -69,6 +78,8 @@ impl Kind {
             Self::NotLoggedIn => "not-logged-in",
             Self::NotAllowed => "not-allowed",
             Self::InTheClear => "in-the-clear",
+            Self::Stale => "stale",
+            Self::TooMany => "too-many",
         }
     }
 
@@ -80,7 +91,9 @@ impl Kind {
             Self::NotLoggedIn => StatusCode::UNAUTHORIZED,
             Self::NotAllowed | Self::InTheClear => StatusCode::FORBIDDEN,
             Self::Damaged => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::StoreFails | Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
+            Self::StoreFails | Self::TooSlow | Self::Stale | Self::TooMany => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -98,6 +111,8 @@ impl Kind {
             Self::NotLoggedIn => "this is for those who log in or show a token",
             Self::NotAllowed => "this is not for the role that asks",
             Self::InTheClear => "this is not told where others could read it",
+            Self::Stale => "nothing that is known is young enough",
+            Self::TooMany => "as many ask for this as there is room for",
         }
     }
 
@@ -119,6 +134,10 @@ impl Kind {
                 "`owl collector token list` and `user list` tell who has which role"
             }
             Self::InTheClear => "call it by https, or through the proxy that speaks it",
+            Self::Stale => {
+                "/api/v1/latency says for each path since when; /api/v1/probes, which probe is silent"
+            }
+            Self::TooMany => "come again when Retry-After has passed, or share one connection",
         }
     }
 }
@@ -185,6 +204,9 @@ impl IntoResponse for Problem {
             // RFC 9110, section 15.5.2, asks for one; the scheme is RFC 6750's.
             let scheme = HeaderValue::from_static("Bearer");
             headers.insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
         }
         response
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use owl_measure::delay::{Basis, OneWayDelay};
 use owl_measure::time::{Nanos, Timestamp};
-use owl_measure::verdict::{Quantile, Verdict};
+use owl_measure::verdict::{EvidenceClass, Quantile, State, Verdict};
 use owl_topology::Topology;
 
 use super::{Body, Form, Own, Part, Scrape};
@@ -82,6 +82,11 @@ impl Rehearsal {
         body.into_pieces().map(|piece| piece.len()).sum()
     }
 
+    /// Makes the answer for schedulers (`/api/v1/latency`) of all paths, and tells how many octets it has.
+    pub fn feed(&self) -> usize {
+        crate::http::latency::feed(&self.live, NOW).len()
+    }
+
     /// The whole text at once, to be read.
     pub fn page(&self) -> String {
         let octets: Vec<u8> = self.scrape(Form::Text).flatten().collect();
@@ -113,11 +118,16 @@ impl Rehearsal {
 }
 
 fn judged(path: &str, target: Nanos, k: u64) -> Judgement {
-    let delay = Nanos(700_123 + k.cast_signed() % 1_000);
+    let lo = Nanos(700_123 + k.cast_signed() % 1_000);
     let span = Span {
-        lo: delay,
-        hi: delay + Nanos(3_210),
+        lo,
+        hi: lo + Nanos(3_210),
     };
+    let delay = Some(OneWayDelay {
+        lo: span.lo,
+        hi: span.hi,
+        basis: Basis::Claimed,
+    });
     let way = |direction| Way {
         direction,
         variations: PERCENTILES
@@ -140,11 +150,7 @@ fn judged(path: &str, target: Nanos, k: u64) -> Judgement {
     };
     let percentile = |quantile| Percentile {
         quantile,
-        one_way: Some(OneWayDelay {
-            lo: span.lo,
-            hi: span.hi,
-            basis: Basis::Claimed,
-        }),
+        one_way: delay,
         round_trip: span,
         raw: span,
     };
@@ -156,7 +162,13 @@ fn judged(path: &str, target: Nanos, k: u64) -> Judgement {
         window_start: NOW - window,
         window,
         judged_at: NOW,
-        verdict: Verdict::no_data(target, 600),
+        verdict: Verdict {
+            state: State::Met,
+            reason: None,
+            class: Some(EvidenceClass::C),
+            delay,
+            ..Verdict::no_data(target, 600)
+        },
         why: None,
         percentiles: PERCENTILES.map(percentile).to_vec(),
         ways: vec![way(WayName::Forward), way(WayName::Backward)],

@@ -174,6 +174,8 @@ metrics! {
         "1, with the version of this collector.";
     STORE_UP = Gauge "owl_collector_store_up" [] "flag"
         "1 while the store takes what it is given, 0 while it refuses (nothing is acknowledged then).";
+    JUDGING = Gauge "owl_collector_judging" [] "flag"
+        "1 while this collector judges and shows the series of paths and probes, 0 while another one of its store does.";
     CERTIFICATE = Gauge "owl_collector_certificate_expiry_timestamp_seconds" [] "seconds"
         "When the collector's certificate runs out, since 1970; none where the collector signs and renews it itself.";
     REPORTS = Counter "owl_collector_reports_total" ["result"] "reports"

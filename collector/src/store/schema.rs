@@ -22,9 +22,10 @@ const OLDER: [&str; 5] = [
     include_str!("schema/upgrade-6.sql"),
 ];
 /// What makes each version after [`FIRST`] from the one before it, on both engines.
-const UPGRADES: [&str; 2] = [
+const UPGRADES: [&str; 3] = [
     include_str!("schema/upgrade-7-out.sql"),
-    include_str!("schema/upgrade-8-access.sql"),
+    include_str!("schema/upgrade-8-lease.sql"),
+    include_str!("schema/upgrade-9-access.sql"),
 ];
 /// The version that this collector knows.
 pub(super) const VERSION: i64 = FIRST + UPGRADES.len() as i64;

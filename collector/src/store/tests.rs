@@ -132,7 +132,14 @@ fn open(place: &Place) -> (Arc<Live>, Arc<Own>, Writer) {
     let live = Arc::new(Live::new(&Topology::yancheng(), Some(&Profile::lab())));
     let own = Arc::new(Own::new());
     let windowing = Windowing::of(&live, Timestamp(0));
-    let writer = Writer::open(place, windowing, Arc::clone(&live), Arc::clone(&own)).unwrap();
+    let writer = Writer::open(
+        place,
+        windowing,
+        Arc::clone(&live),
+        Arc::clone(&own),
+        Arc::new(Lease::on(place)),
+    )
+    .unwrap();
     (live, own, writer)
 }
 
@@ -302,6 +309,7 @@ fn a_store_of_another_version_is_refused(bench: Bench) {
         Windowing::of(&bench.live, Timestamp(0)),
         Arc::clone(&bench.live),
         Arc::clone(&bench.own),
+        Arc::new(Lease::on(&bench.place)),
     );
     assert!(matches!(again, Err(StoreError::Version { found: 99, .. })));
 }
@@ -422,6 +430,7 @@ fn every_question_has_an_answer(mut bench: Bench) {
         let query = HistoryQuery {
             path,
             since: never,
+            after: None,
             limit: 10,
         };
         assert_eq!(reader.history(query).unwrap(), []);
