@@ -7,6 +7,7 @@
 //! in its store, SQLite or PostgreSQL; all the rest can be rebuilt from there.
 #![forbid(unsafe_code)]
 
+mod access;
 pub mod block;
 mod compliance;
 mod config;
@@ -56,11 +57,18 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
+pub use access::audit::{Deed, Fault, Record, Verified, read_line, verify};
+pub use access::console::{AccessError, Console, Known};
+pub use access::directory::BadName;
+pub use access::grant::{Grant, GrantError};
+pub use access::password::{CHARACTERS_MIN, OCTETS_MAX, PasswordError};
+pub use access::role::{Role, UnknownRole};
+pub use access::secret::Secret;
 pub use compliance::{
     AskError, Asked, AskedProfiles, ComplianceAnswer, ComplianceError, PathCompliance, SpanError,
     compared, read_compliance,
 };
-pub use config::{Config, ConfigError, GivenCertificates};
+pub use config::{Config, ConfigError, GivenCertificates, PageCertificate, Pages};
 pub use http::HttpError;
 pub use identity::{ALPN, IdentityError, RegistryError, SigningError};
 pub use intake::IntakeError;
@@ -112,6 +120,8 @@ pub enum Error {
 pub struct Addresses {
     /// Pages, metrics and API: TCP.
     pub http: SocketAddr,
+    /// They are served over TLS.
+    pub tls: bool,
     /// Intake: UDP.
     pub intake: SocketAddr,
 }
@@ -169,6 +179,7 @@ async fn collect(
     let live = Arc::new(Live::new(&config.topology, config.profile.as_ref()));
     let own = Arc::new(Own::new());
     let windowing = Windowing::of(&live, config.aligned_to);
+    let authority = Arc::clone(&identity.authority);
     let place = config.store.clone();
     let (store, writer) = tokio::task::block_in_place(|| {
         Store::open_at(&config.state, place, windowing.clone(), &live, &own)
@@ -181,17 +192,17 @@ async fn collect(
         Arc::clone(&own),
     )?;
     let http = Http::bind(
-        config.http,
-        config.topology.clone(),
+        &config,
+        &authority,
         store.clone(),
         Arc::clone(&live),
         Arc::clone(&own),
-        config.grace,
     )
     .await?;
     let fault = |what| move |source| Error::Start { what, source };
     let addresses = Addresses {
         http: http.address().map_err(fault("the HTTP server"))?,
+        tls: http.tls(),
         intake: intake.address().map_err(fault("the intake"))?,
     };
     let judge = tokio::task::block_in_place(|| {
