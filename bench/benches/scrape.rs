@@ -1,4 +1,4 @@
-//! What an answer to Prometheus takes: `cargo bench -p owl-bench --bench scrape`.
+//! What an answer to Prometheus takes, and one to a scheduler: `cargo bench -p owl-bench --bench scrape`.
 //!
 //! A hundred thousand series of a mesh, once as the collector writes them and
 //! once with the same names, labels and buckets through the `prometheus` crate.
@@ -17,6 +17,8 @@ static ALLOC: AllocProfiler = AllocProfiler::system();
 
 /// Paths whose series are a hundred thousand.
 const PATHS: usize = 896;
+/// Paths in the feed for schedulers.
+const FEED_PATHS: usize = 10_000;
 
 fn main() {
     let page = Rehearsal::new(PATHS).page();
@@ -66,6 +68,15 @@ fn prometheus_crate(bencher: Bencher<'_, '_>) {
             .encode_to_string(&registry.gather())
             .expect("what was registered can be written")
     });
+}
+
+/// The feed for schedulers of ten thousand paths (`/api/v1/latency`).
+#[divan::bench]
+fn latency_feed(bencher: Bencher<'_, '_>) {
+    let rehearsal = Rehearsal::new(FEED_PATHS);
+    bencher
+        .counter(ItemsCount::new(FEED_PATHS))
+        .bench(|| rehearsal.feed());
 }
 
 /// The name of a line's series, its labels without `le`, and its value.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use owl_measure::delay::{Basis, OneWayDelay};
 use owl_measure::time::{Nanos, Timestamp};
-use owl_measure::verdict::{Quantile, Verdict};
-use owl_topology::Topology;
+use owl_measure::verdict::{EvidenceClass, Quantile, State, Verdict};
+use owl_topology::{Path, Topology};
 
 use super::{Body, Form, Own, Part, Scrape};
 use crate::delays::{Delays, Spans};
@@ -14,6 +14,8 @@ use crate::live::Live;
 use crate::way::{Variation, Way, WayName};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000_000_000);
+/// The length of every window.
+const WINDOW: Nanos = Nanos::from_secs(60);
 const PERCENTILES: [Quantile; 3] = [Quantile::P50, Quantile::P95, Quantile::P99];
 
 /// A live table in which every path has reported and was judged.
@@ -53,7 +55,7 @@ impl Rehearsal {
                 ways: [spans.clone(), spans.clone(), spans],
             });
             path.reported_at = Some(NOW);
-            path.latest = Some(judged(&path.path.id, path.path.target, k));
+            path.latest = Some(judged(&path.path, NOW - WINDOW, k));
         }
         Self {
             live: Arc::new(live),
@@ -80,6 +82,11 @@ impl Rehearsal {
     pub fn packed(&self) -> usize {
         let body = Body::packed(self.scrape(Form::Text));
         body.into_pieces().map(|piece| piece.len()).sum()
+    }
+
+    /// Makes the answer for schedulers (`/api/v1/latency`) of all paths, and tells how many octets it has.
+    pub fn feed(&self) -> usize {
+        crate::http::latency::feed(&self.live, NOW).len()
     }
 
     /// The whole text at once, to be read.
@@ -112,12 +119,18 @@ impl Rehearsal {
     }
 }
 
-fn judged(path: &str, target: Nanos, k: u64) -> Judgement {
-    let delay = Nanos(700_123 + k.cast_signed() % 1_000);
+/// A window of one path that nothing happened in; `k` makes its delays its own.
+pub(crate) fn judged(path: &Path, window_start: Timestamp, k: u64) -> Judgement {
+    let lo = Nanos(700_123 + k.cast_signed() % 1_000);
     let span = Span {
-        lo: delay,
-        hi: delay + Nanos(3_210),
+        lo,
+        hi: lo + Nanos(3_210),
     };
+    let delay = Some(OneWayDelay {
+        lo: span.lo,
+        hi: span.hi,
+        basis: Basis::Claimed,
+    });
     let way = |direction| Way {
         direction,
         variations: PERCENTILES
@@ -140,23 +153,24 @@ fn judged(path: &str, target: Nanos, k: u64) -> Judgement {
     };
     let percentile = |quantile| Percentile {
         quantile,
-        one_way: Some(OneWayDelay {
-            lo: span.lo,
-            hi: span.hi,
-            basis: Basis::Claimed,
-        }),
+        one_way: delay,
         round_trip: span,
         raw: span,
     };
-    let window = Nanos::from_secs(60);
     Judgement {
-        path: path.to_owned(),
-        profile: "plan-2026".into(),
+        path: path.id.clone(),
+        profile: path.profile.id.clone(),
         quantile: Quantile::P95,
-        window_start: NOW - window,
-        window,
-        judged_at: NOW,
-        verdict: Verdict::no_data(target, 600),
+        window_start,
+        window: WINDOW,
+        judged_at: window_start + WINDOW,
+        verdict: Verdict {
+            state: State::Met,
+            reason: None,
+            class: Some(EvidenceClass::C),
+            delay,
+            ..Verdict::no_data(path.target, 600)
+        },
         why: None,
         percentiles: PERCENTILES.map(percentile).to_vec(),
         ways: vec![way(WayName::Forward), way(WayName::Backward)],

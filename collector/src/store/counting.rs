@@ -17,6 +17,35 @@ use super::hops::{Hops, NewHops};
 use super::{Windowing, batches, delays, epoch_column};
 use crate::totals::{HOP_CHANGES, Totals};
 
+/// The paths FROM~TO that a probe is FROM of are those from the first text up to before the second: the character behind the
+/// tilde is U+007F.
+fn paths_of(probe: &str) -> (String, String) {
+    (format!("{probe}~"), format!("{probe}\u{7f}"))
+}
+
+/// What the paths have counted that a probe is FROM of: their sums, and its batches that these do not have yet.
+pub(super) fn counted_by(
+    database: &Database,
+    probe: &str,
+    targets: &HashMap<String, Nanos>,
+) -> Result<HashMap<String, Totals>, DatabaseError> {
+    let (first, end) = paths_of(probe);
+    let mut counted: HashMap<String, Totals> = HashMap::new();
+    let add = |row: &Row<'_>| {
+        let totals = counted.entry(row.get(0)?).or_default();
+        totals.set(row.get(1)?, u64::try_from(row.get::<i64>(2)?).unwrap_or(0));
+        Ok(())
+    };
+    database.query(
+        "SELECT path, name, value FROM counter WHERE path >= $1 AND path < $2",
+        &values![&first, &end],
+        add,
+    )?;
+    delays::read_between(database, (&first, &end), &mut counted)?;
+    uncounted(database, probe, targets, &mut counted)?;
+    Ok(counted)
+}
+
 /// Of a probe: its epoch, and up to where it is stored.
 type Progress = (u64, u64);
 
@@ -120,21 +149,9 @@ impl Counting<'_> {
         let met = self.counted.probes.contains_key(probe)
             || self.known.probes.get(probe) == Some(&progress);
         if !met {
-            // Of the paths FROM~TO that the probe is FROM of: the character behind the tilde is U+007F.
-            let (first, end) = (format!("{probe}~"), format!("{probe}\u{7f}"));
-            let read = &mut self.counted.read;
-            let add = |row: &Row<'_>| {
-                let totals = read.entry(row.get(0)?).or_default();
-                totals.set(row.get(1)?, u64::try_from(row.get::<i64>(2)?).unwrap_or(0));
-                Ok(())
-            };
-            transaction.query(
-                "SELECT path, name, value FROM counter WHERE path >= $1 AND path < $2",
-                &values![&first, &end],
-                add,
-            )?;
-            delays::read_between(transaction, (&first, &end), read)?;
-            uncounted(transaction, probe, self.targets, read)?;
+            let counted = counted_by(transaction, probe, self.targets)?;
+            self.counted.read.extend(counted);
+            let (first, end) = paths_of(probe);
             self.counted.hops.read(transaction, (&first, &end))?;
         }
         Ok(())

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::counting::uncounted;
 use super::database::{Database, DatabaseError, Purpose, Row, Value, values};
 use super::delays;
+use super::lent::Lent;
 use super::raw::Wanted;
 use super::{Place, ReportNumber, StoreError, hours, refused, schema};
 use crate::judgement::{Inputs, Judgement};
@@ -40,8 +41,21 @@ pub(crate) struct HistoryQuery<'a> {
     pub(crate) path: Option<&'a str>,
     /// Windows that begin then or later.
     pub(crate) since: Timestamp,
+    /// Those behind this one, in the order of the answer; all without it.
+    pub(crate) after: Option<&'a VerdictName>,
     /// How many at most.
     pub(crate) limit: usize,
+}
+
+/// What tells a stored verdict from all others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct VerdictName {
+    /// When its window began.
+    pub(crate) start: Timestamp,
+    /// The path.
+    pub(crate) path: String,
+    /// The profile that judged it.
+    pub(crate) profile: String,
 }
 
 /// Which windows of a path are wanted in short.
@@ -106,13 +120,17 @@ struct OfPath {
 /// A connection that only reads.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    pub(super) database: Database,
+    pub(super) database: Lent,
 }
 
 impl Reader {
     pub(super) fn open(place: &Place) -> Result<Self, StoreError> {
         let database = Database::connect(place, Purpose::Read).map_err(refused(place))?;
-        Ok(Self { database })
+        Ok(Self::on(database.into()))
+    }
+
+    pub(super) fn on(database: Lent) -> Self {
+        Self { database }
     }
 
     /// Of the store in a state directory, which somebody else writes, or wrote: its schema must be the one that this
@@ -125,7 +143,7 @@ impl Reader {
     pub(crate) fn beside(place: &Place) -> Result<Self, StoreError> {
         let database = Database::connect(place, Purpose::ReadBeside).map_err(refused(place))?;
         schema::check(&database)?;
-        Ok(Self { database })
+        Ok(Self::on(database.into()))
     }
 
     /// Which store it is.
@@ -170,23 +188,7 @@ impl Reader {
             uncounted(&self.database, &probe, &targets, &mut totals)
                 .map_err(|source| self.fault(source))?;
         }
-        let callers = self.rows(
-            "SELECT probe, epoch, software, simulated, called_at_ns FROM probe",
-            &[],
-            |row| {
-                let epoch = epoch_of(row.get(1)?);
-                let called_at = Timestamp(row.get(4)?);
-                Ok((
-                    row.get::<String>(0)?,
-                    Caller {
-                        epoch,
-                        software: row.get(2)?,
-                        simulated: row.get(3)?,
-                        called_at,
-                    },
-                ))
-            },
-        )?;
+        let callers = self.callers()?;
         let acks = self.rows(
             "SELECT probe, epoch, stored, received_at_ns FROM ack",
             &[],
@@ -222,6 +224,23 @@ impl Reader {
             }
         }
         Ok(totals)
+    }
+
+    /// Who has called, and what each said.
+    pub(super) fn callers(&self) -> Result<Vec<(String, Caller)>, StoreError> {
+        self.rows(
+            "SELECT probe, epoch, software, simulated, called_at_ns FROM probe",
+            &[],
+            |row| {
+                let caller = Caller {
+                    epoch: epoch_of(row.get(1)?),
+                    software: row.get(2)?,
+                    simulated: row.get(3)?,
+                    called_at: Timestamp(row.get(4)?),
+                };
+                Ok((row.get::<String>(0)?, caller))
+            },
+        )
     }
 
     fn latest(&self, path: &str, profile: &str) -> Result<Option<Judgement>, StoreError> {
@@ -310,6 +329,22 @@ impl Reader {
         })
     }
 
+    /// Where the newest judged window of a length begins, among those that begin at `since` or later.
+    pub(crate) fn last_judged(
+        &self,
+        length: Nanos,
+        since: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let sql =
+            "SELECT window_start_ns FROM verdict WHERE window_start_ns >= $1 AND window_ns = $2
+                   ORDER BY window_start_ns DESC LIMIT 1";
+        let start: Option<i64> = self
+            .database
+            .one(sql, &values![since.0, length.0])
+            .map_err(|source| self.fault(source))?;
+        Ok(start.map(Timestamp))
+    }
+
     /// The version of one window; `None` when nothing new is in it.
     pub(crate) fn dirty_window(
         &self,
@@ -325,18 +360,26 @@ impl Reader {
         }))
     }
 
-    /// Verdicts of the past, newest first.
+    /// Verdicts of the past: newest first, those of one instant by path and profile.
     pub(crate) fn history(&self, query: HistoryQuery<'_>) -> Result<Vec<Judgement>, StoreError> {
         let text = |row: &Row<'_>| row.get::<String>(0);
+        // No window begins as late as that, so all are behind it.
+        let (start, path, profile) = query.after.map_or((i64::MAX, "", ""), |after| {
+            (after.start.0, after.path.as_str(), after.profile.as_str())
+        });
         let bodies = match query.path {
             Some(path) => self.rows(
-                "SELECT body FROM verdict WHERE path = $1 AND window_start_ns >= $2 ORDER BY window_start_ns DESC LIMIT $3",
-                &values![path, query.since.0, query.limit],
+                "SELECT body FROM verdict WHERE path = $1 AND window_start_ns >= $2
+                 AND (window_start_ns < $3 OR (window_start_ns = $3 AND profile > $4))
+                 ORDER BY window_start_ns DESC, profile LIMIT $5",
+                &values![path, query.since.0, start, profile, query.limit],
                 text,
             ),
             None => self.rows(
-                "SELECT body FROM verdict WHERE window_start_ns >= $1 ORDER BY window_start_ns DESC, path LIMIT $2",
-                &values![query.since.0, query.limit],
+                "SELECT body FROM verdict WHERE window_start_ns >= $1 AND window_start_ns <= $2
+                 AND (window_start_ns < $2 OR path > $3 OR (path = $3 AND profile > $4))
+                 ORDER BY window_start_ns DESC, path, profile LIMIT $5",
+                &values![query.since.0, start, path, profile, query.limit],
                 text,
             ),
         }?;

@@ -12,6 +12,8 @@ use crate::testing::{SECOND, report};
 use crate::totals::Totals;
 use crate::way::WayName;
 
+mod power_cut;
+
 const PATH: &str = "yannan-ct~binhaigang-ct";
 const RECEIVED_AT: Timestamp = Timestamp(7_000_000);
 
@@ -148,7 +150,14 @@ fn open(place: &Place) -> (Arc<Live>, Arc<Own>, Writer) {
     let live = Arc::new(Live::new(&Topology::yancheng(), Some(&Profile::lab())));
     let own = Arc::new(Own::new());
     let windowing = Windowing::of(&live, Timestamp(0));
-    let writer = Writer::open(place, windowing, Arc::clone(&live), Arc::clone(&own)).unwrap();
+    let writer = Writer::open(
+        place,
+        windowing,
+        Arc::clone(&live),
+        Arc::clone(&own),
+        Arc::new(Lease::on(place)),
+    )
+    .unwrap();
     (live, own, writer)
 }
 
@@ -387,6 +396,7 @@ fn a_store_of_another_version_is_refused(bench: Bench) {
         Windowing::of(&bench.live, Timestamp(0)),
         Arc::clone(&bench.live),
         Arc::clone(&bench.own),
+        Arc::new(Lease::on(&bench.place)),
     );
     assert!(matches!(again, Err(StoreError::Version { found: 99, .. })));
 }
@@ -543,6 +553,7 @@ fn every_question_has_an_answer(mut bench: Bench) {
         let query = HistoryQuery {
             path,
             since: never,
+            after: None,
             limit: 10,
         };
         assert_eq!(reader.history(query).unwrap(), []);

@@ -12,11 +12,13 @@ use owl_measure::verdict::State;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
+use super::access;
 use super::counting::{Counted, Counting, Known};
 use super::database::{Begin, Database, DatabaseError, Purpose, Transaction, values};
 use super::findings;
 use super::hops::{self, Hops};
 use super::hours;
+use super::lease::Lease;
 use super::raw::{self, Wanted};
 use super::remote_write;
 use super::{
@@ -27,6 +29,7 @@ use super::{batches, packing};
 use crate::judgement::Judgement;
 use crate::live::{Caller, Live};
 use crate::metrics::Own;
+use crate::now::now;
 use crate::rulebook::Rulebook;
 use crate::totals::Totals;
 
@@ -44,7 +47,11 @@ pub(super) struct Writer {
     own: Arc<Own>,
     targets: HashMap<String, Nanos>,
     known: Known,
+    lease: Arc<Lease>,
 }
+
+/// What is to be written, and the epoch of the lease of the judge that wants it.
+type Ordered<'a> = (&'a Work, Option<i64>);
 
 /// What became of one arrival.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -77,6 +84,7 @@ impl Writer {
         windowing: Windowing,
         live: Arc<Live>,
         own: Arc<Own>,
+        lease: Arc<Lease>,
     ) -> Result<Self, StoreError> {
         let database = Database::connect(place, Purpose::Write).map_err(refused(place))?;
         schema::bring_up_to_date(&database)?;
@@ -90,19 +98,20 @@ impl Writer {
             own,
             targets,
             known: Known::new(totals, hops),
+            lease,
         })
     }
 
     pub(super) fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         let mut waiting = Vec::with_capacity(ORDERS_A_COMMIT);
         while orders.blocking_recv_many(&mut waiting, ORDERS_A_COMMIT) > 0 {
-            let works: Vec<&Work> = waiting.iter().map(|order| &order.work).collect();
-            let answers = self.commit(&works);
+            let works: Vec<Ordered<'_>> = waiting
+                .iter()
+                .map(|order| (&order.work, order.epoch))
+                .collect();
+            let answers = self.commit_all(&works);
             for (k, order) in waiting.drain(..).enumerate() {
-                let answer = answers
-                    .as_ref()
-                    .map(|answers| answers[k])
-                    .map_err(|refused| *refused);
+                let answer = answers.as_ref().map_or(Err(Refused), |answers| answers[k]);
                 // Who does not wait any longer will ask again; the commit stands.
                 let _ = order.reply.send(answer);
             }
@@ -113,7 +122,14 @@ impl Writer {
     }
 
     /// Carries out all of them, or none.
+    #[cfg(test)]
     pub(super) fn commit(&mut self, works: &[&Work]) -> Result<Vec<u64>, Refused> {
+        let works: Vec<Ordered<'_>> = works.iter().map(|work| (*work, None)).collect();
+        self.commit_all(&works)?.into_iter().collect()
+    }
+
+    /// Carries out all of them, or none; except those of a judge that lost its lease.
+    fn commit_all(&mut self, works: &[Ordered<'_>]) -> Result<Vec<Result<u64, Refused>>, Refused> {
         let mut counted = Counted::default();
         let mut outcome = self.transact(works, &mut counted);
         for _ in 1..TRIES {
@@ -143,9 +159,9 @@ impl Writer {
 
     fn transact(
         &mut self,
-        works: &[&Work],
+        works: &[Ordered<'_>],
         counted: &mut Counted,
-    ) -> Result<Vec<Done>, DatabaseError> {
+    ) -> Result<Vec<Option<Done>>, DatabaseError> {
         let transaction = self.database.begin(Begin::Write)?;
         lock(&transaction, works)?;
         let mut counting = Counting {
@@ -156,39 +172,15 @@ impl Writer {
         };
         let done = works
             .iter()
-            .map(|work| match work {
-                Work::Call { probe, caller } => call(&transaction, probe, caller).map(Done::answer),
-                Work::Arrival(arrival) => {
-                    let taken = take(&transaction, arrival, &mut counting)?;
-                    Ok(Done {
-                        answer: taken.stored_to,
-                        taken,
-                    })
+            .map(|(work, epoch)| {
+                if let Some(epoch) = epoch
+                    && !self.lease.fence(&transaction, *epoch)?
+                {
+                    return Ok(None);
                 }
-                Work::Verdicts {
-                    judgements,
-                    book,
-                    seen,
-                    audited,
-                } => {
-                    judged(&transaction, judgements, book, *seen)?;
-                    if let Some(audited) = audited {
-                        findings::audited(&transaction, audited)?;
-                    }
-                    Ok(Done::answer(0))
-                }
-                Work::Pack(pack) => {
-                    let packed = packing::put(&transaction, pack)?;
-                    counting.settle(&transaction, pack.probe())?;
-                    Ok(Done::answer(packed))
-                }
-                Work::Sent { receiver, sent } => {
-                    remote_write::sent(&transaction, receiver, sent)?;
-                    Ok(Done::answer(0))
-                }
-                Work::Retain { before } => retain(&transaction, *before).map(Done::answer),
+                carry_out(&transaction, work, &mut counting).map(Some)
             })
-            .collect::<Result<Vec<Done>, DatabaseError>>()?;
+            .collect::<Result<Vec<Option<Done>>, DatabaseError>>()?;
         counting.write(&transaction)?;
         transaction.commit()?;
         Ok(done)
@@ -197,10 +189,10 @@ impl Writer {
     /// Shows what was committed, and answers.
     fn show(
         &self,
-        works: &[&Work],
-        done: Vec<Done>,
+        works: &[Ordered<'_>],
+        done: Vec<Option<Done>>,
         changed: BTreeMap<String, Totals>,
-    ) -> Vec<u64> {
+    ) -> Vec<Result<u64, Refused>> {
         let mut table = self.live.write();
         if table.store_failure.take().is_some() {
             info!("the store takes reports again");
@@ -211,8 +203,12 @@ impl Writer {
             }
         }
         let mut answers = Vec::with_capacity(done.len());
-        for (work, done) in works.iter().zip(done) {
-            answers.push(done.answer);
+        for ((work, _), done) in works.iter().zip(done) {
+            let Some(done) = done else {
+                answers.push(Err(Refused));
+                continue;
+            };
+            answers.push(Ok(done.answer));
             match work {
                 Work::Call { probe, caller } => {
                     if let Some(live) = table.probes.get_mut(probe) {
@@ -272,20 +268,54 @@ impl Writer {
                             .with_label_values(&[judgement.verdict.state.code()])
                             .inc();
                         if let Some(live) = table.path_mut(&judgement.path) {
-                            let newer = |latest: &Judgement| {
-                                latest.window_start <= judgement.window_start
-                                    && !latest.says_the_same_as(judgement)
-                            };
-                            if live.latest.as_ref().is_none_or(newer) {
-                                live.latest = Some(judgement.clone());
-                            }
+                            live.take(judgement);
                         }
                     }
                 }
-                Work::Pack(_) | Work::Sent { .. } | Work::Retain { .. } => {}
+                Work::Access(_) | Work::Pack(_) | Work::Sent { .. } | Work::Retain { .. } => {}
             }
         }
         answers
+    }
+}
+
+fn carry_out(
+    transaction: &Transaction<'_>,
+    work: &Work,
+    counting: &mut Counting<'_>,
+) -> Result<Done, DatabaseError> {
+    match work {
+        Work::Call { probe, caller } => call(transaction, probe, caller).map(Done::answer),
+        Work::Arrival(arrival) => {
+            let taken = take(transaction, arrival, counting)?;
+            Ok(Done {
+                answer: taken.stored_to,
+                taken,
+            })
+        }
+        Work::Verdicts {
+            judgements,
+            book,
+            seen,
+            audited,
+        } => {
+            judged(transaction, judgements, book, *seen)?;
+            if let Some(audited) = audited {
+                findings::audited(transaction, audited)?;
+            }
+            Ok(Done::answer(0))
+        }
+        Work::Pack(pack) => {
+            let packed = packing::put(transaction, pack)?;
+            counting.settle(transaction, pack.probe())?;
+            Ok(Done::answer(packed))
+        }
+        Work::Access(act) => access::act(transaction, act).map(|_| Done::answer(0)),
+        Work::Sent { receiver, sent } => {
+            remote_write::sent(transaction, receiver, sent)?;
+            Ok(Done::answer(0))
+        }
+        Work::Retain { before } => retain(transaction, *before).map(Done::answer),
     }
 }
 
@@ -318,10 +348,10 @@ fn stored_to(transaction: &Transaction<'_>, probe: &str, epoch: u64) -> Result<u
 ///
 /// The row is written although it stays the same, so that also a commit that finds everything stored already waits for the
 /// standby to have all of that.
-fn lock(transaction: &Transaction<'_>, works: &[&Work]) -> Result<(), DatabaseError> {
+fn lock(transaction: &Transaction<'_>, works: &[Ordered<'_>]) -> Result<(), DatabaseError> {
     let arrivals: BTreeSet<(&str, i64, i64)> = works
         .iter()
-        .filter_map(|work| match work {
+        .filter_map(|(work, _)| match work {
             Work::Arrival(arrival) => Some((
                 arrival.probe.as_str(),
                 epoch_column(arrival.epoch),
@@ -498,6 +528,7 @@ fn retain(transaction: &Transaction<'_>, before: Timestamp) -> Result<u64, Datab
     removed += remove(("rulebook", "last_used_ns"), unneeded)?;
     removed += remove(("revision", "window_start_ns"), before.0)?;
     removed += hops::retain(transaction, before, ROWS_A_RETENTION)?;
+    removed += access::retain(transaction, now(), ROWS_A_RETENTION)?;
     removed += findings::retain(transaction, before)?;
     removed += transaction.execute(
         "DELETE FROM dirty WHERE window_start_ns < $1",
