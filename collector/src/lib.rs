@@ -7,6 +7,7 @@
 //! in its store, SQLite or PostgreSQL; all the rest can be rebuilt from there.
 #![forbid(unsafe_code)]
 
+pub mod aside;
 mod compliance;
 mod config;
 pub mod enrolment;
@@ -24,6 +25,7 @@ mod judgement;
 mod live;
 mod metrics;
 mod now;
+mod numbering;
 mod page;
 mod reading;
 mod revision;

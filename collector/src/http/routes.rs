@@ -15,7 +15,7 @@ use axum::routing::{MethodRouter, get};
 use super::problem::{Kind, Problem};
 use super::query::{Pairs, Takes};
 use super::{
-    Web, compliance, explain, findings, latency, probes, problem, revisions, stored, verdicts,
+    Web, compliance, explain, findings, gaps, latency, probes, problem, revisions, stored, verdicts,
 };
 use crate::page;
 
@@ -144,6 +144,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::data("/api/v1/problems/{code}", Nothing, get(problem::api)),
         Route::data("/api/v1/revisions", Paths, get(revisions::api))
             .once(&["path", "since", "limit"]),
+        Route::data("/api/v1/gaps", Probes, get(gaps::api)),
         Route::data("/api/v1/store", Collector, get(stored::api)),
         Route::data("/api/v1/verdicts", Paths, get(verdicts::api))
             .once(&["path", "since", "limit"]),

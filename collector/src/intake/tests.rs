@@ -1,12 +1,13 @@
 //! Over real QUIC on the loopback interface, with certificates made on the spot.
 
 mod enrolling;
+mod ranges;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 
-use owl_measure::report::{Abilities, MESSAGE_OCTETS_MAX};
+use owl_measure::report::{Abilities, MESSAGE_OCTETS_MAX, ReportBatch};
 use owl_topology::Plan;
 use quinn::ClientConfig;
 use quinn::crypto::rustls::QuicClientConfig;
@@ -15,6 +16,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::oneshot;
+use tokio::time::sleep;
 
 use super::*;
 use crate::testing::report;

@@ -398,6 +398,12 @@ fn probes<'a>(page: &mut Page, probes: impl Iterator<Item = &'a LiveProbe> + Clo
             .filter_map(|probe| Some((vec![probe.id.clone()], instant(probe.reported_at?)))),
     );
     page.series(
+        table::PROBE_AWAITED,
+        probes
+            .clone()
+            .map(|probe| (vec![probe.id.clone()], probe.awaited.count() as f64)),
+    );
+    page.series(
         table::PROBE_CERTIFICATE,
         probes
             .filter_map(|probe| Some((vec![probe.id.clone()], instant(probe.certificate_until?)))),

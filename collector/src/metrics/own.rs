@@ -1,9 +1,10 @@
 //! What the collector counts of itself, with the `prometheus` crate.
 
 use owl_measure::verdict::State;
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
 use super::table::{self, Metric};
+use crate::numbering::Lost;
 
 /// The counters of this process; they begin at zero when it starts.
 #[derive(Debug)]
@@ -11,7 +12,9 @@ pub(crate) struct Own {
     registry: Registry,
     pub(crate) reports: IntCounterVec,
     pub(crate) gaps: IntCounter,
-    pub(crate) missing: IntCounter,
+    pub(crate) missing: IntCounterVec,
+    pub(crate) aside: IntGauge,
+    pub(crate) aside_dropped: IntGauge,
     pub(crate) verdicts: IntCounterVec,
     pub(crate) refused: IntCounter,
     pub(crate) enrolments: IntCounterVec,
@@ -23,7 +26,9 @@ impl Own {
         let own = Self {
             reports: vector(&registry, table::REPORTS),
             gaps: single(&registry, table::GAPS),
-            missing: single(&registry, table::MISSING),
+            missing: vector(&registry, table::MISSING),
+            aside: gauge(&registry, table::ASIDE),
+            aside_dropped: gauge(&registry, table::ASIDE_DROPPED),
             verdicts: vector(&registry, table::VERDICTS),
             refused: single(&registry, table::REFUSED),
             enrolments: vector(&registry, table::ENROLMENTS),
@@ -31,6 +36,9 @@ impl Own {
         };
         for result in ["stored", "duplicate", "rejected"] {
             own.reports.with_label_values(&[result]);
+        }
+        for loss in Lost::CODES {
+            own.missing.with_label_values(&[loss]);
         }
         for result in ["joined", "renewed", "refused"] {
             own.enrolments.with_label_values(&[result]);
@@ -65,4 +73,13 @@ fn single(registry: &Registry, metric: Metric) -> IntCounter {
         .register(Box::new(counter.clone()))
         .expect("each metric of the table is registered once");
     counter
+}
+
+fn gauge(registry: &Registry, metric: Metric) -> IntGauge {
+    let gauge = IntGauge::with_opts(Opts::new(metric.name, metric.help))
+        .expect("names of the table are valid, a test reads them with promtool");
+    registry
+        .register(Box::new(gauge.clone()))
+        .expect("each metric of the table is registered once");
+    gauge
 }

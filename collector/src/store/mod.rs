@@ -5,15 +5,18 @@
 //! writes; whoever reads opens a connection of its own. What is said to be
 //! stored is stored.
 
+mod aside;
 pub(crate) mod database;
 mod dossier;
 mod findings;
 mod hops;
 mod hours;
+mod numbers;
 mod reader;
 mod report_number;
 mod schema;
 mod seen;
+mod taking;
 mod writer;
 
 use std::fs::{self, File, TryLockError};
@@ -22,17 +25,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use owl_measure::report::Report;
+use owl_measure::report::{Loss, Numbers, Report};
 use owl_measure::time::{Nanos, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::aside::Refusal;
 use crate::judgement::Judgement;
 use crate::live::{Caller, Live};
 use crate::metrics::Own;
 use crate::rulebook::Rulebook;
+pub(crate) use aside::{Aside, ask as ask_aside};
 pub use database::{DatabaseError, Place, PlaceError, PostgresAddress};
 pub(crate) use dossier::{Side, StoredReport, StoredVerdict};
 pub(crate) use findings::{Audited, FindingsQuery};
+pub(crate) use numbers::Gap;
 pub(crate) use reader::{Dirty, HistoryQuery, HopChange, KeptWindows, ProbeRows, Reader, Sessions};
 pub use report_number::ReportNumber;
 pub(crate) use seen::last_seen;
@@ -109,6 +115,12 @@ pub(crate) struct Windowing {
 }
 
 impl Windowing {
+    /// The windows that an interval which begins at an instant belongs to: length and start.
+    fn of_start(&self, start: Timestamp) -> impl Iterator<Item = (i64, i64)> {
+        let lengths = self.lengths.iter();
+        lengths.map(move |&length| (length.0, start.period_start(length, self.aligned_to).0))
+    }
+
     pub(crate) fn of(live: &Live, aligned_to: Timestamp) -> Self {
         let mut lengths: Vec<Nanos> = live
             .read()
@@ -132,14 +144,23 @@ pub(crate) struct Admitted {
     pub(crate) body: Vec<u8>,
 }
 
-/// A batch as it came; a rejected report leaves an empty place, because its number is used up all the same.
+/// A report that may not be stored: its octets are kept aside.
+#[derive(Debug, Clone)]
+pub(crate) struct Rejected {
+    pub(crate) refusal: Refusal,
+    pub(crate) body: Vec<u8>,
+}
+
+/// A batch as it came; a rejected report uses up its number all the same.
 #[derive(Debug, Clone)]
 pub(crate) struct Arrival {
     pub(crate) probe: String,
     pub(crate) epoch: u64,
     pub(crate) first_sequence: u64,
     pub(crate) received_at: Timestamp,
-    pub(crate) reports: Vec<Option<Admitted>>,
+    /// Whether the probe knows of questions for numbers that did not come.
+    pub(crate) can_be_asked: bool,
+    pub(crate) reports: Vec<Result<Admitted, Rejected>>,
 }
 
 /// What can be written.
@@ -149,6 +170,18 @@ pub(crate) enum Work {
     Call { probe: String, caller: Caller },
     /// Reports came. Answers up to where the probe's epoch is stored now.
     Arrival(Arrival),
+    /// A probe says that no report will come for these numbers. Answers up to where its epoch is stored.
+    Gone {
+        probe: String,
+        numbers: Numbers,
+        loss: Loss,
+        at: Timestamp,
+    },
+    /// A report that was kept aside was looked at once more. Answers 1 when it is stored now.
+    Reexamined {
+        aside: Aside,
+        outcome: Result<Box<Report>, Refusal>,
+    },
     /// The judge spoke on a window, by a rulebook. Answers 0.
     Verdicts {
         judgements: Vec<Judgement>,

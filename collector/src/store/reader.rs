@@ -11,7 +11,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::database::{Database, DatabaseError, Purpose, Row, Value, values};
-use super::{Place, ReportNumber, StoreError, hours, refused, schema};
+use super::{Place, ReportNumber, StoreError, hours, numbers, refused, schema};
 use crate::judgement::{Inputs, Judgement};
 use crate::live::{Caller, Live};
 use crate::rulebook::hex;
@@ -190,6 +190,8 @@ impl Reader {
                 ))
             },
         )?;
+        let mut missing =
+            numbers::all_missing(&self.database).map_err(|source| self.fault(source))?;
         let mut table = live.write();
         for live in &mut table.paths {
             live.totals = totals.get(&live.path.id).cloned().unwrap_or_default();
@@ -209,6 +211,7 @@ impl Reader {
                     .is_some_and(|caller| caller.epoch == epoch)
                 {
                     live.stored = u64::try_from(stored).unwrap_or(0);
+                    live.awaited = missing.remove(&(probe, epoch)).unwrap_or_default();
                 }
             }
         }
@@ -423,7 +426,8 @@ impl Reader {
 
     /// What is stored of each probe and epoch.
     pub(crate) fn probe_rows(&self) -> Result<Vec<ProbeRows>, StoreError> {
-        let sql = "SELECT probe, epoch, stored,
+        let sql = "SELECT probe, epoch,
+                       coalesce((SELECT min(first) - 1 FROM missing WHERE missing.probe = ack.probe AND missing.epoch = ack.epoch), stored),
                        (SELECT count(*) FROM report WHERE report.probe = ack.probe AND report.epoch = ack.epoch)
                    FROM ack ORDER BY probe, received_at_ns";
         let unsigned = |value: i64| u64::try_from(value).unwrap_or(0);

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use owl_measure::report::Report;
+use owl_measure::sequences::Sequences;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::State;
 use tokio::sync::mpsc;
@@ -17,13 +17,14 @@ use super::database::{Begin, Database, DatabaseError, Purpose, Transaction, valu
 use super::findings;
 use super::hops::{self, Hops, NewHops};
 use super::hours;
+use super::taking::{Counting, Taken, call, gone, reexamined, take};
 use super::{
-    Admitted, Arrival, Dirty, Order, Place, Reader, Refused, StoreError, Windowing, Work,
-    epoch_column, refused, schema,
+    Dirty, Order, Place, Reader, Refused, StoreError, Windowing, Work, aside, refused, schema,
 };
 use crate::judgement::Judgement;
-use crate::live::{Caller, Live};
+use crate::live::Live;
 use crate::metrics::Own;
+use crate::numbering::Lost;
 use crate::rulebook::Rulebook;
 use crate::totals::Totals;
 
@@ -40,16 +41,6 @@ pub(super) struct Writer {
     targets: HashMap<String, Nanos>,
     totals: HashMap<String, Totals>,
     hops: Hops,
-}
-
-/// What became of one arrival.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Taken {
-    stored_to: u64,
-    fresh: Vec<usize>,
-    duplicate: u64,
-    rejected: u64,
-    missing: u64,
 }
 
 /// Of an order that was carried out: the answer, and for arrivals what became of them.
@@ -157,7 +148,32 @@ impl Writer {
         let done = works
             .iter()
             .map(|work| match work {
-                Work::Call { probe, caller } => call(&transaction, probe, caller).map(Done::answer),
+                Work::Call { probe, caller } => {
+                    let taken = call(&transaction, probe, caller)?;
+                    Ok(Done {
+                        answer: taken.stored_to,
+                        taken,
+                    })
+                }
+                Work::Gone {
+                    probe,
+                    numbers,
+                    loss,
+                    at,
+                } => {
+                    let taken = gone(&transaction, probe, *numbers, *loss, *at)?;
+                    Ok(Done {
+                        answer: taken.stored_to,
+                        taken,
+                    })
+                }
+                Work::Reexamined { aside, outcome } => {
+                    let taken = reexamined(&transaction, aside, outcome, windowing, &mut counting)?;
+                    Ok(Done {
+                        answer: taken.fresh.len() as u64,
+                        taken,
+                    })
+                }
                 Work::Arrival(arrival) => {
                     let taken = take(&transaction, arrival, windowing, &mut counting)?;
                     Ok(Done {
@@ -196,6 +212,20 @@ impl Writer {
         Ok(done)
     }
 
+    fn count_lost(&self, lost: &[(Lost, Sequences)]) {
+        for (lost, numbers) in lost {
+            self.own.gaps.inc_by(numbers.range_count() as u64);
+            let missing = self.own.missing.with_label_values(&[lost.code()]);
+            missing.inc_by(numbers.count());
+        }
+    }
+
+    fn show_aside(&self, held: Option<aside::Held>) {
+        let Some(held) = held else { return };
+        self.own.aside.set(held.reports);
+        self.own.aside_dropped.set(held.dropped);
+    }
+
     /// Shows what was committed, and answers.
     fn show(
         &self,
@@ -220,6 +250,7 @@ impl Writer {
                     if let Some(live) = table.probes.get_mut(probe) {
                         live.caller = Some(caller.clone());
                         live.stored = done.answer;
+                        live.awaited = done.taken.awaited;
                     }
                 }
                 Work::Arrival(arrival) => {
@@ -236,13 +267,12 @@ impl Writer {
                         .reports
                         .with_label_values(&["rejected"])
                         .inc_by(taken.rejected);
-                    self.own.gaps.inc_by(u64::from(taken.missing > 0));
-                    self.own.missing.inc_by(taken.missing);
+                    self.count_lost(&taken.lost);
+                    self.show_aside(taken.aside);
                     let fresh = || {
-                        taken
-                            .fresh
-                            .iter()
-                            .filter_map(|&index| Some(&arrival.reports[index].as_ref()?.report))
+                        let fresh = taken.fresh.iter();
+                        let place = |&index: &usize| arrival.reports[index].as_ref().ok();
+                        fresh.filter_map(move |index| Some(&place(index)?.report))
                     };
                     for report in fresh() {
                         if let Some(live) = table.path_mut(&report.path) {
@@ -251,6 +281,7 @@ impl Writer {
                     }
                     if let Some(live) = table.probes.get_mut(&arrival.probe) {
                         live.stored = taken.stored_to;
+                        live.awaited = taken.awaited;
                         if let Some(last) = fresh().max_by_key(|report| report.summary.start) {
                             live.reported_at = Some(arrival.received_at);
                             let end = last.summary.start + last.summary.length;
@@ -259,6 +290,17 @@ impl Writer {
                             }
                         }
                     }
+                }
+                Work::Gone { probe, .. } => {
+                    self.count_lost(&done.taken.lost);
+                    if let Some(live) = table.probes.get_mut(probe) {
+                        live.awaited = done.taken.awaited;
+                    }
+                }
+                Work::Reexamined { .. } => {
+                    let stored = self.own.reports.with_label_values(&["stored"]);
+                    stored.inc_by(done.taken.fresh.len() as u64);
+                    self.show_aside(done.taken.aside);
                 }
                 Work::Verdicts {
                     judgements,
@@ -289,141 +331,6 @@ impl Writer {
         }
         answers
     }
-}
-
-fn call(transaction: &Transaction<'_>, probe: &str, caller: &Caller) -> Result<u64, DatabaseError> {
-    transaction.execute(
-        "INSERT INTO probe (probe, epoch, software, simulated, called_at_ns) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (probe) DO UPDATE SET epoch = excluded.epoch, software = excluded.software,
-             simulated = excluded.simulated, called_at_ns = excluded.called_at_ns",
-        &values![
-            probe,
-            epoch_column(caller.epoch),
-            &caller.software,
-            caller.simulated,
-            caller.called_at.0
-        ],
-    )?;
-    stored_to(transaction, probe, caller.epoch)
-}
-
-fn stored_to(transaction: &Transaction<'_>, probe: &str, epoch: u64) -> Result<u64, DatabaseError> {
-    let stored: Option<i64> = transaction.one(
-        "SELECT stored FROM ack WHERE probe = $1 AND epoch = $2",
-        &values![probe, epoch_column(epoch)],
-    )?;
-    Ok(stored.map_or(0, |stored| u64::try_from(stored).unwrap_or(0)))
-}
-
-/// Adds up reports; what it changes becomes true with the commit.
-struct Counting<'a> {
-    targets: &'a HashMap<String, Nanos>,
-    totals: &'a HashMap<String, Totals>,
-    changed: &'a mut BTreeMap<String, Totals>,
-    hops: &'a Hops,
-    new_hops: &'a mut NewHops,
-}
-
-impl Counting<'_> {
-    fn add(&mut self, transaction: &Transaction<'_>, report: &Report) -> Result<(), DatabaseError> {
-        let Some(&target) = self.targets.get(&report.path) else {
-            return Ok(());
-        };
-        let so_far = || self.totals.get(&report.path).cloned().unwrap_or_default();
-        let totals = self
-            .changed
-            .entry(report.path.clone())
-            .or_insert_with(so_far);
-        totals.add(report, target);
-        let hops_changed = self.new_hops.follow(self.hops, transaction, report)?;
-        totals.hops_changed(hops_changed);
-        Ok(())
-    }
-}
-
-fn take(
-    transaction: &Transaction<'_>,
-    arrival: &Arrival,
-    windowing: &Windowing,
-    counting: &mut Counting<'_>,
-) -> Result<Taken, DatabaseError> {
-    let (probe, epoch) = (&arrival.probe, epoch_column(arrival.epoch));
-    let before = stored_to(transaction, probe, arrival.epoch)?;
-    let mut taken = Taken {
-        stored_to: before,
-        ..Taken::default()
-    };
-    let mut windows = std::collections::BTreeSet::new();
-    for (index, place) in arrival.reports.iter().enumerate() {
-        let sequence = arrival.first_sequence.saturating_add(index as u64);
-        let again = sequence <= before;
-        taken.stored_to = taken.stored_to.max(sequence);
-        let Some(Admitted { report, body }) = place else {
-            *(if again {
-                &mut taken.duplicate
-            } else {
-                &mut taken.rejected
-            }) += 1;
-            continue;
-        };
-        let (start, length) = (report.summary.start, report.summary.length);
-        let stored = transaction.execute(
-            "INSERT INTO report (path, start_ns, length_ns, probe, epoch, sequence, body)
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (probe, epoch, sequence) DO NOTHING",
-            &values![
-                &report.path,
-                start.0,
-                length.0,
-                probe,
-                epoch,
-                sequence,
-                body
-            ],
-        )?;
-        if stored == 0 {
-            taken.duplicate += 1;
-            continue;
-        }
-        taken.fresh.push(index);
-        counting.add(transaction, report)?;
-        windows.extend(
-            windowing
-                .lengths
-                .iter()
-                .map(|&length| (length.0, start.period_start(length, windowing.aligned_to).0)),
-        );
-    }
-    let windows: Vec<_> = windows
-        .into_iter()
-        .map(|(length, start)| values![length, start].to_vec())
-        .collect();
-    transaction.execute_each(
-        "INSERT INTO dirty (window_ns, window_start_ns, version) VALUES ($1, $2, 1)
-         ON CONFLICT (window_ns, window_start_ns) DO UPDATE SET version = dirty.version + 1",
-        &windows,
-    )?;
-    // The spool dropped what lies between: that is counted, and the numbers go on from there.
-    taken.missing = arrival
-        .first_sequence
-        .saturating_sub(before.saturating_add(1));
-    if taken.stored_to > before {
-        transaction.execute(
-            "INSERT INTO ack (probe, epoch, stored, received_at_ns) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (probe, epoch) DO UPDATE SET stored = excluded.stored, received_at_ns = excluded.received_at_ns",
-            &values![probe, epoch, taken.stored_to, arrival.received_at.0],
-        )?;
-        transaction.execute(
-            "INSERT INTO batch (probe, epoch, first_sequence, reports, received_at_ns) VALUES ($1, $2, $3, $4, $5)",
-            &values![
-                probe,
-                epoch,
-                arrival.first_sequence,
-                arrival.reports.len(),
-                arrival.received_at.0
-            ],
-        )?;
-    }
-    Ok(taken)
 }
 
 fn judged(
@@ -514,12 +421,17 @@ fn retain(transaction: &Transaction<'_>, before: Timestamp) -> Result<u64, Datab
         "DELETE FROM dirty WHERE window_start_ns < $1",
         &values![before.0],
     )?;
+    removed += remove(("gap", "closed_at_ns"), before.0)?;
     // The epoch that a probe last called with may go on after any silence.
     removed += transaction.execute(
         "DELETE FROM ack WHERE received_at_ns < $1
              AND NOT EXISTS (SELECT 1 FROM probe WHERE probe.probe = ack.probe AND probe.epoch = ack.epoch)
              AND NOT EXISTS (SELECT 1 FROM report WHERE report.probe = ack.probe AND report.epoch = ack.epoch)",
         &values![before.0],
+    )?;
+    removed += transaction.execute(
+        "DELETE FROM missing WHERE NOT EXISTS (SELECT 1 FROM ack WHERE ack.probe = missing.probe AND ack.epoch = missing.epoch)",
+        &[],
     )?;
     Ok(removed)
 }

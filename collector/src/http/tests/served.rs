@@ -160,7 +160,7 @@ fn arrive(store: &Store, path: &str, seconds: std::ops::Range<i64>) {
     store.write_blocking(call).unwrap();
     let reports = seconds.map(|second| {
         let report = report(path, second);
-        Some(Admitted {
+        Ok(Admitted {
             body: report.encode(),
             report,
         })
@@ -170,6 +170,7 @@ fn arrive(store: &Store, path: &str, seconds: std::ops::Range<i64>) {
         epoch: 1,
         first_sequence: 1,
         received_at,
+        can_be_asked: false,
         reports: reports.collect(),
     };
     store.write_blocking(Work::Arrival(arrival)).unwrap();

@@ -1,0 +1,249 @@
+//! What probes say, taken into the store: reports, each once; numbers that are lost; reports that were kept aside.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use owl_measure::report::{Loss, Numbers, Report};
+use owl_measure::sequences::Sequences;
+use owl_measure::time::{Nanos, Timestamp};
+
+use super::database::{DatabaseError, Transaction, values};
+use super::hops::{Hops, NewHops};
+use super::{Admitted, Arrival, Aside, Rejected, Windowing, aside, epoch_column, numbers};
+use crate::aside::Refusal;
+use crate::live::Caller;
+use crate::numbering::Lost;
+use crate::totals::Totals;
+
+/// What became of one arrival, or of another word of a probe.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Taken {
+    pub(super) stored_to: u64,
+    pub(super) fresh: Vec<usize>,
+    pub(super) duplicate: u64,
+    pub(super) rejected: u64,
+    /// Numbers that are lost from now on.
+    pub(super) lost: Vec<(Lost, Sequences)>,
+    /// Numbers of this spool that are still to come.
+    pub(super) awaited: Sequences,
+    /// What is kept aside now, when that has changed.
+    pub(super) aside: Option<aside::Held>,
+}
+
+pub(super) fn call(
+    transaction: &Transaction<'_>,
+    probe: &str,
+    caller: &Caller,
+) -> Result<Taken, DatabaseError> {
+    transaction.execute(
+        "INSERT INTO probe (probe, epoch, software, simulated, called_at_ns) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT (probe) DO UPDATE SET epoch = excluded.epoch, software = excluded.software,
+             simulated = excluded.simulated, called_at_ns = excluded.called_at_ns",
+        &values![
+            probe,
+            epoch_column(caller.epoch),
+            &caller.software,
+            caller.simulated,
+            caller.called_at.0
+        ],
+    )?;
+    let numbering = numbers::read(transaction, probe, caller.epoch)?;
+    Ok(Taken {
+        stored_to: numbering.highest,
+        awaited: numbering.missing,
+        ..Taken::default()
+    })
+}
+
+/// Gives up what a probe says is gone, as far as it is missing.
+pub(super) fn gone(
+    transaction: &Transaction<'_>,
+    probe: &str,
+    told: Numbers,
+    loss: Loss,
+    at: Timestamp,
+) -> Result<Taken, DatabaseError> {
+    let before = numbers::read(transaction, probe, told.epoch)?;
+    let mut now = before.clone();
+    let lost = vec![(Lost::Told(loss), now.close(told.range()))];
+    numbers::write(transaction, probe, told.epoch, [&before, &now], at)?;
+    numbers::lose(transaction, probe, told.epoch, &lost, at)?;
+    Ok(Taken {
+        stored_to: now.highest,
+        awaited: now.missing,
+        lost,
+        ..Taken::default()
+    })
+}
+
+/// Stores a report that was kept aside, or leaves it there for the reason that holds now.
+pub(super) fn reexamined(
+    transaction: &Transaction<'_>,
+    aside: &Aside,
+    outcome: &Result<Box<Report>, Refusal>,
+    windowing: &Windowing,
+    counting: &mut Counting<'_>,
+) -> Result<Taken, DatabaseError> {
+    let mut taken = Taken::default();
+    match outcome {
+        Err(refusal) => aside::leave(transaction, aside, refusal.code())?,
+        // Somebody else may have been faster.
+        Ok(report) if aside::take_out(transaction, aside)? => {
+            let number = (aside.probe.as_str(), aside.epoch, aside.sequence);
+            if store(transaction, number, report, &aside.body)? {
+                counting.add(transaction, report)?;
+                let mut windows = BTreeSet::new();
+                windows.extend(windowing.of_start(report.summary.start));
+                mark(transaction, windows)?;
+                taken.fresh.push(0);
+            }
+        }
+        Ok(_) => {}
+    }
+    taken.aside = Some(aside::held(transaction)?);
+    Ok(taken)
+}
+
+/// Stores one report under its number; whether it was not there yet.
+fn store(
+    transaction: &Transaction<'_>,
+    (probe, epoch, sequence): (&str, u64, u64),
+    report: &Report,
+    body: &[u8],
+) -> Result<bool, DatabaseError> {
+    let (start, length) = (report.summary.start, report.summary.length);
+    let stored = transaction.execute(
+        "INSERT INTO report (path, start_ns, length_ns, probe, epoch, sequence, body)
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (probe, epoch, sequence) DO NOTHING",
+        &values![
+            &report.path,
+            start.0,
+            length.0,
+            probe,
+            epoch_column(epoch),
+            sequence,
+            body
+        ],
+    )?;
+    Ok(stored > 0)
+}
+
+/// Has windows judged, again if need be.
+fn mark(transaction: &Transaction<'_>, windows: BTreeSet<(i64, i64)>) -> Result<(), DatabaseError> {
+    let windows: Vec<_> = windows
+        .into_iter()
+        .map(|(length, start)| values![length, start].to_vec())
+        .collect();
+    transaction.execute_each(
+        "INSERT INTO dirty (window_ns, window_start_ns, version) VALUES ($1, $2, 1)
+         ON CONFLICT (window_ns, window_start_ns) DO UPDATE SET version = dirty.version + 1",
+        &windows,
+    )?;
+    Ok(())
+}
+
+/// Adds up reports; what it changes becomes true with the commit.
+pub(super) struct Counting<'a> {
+    pub(super) targets: &'a HashMap<String, Nanos>,
+    pub(super) totals: &'a HashMap<String, Totals>,
+    pub(super) changed: &'a mut BTreeMap<String, Totals>,
+    pub(super) hops: &'a Hops,
+    pub(super) new_hops: &'a mut NewHops,
+}
+
+impl Counting<'_> {
+    fn add(&mut self, transaction: &Transaction<'_>, report: &Report) -> Result<(), DatabaseError> {
+        let Some(&target) = self.targets.get(&report.path) else {
+            return Ok(());
+        };
+        let so_far = || self.totals.get(&report.path).cloned().unwrap_or_default();
+        let totals = self
+            .changed
+            .entry(report.path.clone())
+            .or_insert_with(so_far);
+        totals.add(report, target);
+        let hops_changed = self.new_hops.follow(self.hops, transaction, report)?;
+        totals.hops_changed(hops_changed);
+        Ok(())
+    }
+}
+
+pub(super) fn take(
+    transaction: &Transaction<'_>,
+    arrival: &Arrival,
+    windowing: &Windowing,
+    counting: &mut Counting<'_>,
+) -> Result<Taken, DatabaseError> {
+    let (probe, epoch) = (arrival.probe.as_str(), arrival.epoch);
+    let before = numbers::read(transaction, probe, epoch)?;
+    let mut now = before.clone();
+    let mut taken = Taken::default();
+    let count = arrival.reports.len() as u64;
+    let first = arrival.first_sequence;
+    let new = if count > 0 {
+        now.take(first..=first.saturating_add(count - 1))
+    } else {
+        Sequences::default()
+    };
+    let mut windows = BTreeSet::new();
+    for (index, place) in arrival.reports.iter().enumerate() {
+        let sequence = first.saturating_add(index as u64);
+        if !new.contains(sequence) {
+            taken.duplicate += 1;
+            continue;
+        }
+        match place {
+            Ok(Admitted { report, body }) => {
+                if !store(transaction, (probe, epoch, sequence), report, body)? {
+                    taken.duplicate += 1;
+                    continue;
+                }
+                taken.fresh.push(index);
+                counting.add(transaction, report)?;
+                windows.extend(windowing.of_start(report.summary.start));
+            }
+            Err(Rejected { refusal, body }) => {
+                taken.rejected += 1;
+                let aside = Aside {
+                    probe: probe.to_owned(),
+                    epoch,
+                    sequence,
+                    received_at: arrival.received_at,
+                    body: body.clone(),
+                };
+                aside::keep(transaction, &aside, refusal.code())?;
+            }
+        }
+    }
+    mark(transaction, windows)?;
+    if taken.rejected > 0 {
+        aside::make_room(transaction)?;
+        taken.aside = Some(aside::held(transaction)?);
+    }
+    if !arrival.can_be_asked {
+        taken.lost.push((Lost::Unasked, now.close(0..=u64::MAX)));
+    }
+    taken.lost.push((Lost::Crowded, now.bound()));
+    numbers::write(
+        transaction,
+        probe,
+        epoch,
+        [&before, &now],
+        arrival.received_at,
+    )?;
+    numbers::lose(transaction, probe, epoch, &taken.lost, arrival.received_at)?;
+    if !new.is_empty() {
+        transaction.execute(
+            "INSERT INTO batch (probe, epoch, first_sequence, reports, received_at_ns) VALUES ($1, $2, $3, $4, $5)",
+            &values![
+                probe,
+                epoch_column(epoch),
+                arrival.first_sequence,
+                arrival.reports.len(),
+                arrival.received_at.0
+            ],
+        )?;
+    }
+    taken.stored_to = now.highest;
+    taken.awaited = now.missing;
+    Ok(taken)
+}
