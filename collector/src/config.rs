@@ -16,6 +16,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use tracing::warn;
 
+use crate::remote_write::{Receiver, ReceiverFile};
 use crate::store::{Place, PostgresAddress};
 
 /// How long after a window's end the judge waits for reports unless told otherwise.
@@ -50,6 +51,8 @@ pub struct Config {
     pub aligned_to: Timestamp,
     /// How long reports and verdicts are kept.
     pub keep: Nanos,
+    /// Who is sent metrics, besides those who scrape.
+    pub remote_write: Vec<Receiver>,
 }
 
 /// Certificates that were made by hand.
@@ -118,6 +121,8 @@ struct File {
     profile: Option<Spanned<String>>,
     aligned_to_ns: Option<i64>,
     keep: Option<Spanned<Nanos>>,
+    #[serde(default)]
+    remote_write: Vec<Spanned<ReceiverFile>>,
 }
 
 impl Config {
@@ -208,6 +213,13 @@ impl Config {
                 .map(Place::Postgres)
                 .map_err(|error| at(name, text, Some(address.span()), format!("store: {error}")))?,
         };
+        let receiver = |told: Spanned<ReceiverFile>| {
+            let span = told.span();
+            let read = told.into_inner().read(base);
+            read.map_err(|message| at(name, text, Some(span), message))
+        };
+        let remote_write = file.remote_write.into_iter().map(receiver);
+        let remote_write = remote_write.collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             topology,
             state,
@@ -220,6 +232,7 @@ impl Config {
             profile,
             aligned_to: Timestamp(file.aligned_to_ns.unwrap_or(0)),
             keep,
+            remote_write,
         })
     }
 }

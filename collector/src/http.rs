@@ -4,17 +4,23 @@
 //! other host is asked. A request is bounded in size and time, and so are the
 //! connections.
 
+mod alto;
 mod compliance;
+mod events;
 mod explain;
 mod findings;
 mod gaps;
-mod latency;
+mod lasting;
+pub(crate) mod latency;
+mod openapi;
 mod probes;
 mod problem;
 mod query;
 mod revisions;
 mod routes;
+mod scrape;
 mod stored;
+mod topology;
 mod verdicts;
 
 use std::io;
@@ -39,10 +45,12 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
+use self::lasting::lasting;
 use self::problem::{Kind, Problem};
 use self::query::Pairs;
+use crate::event::Events;
 use crate::live::Live;
-use crate::metrics::{self, Own};
+use crate::metrics::Own;
 use crate::now::now;
 use crate::page::{self, Frame, Zone};
 use crate::store::{HistoryQuery, Reader, Store, StoreError};
@@ -85,6 +93,8 @@ struct Web {
     own: Arc<Own>,
     store: Store,
     queries: Arc<Semaphore>,
+    events: Arc<Events>,
+    listeners: Arc<Semaphore>,
     grace: Nanos,
     zone: Zone,
     started_at: Timestamp,
@@ -109,6 +119,7 @@ impl Http {
             .map_err(|source| HttpError { address, source })?;
         let zone = Zone::named(&topology.timezone);
         let queries = Arc::new(Semaphore::new(QUERIES_MAX));
+        let started_at = now();
         Ok(Self {
             listener,
             web: Arc::new(Web {
@@ -117,9 +128,11 @@ impl Http {
                 own,
                 store,
                 queries,
+                events: Arc::new(Events::new(started_at)),
+                listeners: Arc::new(Semaphore::new(events::LISTENERS_MAX)),
                 grace,
                 zone,
-                started_at: now(),
+                started_at,
             }),
         })
     }
@@ -131,6 +144,9 @@ impl Http {
 
     /// Serves until `stop` is done; answers under way are cut off then.
     pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
+        let web = Arc::clone(&self.web);
+        let mut looks = JoinSet::new();
+        looks.spawn(async move { web.events.watch(&web.live, web.grace).await });
         let service = TowerToHyperService::new(router(self.web));
         let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let mut connections = JoinSet::new();
@@ -165,6 +181,7 @@ impl Http {
             }
         }
         connections.shutdown().await;
+        looks.shutdown().await;
     }
 }
 
@@ -249,9 +266,15 @@ impl Web {
 }
 
 fn json(value: &impl serde::Serialize) -> Response {
-    let body =
-        serde_json::to_string(value).expect("our own structs have string keys and finite numbers");
-    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+    json_of(octets(value))
+}
+
+fn octets(value: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("our own structs have string keys and finite numbers")
+}
+
+fn json_of(octets: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], octets).into_response()
 }
 
 async fn overview(
@@ -279,6 +302,7 @@ async fn path(
             let windows = reader.history(HistoryQuery {
                 path: Some(&wanted),
                 since: Timestamp(i64::MIN),
+                after: None,
                 limit: PAGE_WINDOWS,
             })?;
             let hop_changes = reader.hop_changes(&wanted, PAGE_HOP_CHANGES)?;
@@ -306,18 +330,6 @@ async fn style() -> Response {
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
     ];
     (headers, page::STYLE).into_response()
-}
-
-async fn scrape(State(web): State<Arc<Web>>) -> Response {
-    let text = metrics::render(&web.live.read(), &web.own, now(), web.grace);
-    (
-        [(
-            header::CONTENT_TYPE,
-            "text/plain; version=0.0.4; charset=utf-8",
-        )],
-        text,
-    )
-        .into_response()
 }
 
 async fn health(State(web): State<Arc<Web>>) -> Response {

@@ -10,7 +10,9 @@
 pub mod aside;
 mod compliance;
 mod config;
+mod delays;
 pub mod enrolment;
+mod event;
 pub mod explain;
 mod finding;
 mod flow;
@@ -28,6 +30,7 @@ mod now;
 mod numbering;
 mod page;
 mod reading;
+mod remote_write;
 mod revision;
 mod rulebook;
 mod store;
@@ -58,6 +61,8 @@ pub use config::{Config, ConfigError, GivenCertificates};
 pub use http::HttpError;
 pub use identity::{ALPN, IdentityError, RegistryError, SigningError};
 pub use intake::IntakeError;
+pub use metrics::Rehearsal;
+pub use remote_write::Receiver;
 pub use store::{DatabaseError, Place, PlaceError, PostgresAddress, ReportNumber, StoreError};
 
 use crate::http::Http;
@@ -67,6 +72,7 @@ use crate::judge::Judge;
 use crate::live::Live;
 use crate::metrics::Own;
 use crate::now::now;
+use crate::remote_write::RemoteWrite;
 use crate::store::{Store, Windowing, Work};
 
 /// How often old rows are looked for.
@@ -174,7 +180,7 @@ async fn collect(
         config.topology.clone(),
         store.clone(),
         Arc::clone(&live),
-        own,
+        Arc::clone(&own),
         config.grace,
     )
     .await?;
@@ -212,6 +218,12 @@ async fn collect(
     };
     let intake = tokio::spawn(intake.run(ended(stopped.clone())));
     let http = tokio::spawn(http.run(ended(stopped.clone())));
+    let writers = config.remote_write.into_iter().map(|receiver| {
+        let (live, own) = (Arc::clone(&live), Arc::clone(&own));
+        let writer = RemoteWrite::new(receiver, store.clone(), live, own, config.grace);
+        tokio::spawn(writer.run(stopped.clone()))
+    });
+    let writers: Vec<_> = writers.collect();
     let running = tokio::spawn(compliance::refresh(
         store.clone(),
         live,
@@ -223,7 +235,10 @@ async fn collect(
     stop.await;
     info!("the collector stops");
     drop(stopping);
-    for task in [intake, http, running, retention] {
+    for task in [intake, http, running, retention]
+        .into_iter()
+        .chain(writers)
+    {
         if let Err(error) = task.await {
             warn!(%error, "a part of the collector did not end well");
         }

@@ -5,6 +5,7 @@
 //! be lost. Pages, API and metrics read it and nothing else.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use owl_measure::clock::ClockState;
@@ -12,11 +13,16 @@ use owl_measure::sequences::Sequences;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::Profile;
 use owl_topology::{Path, ReflectorKind, Topology};
+use sha2::{Digest as _, Sha256};
 
 use crate::compliance::Running;
 use crate::finding::Finding;
 use crate::judgement::Judgement;
+use crate::metrics::{DelayEdges, PathLabels};
 use crate::totals::Totals;
+
+/// Windows without a report after which a path's counters are shown no more.
+const REPORTING_WINDOWS: i64 = 3;
 
 /// A judged path.
 #[derive(Debug)]
@@ -25,6 +31,36 @@ pub(crate) struct LivePath {
     pub(crate) totals: Totals,
     pub(crate) reported_at: Option<Timestamp>,
     pub(crate) latest: Option<Judgement>,
+    pub(crate) labels: PathLabels,
+    pub(crate) edges: DelayEdges,
+    /// Decides in which shard of a scrape it is; the path's alone, so it stays when others come and go.
+    pub(crate) shard: u64,
+    /// When work on its route is announced for.
+    pub(crate) maintenance: Vec<Range<Timestamp>>,
+}
+
+impl LivePath {
+    fn of(path: Path, topology: &Topology) -> Self {
+        let announced = topology.maintenance_of(&path).into_iter();
+        let digest = Sha256::digest(path.id.as_bytes());
+        let first = digest.iter().take(8);
+        Self {
+            totals: Totals::default(),
+            reported_at: None,
+            latest: None,
+            labels: PathLabels::of(&path),
+            edges: DelayEdges::with(path.target),
+            shard: first.fold(0, |shard, octet| shard << 8 | u64::from(*octet)),
+            maintenance: announced.map(|works| works.start..works.end).collect(),
+            path,
+        }
+    }
+
+    /// Whether it has reported within three windows, so that its counters still count.
+    pub(crate) fn is_reporting(&self, now: Timestamp, grace: Nanos) -> bool {
+        let silence = self.path.profile.interval.times(REPORTING_WINDOWS) + grace;
+        self.reported_at.is_some_and(|at| now - at <= silence)
+    }
 }
 
 /// What a probe said when it called.
@@ -116,20 +152,20 @@ pub(crate) struct Live(RwLock<Table>);
 impl Live {
     /// Everything of a topology, with nothing known yet; `profile` replaces every path's own.
     pub(crate) fn new(topology: &Topology, profile: Option<&Profile>) -> Self {
-        let paths: Vec<LivePath> = topology
-            .paths()
+        let mut paths = topology.paths();
+        if let Some(profile) = profile {
+            paths
+                .iter_mut()
+                .for_each(|path| path.profile.clone_from(profile));
+        }
+        Self::of(paths, topology)
+    }
+
+    /// The same of `paths`, whatever the topology says of them.
+    pub(crate) fn of(paths: Vec<Path>, topology: &Topology) -> Self {
+        let paths: Vec<LivePath> = paths
             .into_iter()
-            .map(|mut path| {
-                if let Some(profile) = profile {
-                    path.profile = profile.clone();
-                }
-                LivePath {
-                    path,
-                    totals: Totals::default(),
-                    reported_at: None,
-                    latest: None,
-                }
-            })
+            .map(|path| LivePath::of(path, topology))
             .collect();
         let by_id = paths
             .iter()

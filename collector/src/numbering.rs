@@ -49,6 +49,11 @@ pub(crate) struct Numbering {
 }
 
 impl Numbering {
+    /// How many came or were given up: it grows with every number, so who sees the same count has missed nothing.
+    pub(crate) fn taken(&self) -> u64 {
+        self.highest.saturating_sub(self.missing.count())
+    }
+
     /// Takes numbers that came; tells which of them are new.
     pub(crate) fn take(&mut self, came: RangeInclusive<u64>) -> Sequences {
         let mut new = self.missing.remove(came.clone());

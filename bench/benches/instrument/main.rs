@@ -3,6 +3,7 @@
 //! In the order of the way of the data: decode, record, report, merge, judge.
 
 mod authentication;
+mod history;
 mod traffic;
 
 use divan::counter::{BytesCount, ItemsCount};

@@ -23,8 +23,18 @@ pub(crate) fn recorder() -> Recorder {
 
 /// So many packets that all came back, evenly spread over the interval that begins at `start`.
 pub(crate) fn samples(start: Timestamp, packets: u32) -> impl Iterator<Item = Sample> {
-    (0..packets).map(move |sequence| {
-        let origin = start + Nanos(INTERVAL.0 / i64::from(packets) * i64::from(sequence));
+    samples_from(0, start, packets)
+}
+
+/// The same from a sequence number on, which their queueing follows.
+pub(crate) fn samples_from(
+    first: u32,
+    start: Timestamp,
+    packets: u32,
+) -> impl Iterator<Item = Sample> {
+    (0..packets).map(move |k| {
+        let origin = start + Nanos(INTERVAL.0 / i64::from(packets) * i64::from(k));
+        let sequence = first.wrapping_add(k);
         let forward = Nanos::from_micros(700) + queueing(sequence);
         let backward = Nanos::from_micros(690) + queueing(sequence.wrapping_add(1 << 16));
         let kernel = |at| Stamp {

@@ -15,7 +15,8 @@ use axum::routing::{MethodRouter, get};
 use super::problem::{Kind, Problem};
 use super::query::{Pairs, Takes};
 use super::{
-    Web, compliance, explain, findings, gaps, latency, probes, problem, revisions, stored, verdicts,
+    Web, alto, compliance, events, explain, findings, gaps, latency, openapi, probes, problem,
+    revisions, scrape, stored, topology, verdicts,
 };
 use crate::page;
 
@@ -132,22 +133,33 @@ pub(super) fn routes() -> Vec<Route> {
             .once(&["path", "period", "profile"]),
         Route::page(page::style_address(), Nothing, get(super::style)),
         Route::data("/healthz", Nothing, get(super::health)),
-        Route::data("/metrics", Collector, get(super::scrape)),
+        Route::data("/metrics", Collector, get(scrape::paths)).once(&["shard"]),
+        Route::data("/metrics/self", Collector, get(scrape::rest)),
+        Route::data("/api/v1/alto", Nothing, get(alto::directory)),
+        Route::data("/api/v1/alto/networkmap", Probes, get(alto::network_map)),
+        Route::data(
+            "/api/v1/alto/costmap/delay-ow/{stat}",
+            Paths,
+            get(alto::cost_map),
+        ),
         Route::data("/api/v1/compliance", Paths, get(compliance::api))
             .once(&["path", "period", "profile"]),
+        Route::data("/api/v1/events", Probes, get(events::api)).once(&["after"]),
         Route::data("/api/v1/findings", Probes, get(findings::api))
             .once(&["open", "probe", "since", "limit"]),
         Route::data("/api/v1/latency", Paths, get(latency::api))
             .once(&["stat", "max_age"])
             .often(&["from", "to"]),
+        Route::data("/api/v1/openapi.json", Nothing, get(openapi::api)),
         Route::data("/api/v1/probes", Probes, get(probes::api)),
         Route::data("/api/v1/problems/{code}", Nothing, get(problem::api)),
         Route::data("/api/v1/revisions", Paths, get(revisions::api))
             .once(&["path", "since", "limit"]),
         Route::data("/api/v1/gaps", Probes, get(gaps::api)),
         Route::data("/api/v1/store", Collector, get(stored::api)),
+        Route::data("/api/v1/topology", Probes, get(topology::api)),
         Route::data("/api/v1/verdicts", Paths, get(verdicts::api))
-            .once(&["path", "since", "limit"]),
+            .once(&["path", "since", "after", "limit"]),
         Route::data("/api/v1/verdicts/explain", Path, get(explain::api))
             .once(&["path", "at", "profile"]),
     ]

@@ -6,13 +6,16 @@
 //! stored is stored.
 
 mod aside;
+mod counting;
 pub(crate) mod database;
+mod delays;
 mod dossier;
 mod findings;
 mod hops;
 mod hours;
 mod numbers;
 mod reader;
+mod remote_write;
 mod report_number;
 mod schema;
 mod seen;
@@ -39,7 +42,10 @@ pub use database::{DatabaseError, Place, PlaceError, PostgresAddress};
 pub(crate) use dossier::{Side, StoredReport, StoredVerdict};
 pub(crate) use findings::{Audited, FindingsQuery};
 pub(crate) use numbers::Gap;
-pub(crate) use reader::{Dirty, HistoryQuery, HopChange, KeptWindows, ProbeRows, Reader, Sessions};
+pub(crate) use reader::{
+    Dirty, HistoryQuery, HopChange, KeptWindows, ProbeRows, Reader, Sessions, VerdictName,
+};
+pub(crate) use remote_write::Sent;
 pub use report_number::ReportNumber;
 pub(crate) use seen::last_seen;
 use writer::Writer;
@@ -115,12 +121,6 @@ pub(crate) struct Windowing {
 }
 
 impl Windowing {
-    /// The windows that an interval which begins at an instant belongs to: length and start.
-    fn of_start(&self, start: Timestamp) -> impl Iterator<Item = (i64, i64)> {
-        let lengths = self.lengths.iter();
-        lengths.map(move |&length| (length.0, start.period_start(length, self.aligned_to).0))
-    }
-
     pub(crate) fn of(live: &Live, aligned_to: Timestamp) -> Self {
         let mut lengths: Vec<Nanos> = live
             .read()
@@ -190,6 +190,8 @@ pub(crate) enum Work {
         /// What the audit of the window changes, where findings follow windows of its length.
         audited: Option<Box<Audited>>,
     },
+    /// A receiver of remote write has the verdicts up to here. Answers 0.
+    Sent { receiver: String, sent: Sent },
     /// What is older may go. Answers how many rows went; more may be left while it is not 0.
     Retain { before: Timestamp },
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::database::{Database, DatabaseError, Purpose, Row, Value, values};
+use super::delays;
 use super::{Place, ReportNumber, StoreError, hours, numbers, refused, schema};
 use crate::judgement::{Inputs, Judgement};
 use crate::live::{Caller, Live};
@@ -37,8 +38,21 @@ pub(crate) struct HistoryQuery<'a> {
     pub(crate) path: Option<&'a str>,
     /// Windows that begin then or later.
     pub(crate) since: Timestamp,
+    /// Those behind this one, in the order of the answer; all without it.
+    pub(crate) after: Option<&'a VerdictName>,
     /// How many at most.
     pub(crate) limit: usize,
+}
+
+/// What tells a stored verdict from all others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct VerdictName {
+    /// When its window began.
+    pub(crate) start: Timestamp,
+    /// The path.
+    pub(crate) path: String,
+    /// The profile that judged it.
+    pub(crate) profile: String,
 }
 
 /// Which windows of a path are wanted in short.
@@ -161,6 +175,7 @@ impl Reader {
                 .or_default()
                 .set(&name, u64::try_from(value).unwrap_or(0));
         }
+        delays::read(self, &mut totals)?;
         let callers = self.rows(
             "SELECT probe, epoch, software, simulated, called_at_ns FROM probe",
             &[],
@@ -313,18 +328,26 @@ impl Reader {
         }))
     }
 
-    /// Verdicts of the past, newest first.
+    /// Verdicts of the past: newest first, those of one instant by path and profile.
     pub(crate) fn history(&self, query: HistoryQuery<'_>) -> Result<Vec<Judgement>, StoreError> {
         let text = |row: &Row<'_>| row.get::<String>(0);
+        // No window begins as late as that, so all are behind it.
+        let (start, path, profile) = query.after.map_or((i64::MAX, "", ""), |after| {
+            (after.start.0, after.path.as_str(), after.profile.as_str())
+        });
         let bodies = match query.path {
             Some(path) => self.rows(
-                "SELECT body FROM verdict WHERE path = $1 AND window_start_ns >= $2 ORDER BY window_start_ns DESC LIMIT $3",
-                &values![path, query.since.0, query.limit],
+                "SELECT body FROM verdict WHERE path = $1 AND window_start_ns >= $2
+                 AND (window_start_ns < $3 OR (window_start_ns = $3 AND profile > $4))
+                 ORDER BY window_start_ns DESC, profile LIMIT $5",
+                &values![path, query.since.0, start, profile, query.limit],
                 text,
             ),
             None => self.rows(
-                "SELECT body FROM verdict WHERE window_start_ns >= $1 ORDER BY window_start_ns DESC, path LIMIT $2",
-                &values![query.since.0, query.limit],
+                "SELECT body FROM verdict WHERE window_start_ns >= $1 AND window_start_ns <= $2
+                 AND (window_start_ns < $2 OR path > $3 OR (path = $3 AND profile > $4))
+                 ORDER BY window_start_ns DESC, path, profile LIMIT $5",
+                &values![query.since.0, start, path, profile, query.limit],
                 text,
             ),
         }?;

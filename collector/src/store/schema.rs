@@ -22,7 +22,10 @@ const OLDER: [&str; 5] = [
     include_str!("schema/upgrade-6.sql"),
 ];
 /// What makes each version after [`FIRST`] from the one before it, on both engines.
-const UPGRADES: [&str; 1] = [include_str!("schema/upgrade-7-gaps.sql")];
+const UPGRADES: [&str; 2] = [
+    include_str!("schema/upgrade-7-out.sql"),
+    include_str!("schema/upgrade-8-gaps.sql"),
+];
 /// The version that this collector knows.
 pub(super) const VERSION: i64 = FIRST + UPGRADES.len() as i64;
 

@@ -1,18 +1,17 @@
 //! What probes say, taken into the store: reports, each once; numbers that are lost; reports that were kept aside.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use owl_measure::report::{Loss, Numbers, Report};
 use owl_measure::sequences::Sequences;
-use owl_measure::time::{Nanos, Timestamp};
+use owl_measure::time::Timestamp;
 
+use super::counting::Counting;
 use super::database::{DatabaseError, Transaction, values};
-use super::hops::{Hops, NewHops};
-use super::{Admitted, Arrival, Aside, Rejected, Windowing, aside, epoch_column, numbers};
+use super::{Admitted, Arrival, Aside, Rejected, Work, aside, epoch_column, numbers};
 use crate::aside::Refusal;
 use crate::live::Caller;
 use crate::numbering::Lost;
-use crate::totals::Totals;
 
 /// What became of one arrival, or of another word of a probe.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -80,7 +79,6 @@ pub(super) fn reexamined(
     transaction: &Transaction<'_>,
     aside: &Aside,
     outcome: &Result<Box<Report>, Refusal>,
-    windowing: &Windowing,
     counting: &mut Counting<'_>,
 ) -> Result<Taken, DatabaseError> {
     let mut taken = Taken::default();
@@ -90,10 +88,11 @@ pub(super) fn reexamined(
         Ok(report) if aside::take_out(transaction, aside)? => {
             let number = (aside.probe.as_str(), aside.epoch, aside.sequence);
             if store(transaction, number, report, &aside.body)? {
+                let numbering = numbers::read(transaction, &aside.probe, aside.epoch)?;
+                let progress = (aside.epoch, numbering.taken());
+                counting.meet(transaction, &aside.probe, progress)?;
                 counting.add(transaction, report)?;
-                let mut windows = BTreeSet::new();
-                windows.extend(windowing.of_start(report.summary.start));
-                mark(transaction, windows)?;
+                counting.leave(&aside.probe, progress);
                 taken.fresh.push(0);
             }
         }
@@ -127,50 +126,46 @@ fn store(
     Ok(stored > 0)
 }
 
-/// Has windows judged, again if need be.
-fn mark(transaction: &Transaction<'_>, windows: BTreeSet<(i64, i64)>) -> Result<(), DatabaseError> {
-    let windows: Vec<_> = windows
+/// Takes hold of the rows of all whose reports are to be taken, in one and the same order everywhere: another collector with
+/// the same reports waits here, and finds them stored then.
+///
+/// The row is written although it stays the same, so that also a commit that finds everything stored already waits for the
+/// standby to have all of that.
+pub(super) fn lock(transaction: &Transaction<'_>, works: &[&Work]) -> Result<(), DatabaseError> {
+    let arrivals: BTreeSet<(&str, i64, i64)> = works
+        .iter()
+        .filter_map(|work| match work {
+            Work::Arrival(arrival) => Some((
+                arrival.probe.as_str(),
+                epoch_column(arrival.epoch),
+                arrival.received_at.0,
+            )),
+            Work::Gone {
+                probe, numbers, at, ..
+            } => Some((probe.as_str(), epoch_column(numbers.epoch), at.0)),
+            Work::Reexamined { aside, .. } => Some((
+                aside.probe.as_str(),
+                epoch_column(aside.epoch),
+                aside.received_at.0,
+            )),
+            _ => None,
+        })
+        .collect();
+    let lists: Vec<_> = arrivals
         .into_iter()
-        .map(|(length, start)| values![length, start].to_vec())
+        .map(|(probe, epoch, at)| values![probe, epoch, at].to_vec())
         .collect();
     transaction.execute_each(
-        "INSERT INTO dirty (window_ns, window_start_ns, version) VALUES ($1, $2, 1)
-         ON CONFLICT (window_ns, window_start_ns) DO UPDATE SET version = dirty.version + 1",
-        &windows,
+        "INSERT INTO ack (probe, epoch, stored, received_at_ns) VALUES ($1, $2, 0, $3)
+         ON CONFLICT (probe, epoch) DO UPDATE SET stored = ack.stored",
+        &lists,
     )?;
     Ok(())
-}
-
-/// Adds up reports; what it changes becomes true with the commit.
-pub(super) struct Counting<'a> {
-    pub(super) targets: &'a HashMap<String, Nanos>,
-    pub(super) totals: &'a HashMap<String, Totals>,
-    pub(super) changed: &'a mut BTreeMap<String, Totals>,
-    pub(super) hops: &'a Hops,
-    pub(super) new_hops: &'a mut NewHops,
-}
-
-impl Counting<'_> {
-    fn add(&mut self, transaction: &Transaction<'_>, report: &Report) -> Result<(), DatabaseError> {
-        let Some(&target) = self.targets.get(&report.path) else {
-            return Ok(());
-        };
-        let so_far = || self.totals.get(&report.path).cloned().unwrap_or_default();
-        let totals = self
-            .changed
-            .entry(report.path.clone())
-            .or_insert_with(so_far);
-        totals.add(report, target);
-        let hops_changed = self.new_hops.follow(self.hops, transaction, report)?;
-        totals.hops_changed(hops_changed);
-        Ok(())
-    }
 }
 
 pub(super) fn take(
     transaction: &Transaction<'_>,
     arrival: &Arrival,
-    windowing: &Windowing,
     counting: &mut Counting<'_>,
 ) -> Result<Taken, DatabaseError> {
     let (probe, epoch) = (arrival.probe.as_str(), arrival.epoch);
@@ -184,7 +179,7 @@ pub(super) fn take(
     } else {
         Sequences::default()
     };
-    let mut windows = BTreeSet::new();
+    counting.meet(transaction, probe, (epoch, before.taken()))?;
     for (index, place) in arrival.reports.iter().enumerate() {
         let sequence = first.saturating_add(index as u64);
         if !new.contains(sequence) {
@@ -199,7 +194,6 @@ pub(super) fn take(
                 }
                 taken.fresh.push(index);
                 counting.add(transaction, report)?;
-                windows.extend(windowing.of_start(report.summary.start));
             }
             Err(Rejected { refusal, body }) => {
                 taken.rejected += 1;
@@ -214,7 +208,6 @@ pub(super) fn take(
             }
         }
     }
-    mark(transaction, windows)?;
     if taken.rejected > 0 {
         aside::make_room(transaction)?;
         taken.aside = Some(aside::held(transaction)?);
@@ -223,6 +216,7 @@ pub(super) fn take(
         taken.lost.push((Lost::Unasked, now.close(0..=u64::MAX)));
     }
     taken.lost.push((Lost::Crowded, now.bound()));
+    counting.leave(probe, (epoch, now.taken()));
     numbers::write(
         transaction,
         probe,

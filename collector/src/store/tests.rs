@@ -45,6 +45,7 @@ suite! {
     a_store_of_another_version_is_refused
     a_hop_count_that_changes_is_told_once_with_the_interval_that_had_it_first
     every_question_has_an_answer
+    two_collectors_store_and_count_each_report_once
 }
 
 /// A store without its thread, so that a test can do to it what a disk would.
@@ -564,6 +565,7 @@ fn every_question_has_an_answer(mut bench: Bench) {
         let query = HistoryQuery {
             path,
             since: never,
+            after: None,
             limit: 10,
         };
         assert_eq!(reader.history(query).unwrap(), []);
@@ -590,4 +592,25 @@ fn every_question_has_an_answer(mut bench: Bench) {
         seen.into_iter().collect::<Vec<_>>(),
         [("yannan-ct".to_owned(), Timestamp(7))]
     );
+}
+
+fn two_collectors_store_and_count_each_report_once(mut one: Bench) {
+    let mut other = Bench::on(one.place.clone(), None);
+    assert_eq!(one.take(1, 0..3), Ok(3));
+    assert_eq!(other.take(1, 0..5), Ok(5), "the same, and two more");
+    assert_eq!(one.take(1, 0..5), Ok(5));
+    assert_eq!(one.take(4, 3..7), Ok(7));
+    let stored = |bench: &Bench| bench.own.reports.with_label_values(&["stored"]).get();
+    assert_eq!((stored(&one), stored(&other)), (5, 2));
+    assert_eq!(one.totals().sent, 70, "what the other one counted is seen");
+    let mut one = one.crash();
+    assert_eq!(one.totals().sent, 70);
+    let hops = |start, ttl| vec![with_ttl(start, (ttl, ttl))];
+    one.arrive(8, hops(7, 250)).unwrap();
+    other.arrive(9, hops(8, 248)).unwrap();
+    one.arrive(10, hops(9, 248)).unwrap();
+    other.arrive(11, hops(10, 250)).unwrap();
+    let told = one.reader().hop_changes(PATH, 10).unwrap();
+    assert_eq!(told.len(), 3, "each change once, whoever saw it: {told:?}");
+    assert_eq!(other.totals().hop_changes, [3, 0]);
 }

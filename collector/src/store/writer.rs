@@ -13,11 +13,13 @@ use owl_measure::verdict::State;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
+use super::counting::{Counted, Counting, Known};
 use super::database::{Begin, Database, DatabaseError, Purpose, Transaction, values};
 use super::findings;
-use super::hops::{self, Hops, NewHops};
+use super::hops::{self, Hops};
 use super::hours;
-use super::taking::{Counting, Taken, call, gone, reexamined, take};
+use super::remote_write;
+use super::taking::{Taken, call, gone, lock, reexamined, take};
 use super::{
     Dirty, Order, Place, Reader, Refused, StoreError, Windowing, Work, aside, refused, schema,
 };
@@ -30,6 +32,8 @@ use crate::totals::Totals;
 
 /// Orders in one transaction at most.
 const ORDERS_A_COMMIT: usize = 32;
+/// How often a transaction is tried that another one was in the way of.
+const TRIES: usize = 3;
 /// Rows that one retention order removes from a table, so that no commit is long; and the others of the same instant.
 const ROWS_A_RETENTION: i64 = 5_000;
 
@@ -39,8 +43,7 @@ pub(super) struct Writer {
     live: Arc<Live>,
     own: Arc<Own>,
     targets: HashMap<String, Nanos>,
-    totals: HashMap<String, Totals>,
-    hops: Hops,
+    known: Known,
 }
 
 /// Of an order that was carried out: the answer, and for arrivals what became of them.
@@ -81,8 +84,7 @@ impl Writer {
             live,
             own,
             targets,
-            totals,
-            hops,
+            known: Known::new(totals, hops),
         })
     }
 
@@ -107,15 +109,18 @@ impl Writer {
 
     /// Carries out all of them, or none.
     pub(super) fn commit(&mut self, works: &[&Work]) -> Result<Vec<u64>, Refused> {
-        let (mut changed, mut new_hops) = (BTreeMap::new(), NewHops::default());
-        match self.transact(works, &mut changed, &mut new_hops) {
+        let mut counted = Counted::default();
+        let mut outcome = self.transact(works, &mut counted);
+        for _ in 1..TRIES {
+            if !outcome.as_ref().is_err_and(DatabaseError::is_passing) {
+                break;
+            }
+            counted = Counted::default();
+            outcome = self.transact(works, &mut counted);
+        }
+        match outcome {
             Ok(done) => {
-                self.hops.learn(new_hops);
-                self.totals.extend(
-                    changed
-                        .iter()
-                        .map(|(path, totals)| (path.clone(), totals.clone())),
-                );
+                let changed = self.known.learn(counted);
                 Ok(self.show(works, done, changed))
             }
             Err(error) => {
@@ -124,6 +129,8 @@ impl Writer {
                     error!(%error, "the store refuses; nothing is acknowledged until it takes reports again");
                 }
                 table.store_failure = Some(error.to_string());
+                // It may have been committed all the same.
+                self.known.forget();
                 Err(Refused)
             }
         }
@@ -132,18 +139,15 @@ impl Writer {
     fn transact(
         &mut self,
         works: &[&Work],
-        changed: &mut BTreeMap<String, Totals>,
-        new_hops: &mut NewHops,
+        counted: &mut Counted,
     ) -> Result<Vec<Done>, DatabaseError> {
-        let (windowing, targets, totals) = (&self.windowing, &self.targets, &self.totals);
-        let hops = &self.hops;
         let transaction = self.database.begin(Begin::Write)?;
+        lock(&transaction, works)?;
         let mut counting = Counting {
-            targets,
-            totals,
-            changed,
-            hops,
-            new_hops,
+            targets: &self.targets,
+            known: &self.known,
+            windowing: &self.windowing,
+            counted,
         };
         let done = works
             .iter()
@@ -168,14 +172,14 @@ impl Writer {
                     })
                 }
                 Work::Reexamined { aside, outcome } => {
-                    let taken = reexamined(&transaction, aside, outcome, windowing, &mut counting)?;
+                    let taken = reexamined(&transaction, aside, outcome, &mut counting)?;
                     Ok(Done {
                         answer: taken.fresh.len() as u64,
                         taken,
                     })
                 }
                 Work::Arrival(arrival) => {
-                    let taken = take(&transaction, arrival, windowing, &mut counting)?;
+                    let taken = take(&transaction, arrival, &mut counting)?;
                     Ok(Done {
                         answer: taken.stored_to,
                         taken,
@@ -193,21 +197,14 @@ impl Writer {
                     }
                     Ok(Done::answer(0))
                 }
+                Work::Sent { receiver, sent } => {
+                    remote_write::sent(&transaction, receiver, sent)?;
+                    Ok(Done::answer(0))
+                }
                 Work::Retain { before } => retain(&transaction, *before).map(Done::answer),
             })
             .collect::<Result<Vec<Done>, DatabaseError>>()?;
-        for (path, totals) in counting.changed.iter() {
-            let rows = totals.rows_since(counting.totals.get(path));
-            let lists: Vec<_> = rows
-                .iter()
-                .map(|(name, value)| values![path, name, *value].to_vec())
-                .collect();
-            transaction.execute_each(
-                "INSERT INTO counter (path, name, value) VALUES ($1, $2, $3)
-                 ON CONFLICT (path, name) DO UPDATE SET value = excluded.value",
-                &lists,
-            )?;
-        }
+        counting.write(&transaction)?;
         transaction.commit()?;
         Ok(done)
     }
@@ -326,7 +323,7 @@ impl Writer {
                         }
                     }
                 }
-                Work::Retain { .. } => {}
+                Work::Sent { .. } | Work::Retain { .. } => {}
             }
         }
         answers

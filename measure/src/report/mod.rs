@@ -167,6 +167,18 @@ impl Report {
         convert::from_report(self).encode_to_vec()
     }
 
+    /// The same without what no judge reads: counts within targets, lateness and skipped send times, and what the kernel
+    /// itself says of the clock. It is judged as the whole report is, and its octets are one and the same whoever made it.
+    pub fn for_judge(mut self) -> Self {
+        let summary = &mut self.summary;
+        summary.forward.within.clear();
+        summary.backward.within.clear();
+        summary.round_trip_within.clear();
+        (summary.lateness_max, summary.skipped) = (Nanos::ZERO, 0);
+        (self.clock.kernel, self.clock.as_of_monotonic) = Default::default();
+        self
+    }
+
     /// From octets.
     ///
     /// # Errors
@@ -444,6 +456,17 @@ mod tests {
     fn an_interval_is_small_on_the_wire() {
         let octets = report().encode().len();
         assert!(octets < 1_000, "one report takes {octets} octets");
+    }
+
+    #[test]
+    fn what_a_judge_reads_of_a_report_is_smaller_and_stays_as_it_is() {
+        let judged = report().for_judge();
+        let octets = judged.encode();
+        assert!(octets.len() < report().encode().len());
+        assert_eq!(Report::decode(&octets), Ok(judged.clone()));
+        assert_eq!(judged.clone().for_judge(), judged);
+        assert_eq!(judged.summary.forward.raw, report().summary.forward.raw);
+        assert_eq!(judged.clock.bound, report().clock.bound);
     }
 
     #[test]

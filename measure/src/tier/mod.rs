@@ -10,13 +10,17 @@
 mod cell;
 mod convert;
 mod evidence;
+mod gatherer;
 mod merger;
+pub mod recent;
 mod spread;
 mod summary;
 mod wire;
 
 pub use evidence::Told;
+pub use gatherer::Gatherer;
 pub use merger::Merger;
+pub use recent::{Recent, Room};
 pub use spread::Spread;
 pub use summary::{Believed, ClaimTally, Generations, TierDirection, TierSummary, WithinTally};
 
@@ -49,4 +53,4 @@ pub enum SpreadError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,9 +1,8 @@
 //! The counts and spreads of any number of intervals of one session.
 
-use super::merger::Merger;
+use super::gatherer::Gatherer;
 use super::spread::Spread;
 use crate::clock::ClockClaim;
-use crate::histogram::Histogram;
 use crate::patterns::Patterns;
 use crate::report::Report;
 use crate::sample::Direction;
@@ -176,59 +175,11 @@ pub struct TierSummary {
 impl TierSummary {
     /// Of reports of one session, of whichever flow; `None` when there are none.
     pub fn of<'a>(reports: impl IntoIterator<Item = &'a Report>) -> Option<Self> {
-        let mut spreads = <[Merger; 3]>::default();
-        Self::gathered(reports, &mut spreads)
-    }
-
-    /// As [`Self::of`], with mergers that somebody keeps for the next time.
-    pub fn gathered<'a>(
-        reports: impl IntoIterator<Item = &'a Report>,
-        spreads: &mut [Merger; 3],
-    ) -> Option<Self> {
-        spreads.iter_mut().for_each(Merger::clear);
-        let mut whole: Option<Self> = None;
-        for report in reports {
-            let interval = Self::counted(report);
-            match &mut whole {
-                None => whole = Some(interval),
-                Some(whole) => whole.merge_counts(&interval),
-            }
-            if report.clock.steps == 0 {
-                let summary = &report.summary;
-                let histograms: [&Histogram; 3] = [
-                    &summary.forward.raw,
-                    &summary.backward.raw,
-                    &summary.round_trip,
-                ];
-                for (spread, histogram) in spreads.iter_mut().zip(histograms) {
-                    spread.add_histogram(histogram);
-                }
-            }
-        }
-        let mut whole = whole?;
-        whole.take(spreads);
-        Some(whole)
-    }
-
-    /// All of these together; `None` when there are none. The mergers are used, and cleared before.
-    pub fn merged<'a>(
-        summaries: impl IntoIterator<Item = &'a Self>,
-        spreads: &mut [Merger; 3],
-    ) -> Option<Self> {
-        spreads.iter_mut().for_each(Merger::clear);
-        let mut whole: Option<Self> = None;
-        for summary in summaries {
-            match &mut whole {
-                None => whole = Some(summary.clone()),
-                Some(whole) => whole.merge_counts(summary),
-            }
-            for (merger, spread) in spreads.iter_mut().zip(summary.spreads()) {
-                merger.add(spread);
-            }
-        }
-        let mut whole = whole?;
-        whole.take(spreads);
-        Some(whole)
+        let mut gatherer = Gatherer::default();
+        reports
+            .into_iter()
+            .for_each(|report| gatherer.add_report(report));
+        gatherer.finish()
     }
 
     /// Adds the intervals of another one.
@@ -253,19 +204,8 @@ impl TierSummary {
         times.saturating_mul(self.flows.max(1).into())
     }
 
-    fn spreads(&self) -> [&Spread; 3] {
-        [&self.forward.raw, &self.backward.raw, &self.round_trip]
-    }
-
-    fn take(&mut self, spreads: &[Merger; 3]) {
-        let [forward, backward, round_trip] = spreads;
-        self.forward.raw = forward.finish();
-        self.backward.raw = backward.finish();
-        self.round_trip = round_trip.finish();
-    }
-
     /// All of one report but its spreads.
-    fn counted(report: &Report) -> Self {
+    pub(super) fn counted(report: &Report) -> Self {
         let (summary, clock) = (&report.summary, &report.clock);
         let mut own_clock = ClaimTally::default();
         let mut peer_clock = ClaimTally::default();
@@ -309,7 +249,8 @@ impl TierSummary {
         }
     }
 
-    fn merge_counts(&mut self, other: &Self) {
+    /// Adds all of another one but its spreads.
+    pub(super) fn merge_counts(&mut self, other: &Self) {
         self.start = self.start.min(other.start);
         self.end = self.end.max(other.end);
         self.interval = self.interval.max(other.interval);

@@ -17,20 +17,20 @@ const US: fn(i64) -> Nanos = Nanos::from_micros;
 
 /// What is measured on, and with.
 #[derive(Debug, Clone, Copy)]
-struct Case {
-    seed: u64,
+pub(super) struct Case {
+    pub(super) seed: u64,
     /// 10 s each, of 100 packets.
-    intervals: i64,
-    queueing_us: u64,
-    loss_ppm: u32,
+    pub(super) intervals: i64,
+    pub(super) queueing_us: u64,
+    pub(super) loss_ppm: u32,
     /// Of the far clock; both claim a bound of so much.
-    offset_us: i64,
-    skew_ppb: i64,
-    bound_us: i64,
-    stamps: StampSource,
+    pub(super) offset_us: i64,
+    pub(super) skew_ppb: i64,
+    pub(super) bound_us: i64,
+    pub(super) stamps: StampSource,
 }
 
-const PLAIN: Case = Case {
+pub(super) const PLAIN: Case = Case {
     seed: 1,
     intervals: 30,
     queueing_us: 40,
@@ -42,7 +42,7 @@ const PLAIN: Case = Case {
 };
 
 /// The reports of a simulated path of 700 µs each way, and the true delays forward, infinite for lost packets.
-fn measured(case: &Case) -> (Vec<Report>, Vec<Nanos>) {
+pub(super) fn measured(case: &Case) -> (Vec<Report>, Vec<Nanos>) {
     let link = Link {
         propagation_ns: 700_000,
         queueing_mean_ns: case.queueing_us * 1_000,
@@ -147,9 +147,12 @@ fn summaries_put_together_in_any_order_and_by_any_steps_are_those_made_at_once()
                     right = sum;
                 }
                 assert_eq!(right, whole, "{case:?}");
-                let mut mergers = Default::default();
-                assert_eq!(TierSummary::merged(&parts, &mut mergers).unwrap(), whole);
-                let again = TierSummary::merged(&parts, &mut mergers).unwrap();
+                let mut gatherer = Gatherer::default();
+                gatherer.add_report(&reports[7]);
+                gatherer.clear();
+                parts.iter().for_each(|part| gatherer.add(part));
+                let again = gatherer.finish().unwrap();
+                assert_eq!(again, whole, "{case:?}");
                 assert_eq!(again.encode(), whole.encode(), "{case:?}");
             }
         }

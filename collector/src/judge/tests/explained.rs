@@ -41,6 +41,7 @@ impl Court {
         let all = crate::store::HistoryQuery {
             path: None,
             since: Timestamp(i64::MIN),
+            after: None,
             limit: 10_000,
         };
         self.judge.reader.history(all).unwrap()

@@ -1,0 +1,205 @@
+//! What reports add to what their paths have counted.
+//!
+//! The database holds the sums, and every commit adds to them: several
+//! collectors may take reports of one path. What this process remembers of a
+//! probe's paths holds as long as nobody else took reports of that probe, which
+//! the number up to which they are stored tells; else it is read again.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use owl_measure::report::Report;
+use owl_measure::time::{Nanos, Timestamp};
+
+use super::Windowing;
+use super::database::{DatabaseError, Row, Transaction, values};
+use super::delays;
+use super::hops::{Hops, NewHops};
+use crate::totals::Totals;
+
+/// Of a probe: its epoch, and up to where it is stored.
+type Progress = (u64, u64);
+
+/// What is known of the paths in memory, so that it need not be read before every report. Its size is the topology's.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    totals: HashMap<String, Totals>,
+    hops: Hops,
+    /// What was stored of each probe when the rest was true.
+    probes: HashMap<String, Progress>,
+}
+
+impl Known {
+    pub(super) fn new(totals: HashMap<String, Totals>, hops: Hops) -> Self {
+        Self {
+            totals,
+            hops,
+            probes: HashMap::new(),
+        }
+    }
+
+    /// Whatever became of the last transaction: all is read again.
+    pub(super) fn forget(&mut self) {
+        self.probes.clear();
+    }
+
+    /// Takes over what was committed; the totals that changed.
+    pub(super) fn learn(&mut self, counted: Counted) -> BTreeMap<String, Totals> {
+        self.hops.learn(counted.hops);
+        self.probes.extend(counted.probes);
+        let changed: BTreeMap<String, Totals> = counted
+            .changes
+            .into_iter()
+            .map(|(path, change)| (path, change.after))
+            .collect();
+        self.totals.extend(counted.read);
+        self.totals.extend(changed.clone());
+        changed
+    }
+}
+
+#[derive(Debug)]
+struct Change {
+    before: Option<Totals>,
+    after: Totals,
+}
+
+/// What a transaction counted; it becomes true with the commit.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    changes: BTreeMap<String, Change>,
+    /// Totals as they stand in the store, of probes that somebody else took reports of.
+    read: HashMap<String, Totals>,
+    hops: NewHops,
+    probes: BTreeMap<String, Progress>,
+    windows: BTreeSet<(i64, i64)>,
+}
+
+/// Adds up the reports of a transaction.
+pub(super) struct Counting<'a> {
+    pub(super) targets: &'a HashMap<String, Nanos>,
+    pub(super) known: &'a Known,
+    pub(super) windowing: &'a Windowing,
+    pub(super) counted: &'a mut Counted,
+}
+
+impl Counting<'_> {
+    /// Before reports of a probe are added: its rows are locked, and `stored` is what they said.
+    pub(super) fn meet(
+        &mut self,
+        transaction: &Transaction<'_>,
+        probe: &str,
+        progress: Progress,
+    ) -> Result<(), DatabaseError> {
+        let met = self.counted.probes.contains_key(probe)
+            || self.known.probes.get(probe) == Some(&progress);
+        if !met {
+            // Of the paths FROM~TO that the probe is FROM of: the character behind the tilde is U+007F.
+            let (first, end) = (format!("{probe}~"), format!("{probe}\u{7f}"));
+            let read = &mut self.counted.read;
+            let add = |row: &Row<'_>| {
+                let totals = read.entry(row.get(0)?).or_default();
+                totals.set(row.get(1)?, u64::try_from(row.get::<i64>(2)?).unwrap_or(0));
+                Ok(())
+            };
+            transaction.query(
+                "SELECT path, name, value FROM counter WHERE path >= $1 AND path < $2",
+                &values![&first, &end],
+                add,
+            )?;
+            delays::read_between(transaction, (&first, &end), read)?;
+            self.counted.hops.read(transaction, (&first, &end))?;
+        }
+        Ok(())
+    }
+
+    /// After them: where the probe is stored to now.
+    pub(super) fn leave(&mut self, probe: &str, progress: Progress) {
+        self.counted.probes.insert(probe.to_owned(), progress);
+    }
+
+    pub(super) fn add(
+        &mut self,
+        transaction: &Transaction<'_>,
+        report: &Report,
+    ) -> Result<(), DatabaseError> {
+        self.mark(report.summary.start);
+        let Some(&target) = self.targets.get(&report.path) else {
+            return Ok(());
+        };
+        let Counted {
+            changes,
+            read,
+            hops,
+            ..
+        } = &mut *self.counted;
+        let so_far = || {
+            let read = read.get(&report.path);
+            let before = read
+                .or_else(|| self.known.totals.get(&report.path))
+                .cloned();
+            Change {
+                after: before.clone().unwrap_or_default(),
+                before,
+            }
+        };
+        let change = changes.entry(report.path.clone()).or_insert_with(so_far);
+        change.after.add(report, target);
+        let hops_changed = hops.follow(&self.known.hops, transaction, report)?;
+        change.after.hops_changed(hops_changed);
+        Ok(())
+    }
+
+    /// The windows that hold an instant have a report that no verdict has seen.
+    fn mark(&mut self, start: Timestamp) {
+        let Windowing {
+            lengths,
+            aligned_to,
+        } = self.windowing;
+        let windows = lengths
+            .iter()
+            .map(|&length| (length.0, start.period_start(length, *aligned_to).0));
+        self.counted.windows.extend(windows);
+    }
+
+    /// Writes what was added up. Rows are taken in one and the same order by everybody, so that nobody waits in a circle.
+    pub(super) fn write(&self, transaction: &Transaction<'_>) -> Result<(), DatabaseError> {
+        let added: Vec<(&String, Vec<(String, u64)>)> = self
+            .counted
+            .changes
+            .iter()
+            .map(|(path, change)| (path, change.after.added_since(change.before.as_ref())))
+            .collect();
+        let lists: Vec<_> = added
+            .iter()
+            .flat_map(|(path, rows)| {
+                rows.iter()
+                    .map(|(name, more)| values![*path, name, *more].to_vec())
+            })
+            .collect();
+        // A sum that would be larger than the column stays the largest.
+        transaction.execute_each(
+            "INSERT INTO counter (path, name, value) VALUES ($1, $2, $3)
+             ON CONFLICT (path, name) DO UPDATE SET value = CASE
+                 WHEN counter.value > 9223372036854775807 - excluded.value THEN 9223372036854775807
+                 ELSE counter.value + excluded.value END",
+            &lists,
+        )?;
+        let changes = self.counted.changes.iter();
+        delays::write(
+            transaction,
+            changes.map(|(path, change)| (path, change.before.as_ref(), &change.after)),
+        )?;
+        let windows: Vec<_> = self
+            .counted
+            .windows
+            .iter()
+            .map(|&(length, start)| values![length, start].to_vec())
+            .collect();
+        transaction.execute_each(
+            "INSERT INTO dirty (window_ns, window_start_ns, version) VALUES ($1, $2, 1)
+             ON CONFLICT (window_ns, window_start_ns) DO UPDATE SET version = dirty.version + 1",
+            &windows,
+        )?;
+        Ok(())
+    }
+}
