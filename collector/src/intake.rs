@@ -66,8 +66,9 @@ const INTERVAL_MAX: Nanos = Nanos::from_secs(3_600);
 const SOFTWARE_MAX: usize = 64;
 /// Least time between two lines of log about refused strangers.
 const STRANGER_LINE: Nanos = Nanos::from_secs(60);
-/// Octets that a connection may have under way: two of the largest messages.
-const WINDOW_OCTETS: u32 = 2 * owl_measure::report::MESSAGE_OCTETS_MAX as u32;
+/// Octets of a connection that were not read yet: at 30 ms of round trip they carry twice what a probe drains at, and a
+/// thousand probes that come back after an outage hold a quarter of a gigabyte.
+const WINDOW_OCTETS: u32 = 256 << 10;
 
 /// The intake cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -172,12 +173,7 @@ impl Intake {
         let room = topology.probes.len() * CONNECTIONS_A_PROBE + STRANGERS_MAX;
         quic.max_incoming(STRANGERS_MAX);
         let secret = identity.authority.secret_for("connections");
-        let endpoint =
-            reset::endpoint(quic, config.intake, &secret).map_err(|source| IntakeError::Bind {
-                address: config.intake,
-                source,
-            })?;
-        let https = Self::bind_tcp(&endpoint, config.intake, identity.https)?;
+        let (endpoint, https) = bind_both(&quic, config.intake, &secret, &identity.https)?;
         let paths = live
             .read()
             .paths
@@ -207,17 +203,6 @@ impl Intake {
             desk: Arc::new(desk),
             room: Arc::new(Semaphore::new(room)),
         })
-    }
-
-    /// The same port of TCP.
-    fn bind_tcp(
-        endpoint: &Endpoint,
-        configured: SocketAddr,
-        tls: Arc<rustls::ServerConfig>,
-    ) -> Result<Https, IntakeError> {
-        let fault = |address| move |source| IntakeError::BindTcp { address, source };
-        let address = endpoint.local_addr().map_err(fault(configured))?;
-        Https::bind(address, tls).map_err(fault(address))
     }
 
     /// Where probes can call.
@@ -268,6 +253,32 @@ impl Intake {
         endpoint.close(VarInt::from_u32(0), b"the collector stops");
         calls.shutdown().await;
         let _ = timeout(FAREWELL, endpoint.wait_idle()).await;
+    }
+}
+
+/// Binds one port of UDP and of TCP. A port that the system chose may be taken in the other protocol; then it chooses again.
+fn bind_both(
+    quic: &quinn::ServerConfig,
+    address: SocketAddr,
+    secret: &[u8; 32],
+    tls: &Arc<rustls::ServerConfig>,
+) -> Result<(Endpoint, Https), IntakeError> {
+    const CHOICES: usize = 16;
+    let mut choice = 1;
+    loop {
+        let endpoint = reset::endpoint(quic.clone(), address, secret)
+            .map_err(|source| IntakeError::Bind { address, source })?;
+        let bound = endpoint
+            .local_addr()
+            .map_err(|source| IntakeError::Bind { address, source })?;
+        match Https::bind(bound, Arc::clone(tls)) {
+            Ok(https) => return Ok((endpoint, https)),
+            Err(_) if address.port() == 0 && choice < CHOICES => choice += 1,
+            Err(source) => {
+                let address = bound;
+                return Err(IntakeError::BindTcp { address, source });
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! `owl collector`: the daemon that takes reports, judges, and shows; and who may call it.
 
+mod aside;
 mod enrolment;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ enum Action {
     Enroll(enrolment::Enroll),
     Revoke(enrolment::Revoke),
     Probes(enrolment::Probes),
+    Aside(aside::Args),
 }
 
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
@@ -42,6 +44,7 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
         Action::Enroll(enroll) => enroll.run(&config, lang),
         Action::Revoke(revoke) => revoke.run(&config, lang),
         Action::Probes(probes) => probes.run(&config, lang),
+        Action::Aside(aside) => aside.run(&config, lang),
     }
 }
 

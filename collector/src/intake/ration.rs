@@ -46,6 +46,12 @@ impl Ration {
         made.is_none_or(|(begun, count)| over(begun, now) || *count < self.tries_max)
     }
 
+    /// Forgets the attempts of an address.
+    pub(super) fn forgive(&self, from: IpAddr) {
+        let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
+        tries.remove(&network(from));
+    }
+
     /// Counts an attempt, and tells whether it is within the ration.
     pub(super) fn take(&self, from: IpAddr, now: Instant) -> bool {
         let from = network(from);

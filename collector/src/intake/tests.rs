@@ -1,6 +1,7 @@
 //! Over real QUIC on the loopback interface, with certificates made on the spot.
 
 mod enrolling;
+mod https;
 mod ranges;
 
 use std::fs;
