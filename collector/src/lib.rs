@@ -7,7 +7,9 @@
 //! in its store, SQLite or PostgreSQL; all the rest can be rebuilt from there.
 #![forbid(unsafe_code)]
 
+mod access;
 pub mod aside;
+pub mod block;
 mod compliance;
 mod config;
 mod delays;
@@ -28,9 +30,11 @@ mod live;
 mod metrics;
 mod now;
 mod numbering;
+mod packer;
 mod page;
 mod reading;
 mod remote_write;
+mod retention;
 mod revision;
 mod rulebook;
 mod store;
@@ -38,6 +42,8 @@ mod targets;
 #[cfg(test)]
 mod testing;
 mod totals;
+#[cfg(test)]
+mod tsdb;
 mod way;
 
 use std::io;
@@ -45,7 +51,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use owl_measure::time::Nanos;
 use tokio::signal::unix::{SignalKind, signal};
@@ -53,11 +59,18 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
+pub use access::audit::{Deed, Fault, Record, Verified, read_line, verify};
+pub use access::console::{AccessError, Console, Known};
+pub use access::directory::BadName;
+pub use access::grant::{Grant, GrantError};
+pub use access::password::{CHARACTERS_MIN, OCTETS_MAX, PasswordError};
+pub use access::role::{Role, UnknownRole};
+pub use access::secret::Secret;
 pub use compliance::{
     AskError, Asked, AskedProfiles, ComplianceAnswer, ComplianceError, PathCompliance, SpanError,
     compared, read_compliance,
 };
-pub use config::{Config, ConfigError, GivenCertificates};
+pub use config::{Config, ConfigError, GivenCertificates, PageCertificate, Pages};
 pub use http::HttpError;
 pub use identity::{ALPN, IdentityError, RegistryError, SigningError};
 pub use intake::IntakeError;
@@ -72,8 +85,10 @@ use crate::judge::Judge;
 use crate::live::Live;
 use crate::metrics::Own;
 use crate::now::now;
+use crate::packer::Packer;
 use crate::remote_write::RemoteWrite;
-use crate::store::{Store, Windowing, Work};
+use crate::retention::Believed;
+use crate::store::{Follower, Store, Windowing, Work};
 
 /// How often old rows are looked for.
 const RETENTION: Duration = Duration::from_secs(3_600);
@@ -107,6 +122,8 @@ pub enum Error {
 pub struct Addresses {
     /// Pages, metrics and API: TCP.
     pub http: SocketAddr,
+    /// They are served over TLS.
+    pub tls: bool,
     /// Intake: UDP.
     pub intake: SocketAddr,
 }
@@ -164,6 +181,7 @@ async fn collect(
     let live = Arc::new(Live::new(&config.topology, config.profile.as_ref()));
     let own = Arc::new(Own::new());
     let windowing = Windowing::of(&live, config.aligned_to);
+    let authority = Arc::clone(&identity.authority);
     let place = config.store.clone();
     let (store, writer) = tokio::task::block_in_place(|| {
         Store::open_at(&config.state, place, windowing.clone(), &live, &own)
@@ -176,17 +194,17 @@ async fn collect(
         Arc::clone(&own),
     )?;
     let http = Http::bind(
-        config.http,
-        config.topology.clone(),
+        &config,
+        &authority,
         store.clone(),
         Arc::clone(&live),
         Arc::clone(&own),
-        config.grace,
     )
     .await?;
     let fault = |what| move |source| Error::Start { what, source };
     let addresses = Addresses {
         http: http.address().map_err(fault("the HTTP server"))?,
+        tls: http.tls(),
         intake: intake.address().map_err(fault("the intake"))?,
     };
     let judge = tokio::task::block_in_place(|| {
@@ -199,11 +217,31 @@ async fn collect(
             now(),
         )
     })?;
+    let follower = if store.lease().is_shared() {
+        let live = Arc::clone(&live);
+        Some(tokio::task::block_in_place(|| Follower::new(&store, live))?)
+    } else {
+        None
+    };
+    let packer = Packer::new(store.clone())?;
+    let (packer_stop, packer_stopped) = mpsc::channel();
+    let packer = thread::Builder::new()
+        .name("packer".into())
+        .spawn(move || packer.run(&packer_stopped))
+        .map_err(fault("the packer"))?;
     let (judge_stop, judge_stopped) = mpsc::channel();
     let judge = thread::Builder::new()
         .name("judge".into())
         .spawn(move || judge.run(&judge_stopped))
         .map_err(fault("the judge"))?;
+    let (follower_stop, follower_stopped) = mpsc::channel();
+    let follower = follower
+        .map(|follower| {
+            let run = move || follower.run(&follower_stopped);
+            let thread = thread::Builder::new().name("follower".into());
+            thread.spawn(run).map_err(fault("the follower"))
+        })
+        .transpose()?;
     info!(
         http = %addresses.http, intake = %addresses.intake, topology = config.topology.name,
         paths = live.read().paths.len(), "the collector runs"
@@ -226,12 +264,12 @@ async fn collect(
     let writers: Vec<_> = writers.collect();
     let running = tokio::spawn(compliance::refresh(
         store.clone(),
-        live,
+        Arc::clone(&live),
         config.topology,
         config.grace,
         stopped.clone(),
     ));
-    let retention = tokio::spawn(retain(store, config.keep, stopped));
+    let retention = tokio::spawn(retain(store, live, config.keep, stopped));
     stop.await;
     info!("the collector stops");
     drop(stopping);
@@ -243,19 +281,29 @@ async fn collect(
             warn!(%error, "a part of the collector did not end well");
         }
     }
-    drop(judge_stop);
-    // The judge is at most one round away from seeing that.
-    if tokio::task::spawn_blocking(move || judge.join())
-        .await
-        .is_ok_and(|joined| joined.is_err())
+    drop((judge_stop, packer_stop));
+    // Each is at most one round away from seeing that.
+    for (thread, name) in [(judge, "judge"), (packer, "packer")] {
+        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+        if joined.is_ok_and(|joined| joined.is_err()) {
+            warn!("the {name} panicked");
+        }
+    }
+    // After the judge, so that whoever judges next finds its last verdicts.
+    drop(follower_stop);
+    if let Some(follower) = follower
+        && tokio::task::spawn_blocking(move || follower.join())
+            .await
+            .is_ok_and(|joined| joined.is_err())
     {
-        warn!("the judge panicked");
+        warn!("the follower panicked");
     }
     Ok(writer)
 }
 
 /// Removes what is older than `keep`, every hour and in small pieces.
-async fn retain(store: Store, keep: Nanos, mut stopped: watch::Receiver<()>) {
+async fn retain(store: Store, live: Arc<Live>, keep: Nanos, mut stopped: watch::Receiver<()>) {
+    let (mut believed, mut last) = (Believed::NOTHING, Instant::now());
     let mut hours = interval(RETENTION);
     hours.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -263,7 +311,15 @@ async fn retain(store: Store, keep: Nanos, mut stopped: watch::Receiver<()>) {
             _ = stopped.changed() => return,
             _ = hours.tick() => {}
         }
-        let before = now() - keep;
+        let newest = live.read().newest_report();
+        let since = last.elapsed().as_nanos();
+        last = Instant::now();
+        let since = Nanos(i64::try_from(since).unwrap_or(i64::MAX));
+        let before = believed.round(now(), newest, since) - keep;
+        // Whoever judges also tidies up.
+        if store.lease().epoch().is_none() {
+            continue;
+        }
         while matches!(store.write(Work::Retain { before }).await, Ok(removed) if removed > 0) {}
     }
 }

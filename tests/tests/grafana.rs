@@ -22,6 +22,7 @@ const RULES: [&str; 5] = [
     "rules/recording.yaml",
     "rules/burn.yaml",
     "rules/alerting.yaml",
+    "rules/access.yaml",
     "rules/certificates.yaml",
     "rules/reporting.yaml",
 ];

@@ -8,7 +8,8 @@ use owl_measure::time::Timestamp;
 
 use super::counting::Counting;
 use super::database::{DatabaseError, Transaction, values};
-use super::{Admitted, Arrival, Aside, Rejected, Work, aside, epoch_column, numbers};
+use super::writer::Ordered;
+use super::{Admitted, Arrival, Aside, Rejected, Work, aside, batches, epoch_column, numbers};
 use crate::aside::Refusal;
 use crate::live::Caller;
 use crate::numbering::Lost;
@@ -86,15 +87,24 @@ pub(super) fn reexamined(
         Err(refusal) => aside::leave(transaction, aside, refusal.code())?,
         // Somebody else may have been faster.
         Ok(report) if aside::take_out(transaction, aside)? => {
-            let number = (aside.probe.as_str(), aside.epoch, aside.sequence);
-            if store(transaction, number, report, &aside.body)? {
-                let numbering = numbers::read(transaction, &aside.probe, aside.epoch)?;
-                let progress = (aside.epoch, numbering.taken());
-                counting.meet(transaction, &aside.probe, progress)?;
-                counting.add(transaction, report)?;
-                counting.leave(&aside.probe, progress);
-                taken.fresh.push(0);
-            }
+            let numbering = numbers::read(transaction, &aside.probe, aside.epoch)?;
+            let progress = (aside.epoch, numbering.taken());
+            counting.meet(transaction, &aside.probe, progress)?;
+            let of_one = Arrival {
+                probe: aside.probe.clone(),
+                epoch: aside.epoch,
+                first_sequence: aside.sequence,
+                received_at: aside.received_at,
+                can_be_asked: true,
+                reports: vec![Ok(Admitted {
+                    report: (**report).clone(),
+                    body: aside.body.clone(),
+                })],
+            };
+            batches::put(transaction, &of_one, &[0])?;
+            counting.add(transaction, report)?;
+            counting.leave(&aside.probe, progress);
+            taken.fresh.push(0);
         }
         Ok(_) => {}
     }
@@ -102,39 +112,18 @@ pub(super) fn reexamined(
     Ok(taken)
 }
 
-/// Stores one report under its number; whether it was not there yet.
-fn store(
-    transaction: &Transaction<'_>,
-    (probe, epoch, sequence): (&str, u64, u64),
-    report: &Report,
-    body: &[u8],
-) -> Result<bool, DatabaseError> {
-    let (start, length) = (report.summary.start, report.summary.length);
-    let stored = transaction.execute(
-        "INSERT INTO report (path, start_ns, length_ns, probe, epoch, sequence, body)
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (probe, epoch, sequence) DO NOTHING",
-        &values![
-            &report.path,
-            start.0,
-            length.0,
-            probe,
-            epoch_column(epoch),
-            sequence,
-            body
-        ],
-    )?;
-    Ok(stored > 0)
-}
-
 /// Takes hold of the rows of all whose reports are to be taken, in one and the same order everywhere: another collector with
 /// the same reports waits here, and finds them stored then.
 ///
 /// The row is written although it stays the same, so that also a commit that finds everything stored already waits for the
 /// standby to have all of that.
-pub(super) fn lock(transaction: &Transaction<'_>, works: &[&Work]) -> Result<(), DatabaseError> {
+pub(super) fn lock(
+    transaction: &Transaction<'_>,
+    works: &[Ordered<'_>],
+) -> Result<(), DatabaseError> {
     let arrivals: BTreeSet<(&str, i64, i64)> = works
         .iter()
-        .filter_map(|work| match work {
+        .filter_map(|(work, _)| match work {
             Work::Arrival(arrival) => Some((
                 arrival.probe.as_str(),
                 epoch_column(arrival.epoch),
@@ -187,11 +176,7 @@ pub(super) fn take(
             continue;
         }
         match place {
-            Ok(Admitted { report, body }) => {
-                if !store(transaction, (probe, epoch, sequence), report, body)? {
-                    taken.duplicate += 1;
-                    continue;
-                }
+            Ok(Admitted { report, .. }) => {
                 taken.fresh.push(index);
                 counting.add(transaction, report)?;
             }
@@ -225,18 +210,7 @@ pub(super) fn take(
         arrival.received_at,
     )?;
     numbers::lose(transaction, probe, epoch, &taken.lost, arrival.received_at)?;
-    if !new.is_empty() {
-        transaction.execute(
-            "INSERT INTO batch (probe, epoch, first_sequence, reports, received_at_ns) VALUES ($1, $2, $3, $4, $5)",
-            &values![
-                probe,
-                epoch_column(epoch),
-                arrival.first_sequence,
-                arrival.reports.len(),
-                arrival.received_at.0
-            ],
-        )?;
-    }
+    batches::put(transaction, arrival, &taken.fresh)?;
     taken.stored_to = now.highest;
     taken.awaited = now.missing;
     Ok(taken)

@@ -13,11 +13,15 @@ use owl_measure::verdict::State;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
+use super::access;
 use super::counting::{Counted, Counting, Known};
 use super::database::{Begin, Database, DatabaseError, Purpose, Transaction, values};
 use super::findings;
 use super::hops::{self, Hops};
 use super::hours;
+use super::lease::Lease;
+
+use super::packing;
 use super::remote_write;
 use super::taking::{Taken, call, gone, lock, reexamined, take};
 use super::{
@@ -26,6 +30,7 @@ use super::{
 use crate::judgement::Judgement;
 use crate::live::Live;
 use crate::metrics::Own;
+use crate::now::now;
 use crate::numbering::Lost;
 use crate::rulebook::Rulebook;
 use crate::totals::Totals;
@@ -44,7 +49,11 @@ pub(super) struct Writer {
     own: Arc<Own>,
     targets: HashMap<String, Nanos>,
     known: Known,
+    lease: Arc<Lease>,
 }
+
+/// What is to be written, and the epoch of the lease of the judge that wants it.
+pub(super) type Ordered<'a> = (&'a Work, Option<i64>);
 
 /// Of an order that was carried out: the answer, and for arrivals what became of them.
 struct Done {
@@ -59,6 +68,13 @@ impl Done {
             taken: Taken::default(),
         }
     }
+
+    fn stored_to(taken: Taken) -> Self {
+        Self {
+            answer: taken.stored_to,
+            taken,
+        }
+    }
 }
 
 impl Writer {
@@ -67,17 +83,13 @@ impl Writer {
         windowing: Windowing,
         live: Arc<Live>,
         own: Arc<Own>,
+        lease: Arc<Lease>,
     ) -> Result<Self, StoreError> {
         let database = Database::connect(place, Purpose::Write).map_err(refused(place))?;
         schema::bring_up_to_date(&database)?;
         let totals = Reader::open(place)?.fill(&live)?;
         let hops = Hops::read(&database).map_err(refused(place))?;
-        let targets = live
-            .read()
-            .paths
-            .iter()
-            .map(|live| (live.path.id.clone(), live.path.target))
-            .collect();
+        let targets = live.read().targets();
         Ok(Self {
             database,
             windowing,
@@ -85,19 +97,20 @@ impl Writer {
             own,
             targets,
             known: Known::new(totals, hops),
+            lease,
         })
     }
 
     pub(super) fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         let mut waiting = Vec::with_capacity(ORDERS_A_COMMIT);
         while orders.blocking_recv_many(&mut waiting, ORDERS_A_COMMIT) > 0 {
-            let works: Vec<&Work> = waiting.iter().map(|order| &order.work).collect();
-            let answers = self.commit(&works);
+            let works: Vec<Ordered<'_>> = waiting
+                .iter()
+                .map(|order| (&order.work, order.epoch))
+                .collect();
+            let answers = self.commit_all(&works);
             for (k, order) in waiting.drain(..).enumerate() {
-                let answer = answers
-                    .as_ref()
-                    .map(|answers| answers[k])
-                    .map_err(|refused| *refused);
+                let answer = answers.as_ref().map_or(Err(Refused), |answers| answers[k]);
                 // Who does not wait any longer will ask again; the commit stands.
                 let _ = order.reply.send(answer);
             }
@@ -108,7 +121,14 @@ impl Writer {
     }
 
     /// Carries out all of them, or none.
+    #[cfg(test)]
     pub(super) fn commit(&mut self, works: &[&Work]) -> Result<Vec<u64>, Refused> {
+        let works: Vec<Ordered<'_>> = works.iter().map(|work| (*work, None)).collect();
+        self.commit_all(&works)?.into_iter().collect()
+    }
+
+    /// Carries out all of them, or none; except those of a judge that lost its lease.
+    fn commit_all(&mut self, works: &[Ordered<'_>]) -> Result<Vec<Result<u64, Refused>>, Refused> {
         let mut counted = Counted::default();
         let mut outcome = self.transact(works, &mut counted);
         for _ in 1..TRIES {
@@ -138,9 +158,9 @@ impl Writer {
 
     fn transact(
         &mut self,
-        works: &[&Work],
+        works: &[Ordered<'_>],
         counted: &mut Counted,
-    ) -> Result<Vec<Done>, DatabaseError> {
+    ) -> Result<Vec<Option<Done>>, DatabaseError> {
         let transaction = self.database.begin(Begin::Write)?;
         lock(&transaction, works)?;
         let mut counting = Counting {
@@ -151,59 +171,15 @@ impl Writer {
         };
         let done = works
             .iter()
-            .map(|work| match work {
-                Work::Call { probe, caller } => {
-                    let taken = call(&transaction, probe, caller)?;
-                    Ok(Done {
-                        answer: taken.stored_to,
-                        taken,
-                    })
+            .map(|(work, epoch)| {
+                if let Some(epoch) = epoch
+                    && !self.lease.fence(&transaction, *epoch)?
+                {
+                    return Ok(None);
                 }
-                Work::Gone {
-                    probe,
-                    numbers,
-                    loss,
-                    at,
-                } => {
-                    let taken = gone(&transaction, probe, *numbers, *loss, *at)?;
-                    Ok(Done {
-                        answer: taken.stored_to,
-                        taken,
-                    })
-                }
-                Work::Reexamined { aside, outcome } => {
-                    let taken = reexamined(&transaction, aside, outcome, &mut counting)?;
-                    Ok(Done {
-                        answer: taken.fresh.len() as u64,
-                        taken,
-                    })
-                }
-                Work::Arrival(arrival) => {
-                    let taken = take(&transaction, arrival, &mut counting)?;
-                    Ok(Done {
-                        answer: taken.stored_to,
-                        taken,
-                    })
-                }
-                Work::Verdicts {
-                    judgements,
-                    book,
-                    seen,
-                    audited,
-                } => {
-                    judged(&transaction, judgements, book, *seen)?;
-                    if let Some(audited) = audited {
-                        findings::audited(&transaction, audited)?;
-                    }
-                    Ok(Done::answer(0))
-                }
-                Work::Sent { receiver, sent } => {
-                    remote_write::sent(&transaction, receiver, sent)?;
-                    Ok(Done::answer(0))
-                }
-                Work::Retain { before } => retain(&transaction, *before).map(Done::answer),
+                carry_out(&transaction, work, &mut counting).map(Some)
             })
-            .collect::<Result<Vec<Done>, DatabaseError>>()?;
+            .collect::<Result<Vec<Option<Done>>, DatabaseError>>()?;
         counting.write(&transaction)?;
         transaction.commit()?;
         Ok(done)
@@ -226,10 +202,10 @@ impl Writer {
     /// Shows what was committed, and answers.
     fn show(
         &self,
-        works: &[&Work],
-        done: Vec<Done>,
+        works: &[Ordered<'_>],
+        done: Vec<Option<Done>>,
         changed: BTreeMap<String, Totals>,
-    ) -> Vec<u64> {
+    ) -> Vec<Result<u64, Refused>> {
         let mut table = self.live.write();
         if table.store_failure.take().is_some() {
             info!("the store takes reports again");
@@ -240,8 +216,12 @@ impl Writer {
             }
         }
         let mut answers = Vec::with_capacity(done.len());
-        for (work, done) in works.iter().zip(done) {
-            answers.push(done.answer);
+        for ((work, _), done) in works.iter().zip(done) {
+            let Some(done) = done else {
+                answers.push(Err(Refused));
+                continue;
+            };
+            answers.push(Ok(done.answer));
             match work {
                 Work::Call { probe, caller } => {
                     if let Some(live) = table.probes.get_mut(probe) {
@@ -313,20 +293,61 @@ impl Writer {
                             .with_label_values(&[judgement.verdict.state.code()])
                             .inc();
                         if let Some(live) = table.path_mut(&judgement.path) {
-                            let newer = |latest: &Judgement| {
-                                latest.window_start <= judgement.window_start
-                                    && !latest.says_the_same_as(judgement)
-                            };
-                            if live.latest.as_ref().is_none_or(newer) {
-                                live.latest = Some(judgement.clone());
-                            }
+                            live.take(judgement);
                         }
                     }
                 }
-                Work::Sent { .. } | Work::Retain { .. } => {}
+                Work::Access(_) | Work::Pack(_) | Work::Sent { .. } | Work::Retain { .. } => {}
             }
         }
         answers
+    }
+}
+
+fn carry_out(
+    transaction: &Transaction<'_>,
+    work: &Work,
+    counting: &mut Counting<'_>,
+) -> Result<Done, DatabaseError> {
+    match work {
+        Work::Call { probe, caller } => call(transaction, probe, caller).map(Done::stored_to),
+        Work::Arrival(arrival) => take(transaction, arrival, counting).map(Done::stored_to),
+        Work::Gone {
+            probe,
+            numbers,
+            loss,
+            at,
+        } => gone(transaction, probe, *numbers, *loss, *at).map(Done::stored_to),
+        Work::Reexamined { aside, outcome } => {
+            let taken = reexamined(transaction, aside, outcome, counting)?;
+            Ok(Done {
+                answer: taken.fresh.len() as u64,
+                taken,
+            })
+        }
+        Work::Verdicts {
+            judgements,
+            book,
+            seen,
+            audited,
+        } => {
+            judged(transaction, judgements, book, *seen)?;
+            if let Some(audited) = audited {
+                findings::audited(transaction, audited)?;
+            }
+            Ok(Done::answer(0))
+        }
+        Work::Pack(pack) => {
+            let packed = packing::put(transaction, pack)?;
+            counting.settle(transaction, pack.probe())?;
+            Ok(Done::answer(packed))
+        }
+        Work::Access(act) => access::act(transaction, act).map(|_| Done::answer(0)),
+        Work::Sent { receiver, sent } => {
+            remote_write::sent(transaction, receiver, sent)?;
+            Ok(Done::answer(0))
+        }
+        Work::Retain { before } => retain(transaction, *before).map(Done::answer),
     }
 }
 
@@ -408,11 +429,12 @@ fn retain(transaction: &Transaction<'_>, before: Timestamp) -> Result<u64, Datab
         transaction.one("SELECT min(window_start_ns) FROM verdict", &[])?;
     let oldest = oldest.flatten();
     let unneeded = oldest.map_or(before.0, |oldest| oldest.min(before.0));
-    removed += remove(("report", "start_ns"), unneeded)?;
-    removed += remove(("batch", "received_at_ns"), unneeded)?;
+    removed += remove(("block", "end_ns"), unneeded)?;
+    removed += remove(("batch", "end_ns"), unneeded)?;
     removed += remove(("rulebook", "last_used_ns"), unneeded)?;
     removed += remove(("revision", "window_start_ns"), before.0)?;
     removed += hops::retain(transaction, before, ROWS_A_RETENTION)?;
+    removed += access::retain(transaction, now(), ROWS_A_RETENTION)?;
     removed += findings::retain(transaction, before)?;
     removed += transaction.execute(
         "DELETE FROM dirty WHERE window_start_ns < $1",
@@ -423,7 +445,8 @@ fn retain(transaction: &Transaction<'_>, before: Timestamp) -> Result<u64, Datab
     removed += transaction.execute(
         "DELETE FROM ack WHERE received_at_ns < $1
              AND NOT EXISTS (SELECT 1 FROM probe WHERE probe.probe = ack.probe AND probe.epoch = ack.epoch)
-             AND NOT EXISTS (SELECT 1 FROM report WHERE report.probe = ack.probe AND report.epoch = ack.epoch)",
+             AND NOT EXISTS (SELECT 1 FROM batch WHERE batch.probe = ack.probe AND batch.epoch = ack.epoch)
+             AND NOT EXISTS (SELECT 1 FROM block WHERE block.probe = ack.probe AND block.epoch = ack.epoch)",
         &values![before.0],
     )?;
     removed += transaction.execute(
