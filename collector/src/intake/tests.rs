@@ -484,7 +484,7 @@ async fn every_address_answers() {
             "200",
             "\"verdicts\":[]",
         ),
-        ("/?lang=zh&lang=en&colour=blue", "200", "lang=\"zh-CN\""),
+        ("/?lang=zh", "200", "lang=\"zh-CN\""),
         ("/api/v1/probes", "200", "\"probe\":\"yannan-ct\""),
         ("/api/v1/store", "200", "\"reports\":0"),
         ("/metrics", "200", "owl_path_info"),

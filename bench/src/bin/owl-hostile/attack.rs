@@ -70,7 +70,7 @@ pub(crate) async fn run(
     ca: &Path,
     connections: usize,
     addresses: u8,
-) -> Result<(), Box<dyn Error>> {
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     let key = KeyPair::generate()?;
     let certificate = CertificateParams::new(vec!["p-north".to_owned()])?.self_signed(&key)?;
     let foreign = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));

@@ -45,7 +45,7 @@ struct Args {
     intake: Option<SocketAddr>,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let args = Args::parse();
     let runtime = tokio::runtime::Runtime::new()?;
     if let (Some(kind), Some(intake)) = (args.attack, args.intake) {
@@ -67,7 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     measured
 }
 
-async fn measure(args: &Args, network: &Network) -> Result<(), Box<dyn Error>> {
+async fn measure(args: &Args, network: &Network) -> Result<(), Box<dyn Error + Send + Sync>> {
     let mut out = io::stdout();
     let honest = honest::Honest::call(network).await?;
     let round = Duration::from_secs(args.seconds);

@@ -18,7 +18,7 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    pub(crate) fn make() -> Result<Self, Box<dyn std::error::Error>> {
+    pub(crate) fn make() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let folder = tempfile::tempdir()?;
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text);
         let mut params = CertificateParams::new(Vec::new())?;
