@@ -12,6 +12,7 @@ mod entrance;
 mod events;
 mod explain;
 mod findings;
+mod gaps;
 mod guard;
 mod headers;
 mod lasting;

@@ -1,4 +1,4 @@
-//! Where probes call: QUIC with mutual TLS, one stream a connection.
+//! Where probes call: QUIC with mutual TLS, one stream a connection; over HTTPS where UDP is blocked.
 //!
 //! A probe says hello, gets its plan, and sends batches of reports; each is
 //! acknowledged after it is on the disk. Who a probe is, its certificate says;
@@ -6,8 +6,12 @@
 //! costs a counter and no line of log. Somebody without a certificate may show a
 //! token and get one (`enrolling`), and nothing else.
 
+mod conversation;
+mod door;
 mod enrolling;
+mod https;
 mod ration;
+mod reexamining;
 mod reset;
 
 use std::collections::{HashMap, HashSet};
@@ -15,28 +19,30 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use owl_measure::report::{
-    FLOWS_MAX, FromCollector, FromProbe, Hello, Report, ReportBatch, VERSION,
-};
+use owl_measure::report::{FLOWS_MAX, FromCollector, FromProbe, Hello, Report, VERSION};
 use owl_measure::time::{Nanos, Timestamp};
 use owl_topology::{Plan, ProbeId, Topology};
 use prost::Message as _;
 use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, TransportConfig, VarInt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
-use tracing::{debug, info, warn};
+use tokio::time::timeout;
+use tracing::{error, info, warn};
 
+use crate::aside::Refusal;
 use crate::config::Config;
 use crate::frame::{self, FrameError};
 use crate::identity::{self, Identity, IdentityError, Purpose, Roster};
-use crate::live::{Caller, Live};
+use crate::live::Live;
 use crate::metrics::Own;
 use crate::now::now;
-use crate::store::{Admitted, Arrival, Store, Work};
+use crate::store::{Admitted, Rejected, Store};
+use conversation::Conversation;
+use door::Door;
 use enrolling::{Enrolling, Standing};
+use https::Https;
 
 /// Connections that one probe may hold: a live one, and old ones that nobody has noticed to be dead.
 const CONNECTIONS_A_PROBE: usize = 4;
@@ -60,8 +66,9 @@ const INTERVAL_MAX: Nanos = Nanos::from_secs(3_600);
 const SOFTWARE_MAX: usize = 64;
 /// Least time between two lines of log about refused strangers.
 const STRANGER_LINE: Nanos = Nanos::from_secs(60);
-/// Octets that a connection may have under way: two of the largest messages.
-const WINDOW_OCTETS: u32 = 2 * owl_measure::report::MESSAGE_OCTETS_MAX as u32;
+/// Octets of a connection that were not read yet: at 30 ms of round trip they carry twice what a probe drains at, and a
+/// thousand probes that come back after an outage hold a quarter of a gigabyte.
+const WINDOW_OCTETS: u32 = 256 << 10;
 
 /// The intake cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +76,14 @@ pub enum IntakeError {
     /// The certificates cannot be used.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The address is taken, or not ours, for who calls over HTTPS.
+    #[error("cannot bind TCP {address}")]
+    BindTcp {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
     /// The address is taken, or not ours.
     #[error("cannot bind UDP {address}")]
     Bind {
@@ -119,10 +134,12 @@ struct Desk {
     own: Arc<Own>,
     refused_line_at: AtomicI64,
     enrolling: Arc<Enrolling>,
+    door: Door,
 }
 
 pub(crate) struct Intake {
     endpoint: Endpoint,
+    https: Https,
     desk: Arc<Desk>,
     room: Arc<Semaphore>,
 }
@@ -156,11 +173,7 @@ impl Intake {
         let room = topology.probes.len() * CONNECTIONS_A_PROBE + STRANGERS_MAX;
         quic.max_incoming(STRANGERS_MAX);
         let secret = identity.authority.secret_for("connections");
-        let endpoint =
-            reset::endpoint(quic, config.intake, &secret).map_err(|source| IntakeError::Bind {
-                address: config.intake,
-                source,
-            })?;
+        let (endpoint, https) = bind_both(&quic, config.intake, &secret, &identity.https)?;
         let paths = live
             .read()
             .paths
@@ -181,10 +194,12 @@ impl Intake {
                 identity.authorities,
                 topology.name.clone(),
             )),
+            door: Door::default(),
         };
         desk.live.write().certificate_until = identity.until;
         Ok(Self {
             endpoint,
+            https,
             desk: Arc::new(desk),
             room: Arc::new(Semaphore::new(room)),
         })
@@ -199,20 +214,28 @@ impl Intake {
     pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
         let Self {
             endpoint,
+            https,
             desk,
             room,
         } = self;
-        let mut calls = JoinSet::new();
+        let (mut calls, mut over_tcp_runs) = (JoinSet::new(), true);
         let roster: Arc<Roster> = Arc::clone(&desk.enrolling.roster);
         let shown = enrolling::show(Arc::clone(&roster), Arc::clone(&desk.live));
         let followed = roster.follow();
-        tokio::pin!(stop, shown, followed);
+        let reexamined = reexamining::run(Arc::clone(&desk));
+        let over_tcp = https.run(Arc::clone(&desk));
+        tokio::pin!(stop, shown, followed, reexamined, over_tcp);
         loop {
             tokio::select! {
                 () = &mut stop => break,
-                // Neither ends before the collector does.
+                // None of them ends before the collector does.
                 () = &mut followed => {}
+                () = &mut reexamined => {}
                 () = &mut shown => {}
+                Err(error) = &mut over_tcp, if over_tcp_runs => {
+                    error!(%error, "probes can no longer call over HTTPS");
+                    over_tcp_runs = false;
+                }
                 // Ended calls leave the set as they end, so it is never larger than the room.
                 Some(_) = calls.join_next(), if !calls.is_empty() => {}
                 incoming = endpoint.accept() => {
@@ -230,6 +253,32 @@ impl Intake {
         endpoint.close(VarInt::from_u32(0), b"the collector stops");
         calls.shutdown().await;
         let _ = timeout(FAREWELL, endpoint.wait_idle()).await;
+    }
+}
+
+/// Binds one port of UDP and of TCP. A port that the system chose may be taken in the other protocol; then it chooses again.
+fn bind_both(
+    quic: &quinn::ServerConfig,
+    address: SocketAddr,
+    secret: &[u8; 32],
+    tls: &Arc<rustls::ServerConfig>,
+) -> Result<(Endpoint, Https), IntakeError> {
+    const CHOICES: usize = 16;
+    let mut choice = 1;
+    loop {
+        let endpoint = reset::endpoint(quic.clone(), address, secret)
+            .map_err(|source| IntakeError::Bind { address, source })?;
+        let bound = endpoint
+            .local_addr()
+            .map_err(|source| IntakeError::Bind { address, source })?;
+        match Https::bind(bound, Arc::clone(tls)) {
+            Ok(https) => return Ok((endpoint, https)),
+            Err(_) if address.port() == 0 && choice < CHOICES => choice += 1,
+            Err(source) => {
+                let address = bound;
+                return Err(IntakeError::BindTcp { address, source });
+            }
+        }
     }
 }
 
@@ -335,6 +384,11 @@ impl Desk {
             }
             return;
         }
+        let from = incoming.remote_address().ip();
+        let Some(knock) = self.door.knock(from, Instant::now()) else {
+            self.own.refused.inc();
+            return incoming.ignore();
+        };
         let connection = match timeout(HANDSHAKE, async { incoming.accept()?.await }).await {
             Ok(Ok(connection)) => connection,
             Ok(Err(error)) => return self.refuse(&error.to_string()),
@@ -342,7 +396,11 @@ impl Desk {
         };
         let passport = match identity::purpose(&connection, &self.enrolling.authority) {
             Some(Purpose::Report(passport)) => passport,
-            Some(Purpose::Join) => return self.join(connection).await,
+            // Joining has a ration of its own.
+            Some(Purpose::Join) => {
+                knock.let_in();
+                return self.join(connection).await;
+            }
             None => {
                 self.refuse("no certificate names the caller");
                 return connection.close(VarInt::from_u32(1), b"no certificate names the caller");
@@ -379,6 +437,7 @@ impl Desk {
                 return farewell(&connection, &mut send, why).await;
             }
         };
+        knock.let_in();
         info!(
             probe,
             software = hello.software,
@@ -435,93 +494,49 @@ impl Desk {
         send: &mut SendStream,
         receive: &mut RecvStream,
     ) -> Result<(), CallError> {
-        let software = hello
-            .software
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(SOFTWARE_MAX)
-            .collect();
-        let caller = Caller {
-            epoch: hello.epoch,
-            software,
-            simulated: hello.simulated,
-            called_at: now(),
-        };
-        let plan = self.plans.get(probe);
-        let plan = plan.map(|plan| plan.octets.clone()).unwrap_or_default();
-        frame::write(send, &FromCollector::Plan(plan).encode()).await?;
-        self.write(|| Work::Call {
-            probe: probe.to_owned(),
-            caller: caller.clone(),
-        })
-        .await;
+        let mut conversation = Conversation::new(self, probe, hello);
+        for message in conversation.greeting() {
+            frame::write(send, &message.encode()).await?;
+        }
+        for message in conversation.called(hello).await {
+            frame::write(send, &message.encode()).await?;
+        }
         while let Some(octets) = frame::read(receive).await? {
-            let batch = match FromProbe::decode(&octets) {
-                Ok(FromProbe::Batch(batch)) => batch,
-                Ok(FromProbe::Hello(_)) => {
-                    return Err(CallError::Refused("a hello is said once".into()));
-                }
-                // Nobody asked for these numbers.
-                Ok(FromProbe::Gone(..)) => continue,
-                Err(error) => return Err(CallError::Refused(error.to_string())),
-            };
-            drop(octets);
-            if i64::try_from(
-                batch
-                    .first_sequence
-                    .saturating_add(batch.reports.len() as u64),
-            )
-            .is_err()
-            {
-                return Err(CallError::Refused(
-                    "a sequence number that nobody can have reached".into(),
-                ));
+            for message in conversation.hear(octets).await? {
+                frame::write(send, &message.encode()).await?;
             }
-            if batch.epoch != hello.epoch {
-                return Err(CallError::Refused(
-                    "a batch of another epoch than the hello's".into(),
-                ));
-            }
-            let arrival = Arc::new(self.admit(probe, batch, now()));
-            let stored = self.write(|| Work::Arrival(Arc::clone(&arrival))).await;
-            frame::write(send, &FromCollector::Stored(stored).encode()).await?;
         }
         Ok(())
     }
 
-    /// Writes until it is written. While the store refuses, the probe hears nothing and keeps its reports.
-    async fn write(&self, work: impl Fn() -> Work) -> u64 {
-        loop {
-            match self.store.write(work()).await {
-                Ok(answer) => return answer,
-                Err(refused) => debug!(%refused, "trying again"),
-            }
-            sleep(STORE_AGAIN).await;
-        }
-    }
-
-    /// Sorts out what may not be stored.
-    fn admit(&self, probe: &str, batch: ReportBatch, received_at: Timestamp) -> Arrival {
-        let planned = self.plans.get(probe);
-        let own = |report: &Report| {
+    /// A report of a probe, if it may be stored.
+    fn examine(
+        &self,
+        probe: &str,
+        body: Vec<u8>,
+        received_at: Timestamp,
+    ) -> Result<Admitted, Rejected> {
+        let report = Report::decode(&body).map_err(|_| Refusal::Unreadable);
+        let found = report.and_then(|report| {
             let (start, length) = (report.summary.start, report.summary.length);
-            let in_time =
-                start >= received_at - self.keep && start + length <= received_at + FUTURE_MAX;
-            planned.is_some_and(|plan| plan.holds(report))
-                && in_time
-                && length <= INTERVAL_MAX
-                && self.paths.contains(&report.path)
-        };
-        let admit = |body: Vec<u8>| {
-            let report = Report::decode(&body).ok()?;
-            own(&report).then_some(Admitted { body, report })
-        };
-        Arrival {
-            probe: probe.to_owned(),
-            epoch: batch.epoch,
-            first_sequence: batch.first_sequence,
-            received_at,
-            reports: batch.reports.into_iter().map(admit).collect(),
+            let planned = self.plans.get(probe);
+            if !self.paths.contains(&report.path) {
+                Err(Refusal::UnknownPath)
+            } else if !planned.is_some_and(|plan| plan.holds(&report)) {
+                Err(Refusal::Unplanned)
+            } else if length > INTERVAL_MAX {
+                Err(Refusal::TooLong)
+            } else if start < received_at - self.keep {
+                Err(Refusal::TooOld)
+            } else if start + length > received_at + FUTURE_MAX {
+                Err(Refusal::Future)
+            } else {
+                Ok(report)
+            }
+        });
+        match found {
+            Ok(report) => Ok(Admitted { report, body }),
+            Err(refusal) => Err(Rejected { refusal, body }),
         }
     }
 }

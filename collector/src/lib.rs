@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+pub mod aside;
 pub mod block;
 mod compliance;
 mod config;
@@ -28,6 +29,7 @@ mod judgement;
 mod live;
 mod metrics;
 mod now;
+mod numbering;
 mod packer;
 mod page;
 mod reading;

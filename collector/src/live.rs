@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use owl_measure::clock::ClockState;
+use owl_measure::sequences::Sequences;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::Profile;
 use owl_topology::{Path, ReflectorKind, Topology};
@@ -126,7 +127,10 @@ pub(crate) struct LiveProbe {
     /// The epoch of those connections; of the last ones when there are none.
     pub(crate) connected_epoch: u64,
     pub(crate) caller: Option<Caller>,
+    /// The highest number that is stored of its epoch.
     pub(crate) stored: u64,
+    /// The numbers up to that which did not come yet.
+    pub(crate) awaited: Sequences,
     pub(crate) reported_at: Option<Timestamp>,
     /// When another collector of the same store took its last batch.
     pub(crate) reported_elsewhere_at: Option<Timestamp>,
@@ -308,6 +312,7 @@ impl Live {
                 connected_epoch: 0,
                 caller: None,
                 stored: 0,
+                awaited: Sequences::default(),
                 reported_at: None,
                 reported_elsewhere_at: None,
                 elsewhere: false,

@@ -80,7 +80,6 @@ struct Findings {
 pub(crate) struct StoredOf {
     pub(crate) probe: String,
     pub(crate) epoch: u64,
-    pub(crate) stored_sequence: u64,
     pub(crate) rows: u64,
 }
 

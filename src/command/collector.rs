@@ -1,6 +1,7 @@
 //! `owl collector`: the daemon that takes reports, judges, and shows; and who may call it.
 
 mod access;
+mod aside;
 mod audit;
 mod authority;
 mod enrolment;
@@ -36,6 +37,7 @@ enum Action {
     Enroll(enrolment::Enroll),
     Revoke(enrolment::Revoke),
     Probes(enrolment::Probes),
+    Aside(aside::Args),
     User(user::Args),
     Token(token::Args),
     Audit(audit::Args),
@@ -64,6 +66,7 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
         Action::Enroll(enroll) => enroll.run(&config, lang),
         Action::Revoke(revoke) => revoke.run(&config, lang),
         Action::Probes(probes) => probes.run(&config, lang),
+        Action::Aside(aside) => aside.run(&config, lang),
     }
 }
 

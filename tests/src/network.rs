@@ -1,7 +1,7 @@
 //! A collector, and probes whose reports are made: their files, their processes, and what the collector says of them.
 
 use std::fs::{self, File};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -48,6 +48,17 @@ impl Dice {
     }
 }
 
+/// A port of loopback that is free in UDP and in TCP, as an intake needs it.
+fn free_port() -> SocketAddr {
+    loop {
+        let tcp = TcpListener::bind("127.0.0.1:0").expect("a free port of loopback");
+        let address = tcp.local_addr().expect("it was bound");
+        if UdpSocket::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
+
 /// What a collector has of one spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stored {
@@ -79,8 +90,7 @@ impl Network {
     /// [`Network::probe`].
     pub fn new(topology: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the test");
-        let free = UdpSocket::bind("127.0.0.1:0").expect("a free port of loopback");
-        let intake = free.local_addr().expect("it was bound");
+        let intake = free_port();
         let mut params = CertificateParams::new(Vec::new()).expect("no names are good names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key can be drawn");

@@ -24,6 +24,7 @@ const RULES: [&str; 5] = [
     "rules/alerting.yaml",
     "rules/access.yaml",
     "rules/certificates.yaml",
+    "rules/reporting.yaml",
 ];
 
 fn grafana(path: &str) -> PathBuf {

@@ -29,6 +29,8 @@ struct ProbeView<'a> {
     software: Option<&'a str>,
     epoch: Option<u64>,
     stored_sequence: u64,
+    /// Reports before that one which did not come yet: `/api/v1/gaps` has their numbers.
+    awaited_reports: u64,
     called_at_ns: Option<Timestamp>,
     reported_at_ns: Option<Timestamp>,
     /// When its certificate runs out, as far as that is known.
@@ -56,6 +58,7 @@ pub(super) async fn api(State(web): State<Arc<Web>>, viewer: Viewer) -> Response
         software: live.caller.as_ref().map(|caller| caller.software.as_str()),
         epoch: live.caller.as_ref().map(|caller| caller.epoch),
         stored_sequence: live.stored,
+        awaited_reports: live.awaited.count(),
         called_at_ns: live.caller.as_ref().map(|caller| caller.called_at),
         reported_at_ns: live.reported_at,
         certificate_until_ns: live.certificate_until,

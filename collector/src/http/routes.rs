@@ -16,8 +16,8 @@ use super::guard::{Entry, guard};
 use super::problem::{Kind, Problem};
 use super::query::{Pairs, Takes};
 use super::{
-    Web, alto, audit, compliance, entrance, events, explain, findings, latency, openapi, probes,
-    problem, revisions, scrape, stored, topology, verdicts,
+    Web, alto, audit, compliance, entrance, events, explain, findings, gaps, latency, openapi,
+    probes, problem, revisions, scrape, stored, topology, verdicts,
 };
 use crate::access::Right;
 use crate::page;
@@ -186,6 +186,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::data("/api/v1/problems/{code}", Nothing, get(problem::api)),
         Route::data("/api/v1/revisions", Paths, get(revisions::api))
             .once(&["path", "since", "limit"]),
+        Route::data("/api/v1/gaps", Probes, get(gaps::api)),
         Route::data("/api/v1/store", Collector, get(stored::api)),
         Route::data("/api/v1/topology", Probes, get(topology::api)),
         Route::data("/api/v1/verdicts", Paths, get(verdicts::api))

@@ -101,6 +101,8 @@ fn certificates(
 /// What the intake needs to know who calls.
 pub(crate) struct Identity {
     pub(crate) tls: QuicServerConfig,
+    /// For the intake over TCP, where nobody joins.
+    pub(crate) https: Arc<rustls::ServerConfig>,
     pub(crate) authority: Arc<Authority>,
     /// Who may have signed the collector's certificate, in DER.
     pub(crate) authorities: Vec<Vec<u8>>,
@@ -128,13 +130,12 @@ impl Identity {
         }
         let file = config.given.as_ref().map(|given| given.ca.clone());
         let file = file.unwrap_or_else(|| config.state.clone());
-        let tls = server_config(
-            &trusted,
-            Presented::new(shown, Arc::clone(&authority))?,
-            &file,
-        )?;
+        let presented = Arc::new(Presented::new(shown, Arc::clone(&authority))?);
+        let anybody = server_config(&trusted, Callers::Anybody, Arc::clone(&presented), &file)?;
+        let known = server_config(&trusted, Callers::Known, presented, &file)?;
         Ok(Self {
-            tls,
+            tls: QuicServerConfig::try_from(anybody)?,
+            https: Arc::new(known),
             authority,
             authorities: trusted.iter().map(|der| der.to_vec()).collect(),
             roster,
@@ -196,15 +197,24 @@ pub(crate) fn read_chain(chain: &Path, key: &Path) -> Result<CertifiedKey, Ident
     })
 }
 
+/// With whom a handshake is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Callers {
+    /// Who shows no certificate can join and nothing else: QUIC.
+    Anybody,
+    /// Who shows a certificate: TCP.
+    Known,
+}
+
 /// TLS for the intake: TLS 1.3, no early data, no secret kept for a stranger.
 ///
-/// Who shows a certificate must have one of `trusted`; who shows none can join and nothing else. `file` is named when
-/// they cannot be used.
+/// Who shows a certificate must have one of `trusted`. `file` is named when they cannot be used.
 fn server_config(
     trusted: &[CertificateDer<'static>],
-    presented: Presented,
+    callers: Callers,
+    presented: Arc<Presented>,
     file: &Path,
-) -> Result<QuicServerConfig, IdentityError> {
+) -> Result<rustls::ServerConfig, IdentityError> {
     let fault = |source| IdentityError::Tls {
         file: file.to_owned(),
         source,
@@ -215,22 +225,29 @@ fn server_config(
         roots.add(authority.clone()).map_err(fault)?;
     }
     let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-            .allow_unauthenticated()
-            .build()
-            .map_err(|source| IdentityError::Authorities {
-                file: file.to_owned(),
-                source,
-            })?;
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let verifier = match callers {
+        Callers::Anybody => verifier.allow_unauthenticated().build(),
+        Callers::Known => verifier.build(),
+    };
+    let verifier = verifier.map_err(|source| IdentityError::Authorities {
+        file: file.to_owned(),
+        source,
+    })?;
     let mut tls = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(fault)?
         .with_client_cert_verifier(verifier)
-        .with_cert_resolver(Arc::new(presented));
-    tls.alpn_protocols = vec![ALPN.to_vec(), JOIN_ALPN.to_vec()];
+        .with_cert_resolver(presented);
+    tls.alpn_protocols = match callers {
+        Callers::Anybody => vec![ALPN.to_vec(), JOIN_ALPN.to_vec()],
+        Callers::Known => vec![b"http/1.1".to_vec()],
+    };
     // Early data can be replayed by anyone who saw it; there is nothing here that needs it.
     tls.max_early_data_size = 0;
-    Ok(QuicServerConfig::try_from(tls)?)
+    // A connection lasts, so there is nothing to resume, and the certificate is looked at each time.
+    tls.send_tls13_tickets = 0;
+    Ok(tls)
 }
 
 /// What a caller's certificate, which TLS has verified, says.
@@ -268,7 +285,10 @@ pub(crate) fn purpose(connection: &quinn::Connection, authority: &Authority) -> 
 }
 
 /// A certificate of our own authority names a probe by its URI, one that was made by hand by its first DNS name.
-fn passport(certificate: &CertificateDer<'_>, authority: &Authority) -> Option<Passport> {
+pub(crate) fn passport(
+    certificate: &CertificateDer<'_>,
+    authority: &Authority,
+) -> Option<Passport> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
     let own = authority.signed(&certificate);
     let names = certificate.subject_alternative_name().ok()??;

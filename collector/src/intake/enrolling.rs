@@ -28,6 +28,8 @@ use crate::now::now;
 
 /// Callers without a certificate that are heard at once; further ones are told to come again.
 const JOINING_MAX: usize = 16;
+/// Attempts of one address to join, a minute: a person who carries a token makes two or three.
+const TRIES: u32 = 10;
 /// Between two renewals over one connection, each of which asks the disk.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
 /// How often it is seen whether a caller's certificate has run out.
@@ -94,7 +96,7 @@ impl Enrolling {
             roster,
             authorities,
             topology,
-            ration: Ration::default(),
+            ration: Ration::of(TRIES),
             room: Semaphore::new(JOINING_MAX),
         }
     }
@@ -275,7 +277,20 @@ impl Desk {
         standing: &Standing,
     ) -> Option<Passport> {
         let octets = frame::read_at_most(receive, MESSAGE_OCTETS_MAX).await;
-        let Renewal { request } = Renewal::decode(&octets.ok()??).ok()?;
+        let (answer, passport) = self.renewed(&octets.ok()??, standing).await?;
+        say(send, &answer).await?;
+        send.finish().ok()?;
+        passport
+    }
+
+    /// The next certificate for who is connected: what he is told, and what he shows from then on. `None` when that was no
+    /// question.
+    pub(super) async fn renewed(
+        &self,
+        octets: &[u8],
+        standing: &Standing,
+    ) -> Option<(Answer, Option<Passport>)> {
+        let Renewal { request } = Renewal::decode(octets).ok()?;
         let old = standing.passport();
         let probe = old.probe.clone();
         let enrolling = Arc::clone(&self.enrolling);
@@ -300,9 +315,7 @@ impl Desk {
             standing.replace(passport.clone());
             info!(probe, "a probe has renewed its certificate");
         }
-        say(send, &answer).await?;
-        send.finish().ok()?;
-        passport
+        Some((answer, passport))
     }
 }
 

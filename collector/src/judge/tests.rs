@@ -96,7 +96,7 @@ impl Court {
         let reports: Vec<_> = reports
             .into_iter()
             .map(|report| {
-                Some(Admitted {
+                Ok(Admitted {
                     body: report.encode(),
                     report,
                 })
@@ -125,6 +125,7 @@ impl Court {
                 epoch: 1,
                 first_sequence,
                 received_at,
+                can_be_asked: false,
                 reports,
             })))
             .unwrap();
@@ -359,7 +360,7 @@ fn reports_that_reach_over_the_end_of_a_window_say_so() {
     let mut court = court(0);
     let mut report = report_of(OUT, 9, QUIET);
     report.summary.length = Nanos::from_secs(5);
-    let reports = vec![Some(Admitted {
+    let reports = vec![Ok(Admitted {
         body: report.encode(),
         report,
     })];
@@ -369,6 +370,7 @@ fn reports_that_reach_over_the_end_of_a_window_say_so() {
         epoch: 1,
         first_sequence: 1,
         received_at,
+        can_be_asked: false,
         reports,
     };
     court

@@ -137,6 +137,10 @@ pub(crate) const PROBES: &[ProbeFamily] = &[
         write: probes::reported_at,
     },
     ProbeFamily {
+        metric: &table::PROBE_AWAITED,
+        write: probes::awaited,
+    },
+    ProbeFamily {
         metric: &table::PROBE_CERTIFICATE,
         write: probes::certificate,
     },

@@ -2,12 +2,13 @@
 
 use owl_measure::verdict::State;
 use prometheus::proto::LabelPair;
-use prometheus::{GaugeVec, IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{GaugeVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use super::labels::{Labels, NONE};
 use super::sink::{Sink, Value};
 use super::table::{self, Kind, Metric};
 use crate::access::Refusal;
+use crate::numbering::Lost;
 
 /// The counters of this process; they begin at zero when it starts.
 #[derive(Debug)]
@@ -15,7 +16,9 @@ pub(crate) struct Own {
     registry: Registry,
     pub(crate) reports: IntCounterVec,
     pub(crate) gaps: IntCounter,
-    pub(crate) missing: IntCounter,
+    pub(crate) missing: IntCounterVec,
+    pub(crate) aside: IntGauge,
+    pub(crate) aside_dropped: IntGauge,
     pub(crate) verdicts: IntCounterVec,
     pub(crate) refused: IntCounter,
     pub(crate) enrolments: IntCounterVec,
@@ -31,7 +34,9 @@ impl Own {
         let own = Self {
             reports: vector(&registry, table::REPORTS),
             gaps: single(&registry, table::GAPS),
-            missing: single(&registry, table::MISSING),
+            missing: vector(&registry, table::MISSING),
+            aside: plain_gauge(&registry, table::ASIDE),
+            aside_dropped: plain_gauge(&registry, table::ASIDE_DROPPED),
             verdicts: vector(&registry, table::VERDICTS),
             refused: single(&registry, table::REFUSED),
             enrolments: vector(&registry, table::ENROLMENTS),
@@ -43,6 +48,9 @@ impl Own {
         };
         for result in ["stored", "duplicate", "rejected"] {
             own.reports.with_label_values(&[result]);
+        }
+        for loss in Lost::CODES {
+            own.missing.with_label_values(&[loss]);
         }
         for result in ["joined", "renewed", "refused"] {
             own.enrolments.with_label_values(&[result]);
@@ -112,4 +120,13 @@ fn single(registry: &Registry, metric: Metric) -> IntCounter {
         .register(Box::new(counter.clone()))
         .expect("each metric of the table is registered once");
     counter
+}
+
+fn plain_gauge(registry: &Registry, metric: Metric) -> IntGauge {
+    let gauge = IntGauge::with_opts(Opts::new(metric.name, metric.help))
+        .expect("names of the table are valid, a test reads them with promtool");
+    registry
+        .register(Box::new(gauge.clone()))
+        .expect("each metric of the table is registered once");
+    gauge
 }

@@ -41,6 +41,11 @@ pub(super) fn reported_at(probe: &LiveProbe, sink: &mut dyn Sink) {
     }
 }
 
+pub(super) fn awaited(probe: &LiveProbe, sink: &mut dyn Sink) {
+    let awaited = Value::Count(probe.awaited.count());
+    sink.series(&labels(probe), &NONE, awaited);
+}
+
 pub(super) fn certificate(probe: &LiveProbe, sink: &mut dyn Sink) {
     if let Some(until) = probe.certificate_until {
         sink.series(&labels(probe), &NONE, Value::Real(instant(until)));

@@ -56,6 +56,8 @@ pub(super) const OWN: &[&Metric] = &[
     &REPORTS,
     &GAPS,
     &MISSING,
+    &ASIDE,
+    &ASIDE_DROPPED,
     &VERDICTS,
     &REFUSED,
     &ENROLMENTS,
@@ -160,6 +162,8 @@ metrics! {
         "How far the probe's clock may be from UTC, as it claimed in its last report.";
     PROBE_REPORTED = Gauge "owl_probe_last_report_timestamp_seconds" ["probe"] "seconds"
         "When the collector stored the last batch of the probe, since 1970.";
+    PROBE_AWAITED = Gauge "owl_probe_reports_awaited" ["probe"] "reports"
+        "Reports of the probe that did not come yet though later ones did: asked for again, or still to be caught up with.";
     CLOCK_FINDING = Gauge "owl_clock_finding" ["probe", "kind"] "flag"
         "1 for each open finding on a probe's clock; no series for a clock without one.";
     CLOCK_FINDING_OFFSET = Gauge "owl_clock_finding_offset_seconds" ["probe", "kind"] "seconds"
@@ -181,9 +185,13 @@ metrics! {
     REPORTS = Counter "owl_collector_reports_total" ["result"] "reports"
         "Reports that came, by what became of them: stored, duplicate, rejected.";
     GAPS = Counter "owl_collector_sequence_gaps_total" [] "gaps"
-        "Gaps in the sequence numbers of a probe: its spool overflowed and reports are missing.";
-    MISSING = Counter "owl_collector_reports_missing_total" [] "reports"
-        "Reports that are missing in those gaps.";
+        "Gaps in the sequence numbers of a probe that no report will fill any more.";
+    MISSING = Counter "owl_collector_reports_missing_total" ["loss"] "reports"
+        "Reports that are missing in those gaps, by why they will not come: full, damaged, released, unknown, unasked, crowded.";
+    ASIDE = Gauge "owl_collector_reports_aside" [] "reports"
+        "Reports that were refused and are kept aside with the reason.";
+    ASIDE_DROPPED = Gauge "owl_collector_reports_aside_dropped" [] "reports"
+        "Of those: how many made room for newer ones since the store was made.";
     VERDICTS = Counter "owl_collector_verdicts_total" ["state"] "verdicts"
         "Verdicts written, also those written again.";
     REFUSED = Counter "owl_collector_handshakes_refused_total" [] "handshakes"

@@ -103,7 +103,7 @@ pub(super) fn put(
     arrival: &Arrival,
     fresh: &[usize],
 ) -> Result<(), DatabaseError> {
-    let admitted = |&index: &usize| arrival.reports[index].as_ref();
+    let admitted = |&index: &usize| arrival.reports[index].as_ref().ok();
     let intervals = || {
         fresh
             .iter()

@@ -14,7 +14,7 @@ use owl_measure::time::{Nanos, Timestamp};
 
 use super::database::{Database, DatabaseError, Row, Transaction, values};
 use super::hops::{Hops, NewHops};
-use super::{Windowing, batches, delays, epoch_column};
+use super::{Windowing, batches, delays, numbers};
 use crate::totals::{HOP_CHANGES, Totals};
 
 /// The paths FROM~TO that a probe is FROM of are those from the first text up to before the second: the character behind the
@@ -214,16 +214,12 @@ impl Counting<'_> {
     ) -> Result<(), DatabaseError> {
         if !self.counted.probes.contains_key(probe) {
             let (epoch, known) = self.known.probes.get(probe).copied().unwrap_or_default();
-            let stored: Option<i64> = transaction.one(
-                "SELECT stored FROM ack WHERE probe = $1 AND epoch = $2",
-                &values![probe, epoch_column(epoch)],
-            )?;
-            let stored = stored.map_or(0, |stored| u64::try_from(stored).unwrap_or(0));
+            let taken = numbers::read(transaction, probe, epoch)?.taken();
             // Of a probe that is not known, whatever stands there is news.
             let progress = if known == 0 {
                 (epoch, u64::MAX)
             } else {
-                (epoch, stored)
+                (epoch, taken)
             };
             self.meet(transaction, probe, progress)?;
         }

@@ -6,6 +6,7 @@
 //! stored is stored.
 
 mod access;
+mod aside;
 pub(crate) mod batches;
 mod blocks;
 mod convert;
@@ -19,6 +20,7 @@ mod hops;
 mod hours;
 mod lease;
 mod lent;
+mod numbers;
 mod packing;
 mod raw;
 mod reader;
@@ -26,6 +28,7 @@ mod remote_write;
 mod report_number;
 mod schema;
 mod seen;
+mod taking;
 mod writer;
 
 use std::fs::{self, File, TryLockError};
@@ -34,23 +37,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use owl_measure::report::Report;
+use owl_measure::report::{Loss, Numbers, Report};
 use owl_measure::time::{Nanos, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::access::act::Act;
+use crate::aside::Refusal;
 use crate::block::BlockError;
 use crate::judgement::Judgement;
 use crate::live::{Caller, Judging, Live};
 use crate::metrics::Own;
 use crate::rulebook::Rulebook;
 pub(crate) use access::{Console, Listed};
+pub(crate) use aside::{Aside, ask as ask_aside};
 pub use database::{DatabaseError, Place, PlaceError, PostgresAddress};
 pub(crate) use dossier::{Side, StoredReport, StoredVerdict};
 pub(crate) use findings::{Audited, FindingsQuery};
 pub(crate) use follow::Follower;
 pub(crate) use lease::Lease;
 use lent::Idle;
+pub(crate) use numbers::Gap;
 pub(crate) use packing::Pack;
 pub(crate) use reader::{
     Dirty, HistoryQuery, HopChange, KeptWindows, ProbeRows, Reader, Sessions, VerdictName,
@@ -176,14 +182,23 @@ pub(crate) struct Admitted {
     pub(crate) body: Vec<u8>,
 }
 
-/// A batch as it came; a rejected report leaves an empty place, because its number is used up all the same.
+/// A report that may not be stored: its octets are kept aside.
+#[derive(Debug, Clone)]
+pub(crate) struct Rejected {
+    pub(crate) refusal: Refusal,
+    pub(crate) body: Vec<u8>,
+}
+
+/// A batch as it came; a rejected report uses up its number all the same.
 #[derive(Debug, Clone)]
 pub(crate) struct Arrival {
     pub(crate) probe: String,
     pub(crate) epoch: u64,
     pub(crate) first_sequence: u64,
     pub(crate) received_at: Timestamp,
-    pub(crate) reports: Vec<Option<Admitted>>,
+    /// Whether the probe knows of questions for numbers that did not come.
+    pub(crate) can_be_asked: bool,
+    pub(crate) reports: Vec<Result<Admitted, Rejected>>,
 }
 
 /// What can be written.
@@ -193,6 +208,18 @@ pub(crate) enum Work {
     Call { probe: String, caller: Caller },
     /// Reports came. Answers up to where the probe's epoch is stored now.
     Arrival(Arc<Arrival>),
+    /// A probe says that no report will come for these numbers. Answers up to where its epoch is stored.
+    Gone {
+        probe: String,
+        numbers: Numbers,
+        loss: Loss,
+        at: Timestamp,
+    },
+    /// A report that was kept aside was looked at once more. Answers 1 when it is stored now.
+    Reexamined {
+        aside: Aside,
+        outcome: Result<Box<Report>, Refusal>,
+    },
     /// The judge spoke on a window, by a rulebook. Answers 0.
     Verdicts {
         judgements: Vec<Judgement>,

@@ -15,7 +15,7 @@ use super::database::{Database, DatabaseError, Purpose, Row, Value, values};
 use super::delays;
 use super::lent::Lent;
 use super::raw::Wanted;
-use super::{Place, ReportNumber, StoreError, hours, refused, schema};
+use super::{Place, ReportNumber, StoreError, hours, numbers, refused, schema};
 use crate::judgement::{Inputs, Judgement};
 use crate::live::{Caller, Live};
 use crate::rulebook::hex;
@@ -201,6 +201,8 @@ impl Reader {
                 ))
             },
         )?;
+        let mut missing =
+            numbers::all_missing(&self.database).map_err(|source| self.fault(source))?;
         let mut table = live.write();
         for live in &mut table.paths {
             live.totals = totals.get(&live.path.id).cloned().unwrap_or_default();
@@ -220,6 +222,7 @@ impl Reader {
                     .is_some_and(|caller| caller.epoch == epoch)
                 {
                     live.stored = u64::try_from(stored).unwrap_or(0);
+                    live.awaited = missing.remove(&(probe, epoch)).unwrap_or_default();
                 }
             }
         }
@@ -481,7 +484,8 @@ impl Reader {
 
     /// What is stored of each probe and epoch.
     pub(crate) fn probe_rows(&self) -> Result<Vec<ProbeRows>, StoreError> {
-        let sql = "SELECT probe, epoch, stored,
+        let sql = "SELECT probe, epoch,
+                       coalesce((SELECT min(first) - 1 FROM missing WHERE missing.probe = ack.probe AND missing.epoch = ack.epoch), stored),
                        CAST((SELECT coalesce(sum(reports), 0) FROM batch
                            WHERE batch.probe = ack.probe AND batch.epoch = ack.epoch) AS BIGINT)
                        + CAST((SELECT coalesce(sum(reports), 0) FROM block

@@ -38,8 +38,12 @@ macro_rules! suite {
 suite! {
     a_report_that_comes_again_is_stored_and_counted_once
     after_a_crash_everything_acknowledged_is_there_and_counts_go_on
-    a_gap_is_counted_and_the_numbers_go_on_behind_it
-    a_rejected_report_uses_up_its_number_and_nothing_else
+    a_gap_is_awaited_until_its_reports_come_and_the_numbers_go_on_behind_it
+    what_a_probe_says_is_gone_is_a_gap_with_a_name_and_nothing_else_is
+    a_probe_that_cannot_be_asked_loses_what_it_leaves_out_at_once
+    more_holes_than_are_waited_for_are_given_up_the_oldest_first
+    a_rejected_report_uses_up_its_number_and_is_kept_aside
+    what_is_kept_aside_is_bounded_and_the_oldest_make_room
     a_window_is_dirty_until_a_verdict_has_seen_its_last_report
     what_is_too_old_goes_in_pieces_and_counts_stay
     what_is_packed_is_read_as_it_came
@@ -59,6 +63,8 @@ struct Bench {
     live: Arc<Live>,
     own: Arc<Own>,
     writer: Writer,
+    /// Whether its probe knows of questions for numbers.
+    can_be_asked: bool,
 }
 
 impl Bench {
@@ -75,6 +81,7 @@ impl Bench {
             live,
             own,
             writer,
+            can_be_asked: true,
         }
     }
 
@@ -93,7 +100,7 @@ impl Bench {
     fn take(&mut self, first_sequence: u64, starts: std::ops::Range<i64>) -> Result<u64, Refused> {
         let reports = starts.map(|start| {
             let report = report(PATH, start);
-            Some(Admitted {
+            Ok(Admitted {
                 body: report.encode(),
                 report,
             })
@@ -104,7 +111,7 @@ impl Bench {
     fn arrive(
         &mut self,
         first_sequence: u64,
-        reports: Vec<Option<Admitted>>,
+        reports: Vec<Result<Admitted, Rejected>>,
     ) -> Result<u64, Refused> {
         let probe = "yannan-ct".to_owned();
         let arrival = Arrival {
@@ -112,6 +119,7 @@ impl Bench {
             epoch: u64::MAX,
             first_sequence,
             received_at: RECEIVED_AT,
+            can_be_asked: self.can_be_asked,
             reports,
         };
         Ok(self.writer.commit(&[&Work::Arrival(arrival.into())])?[0])
@@ -126,6 +134,32 @@ impl Bench {
             packed += self.writer.commit(&[&Work::Pack(Box::new(pack))]).unwrap()[0];
         }
         packed
+    }
+
+    fn gone(&mut self, range: std::ops::RangeInclusive<u64>, loss: Loss) {
+        let numbers = Numbers::of(u64::MAX, &range);
+        let probe = "yannan-ct".to_owned();
+        let work = Work::Gone {
+            probe,
+            numbers,
+            loss,
+            at: Timestamp(8),
+        };
+        self.writer.commit(&[&work]).unwrap();
+    }
+
+    /// The numbers that are shown as awaited, which are those of the store.
+    fn awaited(&self) -> Vec<std::ops::RangeInclusive<u64>> {
+        let table = self.live.read();
+        let missing = numbers::all_missing(&self.writer.database).unwrap();
+        let spool = ("yannan-ct".to_owned(), u64::MAX);
+        let of_store = missing.get(&spool).cloned().unwrap_or_default();
+        let shown = &table.probes["yannan-ct"].awaited;
+        // A store that was just opened shows it for who has called.
+        if table.probes["yannan-ct"].stored > 0 {
+            assert_eq!(*shown, of_store);
+        }
+        of_store.ranges().collect()
     }
 
     fn reader(&self) -> Reader {
@@ -194,23 +228,132 @@ fn after_a_crash_everything_acknowledged_is_there_and_counts_go_on(mut bench: Be
     );
 }
 
-fn a_gap_is_counted_and_the_numbers_go_on_behind_it(mut bench: Bench) {
+fn a_gap_is_awaited_until_its_reports_come_and_the_numbers_go_on_behind_it(mut bench: Bench) {
     bench.take(1, 0..2).unwrap();
     assert_eq!(bench.take(5, 4..6), Ok(6));
-    assert_eq!((bench.own.gaps.get(), bench.own.missing.get()), (1, 2));
-    assert_eq!(
-        bench.take(3, 2..4),
-        Ok(6),
-        "what was missing may still come"
-    );
-    bench.counted(6, 0, 0);
+    assert_eq!((bench.own.gaps.get(), bench.awaited()), (0, vec![3..=4]));
+    let mut bench = bench.crash();
+    assert_eq!(bench.awaited(), [3..=4], "also after a crash");
+    bench.take(4, 3..4).unwrap();
+    assert_eq!(bench.awaited(), [3..=3]);
+    assert_eq!(bench.reader().probe_rows().unwrap()[0].stored_sequence, 2);
+    bench.take(3, 2..4).unwrap();
+    assert_eq!((bench.own.gaps.get(), bench.awaited()), (0, vec![]));
+    bench.take(1, 0..6).unwrap();
+    // One came twice before the crash, and all six after it.
+    bench.counted(2, 7, 0);
+    assert_eq!(bench.reader().probe_rows().unwrap()[0].rows, 6);
+    assert_eq!(bench.reader().probe_rows().unwrap()[0].stored_sequence, 6);
 }
 
-fn a_rejected_report_uses_up_its_number_and_nothing_else(mut bench: Bench) {
-    assert_eq!(bench.arrive(1, vec![None, None]), Ok(2));
-    assert_eq!(bench.take(3, 0..1), Ok(3));
-    bench.counted(1, 0, 2);
-    assert_eq!(bench.own.gaps.get(), 0);
+fn what_a_probe_says_is_gone_is_a_gap_with_a_name_and_nothing_else_is(mut bench: Bench) {
+    bench.take(10, 9..10).unwrap();
+    bench.gone(1..=4, Loss::Full);
+    bench.gone(3..=6, Loss::Released);
+    bench.gone(9..=1_000, Loss::Damaged);
+    let lost = |bench: &Bench, loss: &str| bench.own.missing.with_label_values(&[loss]).get();
+    assert_eq!(bench.awaited(), [7..=8]);
+    assert_eq!(bench.own.gaps.get(), 3);
+    let counts = ["full", "released", "damaged"].map(|loss| lost(&bench, loss));
+    assert_eq!(counts, [4, 2, 1]);
+    bench.take(1, 0..1).unwrap();
+    bench.counted(1, 1, 0);
+    assert_eq!(bench.take(1_000, 10..11), Ok(1_000), "10 itself was there");
+    let gaps = bench.reader().gaps().unwrap();
+    let mut told: Vec<_> = gaps
+        .iter()
+        .map(|gap| (gap.first, gap.last, gap.loss.as_deref()))
+        .collect();
+    told.sort_unstable();
+    let expected = [
+        (1, 4, Some("full")),
+        (5, 6, Some("released")),
+        (7, 8, None),
+        (9, 9, Some("damaged")),
+        (11, 999, None),
+    ];
+    assert_eq!(told, expected);
+}
+
+fn a_probe_that_cannot_be_asked_loses_what_it_leaves_out_at_once(mut bench: Bench) {
+    bench.can_be_asked = false;
+    bench.take(1, 0..2).unwrap();
+    assert_eq!(bench.take(5, 4..6), Ok(6));
+    let unasked = bench.own.missing.with_label_values(&["unasked"]);
+    assert_eq!((bench.own.gaps.get(), unasked.get()), (1, 2));
+    assert_eq!(bench.awaited(), []);
+}
+
+fn more_holes_than_are_waited_for_are_given_up_the_oldest_first(mut bench: Bench) {
+    let holes = crate::numbering::MISSING_MAX as u64 + 2;
+    for hole in 1..=holes {
+        bench.take(2 * hole, 0..1).unwrap();
+    }
+    let crowded = bench.own.missing.with_label_values(&["crowded"]);
+    assert_eq!(crowded.get(), 2);
+    assert_eq!(bench.awaited()[0], 5..=5);
+}
+
+fn a_rejected_report_uses_up_its_number_and_is_kept_aside(mut bench: Bench) {
+    let of = |start| report(PATH, start).encode();
+    let refused = |body, refusal| Err(Rejected { refusal, body });
+    let batch = || {
+        vec![
+            refused(of(0), Refusal::Unplanned),
+            refused(b"junk".to_vec(), Refusal::Unreadable),
+        ]
+    };
+    assert_eq!(bench.arrive(1, batch()), Ok(2));
+    assert_eq!(bench.arrive(1, batch()), Ok(2));
+    assert_eq!(bench.take(3, 2..3), Ok(3));
+    bench.counted(1, 2, 2);
+    assert_eq!((bench.own.gaps.get(), bench.own.aside.get()), (0, 2));
+    let kept = bench.reader().aside().unwrap();
+    let told: Vec<_> = kept
+        .iter()
+        .map(|k| (k.sequence, k.reason.as_str()))
+        .collect();
+    assert_eq!(told, [(1, "unplanned"), (2, "unreadable")]);
+    assert_eq!(kept[1].octets, 4);
+
+    assert_eq!(bench.reader().asked().unwrap(), []);
+    assert_eq!(ask_aside(&bench.place).unwrap(), 2);
+    let asked = bench.reader().asked().unwrap();
+    assert_eq!(asked[0].body, of(0));
+    let again = |bench: &mut Bench, at: usize, outcome| {
+        let aside = asked[at].clone();
+        bench.writer.commit(&[&Work::Reexamined { aside, outcome }])
+    };
+    let good = || Ok(Box::new(report(PATH, 0)));
+    assert_eq!(again(&mut bench, 0, good()), Ok(vec![1]));
+    assert_eq!(again(&mut bench, 0, good()), Ok(vec![0]), "once");
+    assert_eq!(again(&mut bench, 1, Err(Refusal::Future)), Ok(vec![0]));
+    let left = bench.reader().aside().unwrap();
+    assert_eq!((left.len(), left[0].reason.as_str()), (1, "future"));
+    assert_eq!(bench.reader().asked().unwrap(), []);
+    assert_eq!(bench.own.aside.get(), 1);
+    assert_eq!(bench.totals().sent, 20, "it counts like one that came late");
+    assert_eq!(bench.reader().probe_rows().unwrap()[0].rows, 2);
+}
+
+fn what_is_kept_aside_is_bounded_and_the_oldest_make_room(mut bench: Bench) {
+    // As if the table were nearly full.
+    let nearly = "UPDATE aside_held SET octets = 67108864 - 300";
+    bench.writer.database.execute(nearly, &[]).unwrap();
+    let refused = || {
+        Err(Rejected {
+            refusal: Refusal::Future,
+            body: vec![7; 200],
+        })
+    };
+    bench.arrive(1, vec![refused()]).unwrap();
+    assert_eq!(bench.own.aside.get(), 1);
+    bench.arrive(2, vec![refused()]).unwrap();
+    assert_eq!(
+        (bench.own.aside.get(), bench.own.aside_dropped.get()),
+        (0, 2)
+    );
+    assert_eq!(bench.reader().aside().unwrap(), []);
 }
 
 #[test]
@@ -402,10 +545,10 @@ fn a_store_of_another_version_is_refused(bench: Bench) {
 }
 
 /// A report whose packets reached the reflector with these TTLs, smallest and largest.
-fn with_ttl(start_s: i64, ttl: (u8, u8)) -> Option<Admitted> {
+fn with_ttl(start_s: i64, ttl: (u8, u8)) -> Result<Admitted, Rejected> {
     let mut report = report(PATH, start_s);
     report.summary.forward.headers.ttl = Some(ttl);
-    Some(Admitted {
+    Ok(Admitted {
         body: report.encode(),
         report,
     })

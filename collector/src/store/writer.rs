@@ -4,9 +4,10 @@
 //! the store first and what is shown afterwards; a failed one changes neither,
 //! and is logged when it begins and when it is over, not each time.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use owl_measure::sequences::Sequences;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::State;
 use tokio::sync::mpsc;
@@ -19,17 +20,18 @@ use super::findings;
 use super::hops::{self, Hops};
 use super::hours;
 use super::lease::Lease;
-use super::raw::{self, Wanted};
+
+use super::packing;
 use super::remote_write;
+use super::taking::{Taken, call, gone, lock, reexamined, take};
 use super::{
-    Admitted, Arrival, Dirty, Order, Place, Reader, Refused, StoreError, Windowing, Work,
-    epoch_column, refused, schema,
+    Dirty, Order, Place, Reader, Refused, StoreError, Windowing, Work, aside, refused, schema,
 };
-use super::{batches, packing};
 use crate::judgement::Judgement;
-use crate::live::{Caller, Live};
+use crate::live::Live;
 use crate::metrics::Own;
 use crate::now::now;
+use crate::numbering::Lost;
 use crate::rulebook::Rulebook;
 use crate::totals::Totals;
 
@@ -51,17 +53,7 @@ pub(super) struct Writer {
 }
 
 /// What is to be written, and the epoch of the lease of the judge that wants it.
-type Ordered<'a> = (&'a Work, Option<i64>);
-
-/// What became of one arrival.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Taken {
-    stored_to: u64,
-    fresh: Vec<usize>,
-    duplicate: u64,
-    rejected: u64,
-    missing: u64,
-}
+pub(super) type Ordered<'a> = (&'a Work, Option<i64>);
 
 /// Of an order that was carried out: the answer, and for arrivals what became of them.
 struct Done {
@@ -74,6 +66,13 @@ impl Done {
         Self {
             answer,
             taken: Taken::default(),
+        }
+    }
+
+    fn stored_to(taken: Taken) -> Self {
+        Self {
+            answer: taken.stored_to,
+            taken,
         }
     }
 }
@@ -186,6 +185,20 @@ impl Writer {
         Ok(done)
     }
 
+    fn count_lost(&self, lost: &[(Lost, Sequences)]) {
+        for (lost, numbers) in lost {
+            self.own.gaps.inc_by(numbers.range_count() as u64);
+            let missing = self.own.missing.with_label_values(&[lost.code()]);
+            missing.inc_by(numbers.count());
+        }
+    }
+
+    fn show_aside(&self, held: Option<aside::Held>) {
+        let Some(held) = held else { return };
+        self.own.aside.set(held.reports);
+        self.own.aside_dropped.set(held.dropped);
+    }
+
     /// Shows what was committed, and answers.
     fn show(
         &self,
@@ -214,6 +227,7 @@ impl Writer {
                     if let Some(live) = table.probes.get_mut(probe) {
                         live.caller = Some(caller.clone());
                         live.stored = done.answer;
+                        live.awaited = done.taken.awaited;
                     }
                 }
                 Work::Arrival(arrival) => {
@@ -230,13 +244,12 @@ impl Writer {
                         .reports
                         .with_label_values(&["rejected"])
                         .inc_by(taken.rejected);
-                    self.own.gaps.inc_by(u64::from(taken.missing > 0));
-                    self.own.missing.inc_by(taken.missing);
+                    self.count_lost(&taken.lost);
+                    self.show_aside(taken.aside);
                     let fresh = || {
-                        taken
-                            .fresh
-                            .iter()
-                            .filter_map(|&index| Some(&arrival.reports[index].as_ref()?.report))
+                        let fresh = taken.fresh.iter();
+                        let place = |&index: &usize| arrival.reports[index].as_ref().ok();
+                        fresh.filter_map(move |index| Some(&place(index)?.report))
                     };
                     for report in fresh() {
                         if let Some(live) = table.path_mut(&report.path) {
@@ -245,6 +258,7 @@ impl Writer {
                     }
                     if let Some(live) = table.probes.get_mut(&arrival.probe) {
                         live.stored = taken.stored_to;
+                        live.awaited = taken.awaited;
                         if let Some(last) = fresh().max_by_key(|report| report.summary.start) {
                             live.reported_at = Some(arrival.received_at);
                             let end = last.summary.start + last.summary.length;
@@ -253,6 +267,17 @@ impl Writer {
                             }
                         }
                     }
+                }
+                Work::Gone { probe, .. } => {
+                    self.count_lost(&done.taken.lost);
+                    if let Some(live) = table.probes.get_mut(probe) {
+                        live.awaited = done.taken.awaited;
+                    }
+                }
+                Work::Reexamined { .. } => {
+                    let stored = self.own.reports.with_label_values(&["stored"]);
+                    stored.inc_by(done.taken.fresh.len() as u64);
+                    self.show_aside(done.taken.aside);
                 }
                 Work::Verdicts {
                     judgements,
@@ -285,11 +310,18 @@ fn carry_out(
     counting: &mut Counting<'_>,
 ) -> Result<Done, DatabaseError> {
     match work {
-        Work::Call { probe, caller } => call(transaction, probe, caller).map(Done::answer),
-        Work::Arrival(arrival) => {
-            let taken = take(transaction, arrival, counting)?;
+        Work::Call { probe, caller } => call(transaction, probe, caller).map(Done::stored_to),
+        Work::Arrival(arrival) => take(transaction, arrival, counting).map(Done::stored_to),
+        Work::Gone {
+            probe,
+            numbers,
+            loss,
+            at,
+        } => gone(transaction, probe, *numbers, *loss, *at).map(Done::stored_to),
+        Work::Reexamined { aside, outcome } => {
+            let taken = reexamined(transaction, aside, outcome, counting)?;
             Ok(Done {
-                answer: taken.stored_to,
+                answer: taken.fresh.len() as u64,
                 taken,
             })
         }
@@ -317,132 +349,6 @@ fn carry_out(
         }
         Work::Retain { before } => retain(transaction, *before).map(Done::answer),
     }
-}
-
-fn call(transaction: &Transaction<'_>, probe: &str, caller: &Caller) -> Result<u64, DatabaseError> {
-    transaction.execute(
-        "INSERT INTO probe (probe, epoch, software, simulated, called_at_ns) VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (probe) DO UPDATE SET epoch = excluded.epoch, software = excluded.software,
-             simulated = excluded.simulated, called_at_ns = excluded.called_at_ns",
-        &values![
-            probe,
-            epoch_column(caller.epoch),
-            &caller.software,
-            caller.simulated,
-            caller.called_at.0
-        ],
-    )?;
-    stored_to(transaction, probe, caller.epoch)
-}
-
-fn stored_to(transaction: &Transaction<'_>, probe: &str, epoch: u64) -> Result<u64, DatabaseError> {
-    let stored: Option<i64> = transaction.one(
-        "SELECT stored FROM ack WHERE probe = $1 AND epoch = $2",
-        &values![probe, epoch_column(epoch)],
-    )?;
-    Ok(stored.map_or(0, |stored| u64::try_from(stored).unwrap_or(0)))
-}
-
-/// Takes hold of the rows of all whose reports are to be taken, in one and the same order everywhere: another collector with
-/// the same reports waits here, and finds them stored then.
-///
-/// The row is written although it stays the same, so that also a commit that finds everything stored already waits for the
-/// standby to have all of that.
-fn lock(transaction: &Transaction<'_>, works: &[Ordered<'_>]) -> Result<(), DatabaseError> {
-    let arrivals: BTreeSet<(&str, i64, i64)> = works
-        .iter()
-        .filter_map(|(work, _)| match work {
-            Work::Arrival(arrival) => Some((
-                arrival.probe.as_str(),
-                epoch_column(arrival.epoch),
-                arrival.received_at.0,
-            )),
-            _ => None,
-        })
-        .collect();
-    let lists: Vec<_> = arrivals
-        .into_iter()
-        .map(|(probe, epoch, at)| values![probe, epoch, at].to_vec())
-        .collect();
-    transaction.execute_each(
-        "INSERT INTO ack (probe, epoch, stored, received_at_ns) VALUES ($1, $2, 0, $3)
-         ON CONFLICT (probe, epoch) DO UPDATE SET stored = ack.stored",
-        &lists,
-    )?;
-    Ok(())
-}
-
-/// Which numbers of a batch are stored already. Only numbers up to the highest can be, and those come seldom: when an
-/// acknowledgement was lost, or when a gap is filled.
-fn stored_again(
-    transaction: &Transaction<'_>,
-    arrival: &Arrival,
-    highest: u64,
-) -> Result<BTreeSet<u64>, DatabaseError> {
-    let numbered = (arrival.first_sequence..).zip(&arrival.reports);
-    let starts = numbered
-        .take_while(|(sequence, _)| *sequence <= highest)
-        .filter_map(|(_, place)| Some(place.as_ref()?.report.summary.start));
-    let (Some(first), Some(last)) = (starts.clone().min(), starts.max()) else {
-        return Ok(BTreeSet::new());
-    };
-    let wanted = Wanted {
-        probe: &arrival.probe,
-        path: None,
-        start: first,
-        end: last + Nanos(1),
-    };
-    let found = raw::find(transaction, &wanted)?.reports.into_iter();
-    let of_this_spool = found.filter(|raw| raw.number.epoch == arrival.epoch);
-    Ok(of_this_spool.map(|raw| raw.number.sequence).collect())
-}
-
-fn take(
-    transaction: &Transaction<'_>,
-    arrival: &Arrival,
-    counting: &mut Counting<'_>,
-) -> Result<Taken, DatabaseError> {
-    let (probe, epoch) = (&arrival.probe, epoch_column(arrival.epoch));
-    let before = stored_to(transaction, probe, arrival.epoch)?;
-    let mut taken = Taken {
-        stored_to: before,
-        ..Taken::default()
-    };
-    counting.meet(transaction, probe, (arrival.epoch, before))?;
-    let stored = stored_again(transaction, arrival, before)?;
-    for (index, place) in arrival.reports.iter().enumerate() {
-        let sequence = arrival.first_sequence.saturating_add(index as u64);
-        let again = stored.contains(&sequence);
-        taken.stored_to = taken.stored_to.max(sequence);
-        let Some(Admitted { report, .. }) = place else {
-            *(if sequence <= before {
-                &mut taken.duplicate
-            } else {
-                &mut taken.rejected
-            }) += 1;
-            continue;
-        };
-        if again {
-            taken.duplicate += 1;
-            continue;
-        }
-        taken.fresh.push(index);
-        counting.add(transaction, report)?;
-    }
-    counting.leave(probe, (arrival.epoch, taken.stored_to));
-    // The spool dropped what lies between: that is counted, and the numbers go on from there.
-    taken.missing = arrival
-        .first_sequence
-        .saturating_sub(before.saturating_add(1));
-    batches::put(transaction, arrival, &taken.fresh)?;
-    if taken.stored_to > before {
-        transaction.execute(
-            "INSERT INTO ack (probe, epoch, stored, received_at_ns) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (probe, epoch) DO UPDATE SET stored = excluded.stored, received_at_ns = excluded.received_at_ns",
-            &values![probe, epoch, taken.stored_to, arrival.received_at.0],
-        )?;
-    }
-    Ok(taken)
 }
 
 fn judged(
@@ -534,6 +440,7 @@ fn retain(transaction: &Transaction<'_>, before: Timestamp) -> Result<u64, Datab
         "DELETE FROM dirty WHERE window_start_ns < $1",
         &values![before.0],
     )?;
+    removed += remove(("gap", "closed_at_ns"), before.0)?;
     // The epoch that a probe last called with may go on after any silence.
     removed += transaction.execute(
         "DELETE FROM ack WHERE received_at_ns < $1
@@ -541,6 +448,10 @@ fn retain(transaction: &Transaction<'_>, before: Timestamp) -> Result<u64, Datab
              AND NOT EXISTS (SELECT 1 FROM batch WHERE batch.probe = ack.probe AND batch.epoch = ack.epoch)
              AND NOT EXISTS (SELECT 1 FROM block WHERE block.probe = ack.probe AND block.epoch = ack.epoch)",
         &values![before.0],
+    )?;
+    removed += transaction.execute(
+        "DELETE FROM missing WHERE NOT EXISTS (SELECT 1 FROM ack WHERE ack.probe = missing.probe AND ack.epoch = missing.epoch)",
+        &[],
     )?;
     Ok(removed)
 }

@@ -36,16 +36,17 @@ impl Reports {
                 .filter(|row| row.probe == *probe)
                 .map(|row| row.rows)
                 .sum();
-            let stored_to = stored
+            let here: u64 = stored
                 .iter()
-                .find(|row| row.probe == *probe && Some(row.epoch) == epoch)
-                .map_or(0, |row| row.stored_sequence);
-            // Up to the acknowledged number all must be in the store, beyond it all must be on the probe's disk.
-            let beyond = counts.made.saturating_sub(stored_to);
+                .filter(|row| row.probe == *probe && Some(row.epoch) == epoch)
+                .map(|row| row.rows)
+                .sum();
+            // What is not in the store must be on the probe's disk.
+            let elsewhere = counts.made.saturating_sub(here);
             all.made += counts.made;
             all.stored += rows;
-            all.waiting += beyond.min(counts.waiting);
-            all.missing += stored_to.saturating_sub(rows) + beyond.saturating_sub(counts.waiting);
+            all.waiting += elsewhere.min(counts.waiting);
+            all.missing += elsewhere.saturating_sub(counts.waiting);
         }
         all
     }

@@ -14,7 +14,7 @@ pub use certificate::CertificateError;
 pub(crate) use certificate::{Facts, facts};
 pub use files::FileError;
 pub use join::{JoinError, Joined, Places, join};
-pub(crate) use renewal::{keep_renewed, now};
+pub(crate) use renewal::{Renewing, keep_renewed, now};
 
 use owl_measure::enrolment::MESSAGE_OCTETS_MAX;
 

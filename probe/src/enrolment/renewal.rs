@@ -1,10 +1,10 @@
-//! Renewing the certificate over the uplink's own connection.
+//! Renewing the certificate over the uplink's own connection, whichever it is.
 
 use std::error::Error;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use owl_measure::enrolment::{Granted, Renewal, decode_answer};
+use owl_measure::enrolment::{Renewal, decode_answer};
 use owl_measure::time::Timestamp;
 use owl_measure::words::Lang;
 use quinn::Connection;
@@ -15,6 +15,8 @@ use super::files::{self, Readable};
 use super::{hear, say};
 use crate::config::Config;
 use crate::uplink::Shared;
+
+type Cause = Box<dyn Error + Send + Sync>;
 
 /// How often the certificate is looked at, and how often a renewal that failed is tried again.
 const LOOK: Duration = Duration::from_secs(60);
@@ -28,31 +30,56 @@ pub(crate) async fn keep_renewed(
     connection: &Connection,
     shared: &Shared,
 ) -> std::convert::Infallible {
-    let mut last_said = String::new();
+    let mut renewing = Renewing::default();
     loop {
-        match look(config, connection, shared).await {
-            Ok(()) => last_said.clear(),
+        let ask = async |question| ask(connection, question).await;
+        renewing.when_due(config, shared, ask).await;
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// When the certificate was looked at last, and what was said of it.
+#[derive(Debug, Default)]
+pub(crate) struct Renewing {
+    looked: Option<Instant>,
+    last_said: String,
+}
+
+impl Renewing {
+    /// Looks at the certificate when a minute is over, and has it renewed when it is time; `ask` carries the question to the
+    /// collector and the answer back.
+    pub(crate) async fn when_due(
+        &mut self,
+        config: &Config,
+        shared: &Shared,
+        ask: impl AsyncFnOnce(Vec<u8>) -> Result<Vec<u8>, Cause>,
+    ) {
+        if self.looked.is_some_and(|looked| looked.elapsed() < LOOK) {
+            return;
+        }
+        self.looked = Some(Instant::now());
+        match look(config, ask, shared).await {
+            Ok(()) => self.last_said.clear(),
             Err(error) => {
                 // Said when it changes, not at every try.
                 let said = error.to_string();
-                if said != last_said {
+                if said != self.last_said {
                     tracing::warn!(
                         probe = config.id,
                         "the certificate is not renewed: {said}; tried again every minute"
                     );
-                    last_said = said;
+                    self.last_said = said;
                 }
             }
         }
-        tokio::time::sleep(LOOK).await;
     }
 }
 
 async fn look(
     config: &Config,
-    connection: &Connection,
+    ask: impl AsyncFnOnce(Vec<u8>) -> Result<Vec<u8>, Cause>,
     shared: &Shared,
-) -> Result<(), Box<dyn Error + Send + Sync>> {
+) -> Result<(), Cause> {
     let file = config.certificate.clone();
     let known = tokio::task::spawn_blocking(move || facts(&file)).await??;
     shared.certificate_until_ns.store(known.until.0, Relaxed);
@@ -68,12 +95,14 @@ async fn look(
             file: key_file,
             source,
         })?;
-        Ok::<_, Box<dyn Error + Send + Sync>>((key, request))
+        Ok::<_, Cause>((key, request))
     })
     .await??;
-    let asked = tokio::time::timeout(PATIENCE, ask(connection, Renewal { request })).await;
-    let granted =
+    let question = Renewal { request }.encode();
+    let asked = tokio::time::timeout(PATIENCE, ask(question)).await;
+    let answer =
         asked.map_err(|_| "the collector does not answer; does it know of renewals?")??;
+    let granted = decode_answer(&answer)?.map_err(|denial| denial.said(Lang::En))?;
     let leaf = granted.chain.first();
     let renewed = leaf.and_then(|der| certificate::of(der));
     let renewed = renewed.ok_or("the collector's answer is no certificate")?;
@@ -97,14 +126,10 @@ async fn look(
     Ok(())
 }
 
-async fn ask(
-    connection: &Connection,
-    renewal: Renewal,
-) -> Result<Granted, Box<dyn Error + Send + Sync>> {
+async fn ask(connection: &Connection, question: Vec<u8>) -> Result<Vec<u8>, Cause> {
     let (mut send, mut receive) = connection.open_bi().await?;
-    say(&mut send, &renewal.encode()).await?;
-    let octets = hear(&mut receive).await?.ok_or("its answer is too long")?;
-    Ok(decode_answer(&octets)?.map_err(|denial| denial.said(Lang::En))?)
+    say(&mut send, &question).await?;
+    Ok(hear(&mut receive).await?.ok_or("its answer is too long")?)
 }
 
 /// The host's idea of UTC; certificates are dated by it, and nothing is measured with it.

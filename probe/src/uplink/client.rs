@@ -22,6 +22,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(super) quic: quinn::ClientConfig,
+    pub(super) https: Arc<rustls::ClientConfig>,
     pub(super) facts: Facts,
 }
 
@@ -57,6 +58,8 @@ pub(crate) fn client(config: &Config) -> Result<Client, UplinkError> {
         .with_root_certificates(roots)
         .with_client_auth_cert(read(&config.certificate)?, key)
         .map_err(tls)?;
+    let mut https = rustls.clone();
+    https.alpn_protocols = vec![b"http/1.1".to_vec()];
     rustls.alpn_protocols = vec![ALPN.to_vec()];
     let quic =
         QuicClientConfig::try_from(rustls).map_err(|error| UplinkError::Tls(error.into()))?;
@@ -73,6 +76,7 @@ pub(crate) fn client(config: &Config) -> Result<Client, UplinkError> {
     client.transport_config(Arc::new(transport));
     Ok(Client {
         quic: client,
+        https: Arc::new(https),
         facts: enrolment::facts(&config.certificate)?,
     })
 }

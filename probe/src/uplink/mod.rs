@@ -7,10 +7,12 @@
 
 mod client;
 mod flight;
+mod https;
 mod pace;
 mod quic;
 mod talk;
 mod turns;
+mod ways;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,6 +28,7 @@ use crate::spool::{Spool, SpoolError};
 pub(crate) use client::client;
 use talk::Talk;
 use turns::Turns;
+use ways::Ways;
 
 /// The name in every collector's certificate.
 pub const COLLECTOR_NAME: &str = "owl-collector";
@@ -50,6 +53,14 @@ pub enum UplinkError {
     /// The collector cannot be reached, or the connection ended.
     #[error("cannot reach the collector {collector}")]
     Connection {
+        /// Where it should be.
+        collector: SocketAddr,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The same over HTTPS.
+    #[error("cannot reach the collector {collector} over HTTPS either")]
+    Https {
         /// Where it should be.
         collector: SocketAddr,
         /// Why not.
@@ -123,10 +134,11 @@ pub(crate) async fn run(
     let intakes = config.collector.all().len();
     let mut turns = Turns::of(intakes);
     let mut last_said = vec![String::new(); intakes];
+    let mut ways = vec![Ways::default(); intakes];
     loop {
         let intake = turns.turn() % intakes;
         let ended = tokio::select! {
-            ended = call(&config, turns.turn(), &shared, &plans) => ended,
+            ended = call(&config, intake, &mut ways[intake], &shared, &plans) => ended,
             _ = stop.wait_for(|stop| *stop) => return,
         };
         let was_connected = shared.connected.swap(false, Relaxed);
@@ -168,7 +180,8 @@ fn explain(error: &UplinkError) -> String {
 /// One connection, with the certificates as they are on the disk now: they may have been replaced since the last one.
 async fn call(
     config: &Config,
-    turn: usize,
+    intake: usize,
+    ways: &mut Ways,
     shared: &Arc<Shared>,
     plans: &watch::Sender<Option<Plan>>,
 ) -> Result<(), UplinkError> {
@@ -179,9 +192,14 @@ async fn call(
     shared
         .certificate_until_ns
         .store(client.until_ns(), Relaxed);
-    let collector = config.collector.at(turn);
+    let collector = config.collector.at(intake);
     let talk = Talk::new(config, shared, plans);
-    let ended = quic::connection(config, collector, &client.quic, shared, &talk).await;
+    let mut ended = quic::connection(config, collector, &client.quic, shared, &talk).await;
+    ways.quic_ended(shared.connected.load(Relaxed));
+    if ways.https() {
+        let talk = Talk::new(config, shared, plans);
+        ended = https::connection(config, collector, &client.https, shared, &talk).await;
+    }
     // Tried all the same: what counts is the collector's clock.
     ended.map_err(|error| {
         if enrolment::now() < client.facts.until {

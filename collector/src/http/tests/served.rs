@@ -279,7 +279,7 @@ fn arrive(store: &Store, (path, link): (&str, Link), seconds: std::ops::Range<i6
     store.write_blocking(call).unwrap();
     let reports = seconds.map(|second| {
         let report = report_of(path, second, link);
-        Some(Admitted {
+        Ok(Admitted {
             body: report.encode(),
             report,
         })
@@ -289,6 +289,7 @@ fn arrive(store: &Store, (path, link): (&str, Link), seconds: std::ops::Range<i6
         epoch: 1,
         first_sequence: 1,
         received_at,
+        can_be_asked: false,
         reports: reports.collect(),
     };
     store.write_blocking(Work::Arrival(arrival.into())).unwrap();
