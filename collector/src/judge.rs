@@ -165,6 +165,13 @@ impl Judge {
 
     fn scheduled(&mut self, now: Timestamp) -> Result<(), RoundError> {
         for k in 0..self.dockets.len() {
+            let Docket { length, next, .. } = self.dockets[k];
+            if next > now + length {
+                // The windows since are judged when they are over by this clock, too; what nobody has reported on them since
+                // is judged as it was.
+                self.dockets[k].next = now.period_start(length, self.windowing.aligned_to);
+                warn!("the clock jumped back; its windows are judged as they come");
+            }
             for round in 0.. {
                 let (start, length) = (self.dockets[k].next, self.dockets[k].length);
                 if start + length + self.grace > now {

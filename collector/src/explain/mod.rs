@@ -225,6 +225,11 @@ fn nothing(
 }
 
 impl Explained {
+    /// Without what the audit of the whole mesh says of the clocks: it names other probes than those of the path.
+    pub(crate) fn of_one_path(self) -> Self {
+        Self { mesh: None, ..self }
+    }
+
     /// How the recomputed verdict compares with the stored one.
     pub fn recomputed(&self) -> Recomputed {
         match self.recomputed {

@@ -18,6 +18,7 @@ const OUT: &str = "yannan-ct~supercomputing-ct";
 const BACK: &str = "supercomputing-ct~yannan-ct";
 const OTHER: &str = "yannan-ct~binhaigang-ct";
 
+mod clock_steps;
 mod explained;
 mod findings;
 

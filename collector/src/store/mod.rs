@@ -5,6 +5,7 @@
 //! writes; whoever reads opens a connection of its own. What is said to be
 //! stored is stored.
 
+mod access;
 pub(crate) mod batches;
 mod blocks;
 mod convert;
@@ -37,11 +38,13 @@ use owl_measure::report::Report;
 use owl_measure::time::{Nanos, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::access::act::Act;
 use crate::block::BlockError;
 use crate::judgement::Judgement;
 use crate::live::{Caller, Judging, Live};
 use crate::metrics::Own;
 use crate::rulebook::Rulebook;
+pub(crate) use access::{Console, Listed};
 pub use database::{DatabaseError, Place, PlaceError, PostgresAddress};
 pub(crate) use dossier::{Side, StoredReport, StoredVerdict};
 pub(crate) use findings::{Audited, FindingsQuery};
@@ -200,6 +203,8 @@ pub(crate) enum Work {
     },
     /// Batches become blocks. Answers how many batches.
     Pack(Box<Pack>),
+    /// Somebody did something. Answers 0.
+    Access(Box<Act>),
     /// A receiver of remote write has the verdicts up to here. Answers 0.
     Sent { receiver: String, sent: Sent },
     /// What is older may go. Answers how many rows went; more may be left while it is not 0.

@@ -12,6 +12,8 @@ use crate::testing::{SECOND, report};
 use crate::totals::Totals;
 use crate::way::WayName;
 
+mod power_cut;
+
 const PATH: &str = "yannan-ct~binhaigang-ct";
 const RECEIVED_AT: Timestamp = Timestamp(7_000_000);
 

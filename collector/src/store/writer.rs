@@ -12,6 +12,7 @@ use owl_measure::verdict::State;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
+use super::access;
 use super::counting::{Counted, Counting, Known};
 use super::database::{Begin, Database, DatabaseError, Purpose, Transaction, values};
 use super::findings;
@@ -28,6 +29,7 @@ use super::{batches, packing};
 use crate::judgement::Judgement;
 use crate::live::{Caller, Live};
 use crate::metrics::Own;
+use crate::now::now;
 use crate::rulebook::Rulebook;
 use crate::totals::Totals;
 
@@ -270,7 +272,7 @@ impl Writer {
                         }
                     }
                 }
-                Work::Pack(_) | Work::Sent { .. } | Work::Retain { .. } => {}
+                Work::Access(_) | Work::Pack(_) | Work::Sent { .. } | Work::Retain { .. } => {}
             }
         }
         answers
@@ -308,6 +310,7 @@ fn carry_out(
             counting.settle(transaction, pack.probe())?;
             Ok(Done::answer(packed))
         }
+        Work::Access(act) => access::act(transaction, act).map(|_| Done::answer(0)),
         Work::Sent { receiver, sent } => {
             remote_write::sent(transaction, receiver, sent)?;
             Ok(Done::answer(0))
@@ -525,6 +528,7 @@ fn retain(transaction: &Transaction<'_>, before: Timestamp) -> Result<u64, Datab
     removed += remove(("rulebook", "last_used_ns"), unneeded)?;
     removed += remove(("revision", "window_start_ns"), before.0)?;
     removed += hops::retain(transaction, before, ROWS_A_RETENTION)?;
+    removed += access::retain(transaction, now(), ROWS_A_RETENTION)?;
     removed += findings::retain(transaction, before)?;
     removed += transaction.execute(
         "DELETE FROM dirty WHERE window_start_ns < $1",
