@@ -1,11 +1,11 @@
 //! Native histograms as Prometheus reads them.
 
-use std::net::SocketAddr;
-
 use owl_measure::distribution::Distribution;
 
 use super::*;
+use crate::config::Config;
 use crate::http::Http;
+use crate::identity::Authority;
 use crate::now::now;
 use crate::store::{Store, Windowing};
 use crate::testing::{Link, QUIET, report_of};
@@ -41,9 +41,12 @@ fn a_quantile_of_the_native_histogram_is_ours_but_for_the_width_of_a_cell() {
         .enable_all()
         .build()
         .unwrap();
-    let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let grace = Nanos::from_secs(3_600);
-    let bound = Http::bind(any, topology, store, Arc::clone(&live), own, grace);
+    let settings = "state = \"s\"\nintake = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n\
+                    [pages]\nmetrics_from = [\"127.0.0.0/8\"]\n";
+    let config = Config::parse("owl.toml", settings, directory.path()).unwrap();
+    let authority = Authority::read(&Authority::make(now()).unwrap()).unwrap();
+    let authority = Arc::new(authority);
+    let bound = Http::bind(&config, &authority, store, Arc::clone(&live), own);
     let http = runtime.block_on(bound).unwrap();
     let address = http.address().unwrap();
     runtime.spawn(http.run(std::future::pending()));
