@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use owl_lab::feeder::Feed;
+use owl_lab::feeder::{Feed, Measured};
 use owl_tests::Daemon;
 use owl_tests::network::{Network, until};
 
@@ -41,10 +41,10 @@ fn a_probe_whose_udp_is_blocked_reports_over_https() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = i64::try_from(now.expect("it is after 1970").as_nanos()).expect("before 2262");
     let feed = Feed {
-        path: "p-north~p-south".into(),
         from_ns: now - 3_600_000_000_000,
         length_ns: 1_000_000_000,
         packets: 10,
+        paths: vec![Measured::well("p-north~p-south")],
     };
     let (_collector, http) = network.collector();
     let of_probe = network.text("p-north.toml");

@@ -277,12 +277,17 @@ impl Gate {
                 return Err(Refusal::InTheClear);
             }
             let found = self.write().by_token(shown, now);
-            let (viewer, used) = found.ok_or(Refusal::Token)?;
-            if let (Use::ToTell, Standing::Token { name, .. }) = (used, &viewer.standing) {
-                let name = name.clone();
-                self.tell(Change::TokenUsed { name, at: now });
-            }
-            return Ok(viewer);
+            return match found {
+                Some((viewer, used)) => {
+                    if let (Use::ToTell, Standing::Token { name, .. }) = (used, &viewer.standing) {
+                        let name = name.clone();
+                        self.tell(Change::TokenUsed { name, at: now });
+                    }
+                    Ok(viewer)
+                }
+                None if right == Right::Public => Ok(Viewer::new(Standing::Nobody)),
+                None => Err(Refusal::Token),
+            };
         }
         if let Some(shown) = cookie(headers).filter(|_| caller.confidential) {
             let found = self.write().by_session(shown, now);
@@ -294,15 +299,15 @@ impl Gate {
                 return Ok(viewer);
             }
         }
+        let nobody = self.read().users.is_empty();
+        if nobody && self.rules.loopback && self.rules.proxies.is_empty() && caller.local {
+            return Ok(Viewer::new(Standing::Local));
+        }
         if right == Right::Public {
             return Ok(Viewer::new(Standing::Nobody));
         }
         if scrapes {
             return Ok(Viewer::new(Standing::Network));
-        }
-        let nobody = self.read().users.is_empty();
-        if nobody && self.rules.loopback && self.rules.proxies.is_empty() && caller.local {
-            return Ok(Viewer::new(Standing::Local));
         }
         Err(if !caller.confidential {
             Refusal::InTheClear

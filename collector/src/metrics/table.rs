@@ -61,6 +61,8 @@ pub(super) const OWN: &[&Metric] = &[
     &VERDICTS,
     &REFUSED,
     &ENROLMENTS,
+    &LOGINS,
+    &HTTP_REFUSALS,
     &REMOTE_SAMPLES,
     &REMOTE_SENT_AT,
 ];

@@ -9,7 +9,7 @@ use owl_measure::time::{Nanos, Timestamp};
 
 use super::message::{Gathered, Label, Telling, TimeSeries};
 use crate::judgement::Judgement;
-use crate::live::{LivePath, Table};
+use crate::live::{Judging, LivePath, Table};
 use crate::metrics::families::{self, PathFamily, SeenPath};
 use crate::metrics::{Own, Part};
 
@@ -81,15 +81,18 @@ pub(super) fn paths(
     (told.series, next)
 }
 
-/// The present state of all else.
-pub(super) fn rest(table: &Table, own: &Own, now: Timestamp) -> Vec<TimeSeries> {
+/// The present state of all else: of probes as far as this collector judges, of itself with its name.
+pub(super) fn rest(table: &Table, own: &Own, instance: &str, now: Timestamp) -> Vec<TimeSeries> {
     let mut told = Gathered::at(milliseconds(now), Telling::Values);
-    for family in families::PROBES {
-        crate::metrics::Sink::metric(&mut told, family.metric);
-        for probe in table.probes.values() {
-            (family.write)(probe, &mut told);
+    if table.judging == Judging::Here {
+        for family in families::PROBES {
+            crate::metrics::Sink::metric(&mut told, family.metric);
+            for probe in table.probes.values() {
+                (family.write)(probe, &mut told);
+            }
         }
     }
+    told.instance = Some(instance.to_owned());
     families::of_the_rest(table, &mut told);
     own.series(&mut told);
     told.series

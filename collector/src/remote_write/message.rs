@@ -61,6 +61,8 @@ pub(super) enum Telling {
 pub(super) struct Gathered {
     pub(super) at_ms: i64,
     pub(super) telling: Telling,
+    /// Which collector it is of, where each has series of its own.
+    pub(super) instance: Option<String>,
     metric: Option<&'static Metric>,
     pub(super) series: Vec<TimeSeries>,
 }
@@ -70,6 +72,7 @@ impl Gathered {
         Self {
             at_ms,
             telling,
+            instance: None,
             metric: None,
             series: Vec::new(),
         }
@@ -85,6 +88,7 @@ impl Gathered {
         let mut labels: Vec<Label> = own.map(|(name, value)| label(name, value)).collect();
         labels.push(label("__name__", &format!("{}{part}", metric.name)));
         labels.push(label("job", JOB));
+        labels.extend(self.instance.as_deref().map(|name| label("instance", name)));
         labels.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         let value = match self.telling {
             Telling::Values => value.as_f64(),

@@ -129,7 +129,12 @@ impl RemoteWrite {
             self.alive[first..first + alive.len()].copy_from_slice(&alive);
         }
         if matches!(part, Part::Whole | Part::Shard { which: 0, .. }) {
-            let series = gather::rest(&self.live.read(), &self.own, moment.0);
+            let series = gather::rest(
+                &self.live.read(),
+                &self.own,
+                &self.receiver.instance,
+                moment.0,
+            );
             self.send(series).await?;
         }
         Ok(())

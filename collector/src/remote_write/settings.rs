@@ -23,6 +23,7 @@ pub(crate) struct ReceiverFile {
     ca: Option<PathBuf>,
     interval: Option<Nanos>,
     shard: Option<String>,
+    instance: Option<String>,
 }
 
 /// How a receiver knows us.
@@ -44,6 +45,8 @@ pub struct Receiver {
     pub(super) ca: PathBuf,
     pub(super) interval: Nanos,
     pub(super) part: Part,
+    /// What this collector is called in series of its own.
+    pub(super) instance: String,
 }
 
 impl ReceiverFile {
@@ -85,8 +88,15 @@ impl ReceiverFile {
             ca: base.join(self.ca.unwrap_or_else(|| CA.into())),
             interval,
             part: part.map_err(|error| error.to_string())?,
+            instance: self.instance.unwrap_or_else(host_name),
         })
     }
+}
+
+/// What Linux calls this host; nothing where that cannot be read.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    name.unwrap_or_default().trim().to_owned()
 }
 
 impl Receiver {

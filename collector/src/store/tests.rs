@@ -12,7 +12,13 @@ use crate::testing::{SECOND, report};
 use crate::totals::Totals;
 use crate::way::WayName;
 
+mod access;
 mod power_cut;
+
+use access::{
+    records_of_two_writers_are_one_chain_and_what_is_refused_is_not_recorded,
+    who_there_is_is_read_as_it_was_changed,
+};
 
 const PATH: &str = "yannan-ct~binhaigang-ct";
 const RECEIVED_AT: Timestamp = Timestamp(7_000_000);
@@ -36,6 +42,8 @@ macro_rules! suite {
 }
 
 suite! {
+    who_there_is_is_read_as_it_was_changed
+    records_of_two_writers_are_one_chain_and_what_is_refused_is_not_recorded
     a_report_that_comes_again_is_stored_and_counted_once
     after_a_crash_everything_acknowledged_is_there_and_counts_go_on
     a_gap_is_awaited_until_its_reports_come_and_the_numbers_go_on_behind_it

@@ -41,10 +41,11 @@ fn a_quantile_of_the_native_histogram_is_ours_but_for_the_width_of_a_cell() {
         .enable_all()
         .build()
         .unwrap();
-    let text =
-        "state = \"state\"\nintake = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\ngrace = \"59m\"\n";
-    let config = Config::parse("collector.toml", text, directory.path()).unwrap();
-    let authority = Arc::new(Authority::read(&Authority::make(now()).unwrap()).unwrap());
+    let settings = "state = \"s\"\nintake = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n\
+                    [pages]\nmetrics_from = [\"127.0.0.0/8\"]\n";
+    let config = Config::parse("owl.toml", settings, directory.path()).unwrap();
+    let authority = Authority::read(&Authority::make(now()).unwrap()).unwrap();
+    let authority = Arc::new(authority);
     let bound = Http::bind(&config, &authority, store, Arc::clone(&live), own);
     let http = runtime.block_on(bound).unwrap();
     let address = http.address().unwrap();
