@@ -2,6 +2,10 @@
 //!
 //! A hundred thousand series of a mesh, once as the collector writes them and
 //! once with the same names, labels and buckets through the `prometheus` crate.
+#![expect(
+    clippy::print_stdout,
+    reason = "how many series there are, above divan's table"
+)]
 
 use std::collections::BTreeMap;
 

@@ -106,9 +106,12 @@ impl Tsdb {
         }
     }
 
+    /// Tells it to end, so that it keeps what it has taken.
     pub(crate) fn stop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let process = self.child.id().to_string();
+        let told = Command::new("kill").arg(&process).status();
+        assert!(told.is_ok_and(|told| told.success()), "kill {process}");
+        self.child.wait().unwrap();
     }
 
     /// Again, with what it had on its disk.
@@ -158,7 +161,8 @@ impl Tsdb {
 
 impl Drop for Tsdb {
     fn drop(&mut self) {
-        self.stop();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

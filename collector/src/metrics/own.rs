@@ -70,7 +70,7 @@ impl Own {
     /// Adds them to an answer.
     pub(crate) fn series(&self, sink: &mut dyn Sink) {
         for family in self.registry.gather() {
-            let known = table::OWN
+            let known = table::ALL
                 .iter()
                 .find(|metric| metric.name == family.name());
             let Some(metric) = known else { continue };

@@ -46,26 +46,9 @@ macro_rules! metrics {
         $(pub(crate) const $id: Metric =
             Metric { name: $name, kind: Kind::$kind, labels: &[$($label),*], unit: $unit, help: $help };)*
         /// Every metric, in the order of docs/metrics.md.
-        #[cfg(test)]
         pub(crate) const ALL: &[Metric] = &[$($id),*];
     };
 }
-
-/// Those that the `prometheus` crate keeps.
-pub(super) const OWN: &[&Metric] = &[
-    &REPORTS,
-    &GAPS,
-    &MISSING,
-    &ASIDE,
-    &ASIDE_DROPPED,
-    &VERDICTS,
-    &REFUSED,
-    &ENROLMENTS,
-    &LOGINS,
-    &HTTP_REFUSALS,
-    &REMOTE_SAMPLES,
-    &REMOTE_SENT_AT,
-];
 
 metrics! {
     SIMULATED = Gauge "owl_simulated" [] "flag"
