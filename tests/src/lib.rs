@@ -8,6 +8,7 @@ mod breaking;
 mod daemon;
 mod http;
 pub mod network;
+pub mod postgres;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
