@@ -74,6 +74,7 @@ pub use identity::{ALPN, IdentityError, RegistryError, SigningError};
 pub use intake::IntakeError;
 pub use metrics::Rehearsal;
 pub use remote_write::Receiver;
+pub use store::upkeep::{self, Contents, UpkeepError};
 pub use store::{DatabaseError, Place, PlaceError, PostgresAddress, ReportNumber, StoreError};
 
 use crate::http::Http;

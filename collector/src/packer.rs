@@ -75,24 +75,28 @@ impl Packer {
 
     /// Packs the batches of those whose turn has come.
     fn round(&mut self, now: Timestamp) -> Result<(), TurnError> {
+        // Of several collectors with one store, the one that judges packs.
+        let Some(epoch) = self.store.lease().epoch() else {
+            return Ok(());
+        };
         for probe in self.reader.reporting_probes()? {
             let turn = turn(&probe, now);
             let last = *self.turns.entry(probe.clone()).or_insert(turn);
             if last == turn {
                 continue;
             }
-            self.pack(&probe)?;
+            self.pack(&probe, epoch)?;
             self.turns.insert(probe, turn);
         }
         Ok(())
     }
 
     /// Packs all batches of a probe.
-    fn pack(&self, probe: &str) -> Result<(), TurnError> {
+    fn pack(&self, probe: &str, epoch: i64) -> Result<(), TurnError> {
         let mut after = 0;
         while let Some(pack) = self.reader.pack(probe, after)? {
             after = pack.last();
-            self.store.write_blocking(Work::Pack(Box::new(pack)))?;
+            self.store.write_judged(Work::Pack(Box::new(pack)), epoch)?;
         }
         Ok(())
     }

@@ -13,6 +13,9 @@ use crate::totals::Totals;
 use crate::way::WayName;
 
 mod power_cut;
+mod upkeep;
+
+use upkeep::a_store_is_read_from_beginning_to_end;
 
 const PATH: &str = "yannan-ct~binhaigang-ct";
 const RECEIVED_AT: Timestamp = Timestamp(7_000_000);
@@ -49,6 +52,7 @@ suite! {
     a_hop_count_that_changes_is_told_once_with_the_interval_that_had_it_first
     every_question_has_an_answer
     two_collectors_store_and_count_each_report_once
+    a_store_is_read_from_beginning_to_end
 }
 
 /// A store without its thread, so that a test can do to it what a disk would.
