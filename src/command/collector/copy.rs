@@ -57,7 +57,7 @@ impl Backup {
             "{}: {}\n",
             self.file.display(),
             told(&contents, lang)
-        ));
+        ))?;
         Ok(Outcome::Ok)
     }
 }
@@ -67,10 +67,10 @@ impl Restore {
         let what = lang.pick("cannot restore the store", "无法恢复存储");
         let (contents, before) = upkeep::restore(&config.state, &config.store, &self.file)
             .map_err(|error| failed(what, error, lang))?;
-        print(&format!("{}: {}\n", config.store, told(&contents, lang)));
+        print(&format!("{}: {}\n", config.store, told(&contents, lang)))?;
         if let Some(before) = before {
             let kept = lang.pick("what was there is kept as", "原存储保留为");
-            print(&format!("{kept} {}\n", before.display()));
+            print(&format!("{kept} {}\n", before.display()))?;
         }
         Ok(Outcome::Ok)
     }
@@ -86,9 +86,9 @@ impl Verify {
         if self.json {
             let text = serde_json::to_string_pretty(&contents)
                 .expect("our own structs have string keys and finite numbers");
-            print(&format!("{text}\n"));
+            print(&format!("{text}\n"))?;
         } else {
-            print(&format!("{store}: {}\n", told(&contents, lang)));
+            print(&format!("{store}: {}\n", told(&contents, lang)))?;
         }
         Ok(Outcome::Ok)
     }

@@ -37,6 +37,9 @@ pub enum DatabaseError {
     /// No runtime for the connection.
     #[error("cannot start a connection")]
     Start(#[source] io::Error),
+    /// Nobody could be reached a moment ago.
+    #[error("{0}")]
+    Away(String),
     /// No answer in time.
     #[error("no answer within {} s", .0.as_secs())]
     TimedOut(Duration),

@@ -64,10 +64,10 @@ fn a_damaged_copy_is_not_put_back() {
     bench.take(1, 0..3).unwrap();
     let (state, copy) = (file(&bench, ""), file(&bench, "copy.sqlite"));
     back_up(&bench.place, &copy).unwrap();
-    let mut octets = std::fs::read(&copy).unwrap();
+    let mut octets = fs::read(&copy).unwrap();
     let half = octets.len() / 2;
     octets.truncate(half);
-    std::fs::write(&copy, octets).unwrap();
+    fs::write(&copy, octets).unwrap();
     assert!(restore(&state, &bench.place, &copy).is_err());
     assert_eq!(verify(&bench.place).unwrap().reports, 3);
 }
