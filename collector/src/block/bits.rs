@@ -125,7 +125,7 @@ mod tests {
         let numbers: Vec<u64> = (0..u64::BITS)
             .flat_map(|shift| {
                 let power = 1_u64 << shift;
-                [power - 1, power, power + power / 2, power | power / 3]
+                [power - 1, power, power + power / 2, power | (power / 3)]
             })
             .chain([u64::MAX, u64::MAX - 1])
             .collect();

@@ -1,11 +1,11 @@
 //! Native histograms as Prometheus reads them.
 
-use std::net::SocketAddr;
-
 use owl_measure::distribution::Distribution;
 
 use super::*;
+use crate::config::Config;
 use crate::http::Http;
+use crate::identity::Identity;
 use crate::now::now;
 use crate::store::{Store, Windowing};
 use crate::testing::{Link, QUIET, report_of};
@@ -41,9 +41,11 @@ fn a_quantile_of_the_native_histogram_is_ours_but_for_the_width_of_a_cell() {
         .enable_all()
         .build()
         .unwrap();
-    let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let grace = Nanos::from_secs(3_600);
-    let bound = Http::bind(any, topology, store, Arc::clone(&live), own, grace);
+    let text =
+        "state = \"state\"\nintake = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\ngrace = \"59m\"\n";
+    let config = Config::parse("owl.toml", text, directory.path()).unwrap();
+    let authority = Identity::open(&config).unwrap().authority;
+    let bound = Http::bind(&config, &authority, store, Arc::clone(&live), own);
     let http = runtime.block_on(bound).unwrap();
     let address = http.address().unwrap();
     runtime.spawn(http.run(std::future::pending()));
