@@ -450,7 +450,7 @@ fn a_hop_count_that_changes_is_told_once_with_the_interval_that_had_it_first(mut
         [(3, 5, 7)],
         "a report that comes late tells of no change"
     );
-    bench.arrive(7, vec![same(6, 250)]).unwrap();
+    bench.arrive(7, vec![same(2, 250)]).unwrap();
     assert_eq!(
         changes(&bench),
         [(3, 5, 7)],
