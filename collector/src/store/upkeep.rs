@@ -69,6 +69,18 @@ pub struct Contents {
 /// # Errors
 /// With the first thing that is not as it should be.
 pub fn verify(store: &Place) -> Result<Contents, UpkeepError> {
+    look_through(store).map_err(|error| match error {
+        UpkeepError::Store(StoreError::Database { store, source }) if source.is_damage() => {
+            UpkeepError::Unsound {
+                store,
+                found: source.to_string(),
+            }
+        }
+        error => error,
+    })
+}
+
+fn look_through(store: &Place) -> Result<Contents, UpkeepError> {
     let reader = Reader::beside(store)?;
     let fault = |source| reader.fault(source);
     if let Place::Sqlite(_) = store {

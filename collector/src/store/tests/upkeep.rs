@@ -68,6 +68,7 @@ fn a_damaged_copy_is_not_put_back() {
     let half = octets.len() / 2;
     octets.truncate(half);
     fs::write(&copy, octets).unwrap();
-    assert!(restore(&state, &bench.place, &copy).is_err());
+    let error = restore(&state, &bench.place, &copy).unwrap_err();
+    assert!(matches!(error, UpkeepError::Unsound { .. }), "{error}");
     assert_eq!(verify(&bench.place).unwrap().reports, 3);
 }
