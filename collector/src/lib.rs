@@ -76,6 +76,7 @@ pub use identity::{ALPN, IdentityError, RegistryError, SigningError};
 pub use intake::IntakeError;
 pub use metrics::Rehearsal;
 pub use remote_write::Receiver;
+pub use store::upkeep::{self, Contents, UpkeepError};
 pub use store::{DatabaseError, Place, PlaceError, PostgresAddress, ReportNumber, StoreError};
 
 use crate::http::Http;
@@ -183,9 +184,7 @@ async fn collect(
     let windowing = Windowing::of(&live, config.aligned_to);
     let authority = Arc::clone(&identity.authority);
     let place = config.store.clone();
-    let (store, writer) = tokio::task::block_in_place(|| {
-        Store::open_at(&config.state, place, windowing.clone(), &live, &own)
-    })?;
+    let (store, writer) = Store::open_at(&config.state, place, windowing.clone(), &live, &own)?;
     let intake = Intake::bind(
         &config,
         identity,
@@ -207,19 +206,16 @@ async fn collect(
         tls: http.tls(),
         intake: intake.address().map_err(fault("the intake"))?,
     };
-    let judge = tokio::task::block_in_place(|| {
-        Judge::new(
-            store.clone(),
-            &config.topology,
-            Arc::clone(&live),
-            windowing,
-            config.grace,
-            now(),
-        )
-    })?;
+    let judge = Judge::new(
+        store.clone(),
+        &config.topology,
+        Arc::clone(&live),
+        windowing,
+        config.grace,
+        now(),
+    )?;
     let follower = if store.lease().is_shared() {
-        let live = Arc::clone(&live);
-        Some(tokio::task::block_in_place(|| Follower::new(&store, live))?)
+        Some(Follower::new(&store, Arc::clone(&live))?)
     } else {
         None
     };

@@ -75,7 +75,7 @@ impl Packer {
 
     /// Packs the batches of those whose turn has come.
     fn round(&mut self, now: Timestamp) -> Result<(), TurnError> {
-        // Of the collectors of a store, the one that judges packs.
+        // Of several collectors with one store, the one that judges packs.
         let Some(epoch) = self.store.lease().epoch() else {
             return Ok(());
         };
@@ -96,8 +96,7 @@ impl Packer {
         let mut after = 0;
         while let Some(pack) = self.reader.pack(probe, after)? {
             after = pack.last();
-            let work = Work::Pack(Box::new(pack));
-            self.store.write_judged(work, epoch)?;
+            self.store.write_judged(Work::Pack(Box::new(pack)), epoch)?;
         }
         Ok(())
     }

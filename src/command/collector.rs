@@ -4,6 +4,7 @@ mod access;
 mod aside;
 mod audit;
 mod authority;
+mod copy;
 mod enrolment;
 mod password;
 mod token;
@@ -42,6 +43,9 @@ enum Action {
     Token(token::Args),
     Audit(audit::Args),
     Authority(authority::Authority),
+    Backup(copy::Backup),
+    Restore(copy::Restore),
+    Verify(copy::Verify),
 }
 
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
@@ -63,6 +67,9 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
         Action::Token(token) => token.run(&config, lang),
         Action::Audit(audit) => audit.run(&config, lang),
         Action::Authority(authority) => authority.run(&config, lang),
+        Action::Backup(backup) => backup.run(&config, lang),
+        Action::Restore(restore) => restore.run(&config, lang),
+        Action::Verify(verify) => verify.run(&config, lang),
         Action::Enroll(enroll) => enroll.run(&config, lang),
         Action::Revoke(revoke) => revoke.run(&config, lang),
         Action::Probes(probes) => probes.run(&config, lang),

@@ -9,6 +9,7 @@ mod browser;
 mod daemon;
 mod http;
 pub mod network;
+pub mod postgres;
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -29,6 +29,7 @@ mod report_number;
 mod schema;
 mod seen;
 mod taking;
+pub mod upkeep;
 mod writer;
 
 use std::fs::{self, File, TryLockError};
@@ -293,18 +294,7 @@ impl Store {
         live: &Arc<Live>,
         own: &Arc<Own>,
     ) -> Result<(Self, WriterThread), StoreError> {
-        let fault = |source| StoreError::Directory {
-            directory: directory.to_owned(),
-            source,
-        };
-        fs::create_dir_all(directory).map_err(fault)?;
-        let lock = File::create(directory.join("lock")).map_err(fault)?;
-        lock.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => StoreError::Held {
-                directory: directory.to_owned(),
-            },
-            TryLockError::Error(source) => fault(source),
-        })?;
+        let lock = hold(directory)?;
         let lease = Arc::new(Lease::on(&place));
         if lease.is_shared() {
             live.write().judging = Judging::Elsewhere;
@@ -320,7 +310,10 @@ impl Store {
         let thread = thread::Builder::new()
             .name("store".into())
             .spawn(move || writer.run(receiver))
-            .map_err(fault)?;
+            .map_err(|source| StoreError::Directory {
+                directory: directory.to_owned(),
+                source,
+            })?;
         Ok((
             Self {
                 place: place.into(),
@@ -378,6 +371,23 @@ impl Store {
         let lent = self.idle.lend(&self.place);
         lent.map(Reader::on).map_err(refused(&self.place))
     }
+}
+
+/// Makes a state directory where there is none, and holds it against other collectors as long as the file is open.
+fn hold(directory: &Path) -> Result<File, StoreError> {
+    let fault = |source| StoreError::Directory {
+        directory: directory.to_owned(),
+        source,
+    };
+    fs::create_dir_all(directory).map_err(fault)?;
+    let lock = File::create(directory.join("lock")).map_err(fault)?;
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => StoreError::Held {
+            directory: directory.to_owned(),
+        },
+        TryLockError::Error(source) => fault(source),
+    })?;
+    Ok(lock)
 }
 
 /// Says which store it was that refused.

@@ -14,6 +14,9 @@ use crate::way::WayName;
 
 mod access;
 mod power_cut;
+mod upkeep;
+
+use upkeep::a_store_is_read_from_beginning_to_end;
 
 use access::{
     records_of_two_writers_are_one_chain_and_what_is_refused_is_not_recorded,
@@ -61,6 +64,7 @@ suite! {
     a_hop_count_that_changes_is_told_once_with_the_interval_that_had_it_first
     every_question_has_an_answer
     two_collectors_store_and_count_each_report_once
+    a_store_is_read_from_beginning_to_end
 }
 
 /// A store without its thread, so that a test can do to it what a disk would.
@@ -597,7 +601,7 @@ fn a_hop_count_that_changes_is_told_once_with_the_interval_that_had_it_first(mut
         [(3, 5, 7)],
         "a report that comes late tells of no change"
     );
-    bench.arrive(7, vec![same(6, 250)]).unwrap();
+    bench.arrive(7, vec![same(2, 250)]).unwrap();
     assert_eq!(
         changes(&bench),
         [(3, 5, 7)],

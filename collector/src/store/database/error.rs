@@ -16,7 +16,7 @@ pub enum DatabaseError {
     Sqlite(#[from] rusqlite::Error),
     /// PostgreSQL refuses, or cannot be reached.
     #[error("{}", Told(.0))]
-    Postgres(#[from] tokio_postgres::Error),
+    Postgres(tokio_postgres::Error),
     /// A column does not hold what was written there.
     #[error("column {index} holds something else than was written there")]
     Column {
@@ -37,6 +37,9 @@ pub enum DatabaseError {
     /// No runtime for the connection.
     #[error("cannot start a connection")]
     Start(#[source] io::Error),
+    /// Nobody could be reached a moment ago.
+    #[error("{0}")]
+    Away(String),
     /// No answer in time.
     #[error("no answer within {} s", .0.as_secs())]
     TimedOut(Duration),
@@ -59,7 +62,25 @@ pub enum DatabaseError {
     NotReplicated(String),
 }
 
+/// Not as its source: it tells its cause already.
+impl From<tokio_postgres::Error> for DatabaseError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Postgres(error)
+    }
+}
+
 impl DatabaseError {
+    /// Whether the file itself is not as SQLite left it.
+    pub(crate) fn is_damage(&self) -> bool {
+        let Self::Sqlite(rusqlite::Error::SqliteFailure(error, _)) = self else {
+            return false;
+        };
+        matches!(
+            error.code,
+            rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase
+        )
+    }
+
     /// Whether the same once more may go well at once: two that waited for each other, of whom one had to give way.
     pub(crate) fn is_passing(&self) -> bool {
         let Self::Postgres(error) = self else {

@@ -3,7 +3,7 @@
 //! A connection that broke is made anew by the next question that does not
 //! stand in a transaction; one that stands in a transaction fails with it.
 //! Each connection has a small runtime of its own, driven by the thread that
-//! asks; so a connection is used on plain threads and on those that may wait.
+//! asks.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -11,14 +11,15 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt as _;
 use futures_util::future::try_join_all;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
+use tokio::task::block_in_place;
 use tokio::time::timeout;
 use tokio_postgres::error::{DbError, Severity};
 use tokio_postgres::types::private::BytesMut;
@@ -37,6 +38,8 @@ const ANSWER: Duration = Duration::from_secs(40);
 const SETTINGS: &str =
     "SET synchronous_commit = on; SET statement_timeout = '30s'; SET lock_timeout = '10s';
     SET idle_in_transaction_session_timeout = '60s'";
+/// How long nobody is asked after nobody could be reached, however many want to know.
+const AGAIN: Duration = Duration::from_millis(200);
 /// Prepared statements of a connection; at the bound all are forgotten.
 const STATEMENTS: usize = 256;
 /// Statements that are under way at once in [`Engine::execute_each`].
@@ -49,6 +52,8 @@ pub(super) struct Postgres {
     /// `None` only while it is dropped.
     runtime: Option<Runtime>,
     connected: RefCell<Option<Connected>>,
+    /// When nobody could be reached last, and why.
+    away: RefCell<Option<(Instant, String)>>,
     /// Whether a transaction is open, and if so whether all went well in it.
     transaction: Cell<Option<Health>>,
 }
@@ -93,6 +98,7 @@ impl Postgres {
             address: address.clone(),
             runtime: Some(runtime),
             connected: RefCell::new(None),
+            away: RefCell::new(None),
             transaction: Cell::new(None),
         };
         this.reconnect()?;
@@ -101,8 +107,16 @@ impl Postgres {
 
     fn reconnect(&self) -> Result<(), DatabaseError> {
         self.connected.replace(None);
-        let connected = self.wait(Connected::to(&self.address))?;
-        self.connected.replace(Some(connected));
+        if let Some((at, why)) = &*self.away.borrow()
+            && at.elapsed() < AGAIN
+        {
+            return Err(DatabaseError::Away(why.clone()));
+        }
+        let connected = self.wait(Connected::to(&self.address));
+        let away = connected.as_ref().err();
+        self.away
+            .replace(away.map(|error| (Instant::now(), error.to_string())));
+        self.connected.replace(Some(connected?));
         Ok(())
     }
 
@@ -111,7 +125,12 @@ impl Postgres {
         answer: impl Future<Output = Result<T, DatabaseError>>,
     ) -> Result<T, DatabaseError> {
         let runtime = self.runtime.as_ref().expect("taken by drop alone");
-        let answer = runtime.block_on(async { timeout(ANSWER, answer).await });
+        let ask = || runtime.block_on(async { timeout(ANSWER, answer).await });
+        // A thread of another runtime says first that it waits, so that the others do its work.
+        let answer = match Handle::try_current().map(|outer| outer.runtime_flavor()) {
+            Ok(RuntimeFlavor::MultiThread) => block_in_place(ask),
+            _ => ask(),
+        };
         answer.unwrap_or(Err(DatabaseError::TimedOut(ANSWER)))
     }
 

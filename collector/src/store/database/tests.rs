@@ -135,3 +135,39 @@ fn a_connection_that_broke_comes_back_but_not_within_a_transaction() {
     database.execute(insert, &values!["four"]).unwrap();
     assert_eq!(names(&database), ["four"]);
 }
+
+#[test]
+fn a_cancelled_wait_for_the_standby_is_no_commit() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let place = server.database();
+    let (mut database, other) = (filled(&place), connect(&place));
+    let ask = |sql: &str| other.query(sql, &[], |_| Ok(())).unwrap();
+    other
+        .execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'", &[])
+        .unwrap();
+    ask("SELECT pg_reload_conf()");
+    // Until the server has read that, commits wait for nobody.
+    for k in 0.. {
+        let committing = std::thread::spawn(move || {
+            let transaction = database.begin(Begin::Write).unwrap();
+            let insert = "INSERT INTO thing (name) VALUES ($1)";
+            transaction
+                .execute(insert, &values![&k.to_string()])
+                .unwrap();
+            let outcome = transaction.commit();
+            (database, outcome)
+        });
+        while !committing.is_finished() {
+            ask("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+        }
+        let outcome;
+        (database, outcome) = committing.join().unwrap();
+        if let Err(error) = outcome {
+            assert!(matches!(error, DatabaseError::NotReplicated(_)), "{error}");
+            break;
+        }
+    }
+    assert!(!names(&database).is_empty(), "the connection goes on");
+}
