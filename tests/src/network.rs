@@ -4,12 +4,10 @@ use std::fs::{self, File};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use owl_lab::feeder::{Fed, Feed, Script};
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
-};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -18,6 +16,8 @@ use crate::{Daemon, get, owl_binary, repository};
 
 /// For what takes a second on an idle machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than any test.
+const LASTING: Duration = Duration::from_secs(30 * 86_400);
 /// The judged windows of the profile `lab`, in nanoseconds.
 pub const WINDOW_NS: i64 = 10_000_000_000;
 
@@ -92,7 +92,7 @@ impl Network {
         };
         network.write("ca.pem", &network.authority.pem());
         network.write("topology.toml", topology);
-        network.certify("owl-collector", (2100, 1, 1));
+        network.certify_for("owl-collector", LASTING);
         network.write(
             "collector.toml",
             &format!(
@@ -117,12 +117,12 @@ impl Network {
         fs::write(self.file(name), text).expect("a file of the test's own folder");
     }
 
-    /// Signs a certificate for NAME, valid up to that day: NAME.pem and NAME.key.
-    pub fn certify(&self, name: &str, (year, month, day): (i32, u8, u8)) {
+    /// Signs a certificate for NAME that lasts so long from now: NAME.pem and NAME.key.
+    pub fn certify_for(&self, name: &str, life: Duration) {
         let key = KeyPair::generate().expect("a key can be drawn");
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a plain name");
         params.distinguished_name.push(DnType::CommonName, name);
-        params.not_after = date_time_ymd(year, month, day);
+        params.not_after = (SystemTime::now() + life).into();
         let certificate = params
             .signed_by(&key, &self.authority)
             .expect("the authority has its key");
@@ -132,7 +132,7 @@ impl Network {
 
     /// The files of a probe: NAME.toml, its certificate and its key. Its state is in the folder NAME.
     pub fn probe(&self, name: &str) {
-        self.certify(name, (2100, 1, 1));
+        self.certify_for(name, LASTING);
         let text = format!(
             "id = \"{name}\"\ncollector = \"{intake}\"\nca = \"ca.pem\"\ncertificate = \"{name}.pem\"\nkey = \"{name}.key\"\n\
              state = \"{name}\"\nlisten = [\"127.0.0.1:0\"]\n[lab]\n",
