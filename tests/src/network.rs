@@ -141,6 +141,18 @@ impl Network {
         self.write(&format!("{name}.toml"), &text);
     }
 
+    /// The files of a probe that measures, from and at `listen`, and serves its own metrics at `metrics`.
+    pub fn measuring_probe(&self, name: &str, listen: SocketAddr, metrics: SocketAddr) {
+        self.certify_for(name, LASTING);
+        let text = format!(
+            "id = \"{name}\"\ncollector = \"{intake}\"\nca = \"ca.pem\"\ncertificate = \"{name}.pem\"\nkey = \"{name}.key\"\n\
+             state = \"{name}\"\nlisten = [\"{listen}\"]\nsource = \"{source}\"\nmetrics = \"{metrics}\"\n",
+            intake = self.intake,
+            source = listen.ip(),
+        );
+        self.write(&format!("{name}.toml"), &text);
+    }
+
     /// A command of owl in the folder, which logs to LOG.
     pub fn owl(&self, arguments: &[&str], log: &str) -> Command {
         let log = File::options()
@@ -229,16 +241,20 @@ fn example() -> String {
     fs::read_to_string(example).expect("the example lies in the repository")
 }
 
-/// The example with other probes, in the north and in the south by turns: p0, p1 and so on. Those of a mesh measure each
-/// other.
-pub fn topology(probes: usize, meshes: impl IntoIterator<Item = Vec<usize>>) -> String {
+/// The example with other probes, in the south or in the north: p0, p1 and so on. Those of a mesh that are not at the same
+/// site measure each other.
+pub fn topology(
+    probes: usize,
+    is_south: impl Fn(usize) -> bool,
+    meshes: impl IntoIterator<Item = Vec<usize>>,
+) -> String {
     let example = example();
     let (places, _) = example
         .split_once("[[probe]]")
         .expect("the example has probes");
     let mut text = places.to_owned();
     for k in 0..probes {
-        let site = ["north", "south"][k % 2];
+        let site = if is_south(k) { "south" } else { "north" };
         text += &format!(
             "[[probe]]\nid = \"p{k}\"\nsite = \"{site}\"\ncarrier = \"net\"\naddr = [\"10.0.{}.{}\"]\n\
              clock = {{ source = \"ptp\", max_u95 = \"5us\" }}\n",

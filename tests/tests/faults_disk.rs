@@ -70,6 +70,7 @@ fn feed() -> Feed {
     Feed {
         from_ns: then - then % WINDOW_NS,
         length_ns: SECOND_NS,
+        step_ns: SECOND_NS,
         paths: vec![Measured::well("p-north~p-south")],
     }
 }

@@ -23,6 +23,7 @@ fn prepared() -> Network {
     let feed = Feed {
         from_ns: then - then % WINDOW_NS,
         length_ns: SECOND_NS,
+        step_ns: SECOND_NS,
         paths: vec![Measured::well("p-north~p-south")],
     };
     network.script(
