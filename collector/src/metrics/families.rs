@@ -5,7 +5,7 @@ use super::table::{self, Metric};
 use super::{compliance, counted, findings, flows, judged, probes, topology};
 use crate::compliance::RunningCompliance;
 use crate::judgement::Judgement;
-use crate::live::{LivePath, LiveProbe, Table};
+use crate::live::{Judging, LivePath, LiveProbe, Table};
 use owl_measure::time::{Nanos, Timestamp};
 
 /// A path at the moment of an answer.
@@ -146,6 +146,8 @@ pub(crate) const PROBES: &[ProbeFamily] = &[
 pub(crate) fn of_the_rest(table: &Table, sink: &mut dyn Sink) {
     topology::simulated(table, sink);
     compliance::judged_at(table, sink);
-    findings::series(sink, &table.findings);
+    if table.judging == Judging::Here {
+        findings::series(sink, &table.findings);
+    }
     probes::collector(table, sink);
 }

@@ -4,7 +4,7 @@ use super::labels::{Labels, NONE};
 use super::sink::{Sink, Value};
 use super::table as names;
 use super::{instant, seconds};
-use crate::live::{LiveProbe, Table};
+use crate::live::{Judging, LiveProbe, Table};
 
 fn labels(probe: &LiveProbe) -> Labels {
     Labels::of([("probe", probe.id.as_str())])
@@ -25,7 +25,7 @@ pub(super) fn info(probe: &LiveProbe, sink: &mut dyn Sink) {
 }
 
 pub(super) fn up(probe: &LiveProbe, sink: &mut dyn Sink) {
-    let up = Value::Flag(probe.connections > 0);
+    let up = Value::Flag(probe.is_connected());
     sink.series(&labels(probe), &NONE, up);
 }
 
@@ -51,6 +51,8 @@ pub(super) fn collector(table: &Table, sink: &mut dyn Sink) {
     sink.metric(&names::BUILD_INFO);
     let version = Labels::of([("version", env!("CARGO_PKG_VERSION"))]);
     sink.series(&version, &NONE, Value::Flag(true));
+    sink.metric(&names::JUDGING);
+    sink.series(&NONE, &NONE, Value::Flag(table.judging == Judging::Here));
     sink.metric(&names::STORE_UP);
     sink.series(&NONE, &NONE, Value::Flag(table.store_failure.is_none()));
     if let Some(until) = table.certificate_until {

@@ -11,7 +11,7 @@ use super::own::Own;
 use super::protobuf::Protobuf;
 use super::sink::Sink;
 use super::text::Text;
-use crate::live::{Live, LivePath, Table};
+use crate::live::{Judging, Live, LivePath, Table};
 
 /// A piece ends with the first path that brings it to this many octets; one path has less than 8 KiB of a metric.
 const PIECE_OCTETS: usize = 32_768;
@@ -152,17 +152,21 @@ impl Scrape {
         form: Form,
         (now, grace): (Timestamp, Nanos),
     ) -> Self {
+        // Of several collectors with one store, the one that judges shows what all of them know.
+        let judging = live.read().judging;
+        let step = match judging {
+            Judging::Here if part.has_paths() => Step::Paths(0, 0),
+            Judging::Here => Step::Probes(0, None),
+            Judging::Elsewhere if part.has_the_rest() => Step::Rest,
+            Judging::Elsewhere => Step::Done,
+        };
         Self {
             live,
             own,
             part,
             now,
             grace,
-            step: if part.has_paths() {
-                Step::Paths(0, 0)
-            } else {
-                Step::Probes(0, None)
-            },
+            step,
             families: families::of_paths().collect(),
             piece: match form {
                 Form::Text => Piece::Text(Text::default()),

@@ -174,6 +174,8 @@ metrics! {
         "1, with the version of this collector.";
     STORE_UP = Gauge "owl_collector_store_up" [] "flag"
         "1 while the store takes what it is given, 0 while it refuses (nothing is acknowledged then).";
+    JUDGING = Gauge "owl_collector_judging" [] "flag"
+        "1 while this collector judges and shows the series of paths and probes, 0 while another one of its store does.";
     CERTIFICATE = Gauge "owl_collector_certificate_expiry_timestamp_seconds" [] "seconds"
         "When the collector's certificate runs out, since 1970; none where the collector signs and renews it itself.";
     REPORTS = Counter "owl_collector_reports_total" ["result"] "reports"
@@ -188,6 +190,10 @@ metrics! {
         "Connections refused before a probe was known: strangers, wrong names, too many at once, or two under one name.";
     ENROLMENTS = Counter "owl_collector_enrolments_total" ["result"] "attempts"
         "Attempts to get a certificate, by what became of them: joined, renewed, refused.";
+    LOGINS = Counter "owl_collector_logins_total" ["result"] "attempts"
+        "Attempts to log in, by what became of them: in, wrong, locked-out, turned-away.";
+    HTTP_REFUSALS = Counter "owl_collector_http_refusals_total" ["reason"] "requests"
+        "Requests that were refused, by why: no-login, no-users, token, role, in-the-clear, store.";
     REMOTE_SAMPLES = Counter "owl_collector_remote_write_samples_total" ["receiver", "result"] "samples"
         "Samples sent by remote write, by what became of them: taken, refused (and dropped).";
     REMOTE_SENT_AT = Gauge "owl_collector_remote_write_last_taken_timestamp_seconds" ["receiver"] "seconds"

@@ -29,7 +29,7 @@ use self::message::{TimeSeries, packed};
 pub use self::settings::Receiver;
 pub(crate) use self::settings::ReceiverFile;
 use crate::judgement::Judgement;
-use crate::live::Live;
+use crate::live::{Judging, Live};
 use crate::metrics::{Own, Part};
 use crate::now::now;
 use crate::store::{Sent, Store, StoreError, Work};
@@ -58,6 +58,7 @@ pub(crate) struct RemoteWrite {
 }
 
 /// It cannot go on at this moment, and for how long.
+#[derive(Debug, PartialEq, Eq)]
 struct Halt(Duration);
 
 impl RemoteWrite {
@@ -104,13 +105,20 @@ impl RemoteWrite {
 
     async fn turn(&mut self, until: Instant) -> Result<(), Halt> {
         self.present().await?;
+        if self.store.lease().epoch().is_none() {
+            // The collector that judges sends them.
+            return Ok(());
+        }
         self.verdicts(until).await
     }
 
     /// What stands in the live table, some paths a request.
     async fn present(&mut self) -> Result<(), Halt> {
         let (part, moment) = (self.receiver.part, (now(), self.grace));
-        let paths = self.live.read().paths.len();
+        let paths = match self.live.read().judging {
+            Judging::Here => self.live.read().paths.len(),
+            Judging::Elsewhere => 0,
+        };
         self.alive.resize(paths, Alive::default());
         for first in (0..paths).step_by(PATHS_A_REQUEST) {
             let (series, alive) =
@@ -281,3 +289,6 @@ impl RemoteWrite {
         Halt(after.unwrap_or(wait))
     }
 }
+
+#[cfg(test)]
+mod tests;

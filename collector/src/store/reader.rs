@@ -10,8 +10,11 @@ use owl_measure::verdict::{ReportedClock, SessionWindow};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::counting::uncounted;
 use super::database::{Database, DatabaseError, Purpose, Row, Value, values};
 use super::delays;
+use super::lent::Lent;
+use super::raw::Wanted;
 use super::{Place, ReportNumber, StoreError, hours, refused, schema};
 use crate::judgement::{Inputs, Judgement};
 use crate::live::{Caller, Live};
@@ -102,8 +105,8 @@ pub(crate) struct Sessions {
     pub(crate) straddling: HashSet<String>,
     /// By path, what its session was put together from.
     pub(crate) inputs: HashMap<String, Inputs>,
-    /// The first report that cannot be read, and how many cannot: they are left out.
-    pub(crate) damaged: Option<(ReportNumber, u64)>,
+    /// What is damaged first, and how many reports, batches and blocks are: they are left out.
+    pub(crate) damaged: Option<(StoreError, u64)>,
 }
 
 /// The reports of one path while they are read.
@@ -117,13 +120,17 @@ struct OfPath {
 /// A connection that only reads.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    pub(super) database: Database,
+    pub(super) database: Lent,
 }
 
 impl Reader {
     pub(super) fn open(place: &Place) -> Result<Self, StoreError> {
         let database = Database::connect(place, Purpose::Read).map_err(refused(place))?;
-        Ok(Self { database })
+        Ok(Self::on(database.into()))
+    }
+
+    pub(super) fn on(database: Lent) -> Self {
+        Self { database }
     }
 
     /// Of the store in a state directory, which somebody else writes, or wrote: its schema must be the one that this
@@ -136,7 +143,7 @@ impl Reader {
     pub(crate) fn beside(place: &Place) -> Result<Self, StoreError> {
         let database = Database::connect(place, Purpose::ReadBeside).map_err(refused(place))?;
         schema::check(&database)?;
-        Ok(Self { database })
+        Ok(Self::on(database.into()))
     }
 
     /// Which store it is.
@@ -176,23 +183,12 @@ impl Reader {
                 .set(&name, u64::try_from(value).unwrap_or(0));
         }
         delays::read(self, &mut totals)?;
-        let callers = self.rows(
-            "SELECT probe, epoch, software, simulated, called_at_ns FROM probe",
-            &[],
-            |row| {
-                let epoch = epoch_of(row.get(1)?);
-                let called_at = Timestamp(row.get(4)?);
-                Ok((
-                    row.get::<String>(0)?,
-                    Caller {
-                        epoch,
-                        software: row.get(2)?,
-                        simulated: row.get(3)?,
-                        called_at,
-                    },
-                ))
-            },
-        )?;
+        let targets = live.read().targets();
+        for probe in self.reporting_probes()? {
+            uncounted(&self.database, &probe, &targets, &mut totals)
+                .map_err(|source| self.fault(source))?;
+        }
+        let callers = self.callers()?;
         let acks = self.rows(
             "SELECT probe, epoch, stored, received_at_ns FROM ack",
             &[],
@@ -230,6 +226,23 @@ impl Reader {
         Ok(totals)
     }
 
+    /// Who has called, and what each said.
+    pub(super) fn callers(&self) -> Result<Vec<(String, Caller)>, StoreError> {
+        self.rows(
+            "SELECT probe, epoch, software, simulated, called_at_ns FROM probe",
+            &[],
+            |row| {
+                let caller = Caller {
+                    epoch: epoch_of(row.get(1)?),
+                    software: row.get(2)?,
+                    simulated: row.get(3)?,
+                    called_at: Timestamp(row.get(4)?),
+                };
+                Ok((row.get::<String>(0)?, caller))
+            },
+        )
+    }
+
     fn latest(&self, path: &str, profile: &str) -> Result<Option<Judgement>, StoreError> {
         let sql = "SELECT body FROM verdict WHERE path = $1 AND profile = $2 ORDER BY window_start_ns DESC LIMIT 1";
         let body: Option<String> = self
@@ -253,46 +266,52 @@ impl Reader {
         }
     }
 
-    /// The sessions of a window.
+    /// The sessions of a window. What is packed meanwhile stands in a batch or in a block, so this is asked within
+    /// [`Self::at_once`].
     pub(crate) fn sessions(
         &self,
         start: Timestamp,
         end: Timestamp,
     ) -> Result<Sessions, StoreError> {
-        // By the epoch too, so that the order is one and the same whenever it is asked for.
-        let sql = "SELECT path, start_ns + length_ns <= $2, body, probe, epoch, sequence FROM report
-                   WHERE start_ns >= $1 AND start_ns < $2 ORDER BY path, start_ns, sequence, probe, epoch";
         let mut sessions = Sessions::default();
-        // One path at a time is held as reports; a session is much smaller than what it is made from.
-        let mut of_path = OfPath::default();
-        let read = |row: &Row<'_>| {
-            let path: &str = row.get(0)?;
-            if path != of_path.path {
-                let next = OfPath {
-                    path: path.to_owned(),
-                    ..OfPath::default()
-                };
-                sessions.take(std::mem::replace(&mut of_path, next));
+        // A path is reported by the probe that it begins at. One probe at a time is held as reports; a session is much
+        // smaller than what it is made from.
+        for probe in self.reporting_probes()? {
+            let found = self.raw(&Wanted {
+                probe: &probe,
+                path: None,
+                start,
+                end,
+            })?;
+            for damage in found.damaged {
+                sessions.damaged.get_or_insert((damage, 0)).1 += 1;
             }
-            if !row.get::<bool>(1)? {
-                sessions.straddling.insert(of_path.path.clone());
-            } else if of_path.reports.len() < REPORTS_A_SESSION_MAX {
-                let body: &[u8] = row.get(2)?;
-                let number = ReportNumber::of(row, 3)?;
-                match Report::decode(body) {
-                    Ok(report) => {
-                        number.digest(body, &mut of_path.digest);
-                        of_path.reports.push(report);
+            let mut of_path = OfPath::default();
+            for raw in &found.reports {
+                if raw.path != of_path.path {
+                    let next = OfPath {
+                        path: raw.path.clone(),
+                        ..OfPath::default()
+                    };
+                    sessions.take(std::mem::replace(&mut of_path, next));
+                }
+                if raw.end > end {
+                    sessions.straddling.insert(of_path.path.clone());
+                } else if of_path.reports.len() < REPORTS_A_SESSION_MAX {
+                    match Report::decode(&raw.octets) {
+                        Ok(report) => {
+                            raw.number.digest(&raw.octets, &mut of_path.digest);
+                            of_path.reports.push(report);
+                        }
+                        Err(_) => {
+                            let damage = || (self.damaged_report(&raw.number), 0);
+                            sessions.damaged.get_or_insert_with(damage).1 += 1;
+                        }
                     }
-                    Err(_) => sessions.damaged.get_or_insert((number, 0)).1 += 1,
                 }
             }
-            Ok(())
-        };
-        self.database
-            .query(sql, &values![start.0, end.0], read)
-            .map_err(|source| self.fault(source))?;
-        sessions.take(of_path);
+            sessions.take(of_path);
+        }
         sessions.introduce();
         Ok(sessions)
     }
@@ -308,6 +327,22 @@ impl Reader {
                 version: row.get(2)?,
             })
         })
+    }
+
+    /// Where the newest judged window of a length begins, among those that begin at `since` or later.
+    pub(crate) fn last_judged(
+        &self,
+        length: Nanos,
+        since: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let sql =
+            "SELECT window_start_ns FROM verdict WHERE window_start_ns >= $1 AND window_ns = $2
+                   ORDER BY window_start_ns DESC LIMIT 1";
+        let start: Option<i64> = self
+            .database
+            .one(sql, &values![since.0, length.0])
+            .map_err(|source| self.fault(source))?;
+        Ok(start.map(Timestamp))
     }
 
     /// The version of one window; `None` when nothing new is in it.
@@ -447,7 +482,10 @@ impl Reader {
     /// What is stored of each probe and epoch.
     pub(crate) fn probe_rows(&self) -> Result<Vec<ProbeRows>, StoreError> {
         let sql = "SELECT probe, epoch, stored,
-                       (SELECT count(*) FROM report WHERE report.probe = ack.probe AND report.epoch = ack.epoch)
+                       CAST((SELECT coalesce(sum(reports), 0) FROM batch
+                           WHERE batch.probe = ack.probe AND batch.epoch = ack.epoch) AS BIGINT)
+                       + CAST((SELECT coalesce(sum(reports), 0) FROM block
+                           WHERE block.probe = ack.probe AND block.epoch = ack.epoch) AS BIGINT)
                    FROM ack ORDER BY probe, received_at_ns";
         let unsigned = |value: i64| u64::try_from(value).unwrap_or(0);
         self.rows(sql, &[], |row| {

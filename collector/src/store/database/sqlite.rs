@@ -206,6 +206,11 @@ impl Engine for Sqlite {
             .pragma_update(None, "user_version", version)?)
     }
 
+    fn clock(&self) -> &'static str {
+        // Julian days of 86 400 s, with milliseconds (https://sqlite.org/lang_datefunc.html).
+        "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000000"
+    }
+
     fn fold(&self) -> Result<(), DatabaseError> {
         Ok(self
             .connection
