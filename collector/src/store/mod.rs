@@ -323,7 +323,6 @@ impl Store {
     }
 
     /// The same from a plain thread.
-    #[cfg(test)]
     pub(crate) fn write_blocking(&self, work: Work) -> Result<u64, Refused> {
         self.order_blocking(work, None)
     }
