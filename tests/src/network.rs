@@ -34,6 +34,17 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// A test that fails says what the collector said last.
+impl Drop for Network {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.text("collector.log");
+            let lines: Vec<&str> = log.lines().collect();
+            crate::say(lines[lines.len().saturating_sub(20)..].join("\n"));
+        }
+    }
+}
+
 /// The same draws in each run, for a seed that is not 0: xorshift64 (Marsaglia 2003).
 #[derive(Debug, Clone)]
 pub struct Dice(pub u64);
@@ -79,8 +90,7 @@ impl Network {
     /// [`Network::probe`].
     pub fn new(topology: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the test");
-        let free = UdpSocket::bind("127.0.0.1:0").expect("a free port of loopback");
-        let intake = free.local_addr().expect("it was bound");
+        let intake = free_port();
         let mut params = CertificateParams::new(Vec::new()).expect("no names are good names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key can be drawn");
@@ -234,6 +244,16 @@ impl Network {
         assert_eq!(status, 200, "{path}: {body}");
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"))
     }
+}
+
+/// A port of loopback that nobody has, and that the system gives to nobody by itself: while a collector is dead, its port
+/// must not go to somebody's outgoing packets (net.ipv4.ip_local_port_range begins at 32,768).
+fn free_port() -> SocketAddr {
+    let first = 20_000 + u16::try_from(std::process::id() % 10_000).expect("below 10,000");
+    (first..32_000)
+        .map(|port| SocketAddr::from(([127, 0, 0, 1], port)))
+        .find(|&address| UdpSocket::bind(address).is_ok())
+        .expect("one of two thousand ports is free")
 }
 
 fn example() -> String {
