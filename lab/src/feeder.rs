@@ -37,11 +37,13 @@ fn packets() -> u32 {
 pub struct Feed {
     /// When the first interval begins, in nanoseconds since 1970.
     pub from_ns: i64,
-    /// How long each interval is, in nanoseconds; the next begins where it ends.
+    /// How long each interval is, in nanoseconds.
     pub length_ns: i64,
     /// Test packets in each interval; one at least.
     #[serde(default = "packets")]
     pub packets: u32,
+    /// From the begin of an interval to that of the next, in nanoseconds.
+    pub step_ns: i64,
     /// The paths that it measures; one at least.
     pub paths: Vec<Measured>,
 }
@@ -89,7 +91,7 @@ impl Feed {
         let intervals = i64::try_from(interval).unwrap_or(i64::MAX);
         let start = Timestamp(
             self.from_ns
-                .saturating_add(self.length_ns.saturating_mul(intervals)),
+                .saturating_add(self.step_ns.saturating_mul(intervals)),
         );
         let targets = vec![Nanos::from_millis(1)];
         let mut recorder = Recorder::new(Nanos(self.length_ns), start, targets);
@@ -298,6 +300,7 @@ mod tests {
             from_ns: 5_000_000_000,
             length_ns: 1_000_000_000,
             packets: PACKETS,
+            step_ns: 1_000_000_000,
             paths: ["a~b", "a~c"].map(Measured::well).to_vec(),
         };
         assert_eq!(feed.report(7).encode(), feed.report(7).encode());
@@ -319,6 +322,7 @@ mod tests {
             from_ns: 0,
             length_ns: 1_000_000_000,
             packets: PACKETS,
+            step_ns: 1_000_000_000,
             paths: vec![Measured {
                 path: "a~b".into(),
                 ahead_ns: 500_000,

@@ -72,15 +72,15 @@ impl Disk {
 /// A spool with [`BEFORE`] committed reports, its disk right then, and its disk after one commit more.
 fn written() -> (Disk, Disk) {
     let directory = folder();
-    let mut spool = Spool::open(directory.path()).unwrap();
+    let mut spool = Spool::open(directory.path()).expect("a new spool");
     for first in (1..=BEFORE).step_by(3) {
         let reports: Vec<Report> = (first..first + 3).map(report).collect();
-        spool.append(&reports).unwrap();
+        spool.append(&reports).expect("there is room");
     }
     let before = Disk::of(directory.path());
     spool
         .append(&[report(BEFORE + 1), report(BEFORE + 2)])
-        .unwrap();
+        .expect("there is room");
     (before, Disk::of(directory.path()))
 }
 
@@ -90,7 +90,7 @@ fn readable(spool: &mut Spool) -> Vec<u64> {
     let all: RangeInclusive<u64> = 1..=u64::MAX;
     let read = spool
         .unsent(all, &Sequences::default(), 10_000, 1 << 30)
-        .unwrap();
+        .expect("a spool that can be read, or is mended");
     for spooled in &read {
         assert_eq!(
             spooled.octets,
@@ -115,7 +115,7 @@ fn nothing_is_lost(directory: &Path, disk: &Disk, what: &str, goes_on: bool) -> 
         "{what}: {last} reports"
     );
     if goes_on {
-        spool.append(&[report(last + 1)]).unwrap();
+        spool.append(&[report(last + 1)]).expect("there is room");
         assert_eq!(readable(&mut spool).len() as u64, last + 1, "{what}");
     }
     last > BEFORE
@@ -140,7 +140,8 @@ fn a_log_that_ends_at_any_octet_behind_the_last_commit_has_all_that_was_committe
 fn a_torn_tail_of_zeros_or_of_anything_else_is_no_part_of_the_log() {
     let (before, after) = written();
     let directory = folder();
-    let fillings: [(&str, fn(usize) -> u8); 3] = [
+    type Filling = (&'static str, fn(usize) -> u8);
+    let fillings: [Filling; 3] = [
         ("zeros", |_| 0),
         ("ones", |_| 0xFF),
         ("anything", |at| {

@@ -4,12 +4,10 @@ use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use owl_lab::feeder::{Fed, Feed, Script};
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
-};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -18,6 +16,8 @@ use crate::{Daemon, get, owl_binary, repository};
 
 /// For what takes a second on an idle machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than any test.
+const LASTING: Duration = Duration::from_secs(30 * 86_400);
 /// The judged windows of the profile `lab`, in nanoseconds.
 pub const WINDOW_NS: i64 = 10_000_000_000;
 
@@ -34,6 +34,17 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// A test that fails says what the collector said last.
+impl Drop for Network {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.text("collector.log");
+            let lines: Vec<&str> = log.lines().collect();
+            crate::say(lines[lines.len().saturating_sub(20)..].join("\n"));
+        }
+    }
+}
+
 /// The same draws in each run, for a seed that is not 0: xorshift64 (Marsaglia 2003).
 #[derive(Debug, Clone)]
 pub struct Dice(pub u64);
@@ -45,17 +56,6 @@ impl Dice {
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0 % end
-    }
-}
-
-/// A port of loopback that is free in UDP and in TCP, as an intake needs it.
-fn free_port() -> SocketAddr {
-    loop {
-        let tcp = TcpListener::bind("127.0.0.1:0").expect("a free port of loopback");
-        let address = tcp.local_addr().expect("it was bound");
-        if UdpSocket::bind(address).is_ok() {
-            return address;
-        }
     }
 }
 
@@ -102,7 +102,7 @@ impl Network {
         };
         network.write("ca.pem", &network.authority.pem());
         network.write("topology.toml", topology);
-        network.certify("owl-collector", (2100, 1, 1));
+        network.certify_for("owl-collector", LASTING);
         network.write(
             "collector.toml",
             &format!(
@@ -127,12 +127,12 @@ impl Network {
         fs::write(self.file(name), text).expect("a file of the test's own folder");
     }
 
-    /// Signs a certificate for NAME, valid up to that day: NAME.pem and NAME.key.
-    pub fn certify(&self, name: &str, (year, month, day): (i32, u8, u8)) {
+    /// Signs a certificate for NAME that lasts so long from now: NAME.pem and NAME.key.
+    pub fn certify_for(&self, name: &str, life: Duration) {
         let key = KeyPair::generate().expect("a key can be drawn");
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a plain name");
         params.distinguished_name.push(DnType::CommonName, name);
-        params.not_after = date_time_ymd(year, month, day);
+        params.not_after = (SystemTime::now() + life).into();
         let certificate = params
             .signed_by(&key, &self.authority)
             .expect("the authority has its key");
@@ -142,11 +142,23 @@ impl Network {
 
     /// The files of a probe: NAME.toml, its certificate and its key. Its state is in the folder NAME.
     pub fn probe(&self, name: &str) {
-        self.certify(name, (2100, 1, 1));
+        self.certify_for(name, LASTING);
         let text = format!(
             "id = \"{name}\"\ncollector = \"{intake}\"\nca = \"ca.pem\"\ncertificate = \"{name}.pem\"\nkey = \"{name}.key\"\n\
              state = \"{name}\"\nlisten = [\"127.0.0.1:0\"]\n[lab]\n",
             intake = self.intake
+        );
+        self.write(&format!("{name}.toml"), &text);
+    }
+
+    /// The files of a probe that measures, from and at `listen`, and serves its own metrics at `metrics`.
+    pub fn measuring_probe(&self, name: &str, listen: SocketAddr, metrics: SocketAddr) {
+        self.certify_for(name, LASTING);
+        let text = format!(
+            "id = \"{name}\"\ncollector = \"{intake}\"\nca = \"ca.pem\"\ncertificate = \"{name}.pem\"\nkey = \"{name}.key\"\n\
+             state = \"{name}\"\nlisten = [\"{listen}\"]\nsource = \"{source}\"\nmetrics = \"{metrics}\"\n",
+            intake = self.intake,
+            source = listen.ip(),
         );
         self.write(&format!("{name}.toml"), &text);
     }
@@ -234,21 +246,35 @@ impl Network {
     }
 }
 
+/// A port of loopback that nobody has, in UDP or in TCP, as an intake needs it, and that the system gives to nobody by itself: while a collector is dead, its port
+/// must not go to somebody's outgoing packets (net.ipv4.ip_local_port_range begins at 32,768).
+fn free_port() -> SocketAddr {
+    let first = 20_000 + u16::try_from(std::process::id() % 10_000).expect("below 10,000");
+    (first..32_000)
+        .map(|port| SocketAddr::from(([127, 0, 0, 1], port)))
+        .find(|&address| UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok())
+        .expect("one of two thousand ports is free")
+}
+
 fn example() -> String {
     let example = repository().join("topology/examples/two-probes.toml");
     fs::read_to_string(example).expect("the example lies in the repository")
 }
 
-/// The example with other probes, in the north and in the south by turns: p0, p1 and so on. Those of a mesh measure each
-/// other.
-pub fn topology(probes: usize, meshes: impl IntoIterator<Item = Vec<usize>>) -> String {
+/// The example with other probes, in the south or in the north: p0, p1 and so on. Those of a mesh that are not at the same
+/// site measure each other.
+pub fn topology(
+    probes: usize,
+    is_south: impl Fn(usize) -> bool,
+    meshes: impl IntoIterator<Item = Vec<usize>>,
+) -> String {
     let example = example();
     let (places, _) = example
         .split_once("[[probe]]")
         .expect("the example has probes");
     let mut text = places.to_owned();
     for k in 0..probes {
-        let site = ["north", "south"][k % 2];
+        let site = if is_south(k) { "south" } else { "north" };
         text += &format!(
             "[[probe]]\nid = \"p{k}\"\nsite = \"{site}\"\ncarrier = \"net\"\naddr = [\"10.0.{}.{}\"]\n\
              clock = {{ source = \"ptp\", max_u95 = \"5us\" }}\n",

@@ -24,6 +24,8 @@ fn feed() -> Feed {
     Feed {
         from_ns: then - then % WINDOW_NS,
         length_ns: SECOND_NS,
+        step_ns: SECOND_NS,
+        packets: 10,
         paths: vec![Measured::well(PATH)],
     }
 }

@@ -47,13 +47,14 @@ fn feed(probe: usize) -> Feed {
         from_ns: FROM_NS,
         length_ns: SECOND_NS,
         packets: 10,
+        step_ns: SECOND_NS,
         paths: paths.collect(),
     }
 }
 
 fn network() -> Network {
     let network = Network::new(
-        &topology(PROBES, [(0..PROBES).collect()]),
+        &topology(PROBES, |probe| probe % 2 == 1, [(0..PROBES).collect()]),
         // What is reported here is long ago.
         "keep = \"7300d\"\ngrace = \"0s\"\n",
     );

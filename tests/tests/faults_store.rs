@@ -24,6 +24,7 @@ fn prepared() -> Network {
         from_ns: then - then % WINDOW_NS,
         length_ns: SECOND_NS,
         packets: 10,
+        step_ns: SECOND_NS,
         paths: vec![Measured::well("p-north~p-south")],
     };
     network.script(
@@ -41,17 +42,14 @@ fn feeder(network: &Network) -> Daemon {
     Daemon::start(&mut command)
 }
 
-/// Waits until the collector says that its store refuses, and why.
+/// Waits until the collector says that its store refuses, and in its log why.
 #[track_caller]
-fn refuses(http: &str, why: &str) {
-    let mut told = String::new();
+fn refuses(network: &Network, http: &str, why: &str) {
     until("the store refuses", || {
-        let answer = get(http, "/healthz");
-        let refuses = answer.as_ref().is_ok_and(|(status, _)| *status == 503);
-        told = answer.map(|(_, body)| body).unwrap_or_default();
-        refuses
+        get(http, "/healthz").is_ok_and(|(status, _)| status == 503)
     });
-    assert!(told.contains(why), "{told}");
+    let log = network.text("collector.log");
+    assert!(log.contains(why), "{log}");
 }
 
 /// Waits until all reports are stored, once each.
@@ -78,7 +76,7 @@ fn while_somebody_else_locks_the_store_reports_wait_and_none_is_lost() {
     other.busy_timeout(Duration::from_secs(30)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let before: u64 = Network::stored(&http, PROBE).reports;
-    refuses(&http, "locked");
+    refuses(&network, &http, "locked");
     // The probe makes all its reports meanwhile, and keeps them.
     feeder.line(Duration::from_secs(60), |line| {
         (line == "made").then_some(())
@@ -113,7 +111,7 @@ fn a_store_that_is_moved_away_acknowledges_nothing_until_it_is_back() {
     });
     let (here, away) = (network.file("collector"), network.file("away"));
     fs::rename(&here, &away).unwrap();
-    refuses(&http, "put it back");
+    refuses(&network, &http, "put it back");
     feeder.line(Duration::from_secs(60), |line| {
         (line == "made").then_some(())
     });
@@ -132,7 +130,7 @@ fn a_store_that_is_removed_acknowledges_nothing_more_and_what_waits_comes_to_the
     for file in ["owl.sqlite", "owl.sqlite-wal", "owl.sqlite-shm"] {
         fs::remove_file(network.file(&format!("collector/{file}"))).unwrap();
     }
-    refuses(&http, "start the collector again");
+    refuses(&network, &http, "start the collector again");
     feeder.line(Duration::from_secs(60), |line| {
         (line == "made").then_some(())
     });

@@ -18,7 +18,7 @@ use serde_json::Value;
 const GRAFANAS_OWN: [(&str, &str); 1] = [("$__rate_interval", "8s")];
 
 /// Each has its tests beside it, in a file that ends in `_test.yaml`.
-const RULES: [&str; 5] = [
+const RULES: [&str; 6] = [
     "rules/recording.yaml",
     "rules/burn.yaml",
     "rules/alerting.yaml",

@@ -43,6 +43,7 @@ fn a_probe_whose_udp_is_blocked_reports_over_https() {
     let feed = Feed {
         from_ns: now - 3_600_000_000_000,
         length_ns: 1_000_000_000,
+        step_ns: 1_000_000_000,
         packets: 10,
         paths: vec![Measured::well("p-north~p-south")],
     };
