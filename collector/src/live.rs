@@ -103,6 +103,8 @@ pub(crate) struct LiveProbe {
     pub(crate) connected_epoch: u64,
     pub(crate) caller: Option<Caller>,
     pub(crate) stored: u64,
+    /// Reports that its numbers say are missing, since this process began.
+    pub(crate) missing: u64,
     pub(crate) reported_at: Option<Timestamp>,
     /// When another collector of the same store took its last batch.
     pub(crate) reported_elsewhere_at: Option<Timestamp>,
@@ -214,6 +216,7 @@ impl Live {
                 connected_epoch: 0,
                 caller: None,
                 stored: 0,
+                missing: 0,
                 reported_at: None,
                 reported_elsewhere_at: None,
                 elsewhere: false,

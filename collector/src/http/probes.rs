@@ -28,6 +28,8 @@ struct ProbeView<'a> {
     software: Option<&'a str>,
     epoch: Option<u64>,
     stored_sequence: u64,
+    /// Reports that its numbers say are missing, since the collector was started.
+    missing_reports: u64,
     called_at_ns: Option<Timestamp>,
     reported_at_ns: Option<Timestamp>,
     /// When its certificate runs out, as far as that is known.
@@ -55,6 +57,7 @@ pub(super) async fn api(State(web): State<Arc<Web>>) -> Response {
         software: live.caller.as_ref().map(|caller| caller.software.as_str()),
         epoch: live.caller.as_ref().map(|caller| caller.epoch),
         stored_sequence: live.stored,
+        missing_reports: live.missing,
         called_at_ns: live.caller.as_ref().map(|caller| caller.called_at),
         reported_at_ns: live.reported_at,
         certificate_until_ns: live.certificate_until,

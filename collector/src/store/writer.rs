@@ -246,6 +246,7 @@ impl Writer {
                     }
                     if let Some(live) = table.probes.get_mut(&arrival.probe) {
                         live.stored = taken.stored_to;
+                        live.missing += taken.missing;
                         if let Some(last) = fresh().max_by_key(|report| report.summary.start) {
                             live.reported_at = Some(arrival.received_at);
                             let end = last.summary.start + last.summary.length;
