@@ -3,6 +3,8 @@
 //! Names of files in it are relative to the file itself. A key that is not
 //! known is an error, and every error says where in the file it is.
 
+mod pages;
+
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -18,6 +20,8 @@ use tracing::warn;
 
 use crate::remote_write::{Receiver, ReceiverFile};
 use crate::store::{Place, PostgresAddress};
+pub(crate) use pages::Transport;
+pub use pages::{PageCertificate, Pages};
 
 /// How long after a window's end the judge waits for reports unless told otherwise.
 const GRACE: Nanos = Nanos::from_secs(3);
@@ -39,6 +43,8 @@ pub struct Config {
     pub intake: SocketAddr,
     /// Where pages, metrics and the JSON API are served: TCP, for HTTP/1. Port 0 takes a free one.
     pub http: SocketAddr,
+    /// How the pages are served, and to whom without a login.
+    pub pages: Pages,
     /// Where probes reach the intake, when that is another address than it binds; it stands in tokens.
     pub reached_at: Option<SocketAddr>,
     /// Certificates that were made by hand; without them the collector's own authority signs its certificate, too.
@@ -113,6 +119,7 @@ struct File {
     store: Option<Spanned<String>>,
     intake: SocketAddr,
     http: SocketAddr,
+    pages: Option<Spanned<pages::Table>>,
     reached_at: Option<SocketAddr>,
     ca: Option<PathBuf>,
     certificate: Option<PathBuf>,
@@ -206,6 +213,14 @@ impl Config {
                 return Err(at(name, text, None, message.to_owned()));
             }
         };
+        let pages = match file.pages {
+            None => Pages::default(),
+            Some(table) => {
+                let span = table.span();
+                let read = table.into_inner().read(base);
+                read.map_err(|message| at(name, text, Some(span), message))?
+            }
+        };
         let state = base.join(file.state);
         let store = match file.store {
             None => Place::in_directory(&state),
@@ -226,6 +241,7 @@ impl Config {
             store,
             intake: file.intake,
             http: file.http,
+            pages,
             reached_at: file.reached_at,
             given,
             grace,

@@ -165,6 +165,13 @@ impl Judge {
 
     fn scheduled(&mut self, now: Timestamp) -> Result<(), RoundError> {
         for k in 0..self.dockets.len() {
+            let Docket { length, next, .. } = self.dockets[k];
+            if next > now + length {
+                // The windows since are judged when they are over by this clock, too; what nobody has reported on them since
+                // is judged as it was.
+                self.dockets[k].next = now.period_start(length, self.windowing.aligned_to);
+                warn!("the clock jumped back; its windows are judged as they come");
+            }
             for round in 0.. {
                 let (start, length) = (self.dockets[k].next, self.dockets[k].length);
                 if start + length + self.grace > now {
@@ -220,9 +227,10 @@ impl Judge {
         let Docket { length, paths, .. } = &self.dockets[docket];
         // Before the reports are read: what comes in between makes the window dirty again.
         let seen = self.reader.dirty_window(*length, start)?;
-        let sessions = self.reader.sessions(start, start + *length)?;
-        if let Some((report, count)) = &sessions.damaged {
-            error!(%report, count, "reports in the store are damaged; their window is judged without them");
+        let ask = |reader: &Reader| reader.sessions(start, start + *length);
+        let sessions: Sessions = self.reader.at_once::<_, StoreError>(ask)?;
+        if let Some((damage, count)) = &sessions.damaged {
+            error!(error = %damage, count, "the store is damaged; the window is judged without what cannot be read");
         }
         let hearing = Hearing::open(&self.book, start, *length, &sessions);
         let watched = start >= self.watching_since;

@@ -7,6 +7,8 @@
 //! in its store, SQLite or PostgreSQL; all the rest can be rebuilt from there.
 #![forbid(unsafe_code)]
 
+mod access;
+pub mod block;
 mod compliance;
 mod config;
 mod delays;
@@ -26,9 +28,11 @@ mod judgement;
 mod live;
 mod metrics;
 mod now;
+mod packer;
 mod page;
 mod reading;
 mod remote_write;
+mod retention;
 mod revision;
 mod rulebook;
 mod store;
@@ -36,6 +40,8 @@ mod targets;
 #[cfg(test)]
 mod testing;
 mod totals;
+#[cfg(test)]
+mod tsdb;
 mod way;
 
 use std::io;
@@ -43,7 +49,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use owl_measure::time::Nanos;
 use tokio::signal::unix::{SignalKind, signal};
@@ -51,11 +57,18 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
+pub use access::audit::{Deed, Fault, Record, Verified, read_line, verify};
+pub use access::console::{AccessError, Console, Known};
+pub use access::directory::BadName;
+pub use access::grant::{Grant, GrantError};
+pub use access::password::{CHARACTERS_MIN, OCTETS_MAX, PasswordError};
+pub use access::role::{Role, UnknownRole};
+pub use access::secret::Secret;
 pub use compliance::{
     AskError, Asked, AskedProfiles, ComplianceAnswer, ComplianceError, PathCompliance, SpanError,
     compared, read_compliance,
 };
-pub use config::{Config, ConfigError, GivenCertificates};
+pub use config::{Config, ConfigError, GivenCertificates, PageCertificate, Pages};
 pub use http::HttpError;
 pub use identity::{ALPN, IdentityError, RegistryError, SigningError};
 pub use intake::IntakeError;
@@ -70,7 +83,9 @@ use crate::judge::Judge;
 use crate::live::Live;
 use crate::metrics::Own;
 use crate::now::now;
+use crate::packer::Packer;
 use crate::remote_write::RemoteWrite;
+use crate::retention::Believed;
 use crate::store::{Follower, Store, Windowing, Work};
 
 /// How often old rows are looked for.
@@ -105,6 +120,8 @@ pub enum Error {
 pub struct Addresses {
     /// Pages, metrics and API: TCP.
     pub http: SocketAddr,
+    /// They are served over TLS.
+    pub tls: bool,
     /// Intake: UDP.
     pub intake: SocketAddr,
 }
@@ -162,6 +179,7 @@ async fn collect(
     let live = Arc::new(Live::new(&config.topology, config.profile.as_ref()));
     let own = Arc::new(Own::new());
     let windowing = Windowing::of(&live, config.aligned_to);
+    let authority = Arc::clone(&identity.authority);
     let place = config.store.clone();
     let (store, writer) = tokio::task::block_in_place(|| {
         Store::open_at(&config.state, place, windowing.clone(), &live, &own)
@@ -174,17 +192,17 @@ async fn collect(
         Arc::clone(&own),
     )?;
     let http = Http::bind(
-        config.http,
-        config.topology.clone(),
+        &config,
+        &authority,
         store.clone(),
         Arc::clone(&live),
         Arc::clone(&own),
-        config.grace,
     )
     .await?;
     let fault = |what| move |source| Error::Start { what, source };
     let addresses = Addresses {
         http: http.address().map_err(fault("the HTTP server"))?,
+        tls: http.tls(),
         intake: intake.address().map_err(fault("the intake"))?,
     };
     let judge = tokio::task::block_in_place(|| {
@@ -203,6 +221,12 @@ async fn collect(
     } else {
         None
     };
+    let packer = Packer::new(store.clone())?;
+    let (packer_stop, packer_stopped) = mpsc::channel();
+    let packer = thread::Builder::new()
+        .name("packer".into())
+        .spawn(move || packer.run(&packer_stopped))
+        .map_err(fault("the packer"))?;
     let (judge_stop, judge_stopped) = mpsc::channel();
     let judge = thread::Builder::new()
         .name("judge".into())
@@ -238,12 +262,12 @@ async fn collect(
     let writers: Vec<_> = writers.collect();
     let running = tokio::spawn(compliance::refresh(
         store.clone(),
-        live,
+        Arc::clone(&live),
         config.topology,
         config.grace,
         stopped.clone(),
     ));
-    let retention = tokio::spawn(retain(store, config.keep, stopped));
+    let retention = tokio::spawn(retain(store, live, config.keep, stopped));
     stop.await;
     info!("the collector stops");
     drop(stopping);
@@ -255,13 +279,13 @@ async fn collect(
             warn!(%error, "a part of the collector did not end well");
         }
     }
-    drop(judge_stop);
-    // The judge is at most one round away from seeing that.
-    if tokio::task::spawn_blocking(move || judge.join())
-        .await
-        .is_ok_and(|joined| joined.is_err())
-    {
-        warn!("the judge panicked");
+    drop((judge_stop, packer_stop));
+    // Each is at most one round away from seeing that.
+    for (thread, name) in [(judge, "judge"), (packer, "packer")] {
+        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+        if joined.is_ok_and(|joined| joined.is_err()) {
+            warn!("the {name} panicked");
+        }
     }
     // After the judge, so that whoever judges next finds its last verdicts.
     drop(follower_stop);
@@ -276,7 +300,8 @@ async fn collect(
 }
 
 /// Removes what is older than `keep`, every hour and in small pieces.
-async fn retain(store: Store, keep: Nanos, mut stopped: watch::Receiver<()>) {
+async fn retain(store: Store, live: Arc<Live>, keep: Nanos, mut stopped: watch::Receiver<()>) {
+    let (mut believed, mut last) = (Believed::NOTHING, Instant::now());
     let mut hours = interval(RETENTION);
     hours.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -284,11 +309,15 @@ async fn retain(store: Store, keep: Nanos, mut stopped: watch::Receiver<()>) {
             _ = stopped.changed() => return,
             _ = hours.tick() => {}
         }
+        let newest = live.read().newest_report();
+        let since = last.elapsed().as_nanos();
+        last = Instant::now();
+        let since = Nanos(i64::try_from(since).unwrap_or(i64::MAX));
+        let before = believed.round(now(), newest, since) - keep;
         // Whoever judges also tidies up.
         if store.lease().epoch().is_none() {
             continue;
         }
-        let before = now() - keep;
         while matches!(store.write(Work::Retain { before }).await, Ok(removed) if removed > 0) {}
     }
 }

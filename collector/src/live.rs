@@ -14,10 +14,12 @@ use owl_measure::verdict::Profile;
 use owl_topology::{Path, ReflectorKind, Topology};
 use sha2::{Digest as _, Sha256};
 
+use crate::access::Scope;
 use crate::compliance::Running;
 use crate::finding::Finding;
 use crate::judgement::Judgement;
 use crate::metrics::{DelayEdges, PathLabels};
+use crate::now::now;
 use crate::totals::Totals;
 
 /// Windows without a report after which a path's counters are shown no more.
@@ -34,6 +36,8 @@ pub(crate) struct LivePath {
     pub(crate) edges: DelayEdges,
     /// Decides in which shard of a scrape it is; the path's alone, so it stays when others come and go.
     pub(crate) shard: u64,
+    /// Since when the collector would know of a report.
+    watched_since: Timestamp,
     /// When work on its route is announced for.
     pub(crate) maintenance: Vec<Range<Timestamp>>,
 }
@@ -47,6 +51,7 @@ impl LivePath {
             totals: Totals::default(),
             reported_at: None,
             latest: None,
+            watched_since: now(),
             labels: PathLabels::of(&path),
             edges: DelayEdges::with(path.target),
             shard: first.fold(0, |shard, octet| shard << 8 | u64::from(*octet)),
@@ -55,10 +60,26 @@ impl LivePath {
         }
     }
 
-    /// Whether it has reported within three windows, so that its counters still count.
+    /// Whether it has reported within three windows, so that its counters still count; what the collector has not watched
+    /// for so long is taken to.
     pub(crate) fn is_reporting(&self, now: Timestamp, grace: Nanos) -> bool {
         let silence = self.path.profile.interval.times(REPORTING_WINDOWS) + grace;
-        self.reported_at.is_some_and(|at| now - at <= silence)
+        now - self.reported_at.unwrap_or(self.watched_since) <= silence
+    }
+
+    /// What pages and the API show of it. Totals are for metrics, which tell of all carriers, and are large.
+    fn without_totals(&self) -> Self {
+        Self {
+            path: self.path.clone(),
+            totals: Totals::default(),
+            reported_at: self.reported_at,
+            latest: self.latest.clone(),
+            labels: self.labels.clone(),
+            edges: self.edges.clone(),
+            shard: self.shard,
+            maintenance: self.maintenance.clone(),
+            watched_since: self.watched_since,
+        }
     }
 }
 
@@ -66,7 +87,10 @@ impl LivePath {
     /// Takes over a verdict, unless a newer one is there or it says nothing new.
     pub(crate) fn take(&mut self, judgement: &Judgement) {
         let newer = |latest: &Judgement| {
-            latest.window_start <= judgement.window_start && !latest.says_the_same_as(judgement)
+            // One of a window to come is from before the clock was set back.
+            let of_the_future = latest.window_start > judgement.judged_at;
+            let is_older = latest.window_start <= judgement.window_start;
+            of_the_future || is_older && !latest.says_the_same_as(judgement)
         };
         if self.latest.as_ref().is_none_or(newer) {
             self.latest = Some(judgement.clone());
@@ -93,7 +117,7 @@ pub(crate) struct Caller {
 }
 
 /// A probe of the topology.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct LiveProbe {
     pub(crate) id: String,
     pub(crate) site: String,
@@ -147,6 +171,8 @@ impl LiveProbe {
 pub(crate) struct Table {
     pub(crate) paths: Vec<LivePath>,
     pub(crate) probes: BTreeMap<String, LiveProbe>,
+    /// The carriers of probes that only reflect, and never call.
+    reflecting: BTreeMap<String, String>,
     by_id: HashMap<String, usize>,
     /// What is wrong with clocks, coordinates and routes at this moment.
     pub(crate) findings: Vec<Finding>,
@@ -161,12 +187,80 @@ pub(crate) struct Table {
 }
 
 impl Table {
+    /// The end of the newest interval that any probe has reported.
+    pub(crate) fn newest_report(&self) -> Option<Timestamp> {
+        self.probes
+            .values()
+            .filter_map(LiveProbe::reported_up_to)
+            .max()
+    }
+
     pub(crate) fn path(&self, id: &str) -> Option<&LivePath> {
         self.by_id.get(id).map(|&index| &self.paths[index])
     }
 
     pub(crate) fn path_mut(&mut self, id: &str) -> Option<&mut LivePath> {
         self.by_id.get(id).map(|&index| &mut self.paths[index])
+    }
+
+    /// The target of each path.
+    pub(crate) fn targets(&self) -> HashMap<String, Nanos> {
+        let paths = self.paths.iter();
+        paths
+            .map(|live| (live.path.id.clone(), live.path.target))
+            .collect()
+    }
+
+    /// The probes that it has: those that call, and those that only reflect.
+    pub(crate) fn probe_names(&self) -> impl Iterator<Item = &str> {
+        let calling = self.probes.keys();
+        calling.chain(self.reflecting.keys()).map(String::as_str)
+    }
+
+    /// Whether it has this probe: one that calls, or one that only reflects.
+    pub(crate) fn has_probe(&self, probe: &str) -> bool {
+        self.probes.contains_key(probe) || self.reflecting.contains_key(probe)
+    }
+
+    /// What somebody who sees these carriers may see of it: whatever is made from that part can tell nothing of the rest.
+    pub(crate) fn part(&self, scope: &Scope) -> Self {
+        let kept: Vec<usize> = (0..self.paths.len())
+            .filter(|&index| scope.sees_path(&self.paths[index].path))
+            .collect();
+        let running = |index: &usize| self.running.paths.get(*index).cloned();
+        let mut part = Self {
+            paths: kept
+                .iter()
+                .map(|&index| self.paths[index].without_totals())
+                .collect(),
+            by_id: (0..)
+                .zip(&kept)
+                .map(|(place, &index)| (self.paths[index].path.id.clone(), place))
+                .collect(),
+            probes: self
+                .probes
+                .iter()
+                .filter(|(_, probe)| scope.sees_probe(probe))
+                .map(|(id, probe)| (id.clone(), probe.clone()))
+                .collect(),
+            reflecting: self
+                .reflecting
+                .iter()
+                .filter(|(_, carrier)| scope.sees_carrier(carrier))
+                .map(|(id, carrier)| (id.clone(), carrier.clone()))
+                .collect(),
+            findings: Vec::new(),
+            store_failure: self.store_failure.clone(),
+            running: Running {
+                paths: kept.iter().filter_map(running).collect(),
+                at: self.running.at,
+            },
+            certificate_until: self.certificate_until,
+            judging: self.judging,
+        };
+        let told = self.findings.iter();
+        part.findings = told.filter_map(|found| scope.tell(found, &part)).collect();
+        part
     }
 
     /// Whether some probe says that its delays or clocks are injected.
@@ -226,9 +320,16 @@ impl Live {
             (live.id.clone(), live)
         });
         let probes = probes.collect();
+        let only = topology
+            .probes
+            .iter()
+            .filter(|probe| probe.reflector != ReflectorKind::Owl);
+        let carrier = only.map(|probe| (probe.id.to_string(), probe.carrier.to_string()));
+        let reflecting = carrier.collect();
         Self(RwLock::new(Table {
             paths,
             probes,
+            reflecting,
             by_id,
             findings: Vec::new(),
             judging: Judging::Here,

@@ -5,6 +5,7 @@
 
 mod binary;
 mod breaking;
+mod browser;
 mod daemon;
 mod http;
 pub mod network;
@@ -14,6 +15,7 @@ use std::process::{Command, Stdio};
 
 pub use binary::owl_binary;
 pub use breaking::breaks;
+pub use browser::Browser;
 pub use daemon::Daemon;
 pub use http::{get, percent_encoded};
 

@@ -18,10 +18,11 @@ use serde_json::Value;
 const GRAFANAS_OWN: [(&str, &str); 1] = [("$__rate_interval", "8s")];
 
 /// Each has its tests beside it, in a file that ends in `_test.yaml`.
-const RULES: [&str; 4] = [
+const RULES: [&str; 5] = [
     "rules/recording.yaml",
     "rules/burn.yaml",
     "rules/alerting.yaml",
+    "rules/access.yaml",
     "rules/certificates.yaml",
 ];
 

@@ -14,8 +14,10 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{sleep, timeout};
 
 use super::Web;
+use super::guard::Names;
 use super::problem::{Kind, Problem};
 use super::query::{Asked, Pairs};
+use crate::access::Viewer;
 use crate::event::{Cursor, Events, Told};
 
 /// Listeners at once; further ones are told to come again later.
@@ -49,6 +51,7 @@ impl hyper::body::Body for Pieces {
 /// cannot set headers) names.
 pub(super) async fn api(
     State(web): State<Arc<Web>>,
+    viewer: Viewer,
     Query(pairs): Query<Pairs>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -72,6 +75,7 @@ pub(super) async fn api(
     let listener = Listener {
         events: Arc::clone(&web.events),
         cursor,
+        seen: web.shown.names(&viewer),
         sender,
         _place: place,
     };
@@ -84,6 +88,8 @@ struct Listener {
     events: Arc<Events>,
     /// Up to where he was told.
     cursor: Cursor,
+    /// Of whom he may hear; of all without it.
+    seen: Option<Names>,
     sender: mpsc::Sender<String>,
     _place: OwnedSemaphorePermit,
 }
@@ -121,7 +127,11 @@ impl Listener {
     fn told(&mut self) -> String {
         match self.events.after(self.cursor) {
             Told::Events(lines) => {
-                let told = lines.iter().map(|line| {
+                let seen = self.seen.as_ref();
+                let heard = lines
+                    .iter()
+                    .filter(|line| seen.is_none_or(|seen| seen.has(&line.data)));
+                let told = heard.map(|line| {
                     format!(
                         "id: {}\nevent: {}\ndata: {}\n\n",
                         line.cursor, line.name, line.data
@@ -133,6 +143,8 @@ impl Listener {
             }
             Told::Lost { resume, missed } => {
                 self.cursor = resume;
+                // How much there was is told to who would have heard all of it.
+                let missed = missed.filter(|_| self.seen.is_none());
                 let missed = missed.map_or("null".to_owned(), |missed| missed.to_string());
                 format!(
                     "id: {resume}\nevent: lost\ndata: {{\"event\":\"lost\",\"missed\":{missed}}}\n\n"

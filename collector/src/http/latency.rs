@@ -18,6 +18,7 @@ use serde::{Serialize, Serializer};
 use super::problem::{Kind, Problem};
 use super::query::{Asked, Pairs};
 use super::{Web, json_of, language, octets};
+use crate::access::Viewer;
 use crate::live::{Live, LivePath, Table};
 use crate::now::now;
 use crate::page::Zone;
@@ -170,6 +171,7 @@ impl Question<'_> {
 /// `stat`, no older than `max_age`.
 pub(super) async fn api(
     State(web): State<Arc<Web>>,
+    viewer: Viewer,
     Query(pairs): Query<Pairs>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -186,7 +188,7 @@ pub(super) async fn api(
         lang: language(&pairs, &headers),
         zone: &web.zone,
     };
-    Ok(json_of(question.answer(&web.live.read())))
+    Ok(json_of(question.answer(&web.table(&viewer))))
 }
 
 /// The feed of all paths at an instant, for who measures what it costs.

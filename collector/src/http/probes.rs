@@ -9,6 +9,7 @@ use owl_measure::time::{Nanos, Timestamp};
 use serde::Serialize;
 
 use super::{Web, json};
+use crate::access::Viewer;
 use crate::now::now;
 
 #[derive(Serialize)]
@@ -46,8 +47,8 @@ struct ClockView {
 }
 
 /// `GET /api/v1/probes`: every probe of the topology, and what it last said.
-pub(super) async fn api(State(web): State<Arc<Web>>) -> Response {
-    let table = web.live.read();
+pub(super) async fn api(State(web): State<Arc<Web>>, viewer: Viewer) -> Response {
+    let table = web.table(&viewer);
     let probes = table.probes.values().map(|live| ProbeView {
         probe: &live.id,
         site: &live.site,

@@ -34,6 +34,12 @@ pub(super) enum Kind {
     Damaged,
     /// The answer was not made in time.
     TooSlow,
+    /// It is for those who log in, or show a token.
+    NotLoggedIn,
+    /// It is not for this role.
+    NotAllowed,
+    /// Others could read it.
+    InTheClear,
     /// Nothing that is known is young enough.
     Stale,
     /// As many ask for this as there is room for.
@@ -42,7 +48,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// All of them.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::BadQuery,
         Self::UnknownName,
         Self::UnknownAddress,
@@ -51,6 +57,9 @@ impl Kind {
         Self::StoreFails,
         Self::Damaged,
         Self::TooSlow,
+        Self::NotLoggedIn,
+        Self::NotAllowed,
+        Self::InTheClear,
         Self::Stale,
         Self::TooMany,
     ];
@@ -66,6 +75,9 @@ impl Kind {
             Self::StoreFails => "store-fails",
             Self::Damaged => "damaged",
             Self::TooSlow => "too-slow",
+            Self::NotLoggedIn => "not-logged-in",
+            Self::NotAllowed => "not-allowed",
+            Self::InTheClear => "in-the-clear",
             Self::Stale => "stale",
             Self::TooMany => "too-many",
         }
@@ -76,6 +88,8 @@ impl Kind {
             Self::BadQuery => StatusCode::BAD_REQUEST,
             Self::UnknownName | Self::UnknownAddress | Self::NoVerdict => StatusCode::NOT_FOUND,
             Self::UnknownMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotLoggedIn => StatusCode::UNAUTHORIZED,
+            Self::NotAllowed | Self::InTheClear => StatusCode::FORBIDDEN,
             Self::Damaged => StatusCode::INTERNAL_SERVER_ERROR,
             Self::StoreFails | Self::TooSlow | Self::Stale | Self::TooMany => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -94,6 +108,9 @@ impl Kind {
             Self::StoreFails => "the store cannot be read",
             Self::Damaged => "what is stored is damaged",
             Self::TooSlow => "the answer took too long",
+            Self::NotLoggedIn => "this is for those who log in or show a token",
+            Self::NotAllowed => "this is not for the role that asks",
+            Self::InTheClear => "this is not told where others could read it",
             Self::Stale => "nothing that is known is young enough",
             Self::TooMany => "as many ask for this as there is room for",
         }
@@ -110,6 +127,13 @@ impl Kind {
             Self::StoreFails => "/healthz and the collector's log say why; ask again in a minute",
             Self::Damaged => "restore the store from a backup; the log names what is damaged",
             Self::TooSlow => "ask for less at once, or again in a minute",
+            Self::NotLoggedIn => {
+                "`owl collector token add NAME --role viewer` makes a token; send it as `Authorization: Bearer TOKEN`"
+            }
+            Self::NotAllowed => {
+                "`owl collector token list` and `user list` tell who has which role"
+            }
+            Self::InTheClear => "call it by https, or through the proxy that speaks it",
             Self::Stale => {
                 "/api/v1/latency says for each path since when; /api/v1/probes, which probe is silent"
             }
@@ -176,6 +200,11 @@ impl IntoResponse for Problem {
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if self.kind == Kind::NotLoggedIn {
+            // RFC 9110, section 15.5.2, asks for one; the scheme is RFC 6750's.
+            let scheme = HeaderValue::from_static("Bearer");
+            headers.insert(header::WWW_AUTHENTICATE, scheme);
+        }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
         }

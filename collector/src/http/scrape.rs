@@ -10,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use super::Web;
 use super::problem::Problem;
 use super::query::{Asked, Pairs};
+use crate::access::Viewer;
 use crate::metrics::{self, Form, Part, Scrape};
 use crate::now::now;
 
@@ -24,6 +25,7 @@ const PROTOBUF: HeaderValue = HeaderValue::from_static(
 /// `/metrics`, or with `?shard=K/N` the series of a part of the paths alone.
 pub(super) async fn paths(
     State(web): State<Arc<Web>>,
+    viewer: Viewer,
     Query(query): Query<Pairs>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -33,17 +35,26 @@ pub(super) async fn paths(
             .parse()
             .map_err(|error: metrics::ShardError| Problem::query(error.to_string()))?,
     };
-    Ok(answer(&web, part, &headers))
+    answer(&web, &viewer, part, &headers)
 }
 
 /// `/metrics/self`: probes, findings and the collector.
-pub(super) async fn rest(State(web): State<Arc<Web>>, headers: HeaderMap) -> Response {
-    answer(&web, Part::Rest, &headers)
+pub(super) async fn rest(
+    State(web): State<Arc<Web>>,
+    viewer: Viewer,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    answer(&web, &viewer, Part::Rest, &headers)
 }
 
-fn answer(web: &Web, part: Part, headers: &HeaderMap) -> Response {
+fn answer(
+    web: &Web,
+    viewer: &Viewer,
+    part: Part,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let form = wanted_form(headers);
-    let (live, own) = (Arc::clone(&web.live), Arc::clone(&web.own));
+    let (live, own) = (web.shown.whole(viewer)?, Arc::clone(&web.own));
     let scrape = Scrape::new(live, own, part, form, (now(), web.grace));
     let kind = match form {
         Form::Text => TEXT,
@@ -53,9 +64,9 @@ fn answer(web: &Web, part: Part, headers: &HeaderMap) -> Response {
     let kind = [(header::CONTENT_TYPE, kind), (header::VARY, vary)];
     if takes_gzip(headers) {
         let packed = [(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"))];
-        return (kind, packed, Body::new(metrics::Body::packed(scrape))).into_response();
+        return Ok((kind, packed, Body::new(metrics::Body::packed(scrape))).into_response());
     }
-    (kind, Body::new(metrics::Body::plain(scrape))).into_response()
+    Ok((kind, Body::new(metrics::Body::plain(scrape))).into_response())
 }
 
 /// The items of a header that is a list, over all its lines.

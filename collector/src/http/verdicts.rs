@@ -16,9 +16,11 @@ use owl_measure::words::Lang;
 use owl_topology::Impossible;
 use serde::Serialize;
 
+use super::guard::all_carriers;
 use super::problem::{Kind, Problem};
 use super::query::{Asked, LIMIT_DEFAULT, Pairs};
 use super::{Web, json, language};
+use crate::access::Viewer;
 use crate::flow::FlowResult;
 use crate::judgement::{Judgement, NoDataWhy, Percentile, Seat};
 use crate::live::{LivePath, Table};
@@ -214,6 +216,7 @@ impl Teller<'_> {
 /// `limit`, no more of them, and a `Link` to the next ones.
 pub(super) async fn api(
     State(web): State<Arc<Web>>,
+    viewer: Viewer,
     Query(pairs): Query<Pairs>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -228,7 +231,7 @@ pub(super) async fn api(
         grace: web.grace,
     };
     if path.is_none() && since.is_none() && asked.one("after").is_none() {
-        let table = web.live.read();
+        let table = web.table(&viewer);
         let verdicts = table
             .paths
             .iter()
@@ -241,8 +244,11 @@ pub(super) async fn api(
             verdicts,
         }));
     }
-    if path.is_some_and(|path| web.live.read().path(path).is_none()) {
+    if path.is_some_and(|path| web.table(&viewer).path(path).is_none()) {
         return Err(Problem::plain(Kind::UnknownName));
+    }
+    if path.is_none() {
+        all_carriers(&viewer)?;
     }
     let page = Page {
         path: path.map(str::to_owned),
@@ -264,7 +270,7 @@ pub(super) async fn api(
         .await?;
     let more = history.len() > page.limit;
     history.truncate(page.limit);
-    let table = web.live.read();
+    let table = web.table(&viewer);
     let verdicts = history
         .iter()
         .filter_map(|judgement| {

@@ -65,13 +65,13 @@ const DELAYS_US: [i64; 9] = [
 ];
 
 /// The edges of one path's delays.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct DelayEdges {
     edges: Vec<DelayEdge>,
     target: Nanos,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct DelayEdge {
     le: Labels,
     at: Nanos,

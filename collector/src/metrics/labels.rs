@@ -80,7 +80,7 @@ pub(super) static NONE: Labels = Labels {
 };
 
 /// The labels of a path; the topology says all of them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct PathLabels {
     /// The path and its class.
     pub(super) plain: Labels,

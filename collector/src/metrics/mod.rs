@@ -32,6 +32,8 @@ pub(crate) use edges::DelayEdges;
 pub(crate) use labels::{Labels, PathLabels};
 pub(crate) use own::Own;
 pub use rehearsal::Rehearsal;
+#[cfg(test)]
+pub(crate) use rehearsal::judged;
 pub(crate) use scrape::{Form, Part, Scrape, ShardError};
 pub(crate) use sink::{Observed, Sink, Value};
 pub(crate) use table::Metric;

@@ -7,6 +7,7 @@ use prometheus::{GaugeVec, IntCounter, IntCounterVec, Opts, Registry};
 use super::labels::{Labels, NONE};
 use super::sink::{Sink, Value};
 use super::table::{self, Kind, Metric};
+use crate::access::Refusal;
 
 /// The counters of this process; they begin at zero when it starts.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(crate) struct Own {
     pub(crate) verdicts: IntCounterVec,
     pub(crate) refused: IntCounter,
     pub(crate) enrolments: IntCounterVec,
+    pub(crate) logins: IntCounterVec,
+    pub(crate) refusals: IntCounterVec,
     pub(crate) remote_samples: IntCounterVec,
     pub(crate) remote_sent_at: GaugeVec,
 }
@@ -32,6 +35,8 @@ impl Own {
             verdicts: vector(&registry, table::VERDICTS),
             refused: single(&registry, table::REFUSED),
             enrolments: vector(&registry, table::ENROLMENTS),
+            logins: vector(&registry, table::LOGINS),
+            refusals: vector(&registry, table::HTTP_REFUSALS),
             remote_samples: vector(&registry, table::REMOTE_SAMPLES),
             remote_sent_at: gauge(&registry, table::REMOTE_SENT_AT),
             registry,
@@ -41,6 +46,12 @@ impl Own {
         }
         for result in ["joined", "renewed", "refused"] {
             own.enrolments.with_label_values(&[result]);
+        }
+        for result in ["in", "wrong", "locked-out", "turned-away"] {
+            own.logins.with_label_values(&[result]);
+        }
+        for reason in Refusal::CODES {
+            own.refusals.with_label_values(&[reason]);
         }
         for state in State::ALL {
             own.verdicts.with_label_values(&[state.code()]);

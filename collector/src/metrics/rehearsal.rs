@@ -5,7 +5,7 @@ use std::sync::Arc;
 use owl_measure::delay::{Basis, OneWayDelay};
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::{EvidenceClass, Quantile, State, Verdict};
-use owl_topology::Topology;
+use owl_topology::{Path, Topology};
 
 use super::{Body, Form, Own, Part, Scrape};
 use crate::delays::{Delays, Spans};
@@ -14,6 +14,8 @@ use crate::live::Live;
 use crate::way::{Variation, Way, WayName};
 
 const NOW: Timestamp = Timestamp(1_800_000_000_000_000_000);
+/// The length of every window.
+const WINDOW: Nanos = Nanos::from_secs(60);
 const PERCENTILES: [Quantile; 3] = [Quantile::P50, Quantile::P95, Quantile::P99];
 
 /// A live table in which every path has reported and was judged.
@@ -53,7 +55,7 @@ impl Rehearsal {
                 ways: [spans.clone(), spans.clone(), spans],
             });
             path.reported_at = Some(NOW);
-            path.latest = Some(judged(&path.path.id, path.path.target, k));
+            path.latest = Some(judged(&path.path, NOW - WINDOW, k));
         }
         Self {
             live: Arc::new(live),
@@ -117,7 +119,8 @@ impl Rehearsal {
     }
 }
 
-fn judged(path: &str, target: Nanos, k: u64) -> Judgement {
+/// A window of one path that nothing happened in; `k` makes its delays its own.
+pub(crate) fn judged(path: &Path, window_start: Timestamp, k: u64) -> Judgement {
     let lo = Nanos(700_123 + k.cast_signed() % 1_000);
     let span = Span {
         lo,
@@ -154,20 +157,19 @@ fn judged(path: &str, target: Nanos, k: u64) -> Judgement {
         round_trip: span,
         raw: span,
     };
-    let window = Nanos::from_secs(60);
     Judgement {
-        path: path.to_owned(),
-        profile: "plan-2026".into(),
+        path: path.id.clone(),
+        profile: path.profile.id.clone(),
         quantile: Quantile::P95,
-        window_start: NOW - window,
-        window,
-        judged_at: NOW,
+        window_start,
+        window: WINDOW,
+        judged_at: window_start + WINDOW,
         verdict: Verdict {
             state: State::Met,
             reason: None,
             class: Some(EvidenceClass::C),
             delay,
-            ..Verdict::no_data(target, 600)
+            ..Verdict::no_data(path.target, 600)
         },
         why: None,
         percentiles: PERCENTILES.map(percentile).to_vec(),

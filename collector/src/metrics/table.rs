@@ -190,6 +190,10 @@ metrics! {
         "Connections refused before a probe was known: strangers, wrong names, too many at once, or two under one name.";
     ENROLMENTS = Counter "owl_collector_enrolments_total" ["result"] "attempts"
         "Attempts to get a certificate, by what became of them: joined, renewed, refused.";
+    LOGINS = Counter "owl_collector_logins_total" ["result"] "attempts"
+        "Attempts to log in, by what became of them: in, wrong, locked-out, turned-away.";
+    HTTP_REFUSALS = Counter "owl_collector_http_refusals_total" ["reason"] "requests"
+        "Requests that were refused, by why: no-login, no-users, token, role, in-the-clear, store.";
     REMOTE_SAMPLES = Counter "owl_collector_remote_write_samples_total" ["receiver", "result"] "samples"
         "Samples sent by remote write, by what became of them: taken, refused (and dropped).";
     REMOTE_SENT_AT = Gauge "owl_collector_remote_write_last_taken_timestamp_seconds" ["receiver"] "seconds"

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderValue, Request, StatusCode, header};
 use data_encoding::BASE64;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -73,7 +73,7 @@ impl Link {
 
     /// Sends one request and waits for what becomes of it.
     pub(super) async fn send(&mut self, octets: Vec<u8>) -> Outcome {
-        let answered = timeout(PATIENCE, self.ask(octets)).await;
+        let answered = timeout(PATIENCE, self.ask(octets.into())).await;
         let outcome = answered.unwrap_or(Err(LinkError::Silent));
         outcome.unwrap_or_else(|error| {
             self.open = None;
@@ -84,14 +84,23 @@ impl Link {
         })
     }
 
-    async fn ask(&mut self, octets: Vec<u8>) -> Result<Outcome, LinkError> {
-        let request = self.request(octets)?;
-        // A receiver may have closed the connection while it was quiet.
-        let kept = self.open.take().filter(|open| !open.is_closed());
-        let mut open = match kept {
-            Some(open) => open,
-            None => self.connect().await?,
-        };
+    async fn ask(&mut self, octets: Bytes) -> Result<Outcome, LinkError> {
+        // A receiver may have closed the connection while it was quiet: then the request is sent over a new one.
+        if let Some(open) = self.open.take() {
+            let again = self.exchange(open, self.request(octets.clone())?).await;
+            if again.is_ok() {
+                return again;
+            }
+        }
+        let open = self.connect().await?;
+        self.exchange(open, self.request(octets)?).await
+    }
+
+    async fn exchange(
+        &mut self,
+        mut open: SendRequest<Body>,
+        request: Request<Body>,
+    ) -> Result<Outcome, LinkError> {
         open.ready().await?;
         let answer = open.send_request(request).await?;
         let (head, body) = answer.into_parts();
@@ -123,7 +132,7 @@ impl Link {
         })
     }
 
-    fn request(&self, octets: Vec<u8>) -> Result<Request<Body>, LinkError> {
+    fn request(&self, octets: Bytes) -> Result<Request<Body>, LinkError> {
         let url = &self.receiver.url;
         let path = url.path_and_query().map_or("/", |path| path.as_str());
         let host = url.authority().map_or("", |authority| authority.as_str());

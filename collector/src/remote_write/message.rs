@@ -120,6 +120,16 @@ impl Sink for Gathered {
 }
 
 #[cfg(test)]
+impl TimeSeries {
+    /// Whether it tells that it goes on no longer.
+    pub(super) fn is_end(&self) -> bool {
+        self.samples
+            .iter()
+            .all(|sample| sample.value.to_bits() == STALE)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::metrics::STORE_UP;

@@ -58,6 +58,7 @@ pub(crate) struct RemoteWrite {
 }
 
 /// It cannot go on at this moment, and for how long.
+#[derive(Debug, PartialEq, Eq)]
 struct Halt(Duration);
 
 impl RemoteWrite {
@@ -288,3 +289,6 @@ impl RemoteWrite {
         Halt(after.unwrap_or(wait))
     }
 }
+
+#[cfg(test)]
+mod tests;

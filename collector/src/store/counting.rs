@@ -1,19 +1,20 @@
 //! What reports add to what their paths have counted.
 //!
-//! The database holds the sums, and every commit adds to them: several
-//! collectors may take reports of one path. What this process remembers of a
-//! probe's paths holds as long as nobody else took reports of that probe, which
-//! the number up to which they are stored tells; else it is read again.
+//! The database holds the sums up to a batch of each probe, and the batches
+//! after that, so a commit writes no sums; they are brought up to date when
+//! batches are packed. Several collectors may take reports of one path: what
+//! this process remembers of a probe's paths holds as long as nobody else took
+//! reports of that probe, which the number up to which they are stored tells;
+//! else it is read again, sums and batches.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use owl_measure::report::Report;
 use owl_measure::time::{Nanos, Timestamp};
 
-use super::Windowing;
-use super::database::{DatabaseError, Row, Transaction, values};
-use super::delays;
+use super::database::{Database, DatabaseError, Row, Transaction, values};
 use super::hops::{Hops, NewHops};
+use super::{Windowing, batches, delays, epoch_column};
 use crate::totals::Totals;
 
 /// The paths FROM~TO that a probe is FROM of are those from the first text up to before the second: the character behind the
@@ -22,10 +23,11 @@ fn paths_of(probe: &str) -> (String, String) {
     (format!("{probe}~"), format!("{probe}\u{7f}"))
 }
 
-/// What the paths have counted that a probe is FROM of.
+/// What the paths have counted that a probe is FROM of: their sums, and its batches that these do not have yet.
 pub(super) fn counted_by(
-    transaction: &Transaction<'_>,
+    database: &Database,
     probe: &str,
+    targets: &HashMap<String, Nanos>,
 ) -> Result<HashMap<String, Totals>, DatabaseError> {
     let (first, end) = paths_of(probe);
     let mut counted: HashMap<String, Totals> = HashMap::new();
@@ -34,17 +36,47 @@ pub(super) fn counted_by(
         totals.set(row.get(1)?, u64::try_from(row.get::<i64>(2)?).unwrap_or(0));
         Ok(())
     };
-    transaction.query(
+    database.query(
         "SELECT path, name, value FROM counter WHERE path >= $1 AND path < $2",
         &values![&first, &end],
         add,
     )?;
-    delays::read_between(transaction, (&first, &end), &mut counted)?;
+    delays::read_between(database, (&first, &end), &mut counted)?;
+    uncounted(database, probe, targets, &mut counted)?;
     Ok(counted)
 }
 
 /// Of a probe: its epoch, and up to where it is stored.
 type Progress = (u64, u64);
+
+/// Counters whose names begin so are written with every commit.
+const HOP_CHANGES: &str = "hop_changes.";
+
+/// Adds the batches of a probe that the sums in the store do not have yet.
+pub(super) fn uncounted(
+    database: &Database,
+    probe: &str,
+    targets: &HashMap<String, Nanos>,
+    totals: &mut HashMap<String, Totals>,
+) -> Result<(), DatabaseError> {
+    let sql = format!(
+        "SELECT {} FROM batch WHERE probe = $1
+             AND number > (SELECT coalesce(max(counted), 0) FROM counted WHERE probe = $1) ORDER BY number",
+        batches::COLUMNS
+    );
+    database.query(&sql, &values![probe], |row| {
+        let batch = batches::read(row)?;
+        // What is damaged is told by whoever judges or packs it.
+        for raw in batch.reports.into_iter().flatten().flatten() {
+            if let (Ok(report), Some(&target)) =
+                (Report::decode(&raw.octets), targets.get(&raw.path))
+            {
+                totals.entry(raw.path).or_default().add(&report, target);
+            }
+        }
+        Ok(())
+    })
+}
 
 /// What is known of the paths in memory, so that it need not be read before every report. Its size is the topology's.
 #[derive(Debug, Default)]
@@ -120,7 +152,8 @@ impl Counting<'_> {
         let met = self.counted.probes.contains_key(probe)
             || self.known.probes.get(probe) == Some(&progress);
         if !met {
-            self.counted.read.extend(counted_by(transaction, probe)?);
+            let counted = counted_by(transaction, probe, self.targets)?;
+            self.counted.read.extend(counted);
             let (first, end) = paths_of(probe);
             self.counted.hops.read(transaction, (&first, &end))?;
         }
@@ -176,18 +209,77 @@ impl Counting<'_> {
         self.counted.windows.extend(windows);
     }
 
-    /// Writes what was added up. Rows are taken in one and the same order by everybody, so that nobody waits in a circle.
-    pub(super) fn write(&self, transaction: &Transaction<'_>) -> Result<(), DatabaseError> {
-        let added: Vec<(&String, Vec<(String, u64)>)> = self
-            .counted
-            .changes
+    /// Brings the sums of a probe's paths up to date, so that they go up to its last batch.
+    pub(super) fn settle(
+        &mut self,
+        transaction: &Transaction<'_>,
+        probe: &str,
+    ) -> Result<(), DatabaseError> {
+        if !self.counted.probes.contains_key(probe) {
+            let (epoch, known) = self.known.probes.get(probe).copied().unwrap_or_default();
+            let stored: Option<i64> = transaction.one(
+                "SELECT stored FROM ack WHERE probe = $1 AND epoch = $2",
+                &values![probe, epoch_column(epoch)],
+            )?;
+            let stored = stored.map_or(0, |stored| u64::try_from(stored).unwrap_or(0));
+            // Of a probe that is not known, whatever stands there is news.
+            let progress = if known == 0 {
+                (epoch, u64::MAX)
+            } else {
+                (epoch, stored)
+            };
+            self.meet(transaction, probe, progress)?;
+        }
+        let is_its = |path: &str| path.split_once('~').is_some_and(|(from, _)| from == probe);
+        let mut totals: BTreeMap<&String, &Totals> = BTreeMap::new();
+        let Counted { changes, read, .. } = &*self.counted;
+        let changed = changes.iter().map(|(path, change)| (path, &change.after));
+        for (path, known) in self.known.totals.iter().chain(read).chain(changed) {
+            if is_its(path) {
+                totals.insert(path, known);
+            }
+        }
+        let rows: Vec<(&String, BTreeMap<String, u64>)> = totals
             .iter()
+            .map(|(&path, totals)| (path, totals.rows()))
+            .collect();
+        let lists: Vec<_> = rows
+            .iter()
+            .flat_map(|(path, rows)| rows.iter().map(move |(name, value)| (path, name, value)))
+            .filter(|(_, name, _)| !name.starts_with(HOP_CHANGES))
+            .map(|(&path, name, &value)| values![path, name, value].to_vec())
+            .collect();
+        transaction.execute_each(
+            "INSERT INTO counter (path, name, value) VALUES ($1, $2, $3)
+             ON CONFLICT (path, name) DO UPDATE SET value = excluded.value",
+            &lists,
+        )?;
+        let delays = totals.iter().map(|(&path, &totals)| (path, None, totals));
+        delays::write(transaction, delays)?;
+        transaction.execute(
+            "UPDATE counted SET counted = numbered WHERE probe = $1",
+            &values![probe],
+        )?;
+        Ok(())
+    }
+
+    /// Writes what a commit has to. Rows are taken in one and the same order by everybody, so that nobody waits in a circle.
+    pub(super) fn write(&self, transaction: &Transaction<'_>) -> Result<(), DatabaseError> {
+        // The hops that a report changes are told from the report before it, so this cannot be counted again from a batch.
+        let is_of_hops = |change: &&Change| {
+            change.before.as_ref().map(|before| before.hop_changes)
+                != Some(change.after.hop_changes)
+        };
+        let changes = self.counted.changes.iter();
+        let added: Vec<(&String, Vec<(String, u64)>)> = changes
+            .filter(|(_, change)| is_of_hops(change))
             .map(|(path, change)| (path, change.after.added_since(change.before.as_ref())))
             .collect();
         let lists: Vec<_> = added
             .iter()
             .flat_map(|(path, rows)| {
-                rows.iter()
+                let rows = rows.iter();
+                rows.filter(|(name, more)| name.starts_with(HOP_CHANGES) && *more > 0)
                     .map(|(name, more)| values![*path, name, *more].to_vec())
             })
             .collect();
@@ -198,11 +290,6 @@ impl Counting<'_> {
                  WHEN counter.value > 9223372036854775807 - excluded.value THEN 9223372036854775807
                  ELSE counter.value + excluded.value END",
             &lists,
-        )?;
-        let changes = self.counted.changes.iter();
-        delays::write(
-            transaction,
-            changes.map(|(path, change)| (path, change.before.as_ref(), &change.after)),
         )?;
         let windows: Vec<_> = self
             .counted

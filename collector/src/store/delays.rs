@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::database::{DatabaseError, Transaction, values};
+use super::database::{Database, DatabaseError, Transaction, values};
 use super::{Reader, StoreError};
 use crate::delays::Delays;
 use crate::totals::Totals;
@@ -32,13 +32,13 @@ pub(super) fn write<'a>(
     written.map(|_| ())
 }
 
-/// Those of the paths from one name to before another, as a transaction sees them. What is damaged is counted anew.
+/// Those of the paths from one name to before another. What is damaged is counted anew.
 pub(super) fn read_between(
-    transaction: &Transaction<'_>,
+    database: &Database,
     (first, end): (&str, &str),
     totals: &mut HashMap<String, Totals>,
 ) -> Result<(), DatabaseError> {
-    transaction.query(
+    database.query(
         "SELECT path, body FROM delay WHERE path >= $1 AND path < $2",
         &values![first, end],
         |row| {

@@ -4,8 +4,9 @@ use owl_measure::report::Report;
 use owl_measure::time::{Nanos, Timestamp};
 
 use super::database::{Begin, DatabaseError, Row, values};
+use super::raw::Wanted;
 use super::reader::Reader;
-use super::{ReportNumber, StoreError, epoch_column};
+use super::{ReportNumber, StoreError};
 
 /// A row of the table of verdicts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub(crate) struct StoredVerdict {
 #[derive(Debug, Clone)]
 pub(crate) struct StoredReport {
     pub(crate) number: ReportNumber,
-    /// `None` when its receipt is no longer there.
+    /// `None` when an older version has stored it and its receipt was no longer there.
     pub(crate) received_at: Option<Timestamp>,
     pub(crate) report: Report,
 }
@@ -110,48 +111,35 @@ impl Reader {
     }
 
     /// The reports on a path whose intervals lie wholly in a window, in the order in which they are judged; no more than
-    /// `limit`. `by` is when the verdict was made: receipts are looked for up to then, from an hour before the window on,
-    /// because the clock that dates a receipt is not the one that dates a window.
+    /// `limit`.
     pub(crate) fn reports_of(
         &self,
         path: &str,
         (start, end): (Timestamp, Timestamp),
-        by: Timestamp,
-        limit: u32,
+        limit: usize,
     ) -> Result<Vec<StoredReport>, StoreError> {
-        let sql = "SELECT probe, epoch, sequence, body FROM report
-                   WHERE start_ns >= $1 AND start_ns < $2 AND start_ns + length_ns <= $2 AND path = $3
-                   ORDER BY start_ns, sequence, probe, epoch LIMIT $4";
-        let read = |row: &Row<'_>| Ok((ReportNumber::of(row, 0)?, row.get::<Vec<u8>>(3)?));
-        let rows = self.rows(sql, &values![start.0, end.0, path, limit], read)?;
-        let from = start - Nanos::from_secs(3_600);
-        rows.into_iter()
-            .map(|(number, body)| {
-                let report = Report::decode(&body).map_err(|_| self.damaged_report(&number))?;
-                let received_at = self.received_at(&number, (from, by))?;
+        let probe = path.split_once('~').map_or(path, |(from, _)| from);
+        let found = self.raw(&Wanted {
+            probe,
+            path: Some(path),
+            start,
+            end,
+        })?;
+        if let Some(damage) = found.damaged.into_iter().next() {
+            return Err(damage);
+        }
+        let inside = found.reports.into_iter().filter(|raw| raw.end <= end);
+        inside
+            .take(limit)
+            .map(|raw| {
+                let report =
+                    Report::decode(&raw.octets).map_err(|_| self.damaged_report(&raw.number))?;
                 Ok(StoredReport {
-                    number,
-                    received_at,
+                    number: raw.number,
+                    received_at: (raw.received_at > Timestamp(0)).then_some(raw.received_at),
                     report,
                 })
             })
             .collect()
-    }
-
-    fn received_at(
-        &self,
-        number: &ReportNumber,
-        (from, by): (Timestamp, Timestamp),
-    ) -> Result<Option<Timestamp>, StoreError> {
-        let sql = "SELECT received_at_ns FROM batch WHERE received_at_ns BETWEEN $1 AND $2
-                   AND probe = $3 AND epoch = $4 AND first_sequence <= $5 AND first_sequence + reports > $5 LIMIT 1";
-        let epoch = epoch_column(number.epoch);
-        self.database
-            .one(
-                sql,
-                &values![from.0, by.0, &number.probe, epoch, number.sequence],
-            )
-            .map(|at| at.map(Timestamp))
-            .map_err(|source| self.fault(source))
     }
 }

@@ -160,8 +160,9 @@ impl Follower {
             return Ok(());
         }
         self.counted_at = Instant::now();
+        let targets = self.live.read().targets();
         for probe in std::mem::take(&mut self.stale) {
-            let counted = self.reader.counted_by(&probe)?;
+            let counted = self.reader.counted_by(&probe, &targets)?;
             let mut table = self.live.write();
             for (path, totals) in counted {
                 if let Some(live) = table.path_mut(&path) {
@@ -207,10 +208,14 @@ impl Follower {
 
 impl Reader {
     /// What the paths have counted that a probe sends on.
-    fn counted_by(&self, probe: &str) -> Result<HashMap<String, Totals>, StoreError> {
+    fn counted_by(
+        &self,
+        probe: &str,
+        targets: &HashMap<String, Nanos>,
+    ) -> Result<HashMap<String, Totals>, StoreError> {
         self.database
             .begin(Begin::Snapshot)
-            .and_then(|transaction| counted_by(&transaction, probe))
+            .and_then(|transaction| counted_by(&transaction, probe, targets))
             .map_err(|source| self.fault(source))
     }
 }

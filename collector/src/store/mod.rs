@@ -5,6 +5,10 @@
 //! writes; whoever reads opens a connection of its own. What is said to be
 //! stored is stored.
 
+mod access;
+pub(crate) mod batches;
+mod blocks;
+mod convert;
 mod counting;
 pub(crate) mod database;
 mod delays;
@@ -15,6 +19,8 @@ mod hops;
 mod hours;
 mod lease;
 mod lent;
+mod packing;
+mod raw;
 mod reader;
 mod remote_write;
 mod report_number;
@@ -32,16 +38,20 @@ use owl_measure::report::Report;
 use owl_measure::time::{Nanos, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::access::act::Act;
+use crate::block::BlockError;
 use crate::judgement::Judgement;
 use crate::live::{Caller, Judging, Live};
 use crate::metrics::Own;
 use crate::rulebook::Rulebook;
+pub(crate) use access::{Console, Listed};
 pub use database::{DatabaseError, Place, PlaceError, PostgresAddress};
 pub(crate) use dossier::{Side, StoredReport, StoredVerdict};
 pub(crate) use findings::{Audited, FindingsQuery};
 pub(crate) use follow::Follower;
 pub(crate) use lease::Lease;
 use lent::Idle;
+pub(crate) use packing::Pack;
 pub(crate) use reader::{
     Dirty, HistoryQuery, HopChange, KeptWindows, ProbeRows, Reader, Sessions, VerdictName,
 };
@@ -95,6 +105,28 @@ pub enum StoreError {
         store: Place,
         /// The table.
         table: &'static str,
+    },
+    /// A block of reports is not what was stored.
+    #[error("cannot read the store {store}: the block of {path} that begins at {start} is damaged", start = .start.0)]
+    DamagedBlock {
+        /// Which store.
+        store: Place,
+        /// Whose reports they are.
+        path: String,
+        /// When the first of their intervals begins.
+        start: Timestamp,
+        /// What is wrong with it.
+        source: BlockError,
+    },
+    /// A batch of reports is not what was stored.
+    #[error("cannot read the store {store}: the batch of {probe} that came at {received_at} is damaged", received_at = .received_at.0)]
+    DamagedBatch {
+        /// Which store.
+        store: Place,
+        /// Who sent it.
+        probe: String,
+        /// When it came.
+        received_at: Timestamp,
     },
     /// A report is not what was stored.
     #[error("cannot read the store {store}: {report} is damaged")]
@@ -169,6 +201,10 @@ pub(crate) enum Work {
         /// What the audit of the window changes, where findings follow windows of its length.
         audited: Option<Box<Audited>>,
     },
+    /// Batches become blocks. Answers how many batches.
+    Pack(Box<Pack>),
+    /// Somebody did something. Answers 0.
+    Access(Box<Act>),
     /// A receiver of remote write has the verdicts up to here. Answers 0.
     Sent { receiver: String, sent: Sent },
     /// What is older may go. Answers how many rows went; more may be left while it is not 0.

@@ -10,9 +10,11 @@ use owl_measure::verdict::{ReportedClock, SessionWindow};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::counting::uncounted;
 use super::database::{Database, DatabaseError, Purpose, Row, Value, values};
 use super::delays;
 use super::lent::Lent;
+use super::raw::Wanted;
 use super::{Place, ReportNumber, StoreError, hours, refused, schema};
 use crate::judgement::{Inputs, Judgement};
 use crate::live::{Caller, Live};
@@ -103,8 +105,8 @@ pub(crate) struct Sessions {
     pub(crate) straddling: HashSet<String>,
     /// By path, what its session was put together from.
     pub(crate) inputs: HashMap<String, Inputs>,
-    /// The first report that cannot be read, and how many cannot: they are left out.
-    pub(crate) damaged: Option<(ReportNumber, u64)>,
+    /// What is damaged first, and how many reports, batches and blocks are: they are left out.
+    pub(crate) damaged: Option<(StoreError, u64)>,
 }
 
 /// The reports of one path while they are read.
@@ -181,6 +183,11 @@ impl Reader {
                 .set(&name, u64::try_from(value).unwrap_or(0));
         }
         delays::read(self, &mut totals)?;
+        let targets = live.read().targets();
+        for probe in self.reporting_probes()? {
+            uncounted(&self.database, &probe, &targets, &mut totals)
+                .map_err(|source| self.fault(source))?;
+        }
         let callers = self.callers()?;
         let acks = self.rows(
             "SELECT probe, epoch, stored, received_at_ns FROM ack",
@@ -259,46 +266,52 @@ impl Reader {
         }
     }
 
-    /// The sessions of a window.
+    /// The sessions of a window. What is packed meanwhile stands in a batch or in a block, so this is asked within
+    /// [`Self::at_once`].
     pub(crate) fn sessions(
         &self,
         start: Timestamp,
         end: Timestamp,
     ) -> Result<Sessions, StoreError> {
-        // By the epoch too, so that the order is one and the same whenever it is asked for.
-        let sql = "SELECT path, start_ns + length_ns <= $2, body, probe, epoch, sequence FROM report
-                   WHERE start_ns >= $1 AND start_ns < $2 ORDER BY path, start_ns, sequence, probe, epoch";
         let mut sessions = Sessions::default();
-        // One path at a time is held as reports; a session is much smaller than what it is made from.
-        let mut of_path = OfPath::default();
-        let read = |row: &Row<'_>| {
-            let path: &str = row.get(0)?;
-            if path != of_path.path {
-                let next = OfPath {
-                    path: path.to_owned(),
-                    ..OfPath::default()
-                };
-                sessions.take(std::mem::replace(&mut of_path, next));
+        // A path is reported by the probe that it begins at. One probe at a time is held as reports; a session is much
+        // smaller than what it is made from.
+        for probe in self.reporting_probes()? {
+            let found = self.raw(&Wanted {
+                probe: &probe,
+                path: None,
+                start,
+                end,
+            })?;
+            for damage in found.damaged {
+                sessions.damaged.get_or_insert((damage, 0)).1 += 1;
             }
-            if !row.get::<bool>(1)? {
-                sessions.straddling.insert(of_path.path.clone());
-            } else if of_path.reports.len() < REPORTS_A_SESSION_MAX {
-                let body: &[u8] = row.get(2)?;
-                let number = ReportNumber::of(row, 3)?;
-                match Report::decode(body) {
-                    Ok(report) => {
-                        number.digest(body, &mut of_path.digest);
-                        of_path.reports.push(report);
+            let mut of_path = OfPath::default();
+            for raw in &found.reports {
+                if raw.path != of_path.path {
+                    let next = OfPath {
+                        path: raw.path.clone(),
+                        ..OfPath::default()
+                    };
+                    sessions.take(std::mem::replace(&mut of_path, next));
+                }
+                if raw.end > end {
+                    sessions.straddling.insert(of_path.path.clone());
+                } else if of_path.reports.len() < REPORTS_A_SESSION_MAX {
+                    match Report::decode(&raw.octets) {
+                        Ok(report) => {
+                            raw.number.digest(&raw.octets, &mut of_path.digest);
+                            of_path.reports.push(report);
+                        }
+                        Err(_) => {
+                            let damage = || (self.damaged_report(&raw.number), 0);
+                            sessions.damaged.get_or_insert_with(damage).1 += 1;
+                        }
                     }
-                    Err(_) => sessions.damaged.get_or_insert((number, 0)).1 += 1,
                 }
             }
-            Ok(())
-        };
-        self.database
-            .query(sql, &values![start.0, end.0], read)
-            .map_err(|source| self.fault(source))?;
-        sessions.take(of_path);
+            sessions.take(of_path);
+        }
         sessions.introduce();
         Ok(sessions)
     }
@@ -469,7 +482,10 @@ impl Reader {
     /// What is stored of each probe and epoch.
     pub(crate) fn probe_rows(&self) -> Result<Vec<ProbeRows>, StoreError> {
         let sql = "SELECT probe, epoch, stored,
-                       (SELECT count(*) FROM report WHERE report.probe = ack.probe AND report.epoch = ack.epoch)
+                       CAST((SELECT coalesce(sum(reports), 0) FROM batch
+                           WHERE batch.probe = ack.probe AND batch.epoch = ack.epoch) AS BIGINT)
+                       + CAST((SELECT coalesce(sum(reports), 0) FROM block
+                           WHERE block.probe = ack.probe AND block.epoch = ack.epoch) AS BIGINT)
                    FROM ack ORDER BY probe, received_at_ns";
         let unsigned = |value: i64| u64::try_from(value).unwrap_or(0);
         self.rows(sql, &[], |row| {

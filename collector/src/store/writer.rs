@@ -12,20 +12,24 @@ use owl_measure::verdict::State;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
+use super::access;
 use super::counting::{Counted, Counting, Known};
 use super::database::{Begin, Database, DatabaseError, Purpose, Transaction, values};
 use super::findings;
 use super::hops::{self, Hops};
 use super::hours;
 use super::lease::Lease;
+use super::raw::{self, Wanted};
 use super::remote_write;
 use super::{
     Admitted, Arrival, Dirty, Order, Place, Reader, Refused, StoreError, Windowing, Work,
     epoch_column, refused, schema,
 };
+use super::{batches, packing};
 use crate::judgement::Judgement;
 use crate::live::{Caller, Live};
 use crate::metrics::Own;
+use crate::now::now;
 use crate::rulebook::Rulebook;
 use crate::totals::Totals;
 
@@ -86,12 +90,7 @@ impl Writer {
         schema::bring_up_to_date(&database)?;
         let totals = Reader::open(place)?.fill(&live)?;
         let hops = Hops::read(&database).map_err(refused(place))?;
-        let targets = live
-            .read()
-            .paths
-            .iter()
-            .map(|live| (live.path.id.clone(), live.path.target))
-            .collect();
+        let targets = live.read().targets();
         Ok(Self {
             database,
             windowing,
@@ -274,7 +273,7 @@ impl Writer {
                         }
                     }
                 }
-                Work::Sent { .. } | Work::Retain { .. } => {}
+                Work::Access(_) | Work::Pack(_) | Work::Sent { .. } | Work::Retain { .. } => {}
             }
         }
         answers
@@ -307,6 +306,12 @@ fn carry_out(
             }
             Ok(Done::answer(0))
         }
+        Work::Pack(pack) => {
+            let packed = packing::put(transaction, pack)?;
+            counting.settle(transaction, pack.probe())?;
+            Ok(Done::answer(packed))
+        }
+        Work::Access(act) => access::act(transaction, act).map(|_| Done::answer(0)),
         Work::Sent { receiver, sent } => {
             remote_write::sent(transaction, receiver, sent)?;
             Ok(Done::answer(0))
@@ -368,6 +373,31 @@ fn lock(transaction: &Transaction<'_>, works: &[Ordered<'_>]) -> Result<(), Data
     Ok(())
 }
 
+/// Which numbers of a batch are stored already. Only numbers up to the highest can be, and those come seldom: when an
+/// acknowledgement was lost, or when a gap is filled.
+fn stored_again(
+    transaction: &Transaction<'_>,
+    arrival: &Arrival,
+    highest: u64,
+) -> Result<BTreeSet<u64>, DatabaseError> {
+    let numbered = (arrival.first_sequence..).zip(&arrival.reports);
+    let starts = numbered
+        .take_while(|(sequence, _)| *sequence <= highest)
+        .filter_map(|(_, place)| Some(place.as_ref()?.report.summary.start));
+    let (Some(first), Some(last)) = (starts.clone().min(), starts.max()) else {
+        return Ok(BTreeSet::new());
+    };
+    let wanted = Wanted {
+        probe: &arrival.probe,
+        path: None,
+        start: first,
+        end: last + Nanos(1),
+    };
+    let found = raw::find(transaction, &wanted)?.reports.into_iter();
+    let of_this_spool = found.filter(|raw| raw.number.epoch == arrival.epoch);
+    Ok(of_this_spool.map(|raw| raw.number.sequence).collect())
+}
+
 fn take(
     transaction: &Transaction<'_>,
     arrival: &Arrival,
@@ -380,33 +410,20 @@ fn take(
         ..Taken::default()
     };
     counting.meet(transaction, probe, (arrival.epoch, before))?;
+    let stored = stored_again(transaction, arrival, before)?;
     for (index, place) in arrival.reports.iter().enumerate() {
         let sequence = arrival.first_sequence.saturating_add(index as u64);
-        let again = sequence <= before;
+        let again = stored.contains(&sequence);
         taken.stored_to = taken.stored_to.max(sequence);
-        let Some(Admitted { report, body }) = place else {
-            *(if again {
+        let Some(Admitted { report, .. }) = place else {
+            *(if sequence <= before {
                 &mut taken.duplicate
             } else {
                 &mut taken.rejected
             }) += 1;
             continue;
         };
-        let (start, length) = (report.summary.start, report.summary.length);
-        let stored = transaction.execute(
-            "INSERT INTO report (path, start_ns, length_ns, probe, epoch, sequence, body)
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (probe, epoch, sequence) DO NOTHING",
-            &values![
-                &report.path,
-                start.0,
-                length.0,
-                probe,
-                epoch,
-                sequence,
-                body
-            ],
-        )?;
-        if stored == 0 {
+        if again {
             taken.duplicate += 1;
             continue;
         }
@@ -418,21 +435,12 @@ fn take(
     taken.missing = arrival
         .first_sequence
         .saturating_sub(before.saturating_add(1));
+    batches::put(transaction, arrival, &taken.fresh)?;
     if taken.stored_to > before {
         transaction.execute(
             "INSERT INTO ack (probe, epoch, stored, received_at_ns) VALUES ($1, $2, $3, $4)
              ON CONFLICT (probe, epoch) DO UPDATE SET stored = excluded.stored, received_at_ns = excluded.received_at_ns",
             &values![probe, epoch, taken.stored_to, arrival.received_at.0],
-        )?;
-        transaction.execute(
-            "INSERT INTO batch (probe, epoch, first_sequence, reports, received_at_ns) VALUES ($1, $2, $3, $4, $5)",
-            &values![
-                probe,
-                epoch,
-                arrival.first_sequence,
-                arrival.reports.len(),
-                arrival.received_at.0
-            ],
         )?;
     }
     Ok(taken)
@@ -516,11 +524,12 @@ fn retain(transaction: &Transaction<'_>, before: Timestamp) -> Result<u64, Datab
         transaction.one("SELECT min(window_start_ns) FROM verdict", &[])?;
     let oldest = oldest.flatten();
     let unneeded = oldest.map_or(before.0, |oldest| oldest.min(before.0));
-    removed += remove(("report", "start_ns"), unneeded)?;
-    removed += remove(("batch", "received_at_ns"), unneeded)?;
+    removed += remove(("block", "end_ns"), unneeded)?;
+    removed += remove(("batch", "end_ns"), unneeded)?;
     removed += remove(("rulebook", "last_used_ns"), unneeded)?;
     removed += remove(("revision", "window_start_ns"), before.0)?;
     removed += hops::retain(transaction, before, ROWS_A_RETENTION)?;
+    removed += access::retain(transaction, now(), ROWS_A_RETENTION)?;
     removed += findings::retain(transaction, before)?;
     removed += transaction.execute(
         "DELETE FROM dirty WHERE window_start_ns < $1",
@@ -530,7 +539,8 @@ fn retain(transaction: &Transaction<'_>, before: Timestamp) -> Result<u64, Datab
     removed += transaction.execute(
         "DELETE FROM ack WHERE received_at_ns < $1
              AND NOT EXISTS (SELECT 1 FROM probe WHERE probe.probe = ack.probe AND probe.epoch = ack.epoch)
-             AND NOT EXISTS (SELECT 1 FROM report WHERE report.probe = ack.probe AND report.epoch = ack.epoch)",
+             AND NOT EXISTS (SELECT 1 FROM batch WHERE batch.probe = ack.probe AND batch.epoch = ack.epoch)
+             AND NOT EXISTS (SELECT 1 FROM block WHERE block.probe = ack.probe AND block.epoch = ack.epoch)",
         &values![before.0],
     )?;
     Ok(removed)

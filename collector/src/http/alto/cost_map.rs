@@ -8,6 +8,7 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::{NETWORK_MAP, cost_type, of_type, pid};
+use crate::access::Viewer;
 use crate::http::latency::STATS;
 use crate::http::problem::{Kind, Problem};
 use crate::http::{self, Web};
@@ -20,6 +21,7 @@ pub(super) const MEDIA_TYPE: &str = "application/alto-costmap+json";
 /// this moment are left out.
 pub(in crate::http) async fn api(
     State(web): State<Arc<Web>>,
+    viewer: Viewer,
     Path(stat): Path<String>,
 ) -> Result<Response, Problem> {
     let found = STATS.into_iter().find(|known| known.to_string() == stat);
@@ -31,7 +33,7 @@ pub(in crate::http) async fn api(
         now: now(),
     };
     let mut map: BTreeMap<String, BTreeMap<String, f64>> = BTreeMap::new();
-    for live in &web.live.read().paths {
+    for live in &web.table(&viewer).paths {
         if let Some(most) = Reading::of(live, wanted).at_most() {
             let of_source = map.entry(pid(&live.path.from)).or_default();
             of_source.insert(pid(&live.path.to), most.0 as f64 / 1e3);
@@ -43,7 +45,7 @@ pub(in crate::http) async fn api(
             "no path has a delay that is young enough to be a cost",
         ));
     }
-    let tag = json!({ "resource-id": NETWORK_MAP, "tag": web.topology.generation });
+    let tag = json!({ "resource-id": NETWORK_MAP, "tag": web.tag(&viewer) });
     let meta = json!({ "dependent-vtags": [tag], "cost-type": cost_type(stat) });
     let body = http::json(&json!({ "meta": meta, "cost-map": map }));
     Ok(of_type(body, MEDIA_TYPE))

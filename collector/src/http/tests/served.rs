@@ -1,6 +1,7 @@
 //! A collector's HTTP side over a store with a few judged windows.
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -15,7 +16,11 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::super::events::LISTENERS_MAX;
+use super::super::guard::Shown;
+use super::super::headers::Hardened;
 use super::super::{QUERIES_MAX, Web, router};
+use crate::access::{Gate, Peer};
+use crate::config::Pages;
 use crate::event::Events;
 use crate::judge::Judge;
 use crate::live::{Caller, Live};
@@ -33,6 +38,10 @@ pub(super) const WINDOWS: usize = 3;
 
 pub(super) struct Served {
     pub(super) live: Arc<Live>,
+    pub(super) gate: Arc<Gate>,
+    pub(super) store: Store,
+    /// Over which connection requests come.
+    pub(super) peer: Peer,
     pub(super) events: Arc<Events>,
     service: TowerToHyperService<axum::Router>,
     _directory: tempfile::TempDir,
@@ -77,9 +86,13 @@ impl Got {
 }
 
 impl Served {
-    /// Two probes have reported on three windows that ended a few seconds ago; all of them are judged.
     pub(super) fn new() -> Self {
-        Self::over(&[(OUT, QUIET), (BACK, QUIET)])
+        Self::bound_to("127.0.0.1")
+    }
+
+    /// Pages that are bound to an address.
+    pub(super) fn bound_to(address: &str) -> Self {
+        Self::made(address, &[(OUT, QUIET), (BACK, QUIET)])
     }
 
     /// The same, and a third probe's clock is 5 ms off.
@@ -88,10 +101,11 @@ impl Served {
             ahead: 5_000_000,
             ..QUIET
         };
-        Self::over(&[(OUT, QUIET), (BACK, QUIET), (OTHER, wrong)])
+        Self::made("127.0.0.1", &[(OUT, QUIET), (BACK, QUIET), (OTHER, wrong)])
     }
 
-    fn over(links: &[(&str, Link)]) -> Self {
+    /// The probes have reported on three windows that ended a few seconds ago; all of them are judged.
+    fn made(address: &str, links: &[(&str, Link)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let topology = Topology::yancheng();
         let live = Arc::new(Live::new(&topology, Some(&Profile::lab())));
@@ -113,13 +127,22 @@ impl Served {
                 judge.round(Timestamp((end_s + 3) * SECOND)).unwrap();
             });
         });
+        let pages = Pages::default();
+        let bound = address.parse().unwrap();
+        let gate = Gate::open(&pages, bound, store.clone(), Arc::clone(&own)).unwrap();
+        let gate = Arc::new(gate);
+        let peer = Peer {
+            address: SocketAddr::from(([127, 0, 0, 1], 1_024)),
+            tls: false,
+        };
         let events = Arc::new(Events::new(now()));
         let web = Web {
             zone: Zone::named(&topology.timezone),
             topology,
-            live: Arc::clone(&live),
+            shown: Shown::new(Arc::clone(&live)),
+            gate: Arc::clone(&gate),
             own,
-            store,
+            store: store.clone(),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             events: Arc::clone(&events),
             listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
@@ -128,8 +151,11 @@ impl Served {
         };
         Self {
             live,
+            gate,
+            store,
+            peer,
             events,
-            service: TowerToHyperService::new(router(Arc::new(web))),
+            service: TowerToHyperService::new(router(Arc::new(web), Hardened::Always)),
             _directory: directory,
         }
     }
@@ -172,7 +198,17 @@ impl Served {
         address: &str,
         headers: &[(HeaderName, &str)],
     ) -> Got {
-        let (head, body) = self.call(method, address, headers).await.into_parts();
+        let answer = self.call(method, address, headers).await;
+        Self::got(answer).await
+    }
+
+    /// A request as it is.
+    pub(super) async fn send(&self, request: Request<Body>) -> Got {
+        Self::got(self.answer(request).await).await
+    }
+
+    async fn got(answer: Response<Body>) -> Got {
+        let (head, body) = answer.into_parts();
         let is_endless = head
             .headers
             .get(header::CONTENT_TYPE)
@@ -205,7 +241,11 @@ impl Served {
         for (name, value) in headers {
             request = request.header(name, *value);
         }
-        let request = request.body(Body::empty()).unwrap();
+        self.answer(request.body(Body::empty()).unwrap()).await
+    }
+
+    async fn answer(&self, mut request: Request<Body>) -> Response<Body> {
+        request.extensions_mut().insert(self.peer);
         self.service.call(request).await.unwrap()
     }
 }

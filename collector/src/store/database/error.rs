@@ -46,6 +46,14 @@ pub enum DatabaseError {
     /// Something failed in the transaction before.
     #[error("the transaction had failed before")]
     RolledBack,
+    /// Somebody moved or removed the file, so that what is written to it is in no store that anybody will open.
+    #[error(
+        "{file} is not the file any more that was opened: put it back, or start the collector again"
+    )]
+    Gone {
+        /// Where it was.
+        file: PathBuf,
+    },
     /// The primary committed, and did not wait for its standby until the end: what it says may be lost with it.
     #[error("committed, but not on the synchronous standby: {0}")]
     NotReplicated(String),
