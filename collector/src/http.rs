@@ -22,6 +22,7 @@ mod openapi;
 mod probes;
 mod problem;
 mod query;
+mod refusal;
 mod revisions;
 mod routes;
 mod scrape;

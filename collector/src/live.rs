@@ -131,6 +131,8 @@ pub(crate) struct LiveProbe {
     pub(crate) stored: u64,
     /// The numbers up to that which did not come yet.
     pub(crate) awaited: Sequences,
+    /// Reports that were named as lost since this process began.
+    pub(crate) lost: u64,
     pub(crate) reported_at: Option<Timestamp>,
     /// When another collector of the same store took its last batch.
     pub(crate) reported_elsewhere_at: Option<Timestamp>,
@@ -313,6 +315,7 @@ impl Live {
                 caller: None,
                 stored: 0,
                 awaited: Sequences::default(),
+                lost: 0,
                 reported_at: None,
                 reported_elsewhere_at: None,
                 elsewhere: false,

@@ -6,7 +6,7 @@ use owl_measure::time::{Nanos, Timestamp};
 
 use super::Event;
 use crate::finding::Kind;
-use crate::live::{LivePath, Table};
+use crate::live::{LivePath, LiveProbe, Table};
 use crate::reading::{Reading, Standing, Wanted};
 
 /// What the last look saw. Its size is the table's.
@@ -15,7 +15,13 @@ pub(super) struct Known {
     /// In the order of the table, which never changes.
     paths: Vec<(Standing, Option<&'static str>)>,
     findings: BTreeSet<(Kind, String, Timestamp)>,
-    connected: BTreeMap<String, bool>,
+    /// Whether each probe is connected, and how many of its reports are lost.
+    probes: BTreeMap<String, (bool, u64)>,
+    store_fails: bool,
+}
+
+fn of_probe(probe: &LiveProbe) -> (bool, u64) {
+    (probe.connections > 0, probe.lost)
 }
 
 fn reading(live: &LivePath, now: Timestamp, grace: Nanos) -> Reading<'_> {
@@ -44,11 +50,12 @@ impl Known {
                 .map(|live| standing(&reading(live, now, grace)))
                 .collect(),
             findings: table.findings.iter().map(|finding| finding.key()).collect(),
-            connected: table
+            probes: table
                 .probes
-                .values()
-                .map(|probe| (probe.id.clone(), probe.connections > 0))
+                .iter()
+                .map(|(id, probe)| (id.clone(), of_probe(probe)))
                 .collect(),
+            store_fails: table.store_failure.is_some(),
         }
     }
 
@@ -69,16 +76,27 @@ impl Known {
                 });
             }
         }
-        for probe in table.probes.values() {
-            let connected = probe.connections > 0;
-            if self.connected.insert(probe.id.clone(), connected) != Some(connected) {
-                let probe = probe.id.clone();
-                events.push(if connected {
-                    Event::ProbeConnected { probe }
-                } else {
-                    Event::ProbeDisconnected { probe }
+        for (id, probe) in &table.probes {
+            let is = of_probe(probe);
+            let was = self.probes.insert(id.clone(), is).unwrap_or_default();
+            let probe = || id.clone();
+            match (was.0, is.0) {
+                (false, true) => events.push(Event::ProbeConnected { probe: probe() }),
+                (true, false) => events.push(Event::ProbeDisconnected { probe: probe() }),
+                _ => {}
+            }
+            if is.1 > was.1 {
+                events.push(Event::Gap {
+                    probe: probe(),
+                    lost: is.1 - was.1,
                 });
             }
+        }
+        let fails = table.store_failure.is_some();
+        match (std::mem::replace(&mut self.store_fails, fails), fails) {
+            (false, true) => events.push(Event::StoreFails),
+            (true, false) => events.push(Event::StoreWorks),
+            _ => {}
         }
         let open: BTreeSet<_> = table.findings.iter().map(|finding| finding.key()).collect();
         let named = |(kind, subject, since): &(Kind, String, Timestamp)| {
@@ -197,5 +215,35 @@ mod tests {
         assert_eq!(names(1, &[finding]), ["probe-connected", "finding-opened"]);
         assert!(names(2, &[seen_again]).is_empty());
         assert_eq!(names(0, &[]), ["probe-disconnected", "finding-closed"]);
+    }
+
+    #[test]
+    fn lost_reports_and_a_store_that_refuses_are_told_once() {
+        let live = Live::new(&Topology::yancheng(), Some(&Profile::lab()));
+        let mut known = Known::of(&live.read(), at(0), GRACE);
+        let mut look = |lost, failure: Option<&str>| {
+            let mut table = live.write();
+            table.probes.values_mut().next().unwrap().lost = lost;
+            table.store_failure = failure.map(str::to_owned);
+            known.look(&table, at(3), GRACE)
+        };
+        assert_eq!(look(0, None), []);
+        let events = look(3, Some("full"));
+        assert!(
+            matches!(
+                &events[..],
+                [Event::Gap { lost: 3, .. }, Event::StoreFails]
+            ),
+            "{events:?}"
+        );
+        assert_eq!(look(3, Some("still full")), []);
+        let events = look(5, None);
+        assert!(
+            matches!(
+                &events[..],
+                [Event::Gap { lost: 2, .. }, Event::StoreWorks]
+            ),
+            "{events:?}"
+        );
     }
 }

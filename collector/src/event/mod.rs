@@ -56,6 +56,16 @@ pub(crate) enum Event {
     ProbeConnected { probe: String },
     /// A probe is connected no more.
     ProbeDisconnected { probe: String },
+    /// Reports of a probe are lost: `/api/v1/gaps` names them, and why.
+    Gap {
+        probe: String,
+        /// How many.
+        lost: u64,
+    },
+    /// The store refuses: nothing is acknowledged, and nothing judged.
+    StoreFails,
+    /// The store works again.
+    StoreWorks,
 }
 
 impl Event {
@@ -67,6 +77,9 @@ impl Event {
             Self::FindingClosed { .. } => "finding-closed",
             Self::ProbeConnected { .. } => "probe-connected",
             Self::ProbeDisconnected { .. } => "probe-disconnected",
+            Self::Gap { .. } => "gap",
+            Self::StoreFails => "store-fails",
+            Self::StoreWorks => "store-works",
         }
     }
 }

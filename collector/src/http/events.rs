@@ -22,7 +22,7 @@ use crate::event::{Cursor, Events, Told};
 
 /// Listeners at once; further ones are told to come again later.
 pub(super) const LISTENERS_MAX: usize = 64;
-/// Pieces of text that wait for one listener's connection.
+/// Pieces of text that wait for one listener's connection, of 256 events or some 80 kB each at most.
 const PIECES_MAX: usize = 4;
 /// Who does not take one in this time is cut off; he may come again and say what he heard last.
 const SLOW: Duration = Duration::from_secs(10);

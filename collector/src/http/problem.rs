@@ -5,6 +5,7 @@
 use axum::extract::Path;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use owl_measure::words::Lang;
 use serde::Serialize;
 
 use super::json;
@@ -116,6 +117,26 @@ impl Kind {
         }
     }
 
+    /// The title for a person.
+    fn words(self, lang: Lang) -> &'static str {
+        let chinese = match self {
+            Self::BadQuery => "无法理解该地址的请求",
+            Self::UnknownName => "拓扑中没有此名称",
+            Self::UnknownAddress => "此地址没有内容",
+            Self::UnknownMethod => "此地址不支持该方法",
+            Self::NoVerdict => "没有这样的判定",
+            Self::StoreFails => "无法读取存储",
+            Self::Damaged => "存储的内容已损坏",
+            Self::TooSlow => "应答超时",
+            Self::NotLoggedIn => "须登录或出示令牌",
+            Self::NotAllowed => "当前角色无权访问",
+            Self::InTheClear => "须加密访问",
+            Self::Stale => "已知数据均已过期",
+            Self::TooMany => "同时请求者过多",
+        };
+        lang.pick(self.title(), chinese)
+    }
+
     /// What mends it, unless an occurrence knows better.
     fn hint(self) -> &'static str {
         match self {
@@ -171,6 +192,16 @@ impl Problem {
         Self::of(Kind::BadQuery, detail)
     }
 
+    /// What is the matter, for a person.
+    pub(super) fn words(&self, lang: Lang) -> &'static str {
+        self.kind.words(lang)
+    }
+
+    /// The details, which are for programs and so in English, for a person who reads that.
+    pub(super) fn detail(&self, lang: Lang) -> Option<&str> {
+        self.detail.as_deref().filter(|_| lang == Lang::En)
+    }
+
     /// With a hint of its own.
     pub(super) fn hinting(self, hint: Option<String>) -> Self {
         Self { hint, ..self }
@@ -208,6 +239,7 @@ impl IntoResponse for Problem {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
         }
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -15,6 +15,7 @@ use axum::routing::{MethodRouter, get, post};
 use super::guard::{Entry, guard};
 use super::problem::{Kind, Problem};
 use super::query::{Pairs, Takes};
+use super::refusal::for_people;
 use super::{
     Web, alto, audit, compliance, entrance, events, explain, findings, gaps, latency, openapi,
     probes, problem, revisions, scrape, stored, topology, verdicts,
@@ -212,5 +213,6 @@ pub(super) fn router(web: Arc<Web>) -> Router {
         })
         .fallback(unknown(Kind::UnknownAddress))
         .method_not_allowed_fallback(unknown(Kind::UnknownMethod))
+        .layer(middleware::from_fn(for_people))
         .with_state(web)
 }

@@ -377,3 +377,35 @@ async fn verdicts_of_the_past_come_page_by_page_and_each_once() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_browser_gets_a_page_in_its_language_where_there_is_none_and_a_program_the_problem() {
+    let served = Served::new();
+    let html = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8";
+    for (address, accept, said) in [
+        (
+            "/paths/a~b",
+            html,
+            Some("the topology has nothing of this name"),
+        ),
+        ("/paths/a~b?lang=zh-CN", html, Some("拓扑中没有此名称")),
+        ("/nothing", html, Some("nothing is served at this address")),
+        ("/compliance?period=soon", html, Some("soon")),
+        ("/paths/a~b", "*/*", None),
+        ("/api/v1/verdicts?path=a~b", html, None),
+    ] {
+        let asked = [(header::ACCEPT, accept)];
+        let got = served.ask_with(Method::GET, address, &asked).await;
+        assert!(got.status.is_client_error(), "{address}");
+        match said {
+            Some(said) => {
+                assert_eq!(
+                    got.headers[header::CONTENT_TYPE],
+                    "text/html; charset=utf-8"
+                );
+                assert!(got.text().contains(said), "{address}: {}", got.text());
+            }
+            None => assert_eq!(got.headers[header::CONTENT_TYPE], PROBLEM, "{address}"),
+        }
+    }
+}

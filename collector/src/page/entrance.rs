@@ -66,7 +66,7 @@ impl Said {
 }
 
 /// A page that knows nothing but its language.
-fn bare(lang: Lang, title: &str, translated: Option<String>, body: &Markup) -> Markup {
+pub(super) fn bare(lang: Lang, title: &str, translated: Option<String>, body: &Markup) -> Markup {
     let other = lang.pick(Lang::Zh, Lang::En);
     html! {
         (DOCTYPE)

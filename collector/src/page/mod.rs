@@ -10,6 +10,7 @@ mod matrix;
 mod overview;
 mod path;
 mod physics;
+mod refusal;
 mod sample;
 mod say;
 mod ways;
@@ -29,6 +30,7 @@ pub(crate) use entrance::{Entrance, Notice, Said, entrance, notice};
 pub(crate) use findings::findings;
 pub(crate) use overview::overview;
 pub(crate) use path::{Past, path};
+pub(crate) use refusal::refusal;
 pub(crate) use why::why;
 
 use crate::live::Table;

@@ -185,12 +185,14 @@ impl Writer {
         Ok(done)
     }
 
-    fn count_lost(&self, lost: &[(Lost, Sequences)]) {
+    /// How many reports those are.
+    fn count_lost(&self, lost: &[(Lost, Sequences)]) -> u64 {
         for (lost, numbers) in lost {
             self.own.gaps.inc_by(numbers.range_count() as u64);
             let missing = self.own.missing.with_label_values(&[lost.code()]);
             missing.inc_by(numbers.count());
         }
+        lost.iter().map(|(_, numbers)| numbers.count()).sum()
     }
 
     fn show_aside(&self, held: Option<aside::Held>) {
@@ -244,7 +246,7 @@ impl Writer {
                         .reports
                         .with_label_values(&["rejected"])
                         .inc_by(taken.rejected);
-                    self.count_lost(&taken.lost);
+                    let lost = self.count_lost(&taken.lost);
                     self.show_aside(taken.aside);
                     let fresh = || {
                         let fresh = taken.fresh.iter();
@@ -259,6 +261,7 @@ impl Writer {
                     if let Some(live) = table.probes.get_mut(&arrival.probe) {
                         live.stored = taken.stored_to;
                         live.awaited = taken.awaited;
+                        live.lost += lost;
                         if let Some(last) = fresh().max_by_key(|report| report.summary.start) {
                             live.reported_at = Some(arrival.received_at);
                             let end = last.summary.start + last.summary.length;
@@ -269,9 +272,10 @@ impl Writer {
                     }
                 }
                 Work::Gone { probe, .. } => {
-                    self.count_lost(&done.taken.lost);
+                    let lost = self.count_lost(&done.taken.lost);
                     if let Some(live) = table.probes.get_mut(probe) {
                         live.awaited = done.taken.awaited;
+                        live.lost += lost;
                     }
                 }
                 Work::Reexamined { .. } => {

@@ -157,6 +157,12 @@ async fn every_kind_of_event_is_described() {
             },
             Event::ProbeConnected { probe: subject() },
             Event::ProbeDisconnected { probe: subject() },
+            Event::Gap {
+                probe: subject(),
+                missing: 1,
+            },
+            Event::StoreFails,
+            Event::StoreWorks,
         ],
     );
     pieces.push_str(&heard.next().await.unwrap());
