@@ -7,6 +7,7 @@
 mod compliance;
 mod explain;
 mod findings;
+mod history;
 mod latency;
 mod probes;
 mod problem;

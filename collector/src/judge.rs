@@ -21,7 +21,9 @@ use crate::judgement::{Judgement, NoDataWhy};
 use crate::live::{Live, LiveProbe, Table};
 use crate::now::now;
 use crate::rulebook::Rulebook;
-use crate::store::{Audited, Dirty, Reader, Refused, Sessions, Store, StoreError, Windowing, Work};
+use crate::store::{
+    Audited, Change, Dirty, Reader, Refused, Sessions, Store, StoreError, Windowing, Work,
+};
 
 /// How often the judge looks.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -162,10 +164,11 @@ impl Judge {
                 .start
                 .period_start(dirty.length, self.windowing.aligned_to)
                 == dirty.start;
-            let of_length = |docket: &Docket| aligned && docket.length == dirty.length;
+            let reported = dirty.start >= self.reader.inputs_to()?;
+            let of_length = |docket: &Docket| aligned && reported && docket.length == dirty.length;
             match self.dockets.iter().position(of_length) {
                 Some(k) => self.judge(k, dirty.start, now)?,
-                // No path is judged in such windows any more.
+                // No path is judged in such windows any more, or nothing but what was judged is left of that time.
                 None => self.write(Vec::new(), Some(dirty), None)?,
             }
         }
@@ -209,6 +212,14 @@ impl Judge {
             .filter_map(|path| hearing.judge(path, now, || absence.why(path, hearing.own(path))))
             .collect();
         drop(table);
+        let heard = hearing.noted(paths.iter().map(String::as_str));
+        self.live.latest().note((start, *length), heard);
+        // Written where it changed: nearly always everybody is believed.
+        let disbelieved = hearing.disbelieved();
+        if self.reader.disbelieved_in(start, *length)? != disbelieved {
+            let change = Change::Audited(disbelieved);
+            self.store.write_blocking(Work::Tiers(change))?;
+        }
         let audited = self
             .inquest
             .note(hearing.span(), hearing.findings(), hearing.measured());

@@ -15,6 +15,7 @@ mod finding;
 mod flow;
 mod frame;
 mod hearing;
+mod history;
 mod http;
 mod identity;
 mod in_short;
@@ -42,7 +43,6 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use owl_measure::time::Nanos;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
@@ -53,11 +53,16 @@ pub use compliance::{
     compared, read_compliance,
 };
 pub use config::{Config, ConfigError, GivenCertificates};
+pub use history::{
+    Ends, HistoryAnswer, HistoryError, HistoryPercentile, HistoryPoint, HistoryQuestion,
+    HistorySources, read_history,
+};
 pub use http::HttpError;
 pub use identity::{ALPN, IdentityError, RegistryError, SigningError};
 pub use intake::IntakeError;
 pub use store::{DatabaseError, Place, PlaceError, PostgresAddress, ReportNumber, StoreError};
 
+use crate::history::{Clerk, Keeping};
 use crate::http::Http;
 use crate::identity::Identity;
 use crate::intake::Intake;
@@ -65,7 +70,7 @@ use crate::judge::Judge;
 use crate::live::Live;
 use crate::metrics::Own;
 use crate::now::now;
-use crate::store::{Store, Windowing, Work};
+use crate::store::{Store, Windowing};
 
 /// How often old rows are looked for.
 const RETENTION: Duration = Duration::from_secs(3_600);
@@ -196,6 +201,12 @@ async fn collect(
         .name("judge".into())
         .spawn(move || judge.run(&judge_stopped))
         .map_err(fault("the judge"))?;
+    let clerk = tokio::task::block_in_place(|| Clerk::new(store.clone(), config.keep_reports))?;
+    let (clerk_stop, clerk_stopped) = mpsc::channel();
+    let clerk = thread::Builder::new()
+        .name("clerk".into())
+        .spawn(move || clerk.run(&clerk_stopped))
+        .map_err(fault("the clerk"))?;
     info!(
         http = %addresses.http, intake = %addresses.intake, topology = config.topology.name,
         paths = live.read().paths.len(), "the collector runs"
@@ -210,6 +221,11 @@ async fn collect(
     };
     let intake = tokio::spawn(intake.run(ended(stopped.clone())));
     let http = tokio::spawn(http.run(ended(stopped.clone())));
+    let keeping = Keeping {
+        verdicts: config.keep,
+        five_minutes: config.keep_five_minutes,
+        hours: config.keep_hours,
+    };
     let running = tokio::spawn(compliance::refresh(
         store.clone(),
         live,
@@ -217,7 +233,7 @@ async fn collect(
         config.grace,
         stopped.clone(),
     ));
-    let retention = tokio::spawn(retain(store, config.keep, stopped));
+    let retention = tokio::spawn(retain(store, keeping, stopped));
     stop.await;
     info!("the collector stops");
     drop(stopping);
@@ -226,19 +242,21 @@ async fn collect(
             warn!(%error, "a part of the collector did not end well");
         }
     }
-    drop(judge_stop);
-    // The judge is at most one round away from seeing that.
-    if tokio::task::spawn_blocking(move || judge.join())
-        .await
-        .is_ok_and(|joined| joined.is_err())
-    {
-        warn!("the judge panicked");
+    drop((judge_stop, clerk_stop));
+    // Both are at most one round away from seeing that.
+    for (name, thread) in [("judge", judge), ("clerk", clerk)] {
+        if tokio::task::spawn_blocking(move || thread.join())
+            .await
+            .is_ok_and(|joined| joined.is_err())
+        {
+            warn!("the {name} panicked");
+        }
     }
     Ok(writer)
 }
 
-/// Removes what is older than `keep`, every hour and in small pieces.
-async fn retain(store: Store, keep: Nanos, mut stopped: watch::Receiver<()>) {
+/// Removes what is older than it is kept, every hour and in small pieces.
+async fn retain(store: Store, keeping: Keeping, mut stopped: watch::Receiver<()>) {
     let mut hours = interval(RETENTION);
     hours.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -246,7 +264,8 @@ async fn retain(store: Store, keep: Nanos, mut stopped: watch::Receiver<()>) {
             _ = stopped.changed() => return,
             _ = hours.tick() => {}
         }
-        let before = now() - keep;
-        while matches!(store.write(Work::Retain { before }).await, Ok(removed) if removed > 0) {}
+        for work in keeping.due(now()) {
+            while matches!(store.write(work()).await, Ok(removed) if removed > 0) {}
+        }
     }
 }

@@ -14,6 +14,7 @@ use owl_topology::{Path, ReflectorKind, Topology};
 
 use crate::compliance::Running;
 use crate::finding::Finding;
+use crate::history::Latest;
 use crate::judgement::Judgement;
 use crate::totals::Totals;
 
@@ -107,7 +108,10 @@ impl Table {
 
 /// The table behind its lock. A holder never waits for anything while it holds it.
 #[derive(Debug)]
-pub(crate) struct Live(RwLock<Table>);
+pub(crate) struct Live {
+    table: RwLock<Table>,
+    latest: Latest,
+}
 
 impl Live {
     /// Everything of a topology, with nothing known yet; `profile` replaces every path's own.
@@ -153,7 +157,7 @@ impl Live {
             (live.id.clone(), live)
         });
         let probes = probes.collect();
-        Self(RwLock::new(Table {
+        let table = RwLock::new(Table {
             paths,
             probes,
             by_id,
@@ -161,15 +165,24 @@ impl Live {
             store_failure: None,
             running: Running::default(),
             certificate_until: None,
-        }))
+        });
+        Self {
+            table,
+            latest: Latest::default(),
+        }
+    }
+
+    /// The latest windows of all paths, behind a lock of their own.
+    pub(crate) fn latest(&self) -> &Latest {
+        &self.latest
     }
 
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Table> {
         // Every change is a plain assignment, so a table left by a panicking holder is still whole.
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Table> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

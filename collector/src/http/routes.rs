@@ -15,7 +15,8 @@ use axum::routing::{MethodRouter, get};
 use super::problem::{Kind, Problem};
 use super::query::{Pairs, Takes};
 use super::{
-    Web, compliance, explain, findings, latency, probes, problem, revisions, stored, verdicts,
+    Web, compliance, explain, findings, history, latency, probes, problem, revisions, stored,
+    verdicts,
 };
 use crate::page;
 
@@ -140,10 +141,16 @@ pub(super) fn routes() -> Vec<Route> {
         Route::data("/api/v1/latency", Paths, get(latency::api))
             .once(&["stat", "max_age"])
             .often(&["from", "to"]),
+        Route::data("/api/v1/percentiles", Paths, get(history::percentiles))
+            .once(&["reach"])
+            .often(&["quantile"]),
         Route::data("/api/v1/probes", Probes, get(probes::api)),
         Route::data("/api/v1/problems/{code}", Nothing, get(problem::api)),
         Route::data("/api/v1/revisions", Paths, get(revisions::api))
             .once(&["path", "since", "limit"]),
+        Route::data("/api/v1/series", Path, get(history::series))
+            .once(&["path", "from", "to", "step"])
+            .often(&["quantile"]),
         Route::data("/api/v1/store", Collector, get(stored::api)),
         Route::data("/api/v1/verdicts", Paths, get(verdicts::api))
             .once(&["path", "since", "limit"]),

@@ -20,6 +20,7 @@ const OTHER: &str = "yannan-ct~binhaigang-ct";
 
 mod explained;
 mod findings;
+mod past;
 
 struct Court {
     judge: Judge,

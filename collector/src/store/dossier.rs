@@ -119,15 +119,23 @@ impl Reader {
         by: Timestamp,
         limit: u32,
     ) -> Result<Vec<StoredReport>, StoreError> {
-        let sql = "SELECT probe, epoch, sequence, body FROM report
-                   WHERE start_ns >= $1 AND start_ns < $2 AND start_ns + length_ns <= $2 AND path = $3
-                   ORDER BY start_ns, sequence, probe, epoch LIMIT $4";
-        let read = |row: &Row<'_>| Ok((ReportNumber::of(row, 0)?, row.get::<Vec<u8>>(3)?));
-        let rows = self.rows(sql, &values![start.0, end.0, path, limit], read)?;
+        let mut found = Vec::new();
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut damaged = None;
+        self.each_numbered(path, (start, end), |number, report| match report {
+            Err(_) => damaged = damaged.take().or(Some(number)),
+            Ok(report) if report.summary.end() <= end && found.len() < most => {
+                found.push((number, report));
+            }
+            Ok(_) => {}
+        })?;
+        if let Some(number) = damaged {
+            return Err(self.damaged_report(&number));
+        }
         let from = start - Nanos::from_secs(3_600);
-        rows.into_iter()
-            .map(|(number, body)| {
-                let report = Report::decode(&body).map_err(|_| self.damaged_report(&number))?;
+        found
+            .into_iter()
+            .map(|(number, report)| {
                 let received_at = self.received_at(&number, (from, by))?;
                 Ok(StoredReport {
                     number,

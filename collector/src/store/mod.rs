@@ -14,6 +14,7 @@ mod reader;
 mod report_number;
 mod schema;
 mod seen;
+mod tiers;
 mod writer;
 
 use std::fs::{self, File, TryLockError};
@@ -36,6 +37,7 @@ pub(crate) use findings::{Audited, FindingsQuery};
 pub(crate) use reader::{Dirty, HistoryQuery, HopChange, KeptWindows, ProbeRows, Reader, Sessions};
 pub use report_number::ReportNumber;
 pub(crate) use seen::last_seen;
+pub(crate) use tiers::{Change, Disbelieved, InputRow, SETTLED, TierRow, Unmade};
 use writer::Writer;
 
 /// Orders that wait for the writer; when it is full, whoever brings one more waits (back-pressure up to the probes).
@@ -157,6 +159,8 @@ pub(crate) enum Work {
         /// What the audit of the window changes, where findings follow windows of its length.
         audited: Option<Box<Audited>>,
     },
+    /// What is kept for longer than reports changes.
+    Tiers(Change),
     /// What is older may go. Answers how many rows went; more may be left while it is not 0.
     Retain { before: Timestamp },
 }

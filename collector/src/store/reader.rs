@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::database::{Database, DatabaseError, Purpose, Row, Value, values};
 use super::{Place, ReportNumber, StoreError, hours, refused, schema};
+use crate::history::inputs::Input;
 use crate::judgement::{Inputs, Judgement};
 use crate::live::{Caller, Live};
 use crate::rulebook::hex;
@@ -244,39 +245,41 @@ impl Reader {
         start: Timestamp,
         end: Timestamp,
     ) -> Result<Sessions, StoreError> {
-        // By the epoch too, so that the order is one and the same whenever it is asked for.
-        let sql = "SELECT path, start_ns + length_ns <= $2, body, probe, epoch, sequence FROM report
-                   WHERE start_ns >= $1 AND start_ns < $2 ORDER BY path, start_ns, sequence, probe, epoch";
         let mut sessions = Sessions::default();
         // One path at a time is held as reports; a session is much smaller than what it is made from.
         let mut of_path = OfPath::default();
+        let moved = self.inputs_to()?;
+        // A window that reaches over the end of what was moved is read from both, and put in order.
+        let mut kept = if start < moved {
+            self.inputs((start, end))?
+        } else {
+            Vec::new()
+        };
+        kept.reverse();
+        // By the epoch too, so that the order is one and the same whenever it is asked for.
+        let sql = "SELECT path, body, probe, epoch, sequence FROM report
+                   WHERE start_ns >= $1 AND start_ns < $2 ORDER BY path, start_ns, sequence, probe, epoch";
         let read = |row: &Row<'_>| {
             let path: &str = row.get(0)?;
-            if path != of_path.path {
-                let next = OfPath {
-                    path: path.to_owned(),
-                    ..OfPath::default()
-                };
-                sessions.take(std::mem::replace(&mut of_path, next));
+            while let Some(input) = kept.pop_if(|input| input.report.path.as_str() <= path) {
+                sessions.add(&mut of_path, input, end);
             }
-            if !row.get::<bool>(1)? {
-                sessions.straddling.insert(of_path.path.clone());
-            } else if of_path.reports.len() < REPORTS_A_SESSION_MAX {
-                let body: &[u8] = row.get(2)?;
-                let number = ReportNumber::of(row, 3)?;
-                match Report::decode(body) {
-                    Ok(report) => {
-                        number.digest(body, &mut of_path.digest);
-                        of_path.reports.push(report);
-                    }
-                    Err(_) => sessions.damaged.get_or_insert((number, 0)).1 += 1,
+            let number = ReportNumber::of(row, 2)?;
+            match Report::decode(row.get(1)?) {
+                Ok(report) => {
+                    let report = report.for_judge();
+                    sessions.add(&mut of_path, Input { number, report }, end);
                 }
+                Err(_) => sessions.damaged.get_or_insert((number, 0)).1 += 1,
             }
             Ok(())
         };
         self.database
-            .query(sql, &values![start.0, end.0], read)
+            .query(sql, &values![start.max(moved).0, end.0], read)
             .map_err(|source| self.fault(source))?;
+        while let Some(input) = kept.pop() {
+            sessions.add(&mut of_path, input, end);
+        }
         sessions.take(of_path);
         sessions.introduce();
         Ok(sessions)
@@ -441,6 +444,23 @@ impl Reader {
 }
 
 impl Sessions {
+    /// Adds what a judge reads of a report; those of a path come one after the other.
+    fn add(&mut self, of_path: &mut OfPath, Input { number, report }: Input, end: Timestamp) {
+        if report.path != of_path.path {
+            let next = OfPath {
+                path: report.path.clone(),
+                ..OfPath::default()
+            };
+            self.take(std::mem::replace(of_path, next));
+        }
+        if report.summary.end() > end {
+            self.straddling.insert(of_path.path.clone());
+        } else if of_path.reports.len() < REPORTS_A_SESSION_MAX {
+            number.digest(&report.encode(), &mut of_path.digest);
+            of_path.reports.push(report);
+        }
+    }
+
     fn take(&mut self, of_path: OfPath) {
         let OfPath {
             path,

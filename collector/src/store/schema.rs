@@ -22,7 +22,7 @@ const OLDER: [&str; 5] = [
     include_str!("schema/upgrade-6.sql"),
 ];
 /// What makes each version after [`FIRST`] from the one before it, on both engines.
-const UPGRADES: [&str; 0] = [];
+const UPGRADES: [&str; 1] = [include_str!("schema/upgrade-7-tiers.sql")];
 /// The version that this collector knows.
 pub(super) const VERSION: i64 = FIRST + UPGRADES.len() as i64;
 

@@ -254,12 +254,21 @@ fn a_window_is_dirty_until_a_verdict_has_seen_its_last_report(mut bench: Bench) 
 
 fn what_is_too_old_goes_in_pieces_and_counts_stay(mut bench: Bench) {
     bench.take(1, 0..20).unwrap();
-    let removed = bench
-        .writer
-        .commit(&[&Work::Retain {
-            before: Timestamp(15 * SECOND),
-        }])
-        .unwrap()[0];
+    let before = Timestamp(15 * SECOND);
+    let unmade = bench.reader().unmade(Timestamp(i64::MAX), 10).unwrap();
+    let kept = bench.reader().oldest_report().unwrap();
+    bench.writer.commit(&[&Work::Retain { before }]).unwrap();
+    assert_eq!(
+        bench.reader().oldest_report().unwrap(),
+        kept,
+        "its tiers are not made"
+    );
+    let made = Change::Tiers {
+        rows: Vec::new(),
+        made: unmade,
+    };
+    bench.writer.commit(&[&Work::Tiers(made)]).unwrap();
+    let removed = bench.writer.commit(&[&Work::Retain { before }]).unwrap()[0];
     assert!(removed >= 15, "{removed}");
     assert_eq!(
         bench

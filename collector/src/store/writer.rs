@@ -17,6 +17,7 @@ use super::database::{Begin, Database, DatabaseError, Purpose, Transaction, valu
 use super::findings;
 use super::hops::{self, Hops, NewHops};
 use super::hours;
+use super::tiers::{self, Marks, NewMarks};
 use super::{
     Admitted, Arrival, Dirty, Order, Place, Reader, Refused, StoreError, Windowing, Work,
     epoch_column, refused, schema,
@@ -40,6 +41,7 @@ pub(super) struct Writer {
     targets: HashMap<String, Nanos>,
     totals: HashMap<String, Totals>,
     hops: Hops,
+    marks: Marks,
 }
 
 /// What became of one arrival.
@@ -92,6 +94,7 @@ impl Writer {
             targets,
             totals,
             hops,
+            marks: Marks::default(),
         })
     }
 
@@ -117,9 +120,11 @@ impl Writer {
     /// Carries out all of them, or none.
     pub(super) fn commit(&mut self, works: &[&Work]) -> Result<Vec<u64>, Refused> {
         let (mut changed, mut new_hops) = (BTreeMap::new(), NewHops::default());
-        match self.transact(works, &mut changed, &mut new_hops) {
+        let mut new_marks = NewMarks::default();
+        match self.transact(works, &mut changed, (&mut new_hops, &mut new_marks)) {
             Ok(done) => {
                 self.hops.learn(new_hops);
+                self.marks.learn(new_marks);
                 self.totals.extend(
                     changed
                         .iter()
@@ -142,10 +147,10 @@ impl Writer {
         &mut self,
         works: &[&Work],
         changed: &mut BTreeMap<String, Totals>,
-        new_hops: &mut NewHops,
+        (new_hops, new_marks): (&mut NewHops, &mut NewMarks),
     ) -> Result<Vec<Done>, DatabaseError> {
         let (windowing, targets, totals) = (&self.windowing, &self.targets, &self.totals);
-        let hops = &self.hops;
+        let (hops, marks) = (&self.hops, &self.marks);
         let transaction = self.database.begin(Begin::Write)?;
         let mut counting = Counting {
             targets,
@@ -153,6 +158,8 @@ impl Writer {
             changed,
             hops,
             new_hops,
+            marks,
+            new_marks,
         };
         let done = works
             .iter()
@@ -177,6 +184,7 @@ impl Writer {
                     }
                     Ok(Done::answer(0))
                 }
+                Work::Tiers(change) => tiers::change(&transaction, change).map(Done::answer),
                 Work::Retain { before } => retain(&transaction, *before).map(Done::answer),
             })
             .collect::<Result<Vec<Done>, DatabaseError>>()?;
@@ -284,7 +292,7 @@ impl Writer {
                         }
                     }
                 }
-                Work::Retain { .. } => {}
+                Work::Tiers(_) | Work::Retain { .. } => {}
             }
         }
         answers
@@ -322,6 +330,8 @@ struct Counting<'a> {
     changed: &'a mut BTreeMap<String, Totals>,
     hops: &'a Hops,
     new_hops: &'a mut NewHops,
+    marks: &'a Marks,
+    new_marks: &'a mut NewMarks,
 }
 
 impl Counting<'_> {
@@ -386,6 +396,8 @@ fn take(
         }
         taken.fresh.push(index);
         counting.add(transaction, report)?;
+        let (known, new) = (counting.marks, &mut *counting.new_marks);
+        new.mark(known, transaction, (report, arrival.received_at))?;
         windows.extend(
             windowing
                 .lengths
@@ -494,7 +506,8 @@ fn remove(
 }
 
 /// What a verdict was made from lives as long as the verdict: verdicts go first, and then the reports and rulebooks that
-/// are older than the oldest verdict which is left.
+/// are older than the oldest verdict which is left. Reports go earlier once what judges read of them stands elsewhere, and
+/// never before their tiers are made.
 fn retain(transaction: &Transaction<'_>, before: Timestamp) -> Result<u64, DatabaseError> {
     let remove = |table: (&str, &str), before| remove(transaction, table, before);
     let hours_before = before - hours::LONGER - hours::HOUR;
@@ -504,8 +517,13 @@ fn retain(transaction: &Transaction<'_>, before: Timestamp) -> Result<u64, Datab
         transaction.one("SELECT min(window_start_ns) FROM verdict", &[])?;
     let oldest = oldest.flatten();
     let unneeded = oldest.map_or(before.0, |oldest| oldest.min(before.0));
-    removed += remove(("report", "start_ns"), unneeded)?;
-    removed += remove(("batch", "received_at_ns"), unneeded)?;
+    removed += remove(("judged_input", "start_ns"), unneeded)?;
+    removed += remove(("disbelieved", "start_ns"), unneeded)?;
+    let unmade = tiers::oldest_unmade(transaction)?.unwrap_or(i64::MAX);
+    let moved = tiers::inputs_to(transaction)?.0;
+    let reported = unneeded.max(moved).min(unmade);
+    removed += remove(("report", "start_ns"), reported)?;
+    removed += remove(("batch", "received_at_ns"), reported)?;
     removed += remove(("rulebook", "last_used_ns"), unneeded)?;
     removed += remove(("revision", "window_start_ns"), before.0)?;
     removed += hops::retain(transaction, before, ROWS_A_RETENTION)?;

@@ -19,6 +19,8 @@ const BASE: u32 = 14;
 pub(super) const CELLS: usize = (64 * (60 - FLOOR as usize)) + 64;
 /// In the octet of the counts: they do not fit, and follow as two varints.
 const LARGE: u8 = 0xFF;
+/// The least octet whose upper half is 15.
+const LARGE_HALF: u8 = 0xF0;
 /// Counts below this fit into half an octet.
 const SMALL: u64 = 15;
 
@@ -123,12 +125,18 @@ impl<'a> Cells<'a> {
         Self { octets, next: 0 }
     }
 
+    #[inline]
     fn varint(&mut self) -> Option<u64> {
         let (&first, rest) = self.octets.split_first()?;
         self.octets = rest;
         if first < 0x80 {
             return Some(u64::from(first));
         }
+        self.long_varint(first)
+    }
+
+    /// The rest of a number of several octets; one that is written too long is none.
+    fn long_varint(&mut self, first: u8) -> Option<u64> {
         let mut value = u64::from(first & 0x7F);
         for shift in (7..64).step_by(7) {
             let (&octet, rest) = self.octets.split_first()?;
@@ -139,7 +147,7 @@ impl<'a> Cells<'a> {
             }
             value |= bits << shift;
             if octet < 0x80 {
-                return Some(value);
+                return (octet > 0).then_some(value);
             }
         }
         None
@@ -148,10 +156,9 @@ impl<'a> Cells<'a> {
     /// Reads all of them, and refuses what nobody can have written. Gives how many spans there are.
     pub(super) fn check(octets: &'a [u8]) -> Result<u64, SpreadError> {
         let mut cells = Self::of(octets);
-        let mut again = Writer::default();
         let (mut below, mut above) = (0_u64, 0_u64);
         while !cells.octets.is_empty() {
-            let (cell, lower, upper) = cells.next().ok_or(SpreadError::Cells)?;
+            let (_, lower, upper) = cells.next().ok_or(SpreadError::Cells)?;
             if lower == 0 && upper == 0 {
                 return Err(SpreadError::Cells);
             }
@@ -161,14 +168,9 @@ impl<'a> Cells<'a> {
             if above > below {
                 return Err(SpreadError::Counts);
             }
-            again.push(cell, lower, upper);
         }
         if below != above {
             return Err(SpreadError::Counts);
-        }
-        // One way to write it only, so that what is equal has equal octets.
-        if again.octets != octets {
-            return Err(SpreadError::Cells);
         }
         Ok(below)
     }
@@ -187,8 +189,17 @@ impl Iterator for Cells<'_> {
         let (&counts, rest) = self.octets.split_first()?;
         self.octets = rest;
         let (lower, upper) = if counts == LARGE {
-            (self.varint()?, self.varint()?)
+            let (lower, upper) = (self.varint()?, self.varint()?);
+            // One way to write it only, so that what is equal has equal octets.
+            if lower < SMALL && upper < SMALL {
+                return None;
+            }
+            (lower, upper)
         } else {
+            // A half of 15 is never written.
+            if counts >= LARGE_HALF || counts & 0x0F == 0x0F {
+                return None;
+            }
             (u64::from(counts >> 4), u64::from(counts & 0x0F))
         };
         Some((cell as u16, lower, upper))
