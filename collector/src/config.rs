@@ -3,6 +3,8 @@
 //! Names of files in it are relative to the file itself. A key that is not
 //! known is an error, and every error says where in the file it is.
 
+mod pages;
+
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -16,7 +18,10 @@ use serde::Deserialize;
 use toml::Spanned;
 use tracing::warn;
 
+use crate::remote_write::{Receiver, ReceiverFile};
 use crate::store::{Place, PostgresAddress};
+pub(crate) use pages::Transport;
+pub use pages::{PageCertificate, Pages};
 
 /// How long after a window's end the judge waits for reports unless told otherwise.
 const GRACE: Nanos = Nanos::from_secs(3);
@@ -44,6 +49,8 @@ pub struct Config {
     pub intake: SocketAddr,
     /// Where pages, metrics and the JSON API are served: TCP, for HTTP/1. Port 0 takes a free one.
     pub http: SocketAddr,
+    /// How the pages are served, and to whom without a login.
+    pub pages: Pages,
     /// Where probes reach the intake, when that is another address than it binds; it stands in tokens.
     pub reached_at: Option<SocketAddr>,
     /// Certificates that were made by hand; without them the collector's own authority signs its certificate, too.
@@ -62,6 +69,8 @@ pub struct Config {
     pub keep_five_minutes: Nanos,
     /// How long summaries of an hour are kept.
     pub keep_hours: Nanos,
+    /// Who is sent metrics, besides those who scrape.
+    pub remote_write: Vec<Receiver>,
 }
 
 /// Certificates that were made by hand.
@@ -122,6 +131,7 @@ struct File {
     store: Option<Spanned<String>>,
     intake: SocketAddr,
     http: SocketAddr,
+    pages: Option<Spanned<pages::Table>>,
     reached_at: Option<SocketAddr>,
     ca: Option<PathBuf>,
     certificate: Option<PathBuf>,
@@ -133,6 +143,8 @@ struct File {
     keep_reports: Option<Spanned<Nanos>>,
     keep_five_minutes: Option<Spanned<Nanos>>,
     keep_hours: Option<Spanned<Nanos>>,
+    #[serde(default)]
+    remote_write: Vec<Spanned<ReceiverFile>>,
 }
 
 impl Config {
@@ -225,6 +237,14 @@ impl Config {
                 return Err(at(name, text, None, message.to_owned()));
             }
         };
+        let pages = match file.pages {
+            None => Pages::default(),
+            Some(table) => {
+                let span = table.span();
+                let read = table.into_inner().read(base);
+                read.map_err(|message| at(name, text, Some(span), message))?
+            }
+        };
         let state = base.join(file.state);
         let store = match file.store {
             None => Place::in_directory(&state),
@@ -232,12 +252,20 @@ impl Config {
                 .map(Place::Postgres)
                 .map_err(|error| at(name, text, Some(address.span()), format!("store: {error}")))?,
         };
+        let receiver = |told: Spanned<ReceiverFile>| {
+            let span = told.span();
+            let read = told.into_inner().read(base);
+            read.map_err(|message| at(name, text, Some(span), message))
+        };
+        let remote_write = file.remote_write.into_iter().map(receiver);
+        let remote_write = remote_write.collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             topology,
             state,
             store,
             intake: file.intake,
             http: file.http,
+            pages,
             reached_at: file.reached_at,
             given,
             grace,
@@ -247,6 +275,7 @@ impl Config {
             keep_reports,
             keep_five_minutes,
             keep_hours,
+            remote_write,
         })
     }
 }

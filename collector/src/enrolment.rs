@@ -156,6 +156,14 @@ pub fn enroll(
     Ok(Enrolled { token, expires })
 }
 
+/// The certificate of the collector's own authority (PEM), by which browsers and Prometheus know its pages.
+///
+/// # Errors
+/// When the state directory cannot be read or written.
+pub fn authority(config: &Config) -> Result<String, EnrolmentError> {
+    Ok(Registry::open(&config.state)?.authority()?.pem())
+}
+
 /// Lets no certificate of `probe` in any more, whoever signed it, nor its token. A running collector ends its call
 /// within seconds.
 ///

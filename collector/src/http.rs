@@ -1,20 +1,32 @@
 //! What the collector serves over HTTP: pages, metrics, health and a JSON API.
 //!
-//! Everything is read-only and comes from this process: no script is needed, no
-//! other host is asked. A request is bounded in size and time, and so are the
-//! connections.
+//! Everything comes from this process: no script is needed, no other host is
+//! asked. Who may call an address is asked first ([`guard`]). A request is
+//! bounded in size and time, and so are the connections ([`listener`]).
 
+mod alto;
+mod audit;
+mod certificate;
 mod compliance;
+mod entrance;
+mod events;
 mod explain;
 mod findings;
+mod guard;
+mod headers;
 mod history;
-mod latency;
+mod lasting;
+pub(crate) mod latency;
+mod listener;
+mod openapi;
 mod probes;
 mod problem;
 mod query;
 mod revisions;
 mod routes;
+mod scrape;
 mod stored;
+mod topology;
 mod verdicts;
 
 use std::io;
@@ -24,39 +36,36 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, Query, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::words::Lang;
 use owl_topology::Topology;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-use tracing::{debug, warn};
+use tracing::{info, warn};
 
+use self::certificate::Certificate;
+use self::guard::{Seen, Shown};
+use self::headers::Hardened;
+use self::lasting::lasting;
 use self::problem::{Kind, Problem};
 use self::query::Pairs;
+use crate::access::{Gate, Viewer};
+use crate::config::Config;
+use crate::event::Events;
+use crate::identity::{Authority, IdentityError};
 use crate::live::Live;
-use crate::metrics::{self, Own};
+use crate::metrics::Own;
 use crate::now::now;
 use crate::page::{self, Frame, Zone};
 use crate::store::{HistoryQuery, Reader, Store, StoreError};
 
-/// Connections open at once; further ones wait in the kernel's queue.
-const CONNECTIONS_MAX: usize = 256;
-/// From the first octet of a request's head to the last; also how long a connection may be quiet between requests.
-const HEAD: Duration = Duration::from_secs(10);
-/// Octets of a request's head.
-const HEAD_OCTETS_MAX: usize = 16_384;
 /// How long an answer may take to be made.
 const ANSWER: Duration = Duration::from_secs(10);
-/// A connection is closed after this, however slowly its peer reads.
-const CONNECTION: Duration = Duration::from_secs(300);
 /// Queries to the store at once; further ones wait within their request's time.
 const QUERIES_MAX: usize = 4;
 /// Windows on a path's page.
@@ -65,26 +74,39 @@ const PAGE_WINDOWS: usize = 120;
 const PAGE_HOP_CHANGES: usize = 20;
 /// Verdicts given anew on a path's page.
 const PAGE_REVISIONS: usize = 20;
-/// Between two attempts to accept when the process has no descriptor left.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// The HTTP server cannot be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot bind TCP {address}")]
-pub struct HttpError {
-    /// The address.
-    pub address: SocketAddr,
-    /// Why.
-    pub source: io::Error,
+pub enum HttpError {
+    /// The address is taken, or not this host's.
+    #[error("cannot bind TCP {address}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The pages have no certificate.
+    #[error("cannot serve the pages over TLS")]
+    Certificate(#[from] IdentityError),
+    /// TLS refuses it.
+    #[error("cannot serve the pages over TLS")]
+    Tls(#[from] rustls::Error),
+    /// Who may log in cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// What every answer is made from.
 struct Web {
     topology: Topology,
-    live: Arc<Live>,
+    shown: Shown,
+    gate: Arc<Gate>,
     own: Arc<Own>,
     store: Store,
     queries: Arc<Semaphore>,
+    events: Arc<Events>,
+    listeners: Arc<Semaphore>,
     grace: Nanos,
     zone: Zone,
     started_at: Timestamp,
@@ -92,34 +114,47 @@ struct Web {
 
 pub(crate) struct Http {
     listener: TcpListener,
+    certificate: Option<Arc<Certificate>>,
+    tls: Option<Arc<rustls::ServerConfig>>,
     web: Arc<Web>,
 }
 
 impl Http {
     pub(crate) async fn bind(
-        address: SocketAddr,
-        topology: Topology,
+        config: &Config,
+        authority: &Arc<Authority>,
         store: Store,
         live: Arc<Live>,
         own: Arc<Own>,
-        grace: Nanos,
     ) -> Result<Self, HttpError> {
+        let address = config.http;
+        let transport = config.pages.transport(address.ip());
+        let certificate = Certificate::open(transport, authority)?;
+        let tls = certificate.clone().map(certificate::tls).transpose()?;
         let listener = TcpListener::bind(address)
             .await
-            .map_err(|source| HttpError { address, source })?;
+            .map_err(|source| HttpError::Bind { address, source })?;
+        let gate = Gate::open(&config.pages, address.ip(), store.clone(), Arc::clone(&own))?;
+        let topology = config.topology.clone();
         let zone = Zone::named(&topology.timezone);
         let queries = Arc::new(Semaphore::new(QUERIES_MAX));
+        let started_at = now();
         Ok(Self {
             listener,
+            certificate,
+            tls: tls.map(Arc::new),
             web: Arc::new(Web {
                 topology,
-                live,
+                shown: Shown::new(live),
+                gate: Arc::new(gate),
                 own,
                 store,
                 queries,
-                grace,
+                events: Arc::new(Events::new(started_at)),
+                listeners: Arc::new(Semaphore::new(events::LISTENERS_MAX)),
+                grace: config.grace,
                 zone,
-                started_at: now(),
+                started_at,
             }),
         })
     }
@@ -129,67 +164,49 @@ impl Http {
         self.listener.local_addr()
     }
 
+    /// Whether it speaks TLS.
+    pub(crate) fn tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// Serves until `stop` is done; answers under way are cut off then.
     pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
-        let service = TowerToHyperService::new(router(self.web));
-        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let mut connections = JoinSet::new();
-        tokio::pin!(stop);
-        loop {
-            let accepted = async {
-                let place = Arc::clone(&room).acquire_owned().await;
-                (self.listener.accept().await, place)
-            };
-            tokio::select! {
-                () = &mut stop => break,
-                Some(_) = connections.join_next(), if !connections.is_empty() => {}
-                (accepted, place) = accepted => match accepted {
-                    Ok((stream, _)) => {
-                        let connection = http1::Builder::new()
-                            .timer(TokioTimer::new())
-                            .header_read_timeout(HEAD)
-                            .max_buf_size(HEAD_OCTETS_MAX)
-                            .serve_connection(TokioIo::new(stream), service.clone());
-                        connections.spawn(async move {
-                            let _place = place;
-                            if let Ok(Err(error)) = timeout(CONNECTION, connection).await {
-                                debug!(%error, "an HTTP connection ended");
-                            }
-                        });
-                    }
-                    Err(error) => {
-                        warn!(%error, "cannot accept an HTTP connection");
-                        tokio::time::sleep(ACCEPT_AGAIN).await;
-                    }
-                },
+        let hardened = match &self.certificate {
+            Some(certificate) if certificate.is_given() => Hardened::Certified,
+            _ => Hardened::Always,
+        };
+        let (gate, web) = (Arc::clone(&self.web.gate), Arc::clone(&self.web));
+        let topology = &self.web.topology;
+        gate.follows_plan(&topology.name, &topology.generation)
+            .await;
+        let renewed = async {
+            match self.certificate {
+                Some(certificate) => certificate.follow().await,
+                None => std::future::pending().await,
             }
+        };
+        info!(tls = self.tls.is_some(), "the pages are served");
+        let served = listener::serve(self.listener, router(self.web, hardened), self.tls, stop);
+        tokio::select! {
+            () = served => {}
+            // Neither ends before the collector does.
+            () = gate.follow() => {}
+            () = web.shown.watch(&web.events, web.grace) => {}
+            () = renewed => {}
         }
-        connections.shutdown().await;
     }
 }
 
-fn router(web: Arc<Web>) -> Router {
-    routes::router(web).layer(middleware::from_fn(bounded))
+fn router(web: Arc<Web>, hardened: Hardened) -> Router {
+    routes::router(web).layer(middleware::from_fn_with_state(hardened, bounded))
 }
 
 /// Bounds the time of every answer, and tells browsers what a page of ours never does.
-async fn bounded(request: Request, next: Next) -> Response {
+async fn bounded(State(hardened): State<Hardened>, request: Request, next: Next) -> Response {
     let mut response = timeout(ANSWER, next.run(request))
         .await
         .unwrap_or_else(|_| Problem::plain(Kind::TooSlow).into_response());
-    let headers = response.headers_mut();
-    let policy = "default-src 'self'; style-src 'self'; script-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-    let fixed: [(HeaderName, &'static str); 3] = [
-        (header::CONTENT_SECURITY_POLICY, policy),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-    ];
-    for (name, value) in fixed {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    headers
-        .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
+    hardened.put(response.headers_mut());
     response
 }
 
@@ -215,9 +232,20 @@ fn language(query: &[(String, String)], headers: &HeaderMap) -> Lang {
 }
 
 impl Web {
-    fn frame(&self, lang: Lang) -> Frame<'_> {
+    /// Tells what this viewer sees of the topology from every other part and every other topology.
+    fn tag(&self, viewer: &Viewer) -> String {
+        format!("{}{}", self.topology.generation, viewer.scope().tag())
+    }
+
+    /// What this viewer sees of the present.
+    fn table(&self, viewer: &Viewer) -> Seen<'_> {
+        self.shown.to(viewer)
+    }
+
+    fn frame<'a>(&'a self, lang: Lang, viewer: &'a Viewer) -> Frame<'a> {
         Frame {
             lang,
+            user: viewer.user(),
             topology: &self.topology,
             zone: &self.zone,
             now: now(),
@@ -249,28 +277,36 @@ impl Web {
 }
 
 fn json(value: &impl serde::Serialize) -> Response {
-    let body =
-        serde_json::to_string(value).expect("our own structs have string keys and finite numbers");
-    ([(header::CONTENT_TYPE, "application/json")], body).into_response()
+    json_of(octets(value))
+}
+
+fn octets(value: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("our own structs have string keys and finite numbers")
+}
+
+fn json_of(octets: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], octets).into_response()
 }
 
 async fn overview(
     State(web): State<Arc<Web>>,
+    viewer: Viewer,
     Query(query): Query<Pairs>,
     headers: HeaderMap,
 ) -> Html<String> {
-    let frame = web.frame(language(&query, &headers));
-    let table = web.live.read();
+    let frame = web.frame(language(&query, &headers), &viewer);
+    let table = web.table(&viewer);
     Html(page::overview(&frame, &table).into_string())
 }
 
 async fn path(
     State(web): State<Arc<Web>>,
+    viewer: Viewer,
     Path(id): Path<String>,
     Query(query): Query<Pairs>,
     headers: HeaderMap,
 ) -> Result<Html<String>, Problem> {
-    if web.live.read().path(&id).is_none() {
+    if web.table(&viewer).path(&id).is_none() {
         return Err(Problem::plain(Kind::UnknownName));
     }
     let wanted = id.clone();
@@ -279,6 +315,7 @@ async fn path(
             let windows = reader.history(HistoryQuery {
                 path: Some(&wanted),
                 since: Timestamp(i64::MIN),
+                after: None,
                 limit: PAGE_WINDOWS,
             })?;
             let hop_changes = reader.hop_changes(&wanted, PAGE_HOP_CHANGES)?;
@@ -291,8 +328,8 @@ async fn path(
             })
         })
         .await?;
-    let frame = web.frame(language(&query, &headers));
-    let table = web.live.read();
+    let frame = web.frame(language(&query, &headers), &viewer);
+    let table = web.table(&viewer);
     let live = table.path(&id).ok_or(Problem::plain(Kind::UnknownName))?;
     // Windows that another profile judged have other lengths; one chart tells of one rule.
     past.windows
@@ -308,28 +345,17 @@ async fn style() -> Response {
     (headers, page::STYLE).into_response()
 }
 
-async fn scrape(State(web): State<Arc<Web>>) -> Response {
-    let text = metrics::render(&web.live.read(), &web.own, now(), web.grace);
-    (
-        [(
-            header::CONTENT_TYPE,
-            "text/plain; version=0.0.4; charset=utf-8",
-        )],
-        text,
-    )
-        .into_response()
-}
-
-async fn health(State(web): State<Arc<Web>>) -> Response {
-    match web.live.read().store_failure.clone() {
-        None => json(&serde_json::json!({ "status": "ok" })),
+async fn health(State(web): State<Arc<Web>>, viewer: Viewer) -> Response {
+    let Some(failure) = web.shown.failure(&viewer) else {
+        return json(&serde_json::json!({ "status": "ok" }));
+    };
+    let body = match failure {
         Some(reason) => {
-            let body = json(
-                &serde_json::json!({ "status": "failing", "reason": format!("the store refuses: {reason}") }),
-            );
-            (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
+            serde_json::json!({ "status": "failing", "reason": format!("the store refuses: {reason}") })
         }
-    }
+        None => serde_json::json!({ "status": "failing" }),
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, json(&body)).into_response()
 }
 
 #[cfg(test)]

@@ -53,6 +53,8 @@ pub(crate) struct Judge {
     dockets: Vec<Docket>,
     book: Arc<Rulebook>,
     inquest: Inquest,
+    /// The epoch of the lease under which it judges; `None` while another collector of the store does.
+    office: Option<i64>,
     failing: bool,
 }
 
@@ -103,7 +105,6 @@ impl Judge {
         let inquest = Inquest::restored(&reader, &windowing)?;
         live.write().findings = inquest.open();
         Ok(Self {
-            store,
             reader,
             live,
             windowing,
@@ -112,6 +113,9 @@ impl Judge {
             dockets,
             book: Arc::new(book),
             inquest,
+            // The only collector of a store has just read what there is to know.
+            office: store.lease().epoch().filter(|_| !store.lease().is_shared()),
+            store,
             failing: false,
         })
     }
@@ -133,13 +137,43 @@ impl Judge {
 
     /// Judges what is due at `now`.
     pub(crate) fn round(&mut self, now: Timestamp) -> Result<(), RoundError> {
-        let outcome = self.scheduled(now).and_then(|()| self.again(now));
+        let Some(epoch) = self.store.lease().epoch() else {
+            self.office = None;
+            return Ok(());
+        };
+        let outcome = self
+            .take_office(epoch)
+            .and_then(|()| self.scheduled(now))
+            .and_then(|()| self.again(now));
         self.failing = outcome.is_err();
         outcome
     }
 
+    /// Goes on where the collector left off that judged before.
+    fn take_office(&mut self, epoch: i64) -> Result<(), RoundError> {
+        if self.office == Some(epoch) {
+            return Ok(());
+        }
+        self.inquest = Inquest::restored(&self.reader, &self.windowing)?;
+        self.live.write().findings = self.inquest.open();
+        for docket in &mut self.dockets {
+            if let Some(last) = self.reader.last_judged(docket.length, docket.next)? {
+                docket.next = last + docket.length;
+            }
+        }
+        self.office = Some(epoch);
+        Ok(())
+    }
+
     fn scheduled(&mut self, now: Timestamp) -> Result<(), RoundError> {
         for k in 0..self.dockets.len() {
+            let Docket { length, next, .. } = self.dockets[k];
+            if next > now + length {
+                // The windows since are judged when they are over by this clock, too; what nobody has reported on them since
+                // is judged as it was.
+                self.dockets[k].next = now.period_start(length, self.windowing.aligned_to);
+                warn!("the clock jumped back; its windows are judged as they come");
+            }
             for round in 0.. {
                 let (start, length) = (self.dockets[k].next, self.dockets[k].length);
                 if start + length + self.grace > now {
@@ -181,12 +215,14 @@ impl Judge {
         seen: Option<Dirty>,
         audited: Option<Box<Audited>>,
     ) -> Result<(), RoundError> {
-        self.store.write_blocking(Work::Verdicts {
+        let work = Work::Verdicts {
             judgements,
             book: Arc::clone(&self.book),
             seen,
             audited,
-        })?;
+        };
+        let epoch = self.office.ok_or(Refused)?;
+        self.store.write_judged(work, epoch)?;
         Ok(())
     }
 
@@ -194,9 +230,10 @@ impl Judge {
         let Docket { length, paths, .. } = &self.dockets[docket];
         // Before the reports are read: what comes in between makes the window dirty again.
         let seen = self.reader.dirty_window(*length, start)?;
-        let sessions = self.reader.sessions(start, start + *length)?;
-        if let Some((report, count)) = &sessions.damaged {
-            error!(%report, count, "reports in the store are damaged; their window is judged without them");
+        let ask = |reader: &Reader| reader.sessions(start, start + *length);
+        let sessions: Sessions = self.reader.at_once::<_, StoreError>(ask)?;
+        if let Some((damage, count)) = &sessions.damaged {
+            error!(error = %damage, count, "the store is damaged; the window is judged without what cannot be read");
         }
         let hearing = Hearing::open(&self.book, start, *length, &sessions);
         let watched = start >= self.watching_since;
@@ -218,7 +255,8 @@ impl Judge {
         let disbelieved = hearing.disbelieved();
         if self.reader.disbelieved_in(start, *length)? != disbelieved {
             let change = Change::Audited(disbelieved);
-            self.store.write_blocking(Work::Tiers(change))?;
+            let epoch = self.office.ok_or(Refused)?;
+            self.store.write_judged(Work::Tiers(change), epoch)?;
         }
         let audited = self
             .inquest

@@ -7,9 +7,13 @@
 //! in its store, SQLite or PostgreSQL; all the rest can be rebuilt from there.
 #![forbid(unsafe_code)]
 
+mod access;
+pub mod block;
 mod compliance;
 mod config;
+mod delays;
 pub mod enrolment;
+mod event;
 pub mod explain;
 mod finding;
 mod flow;
@@ -25,8 +29,11 @@ mod judgement;
 mod live;
 mod metrics;
 mod now;
+mod packer;
 mod page;
 mod reading;
+mod remote_write;
+mod retention;
 mod revision;
 mod rulebook;
 mod store;
@@ -34,6 +41,8 @@ mod targets;
 #[cfg(test)]
 mod testing;
 mod totals;
+#[cfg(test)]
+mod tsdb;
 mod way;
 
 use std::io;
@@ -41,18 +50,26 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use owl_measure::time::Nanos;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
+pub use access::audit::{Deed, Fault, Record, Verified, read_line, verify};
+pub use access::console::{AccessError, Console, Known};
+pub use access::directory::BadName;
+pub use access::grant::{Grant, GrantError};
+pub use access::password::{CHARACTERS_MIN, OCTETS_MAX, PasswordError};
+pub use access::role::{Role, UnknownRole};
+pub use access::secret::Secret;
 pub use compliance::{
     AskError, Asked, AskedProfiles, ComplianceAnswer, ComplianceError, PathCompliance, SpanError,
     compared, read_compliance,
 };
-pub use config::{Config, ConfigError, GivenCertificates};
+pub use config::{Config, ConfigError, GivenCertificates, PageCertificate, Pages};
 pub use history::{
     Ends, HistoryAnswer, HistoryError, HistoryPercentile, HistoryPoint, HistoryQuestion,
     HistorySources, read_history,
@@ -60,6 +77,8 @@ pub use history::{
 pub use http::HttpError;
 pub use identity::{ALPN, IdentityError, RegistryError, SigningError};
 pub use intake::IntakeError;
+pub use metrics::Rehearsal;
+pub use remote_write::Receiver;
 pub use store::{DatabaseError, Place, PlaceError, PostgresAddress, ReportNumber, StoreError};
 
 use crate::history::{Clerk, Keeping};
@@ -70,7 +89,10 @@ use crate::judge::Judge;
 use crate::live::Live;
 use crate::metrics::Own;
 use crate::now::now;
-use crate::store::{Store, Windowing};
+use crate::packer::Packer;
+use crate::remote_write::RemoteWrite;
+use crate::retention::Believed;
+use crate::store::{Follower, Store, Windowing};
 
 /// How often old rows are looked for.
 const RETENTION: Duration = Duration::from_secs(3_600);
@@ -104,6 +126,8 @@ pub enum Error {
 pub struct Addresses {
     /// Pages, metrics and API: TCP.
     pub http: SocketAddr,
+    /// They are served over TLS.
+    pub tls: bool,
     /// Intake: UDP.
     pub intake: SocketAddr,
 }
@@ -161,6 +185,7 @@ async fn collect(
     let live = Arc::new(Live::new(&config.topology, config.profile.as_ref()));
     let own = Arc::new(Own::new());
     let windowing = Windowing::of(&live, config.aligned_to);
+    let authority = Arc::clone(&identity.authority);
     let place = config.store.clone();
     let (store, writer) = tokio::task::block_in_place(|| {
         Store::open_at(&config.state, place, windowing.clone(), &live, &own)
@@ -173,17 +198,17 @@ async fn collect(
         Arc::clone(&own),
     )?;
     let http = Http::bind(
-        config.http,
-        config.topology.clone(),
+        &config,
+        &authority,
         store.clone(),
         Arc::clone(&live),
-        own,
-        config.grace,
+        Arc::clone(&own),
     )
     .await?;
     let fault = |what| move |source| Error::Start { what, source };
     let addresses = Addresses {
         http: http.address().map_err(fault("the HTTP server"))?,
+        tls: http.tls(),
         intake: intake.address().map_err(fault("the intake"))?,
     };
     let judge = tokio::task::block_in_place(|| {
@@ -196,17 +221,39 @@ async fn collect(
             now(),
         )
     })?;
+    let follower = if store.lease().is_shared() {
+        let live = Arc::clone(&live);
+        Some(tokio::task::block_in_place(|| Follower::new(&store, live))?)
+    } else {
+        None
+    };
+    let packer = Packer::new(store.clone())?;
+    let (packer_stop, packer_stopped) = mpsc::channel();
+    let packer = thread::Builder::new()
+        .name("packer".into())
+        .spawn(move || packer.run(&packer_stopped))
+        .map_err(fault("the packer"))?;
     let (judge_stop, judge_stopped) = mpsc::channel();
     let judge = thread::Builder::new()
         .name("judge".into())
         .spawn(move || judge.run(&judge_stopped))
         .map_err(fault("the judge"))?;
-    let clerk = tokio::task::block_in_place(|| Clerk::new(store.clone(), config.keep_reports))?;
+    let clerk = tokio::task::block_in_place(|| {
+        Clerk::new(store.clone(), Arc::clone(&live), config.keep_reports)
+    })?;
     let (clerk_stop, clerk_stopped) = mpsc::channel();
     let clerk = thread::Builder::new()
         .name("clerk".into())
         .spawn(move || clerk.run(&clerk_stopped))
         .map_err(fault("the clerk"))?;
+    let (follower_stop, follower_stopped) = mpsc::channel();
+    let follower = follower
+        .map(|follower| {
+            let run = move || follower.run(&follower_stopped);
+            let thread = thread::Builder::new().name("follower".into());
+            thread.spawn(run).map_err(fault("the follower"))
+        })
+        .transpose()?;
     info!(
         http = %addresses.http, intake = %addresses.intake, topology = config.topology.name,
         paths = live.read().paths.len(), "the collector runs"
@@ -226,37 +273,54 @@ async fn collect(
         five_minutes: config.keep_five_minutes,
         hours: config.keep_hours,
     };
+    let writers = config.remote_write.into_iter().map(|receiver| {
+        let (live, own) = (Arc::clone(&live), Arc::clone(&own));
+        let writer = RemoteWrite::new(receiver, store.clone(), live, own, config.grace);
+        tokio::spawn(writer.run(stopped.clone()))
+    });
+    let writers: Vec<_> = writers.collect();
     let running = tokio::spawn(compliance::refresh(
         store.clone(),
-        live,
+        Arc::clone(&live),
         config.topology,
         config.grace,
         stopped.clone(),
     ));
-    let retention = tokio::spawn(retain(store, keeping, stopped));
+    let retention = tokio::spawn(retain(store, live, keeping, stopped));
     stop.await;
     info!("the collector stops");
     drop(stopping);
-    for task in [intake, http, running, retention] {
+    for task in [intake, http, running, retention]
+        .into_iter()
+        .chain(writers)
+    {
         if let Err(error) = task.await {
             warn!(%error, "a part of the collector did not end well");
         }
     }
-    drop((judge_stop, clerk_stop));
-    // Both are at most one round away from seeing that.
-    for (name, thread) in [("judge", judge), ("clerk", clerk)] {
-        if tokio::task::spawn_blocking(move || thread.join())
-            .await
-            .is_ok_and(|joined| joined.is_err())
-        {
+    drop((judge_stop, packer_stop, clerk_stop));
+    // Each is at most one round away from seeing that.
+    for (thread, name) in [(judge, "judge"), (packer, "packer"), (clerk, "clerk")] {
+        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+        if joined.is_ok_and(|joined| joined.is_err()) {
             warn!("the {name} panicked");
         }
+    }
+    // After the judge, so that whoever judges next finds its last verdicts.
+    drop(follower_stop);
+    if let Some(follower) = follower
+        && tokio::task::spawn_blocking(move || follower.join())
+            .await
+            .is_ok_and(|joined| joined.is_err())
+    {
+        warn!("the follower panicked");
     }
     Ok(writer)
 }
 
 /// Removes what is older than it is kept, every hour and in small pieces.
-async fn retain(store: Store, keeping: Keeping, mut stopped: watch::Receiver<()>) {
+async fn retain(store: Store, live: Arc<Live>, keeping: Keeping, mut stopped: watch::Receiver<()>) {
+    let (mut believed, mut last) = (Believed::NOTHING, Instant::now());
     let mut hours = interval(RETENTION);
     hours.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -264,7 +328,16 @@ async fn retain(store: Store, keeping: Keeping, mut stopped: watch::Receiver<()>
             _ = stopped.changed() => return,
             _ = hours.tick() => {}
         }
-        for work in keeping.due(now()) {
+        let newest = live.read().newest_report();
+        let since = last.elapsed().as_nanos();
+        last = Instant::now();
+        let since = Nanos(i64::try_from(since).unwrap_or(i64::MAX));
+        let now = believed.round(now(), newest, since);
+        // Whoever judges also tidies up.
+        if store.lease().epoch().is_none() {
+            continue;
+        }
+        for work in keeping.due(now) {
             while matches!(store.write(work()).await, Ok(removed) if removed > 0) {}
         }
     }

@@ -5,18 +5,26 @@
 //! be lost. Pages, API and metrics read it and nothing else.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use owl_measure::clock::ClockState;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::Profile;
 use owl_topology::{Path, ReflectorKind, Topology};
+use sha2::{Digest as _, Sha256};
 
+use crate::access::Scope;
 use crate::compliance::Running;
 use crate::finding::Finding;
 use crate::history::Latest;
 use crate::judgement::Judgement;
+use crate::metrics::{DelayEdges, PathLabels};
+use crate::now::now;
 use crate::totals::Totals;
+
+/// Windows without a report after which a path's counters are shown no more.
+const REPORTING_WINDOWS: i64 = 3;
 
 /// A judged path.
 #[derive(Debug)]
@@ -25,6 +33,79 @@ pub(crate) struct LivePath {
     pub(crate) totals: Totals,
     pub(crate) reported_at: Option<Timestamp>,
     pub(crate) latest: Option<Judgement>,
+    pub(crate) labels: PathLabels,
+    pub(crate) edges: DelayEdges,
+    /// Decides in which shard of a scrape it is; the path's alone, so it stays when others come and go.
+    pub(crate) shard: u64,
+    /// Since when the collector would know of a report.
+    watched_since: Timestamp,
+    /// When work on its route is announced for.
+    pub(crate) maintenance: Vec<Range<Timestamp>>,
+}
+
+impl LivePath {
+    fn of(path: Path, topology: &Topology) -> Self {
+        let announced = topology.maintenance_of(&path).into_iter();
+        let digest = Sha256::digest(path.id.as_bytes());
+        let first = digest.iter().take(8);
+        Self {
+            totals: Totals::default(),
+            reported_at: None,
+            latest: None,
+            watched_since: now(),
+            labels: PathLabels::of(&path),
+            edges: DelayEdges::with(path.target),
+            shard: first.fold(0, |shard, octet| shard << 8 | u64::from(*octet)),
+            maintenance: announced.map(|works| works.start..works.end).collect(),
+            path,
+        }
+    }
+
+    /// Whether it has reported within three windows, so that its counters still count; what the collector has not watched
+    /// for so long is taken to.
+    pub(crate) fn is_reporting(&self, now: Timestamp, grace: Nanos) -> bool {
+        let silence = self.path.profile.interval.times(REPORTING_WINDOWS) + grace;
+        now - self.reported_at.unwrap_or(self.watched_since) <= silence
+    }
+
+    /// What pages and the API show of it. Totals are for metrics, which tell of all carriers, and are large.
+    fn without_totals(&self) -> Self {
+        Self {
+            path: self.path.clone(),
+            totals: Totals::default(),
+            reported_at: self.reported_at,
+            latest: self.latest.clone(),
+            labels: self.labels.clone(),
+            edges: self.edges.clone(),
+            shard: self.shard,
+            maintenance: self.maintenance.clone(),
+            watched_since: self.watched_since,
+        }
+    }
+}
+
+impl LivePath {
+    /// Takes over a verdict, unless a newer one is there or it says nothing new.
+    pub(crate) fn take(&mut self, judgement: &Judgement) {
+        let newer = |latest: &Judgement| {
+            // One of a window to come is from before the clock was set back.
+            let of_the_future = latest.window_start > judgement.judged_at;
+            let is_older = latest.window_start <= judgement.window_start;
+            of_the_future || is_older && !latest.says_the_same_as(judgement)
+        };
+        if self.latest.as_ref().is_none_or(newer) {
+            self.latest = Some(judgement.clone());
+        }
+    }
+}
+
+/// Which of the collectors of a store judges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judging {
+    /// This one, which shows the series of paths and probes therefore.
+    Here,
+    /// Another one, or nobody yet.
+    Elsewhere,
 }
 
 /// What a probe said when it called.
@@ -37,7 +118,7 @@ pub(crate) struct Caller {
 }
 
 /// A probe of the topology.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct LiveProbe {
     pub(crate) id: String,
     pub(crate) site: String,
@@ -48,6 +129,10 @@ pub(crate) struct LiveProbe {
     pub(crate) caller: Option<Caller>,
     pub(crate) stored: u64,
     pub(crate) reported_at: Option<Timestamp>,
+    /// When another collector of the same store took its last batch.
+    pub(crate) reported_elsewhere_at: Option<Timestamp>,
+    /// Whether it reports to another collector of the same store.
+    pub(crate) elsewhere: bool,
     /// Its clock in its last report; unknown after a restart until the next one.
     pub(crate) clock: Option<(ClockState, Timestamp)>,
     /// When its certificate runs out, as far as that is known.
@@ -70,6 +155,11 @@ impl LiveProbe {
             .or(self.reported_at)
     }
 
+    /// Whether it is connected to this collector, or reports to another one of the same store.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connections > 0 || self.elsewhere
+    }
+
     pub(crate) fn simulated(&self) -> bool {
         self.caller.as_ref().is_some_and(|caller| caller.simulated)
     }
@@ -80,9 +170,13 @@ impl LiveProbe {
 pub(crate) struct Table {
     pub(crate) paths: Vec<LivePath>,
     pub(crate) probes: BTreeMap<String, LiveProbe>,
+    /// The carriers of probes that only reflect, and never call.
+    reflecting: BTreeMap<String, String>,
     by_id: HashMap<String, usize>,
     /// What is wrong with clocks, coordinates and routes at this moment.
     pub(crate) findings: Vec<Finding>,
+    /// Who judges.
+    pub(crate) judging: Judging,
     /// Why the store refuses, while it does.
     pub(crate) store_failure: Option<String>,
     /// The running day and month of every path.
@@ -92,12 +186,80 @@ pub(crate) struct Table {
 }
 
 impl Table {
+    /// The end of the newest interval that any probe has reported.
+    pub(crate) fn newest_report(&self) -> Option<Timestamp> {
+        self.probes
+            .values()
+            .filter_map(LiveProbe::reported_up_to)
+            .max()
+    }
+
     pub(crate) fn path(&self, id: &str) -> Option<&LivePath> {
         self.by_id.get(id).map(|&index| &self.paths[index])
     }
 
     pub(crate) fn path_mut(&mut self, id: &str) -> Option<&mut LivePath> {
         self.by_id.get(id).map(|&index| &mut self.paths[index])
+    }
+
+    /// The target of each path.
+    pub(crate) fn targets(&self) -> HashMap<String, Nanos> {
+        let paths = self.paths.iter();
+        paths
+            .map(|live| (live.path.id.clone(), live.path.target))
+            .collect()
+    }
+
+    /// The probes that it has: those that call, and those that only reflect.
+    pub(crate) fn probe_names(&self) -> impl Iterator<Item = &str> {
+        let calling = self.probes.keys();
+        calling.chain(self.reflecting.keys()).map(String::as_str)
+    }
+
+    /// Whether it has this probe: one that calls, or one that only reflects.
+    pub(crate) fn has_probe(&self, probe: &str) -> bool {
+        self.probes.contains_key(probe) || self.reflecting.contains_key(probe)
+    }
+
+    /// What somebody who sees these carriers may see of it: whatever is made from that part can tell nothing of the rest.
+    pub(crate) fn part(&self, scope: &Scope) -> Self {
+        let kept: Vec<usize> = (0..self.paths.len())
+            .filter(|&index| scope.sees_path(&self.paths[index].path))
+            .collect();
+        let running = |index: &usize| self.running.paths.get(*index).cloned();
+        let mut part = Self {
+            paths: kept
+                .iter()
+                .map(|&index| self.paths[index].without_totals())
+                .collect(),
+            by_id: (0..)
+                .zip(&kept)
+                .map(|(place, &index)| (self.paths[index].path.id.clone(), place))
+                .collect(),
+            probes: self
+                .probes
+                .iter()
+                .filter(|(_, probe)| scope.sees_probe(probe))
+                .map(|(id, probe)| (id.clone(), probe.clone()))
+                .collect(),
+            reflecting: self
+                .reflecting
+                .iter()
+                .filter(|(_, carrier)| scope.sees_carrier(carrier))
+                .map(|(id, carrier)| (id.clone(), carrier.clone()))
+                .collect(),
+            findings: Vec::new(),
+            store_failure: self.store_failure.clone(),
+            running: Running {
+                paths: kept.iter().filter_map(running).collect(),
+                at: self.running.at,
+            },
+            certificate_until: self.certificate_until,
+            judging: self.judging,
+        };
+        let told = self.findings.iter();
+        part.findings = told.filter_map(|found| scope.tell(found, &part)).collect();
+        part
     }
 
     /// Whether some probe says that its delays or clocks are injected.
@@ -116,20 +278,20 @@ pub(crate) struct Live {
 impl Live {
     /// Everything of a topology, with nothing known yet; `profile` replaces every path's own.
     pub(crate) fn new(topology: &Topology, profile: Option<&Profile>) -> Self {
-        let paths: Vec<LivePath> = topology
-            .paths()
+        let mut paths = topology.paths();
+        if let Some(profile) = profile {
+            paths
+                .iter_mut()
+                .for_each(|path| path.profile.clone_from(profile));
+        }
+        Self::of(paths, topology)
+    }
+
+    /// The same of `paths`, whatever the topology says of them.
+    pub(crate) fn of(paths: Vec<Path>, topology: &Topology) -> Self {
+        let paths: Vec<LivePath> = paths
             .into_iter()
-            .map(|mut path| {
-                if let Some(profile) = profile {
-                    path.profile = profile.clone();
-                }
-                LivePath {
-                    path,
-                    totals: Totals::default(),
-                    reported_at: None,
-                    latest: None,
-                }
-            })
+            .map(|path| LivePath::of(path, topology))
             .collect();
         let by_id = paths
             .iter()
@@ -151,17 +313,27 @@ impl Live {
                 caller: None,
                 stored: 0,
                 reported_at: None,
+                reported_elsewhere_at: None,
+                elsewhere: false,
                 clock: None,
                 certificate_until: None,
             };
             (live.id.clone(), live)
         });
         let probes = probes.collect();
+        let only = topology
+            .probes
+            .iter()
+            .filter(|probe| probe.reflector != ReflectorKind::Owl);
+        let carrier = only.map(|probe| (probe.id.to_string(), probe.carrier.to_string()));
+        let reflecting = carrier.collect();
         let table = RwLock::new(Table {
             paths,
             probes,
+            reflecting,
             by_id,
             findings: Vec::new(),
+            judging: Judging::Here,
             store_failure: None,
             running: Running::default(),
             certificate_until: None,

@@ -4,12 +4,15 @@
 //! that stores the report, so a restart neither loses nor repeats one.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use owl_measure::lengths::{BUCKETS, Lengths};
 use owl_measure::patterns::Patterns;
 use owl_measure::report::Report;
 use owl_measure::summary::Within;
 use owl_measure::time::Nanos;
+
+use crate::delays::Delays;
 
 /// The labels of losses and overtaken packets, in the order of [`Totals::lost`].
 pub(crate) const LOST: [&str; 3] = ["forward", "backward", "unknown"];
@@ -98,6 +101,8 @@ pub(crate) struct Totals {
     pub(crate) lengths: [[Tally; 3]; 5],
     /// By target in nanoseconds. Only targets that the topology has had are counted, so a probe cannot make this grow.
     pub(crate) within: BTreeMap<i64, [u64; 3]>,
+    /// Shared by those who hold a copy, because it is the largest part.
+    pub(crate) delays: Arc<Delays>,
 }
 
 impl Totals {
@@ -165,6 +170,7 @@ impl Totals {
                 .zip(counts)
                 .for_each(|(total, by)| grow(total, by.unwrap_or(0)));
         }
+        Arc::make_mut(&mut self.delays).add(report, target, counts);
     }
 
     /// Counts the directions in which the hop count of a flow changed.
@@ -193,11 +199,15 @@ impl Totals {
         rows
     }
 
-    /// The rows that are not as they were.
-    pub(crate) fn rows_since(&self, before: Option<&Self>) -> Vec<(String, u64)> {
+    /// The rows that are not as they were, and by how much.
+    pub(crate) fn added_since(&self, before: Option<&Self>) -> Vec<(String, u64)> {
         let before = before.map(Self::rows).unwrap_or_default();
         let changed = |(name, value): &(String, u64)| before.get(name) != Some(value);
-        self.rows().into_iter().filter(changed).collect()
+        let by = |(name, value): (String, u64)| {
+            let more = value.saturating_sub(before.get(&name).copied().unwrap_or(0));
+            (name, more)
+        };
+        self.rows().into_iter().filter(changed).map(by).collect()
     }
 
     /// Takes over a row of the store; a name that this version does not know is left alone.
@@ -301,22 +311,23 @@ mod tests {
         ] {
             read.set(unknown, 7);
         }
-        assert_eq!(read, totals);
+        read.delays = Arc::clone(&totals.delays);
+        assert_eq!(
+            read, totals,
+            "but for the delays, which have a table of their own"
+        );
     }
 
     #[test]
-    fn only_rows_that_changed_are_written_again() {
+    fn only_what_was_added_is_written() {
         let target = Nanos::from_millis(1);
         let mut before = Totals::default();
         before.add(&report("a~b", 0), target);
-        assert_eq!(before.rows_since(None).len(), before.rows().len());
+        assert_eq!(before.added_since(None).len(), before.rows().len());
         let mut after = before.clone();
         after.add(&unanswered("a~b", 1), target);
-        let names: Vec<String> = after
-            .rows_since(Some(&before))
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect();
+        let added = after.added_since(Some(&before));
+        let names: Vec<&str> = added.iter().map(|(name, _)| name.as_str()).collect();
         // Ten packets lost in a row: nine of them at distance 1.
         let expected = [
             "lengths.loss_distance.unknown.0",
@@ -327,6 +338,10 @@ mod tests {
             "sent",
         ];
         assert_eq!(names, expected);
+        assert_eq!(
+            added[5].1, 10,
+            "as many as the second report has, whatever the first one had"
+        );
     }
 
     #[test]

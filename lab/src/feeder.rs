@@ -22,16 +22,39 @@ use serde::{Deserialize, Serialize};
 /// Test packets in the interval of a report.
 const PACKETS: u32 = 10;
 
-/// The reports of one probe on one path.
+/// The reports of one probe: interval by interval, in each one report a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Feed {
-    /// The path, `FROM~TO`.
-    pub path: String,
-    /// When the interval of the report with number 1 begins, in nanoseconds since 1970.
+    /// When the first interval begins, in nanoseconds since 1970.
     pub from_ns: i64,
-    /// How long the interval of each report is, in nanoseconds; the next begins where it ends.
+    /// How long each interval is, in nanoseconds; the next begins where it ends.
     pub length_ns: i64,
+    /// The paths that it measures; one at least.
+    pub paths: Vec<Measured>,
+}
+
+/// A path that a probe measures.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measured {
+    /// Its name, `FROM~TO`.
+    pub path: String,
+    /// By how much the far clock is ahead of the probe's own, in nanoseconds, whatever both claim.
+    pub ahead_ns: i64,
+    /// From which interval on, counted from 0; before, the clocks agree.
+    pub ahead_from: u64,
+}
+
+impl Measured {
+    /// Between clocks that agree.
+    pub fn well(path: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            ahead_ns: 0,
+            ahead_from: 0,
+        }
+    }
 }
 
 impl Feed {
@@ -39,9 +62,19 @@ impl Feed {
     ///
     /// Its delays are drawn from the number: 0.7 ms there and 0.8 ms back, and up to 0.1 ms more.
     pub fn report(&self, sequence: u64) -> Report {
-        let intervals = i64::try_from(sequence)
-            .unwrap_or(i64::MAX)
-            .saturating_sub(1);
+        let paths = self.paths.len().max(1) as u64;
+        let (interval, way) = (
+            sequence.saturating_sub(1) / paths,
+            sequence.saturating_sub(1) % paths,
+        );
+        let way = usize::try_from(way)
+            .ok()
+            .and_then(|way| self.paths.get(way));
+        let (path, ahead) = way.map_or((String::new(), 0), |way| {
+            let is_off = interval >= way.ahead_from;
+            (way.path.clone(), if is_off { way.ahead_ns } else { 0 })
+        });
+        let intervals = i64::try_from(interval).unwrap_or(i64::MAX);
         let start = Timestamp(
             self.from_ns
                 .saturating_add(self.length_ns.saturating_mul(intervals)),
@@ -54,16 +87,14 @@ impl Feed {
             let noise = drawn(sequence.wrapping_mul(u64::from(PACKETS)) + u64::from(k)) % 100_000;
             let (there, back) = (700_000 + noise, 1_500_000 + 2 * noise);
             recorder.sent(Timestamp(sent), Nanos::ZERO);
-            recorder.received(
-                &sample(k, sent, sent + there, sent + back),
-                Reordered::default(),
-            );
+            let sample = sample(k, sent, sent + there + ahead, sent + back);
+            recorder.received(&sample, Reordered::default());
         }
         let summary = recorder
             .close(Timestamp(i64::MAX))
             .expect("packets were recorded, so there is an interval to close");
         Report {
-            path: self.path.clone(),
+            path,
             generation: String::new(),
             flow: 0,
             packet_interval: Nanos(gap),
@@ -242,14 +273,36 @@ mod tests {
     #[test]
     fn a_report_is_a_function_of_its_number() {
         let feed = Feed {
-            path: "a~b".into(),
             from_ns: 5_000_000_000,
             length_ns: 1_000_000_000,
+            paths: ["a~b", "a~c"].map(Measured::well).to_vec(),
         };
         assert_eq!(feed.report(7).encode(), feed.report(7).encode());
-        assert_ne!(feed.report(7).encode(), feed.report(8).encode());
-        let third = feed.report(3).summary;
-        assert_eq!(third.start, Timestamp(7_000_000_000));
-        assert_eq!((third.sent, third.received), (10, 10));
+        let told: Vec<_> = (1..=5)
+            .map(|sequence| feed.report(sequence))
+            .map(|report| (report.path, report.summary.start.0 / 1_000_000_000))
+            .collect();
+        let expected = [("a~b", 5), ("a~c", 5), ("a~b", 6), ("a~c", 6), ("a~b", 7)];
+        assert_eq!(
+            told,
+            expected.map(|(path, second)| (path.to_owned(), second))
+        );
+        assert_eq!(feed.report(3).summary.received, 10);
+    }
+
+    #[test]
+    fn a_far_clock_is_ahead_from_the_interval_that_is_told() {
+        let feed = Feed {
+            from_ns: 0,
+            length_ns: 1_000_000_000,
+            paths: vec![Measured {
+                path: "a~b".into(),
+                ahead_ns: 500_000,
+                ahead_from: 2,
+            }],
+        };
+        let delays = |sequence| feed.report(sequence).summary.forward.raw.extremes();
+        assert!(delays(2).is_some_and(|(_, most)| most < Nanos(900_000)));
+        assert!(delays(3).is_some_and(|(least, _)| least > Nanos(1_100_000)));
     }
 }

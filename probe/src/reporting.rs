@@ -27,7 +27,10 @@ impl Reporting {
     /// When one of them cannot be used.
     pub fn open(config: Config) -> Result<Self, ProbeError> {
         let client = uplink::client(&config)?;
-        let shared = Shared::new(Spool::open_with(&config.state, config.spool)?, client.until_ns());
+        let shared = Shared::new(
+            Spool::open_with(&config.state, config.spool)?,
+            client.until_ns(),
+        );
         Ok(Self {
             config,
             shared: Arc::new(shared),

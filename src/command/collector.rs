@@ -1,6 +1,12 @@
 //! `owl collector`: the daemon that takes reports, judges, and shows; and who may call it.
 
+mod access;
+mod audit;
+mod authority;
 mod enrolment;
+mod password;
+mod token;
+mod user;
 
 use std::path::{Path, PathBuf};
 
@@ -30,6 +36,10 @@ enum Action {
     Enroll(enrolment::Enroll),
     Revoke(enrolment::Revoke),
     Probes(enrolment::Probes),
+    User(user::Args),
+    Token(token::Args),
+    Audit(audit::Args),
+    Authority(authority::Authority),
 }
 
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
@@ -37,8 +47,20 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
         super::log_to_stderr();
         return collect(read(&args.config, lang)?);
     };
+    // An export is checked wherever it was carried to.
+    let action = match action {
+        Action::Audit(audit) => match audit.offline() {
+            Ok(verify) => return verify.run(lang),
+            Err(audit) => Action::Audit(audit),
+        },
+        action => action,
+    };
     let config = read(&args.config, lang)?;
     match action {
+        Action::User(user) => user.run(&config, lang),
+        Action::Token(token) => token.run(&config, lang),
+        Action::Audit(audit) => audit.run(&config, lang),
+        Action::Authority(authority) => authority.run(&config, lang),
         Action::Enroll(enroll) => enroll.run(&config, lang),
         Action::Revoke(revoke) => revoke.run(&config, lang),
         Action::Probes(probes) => probes.run(&config, lang),
@@ -95,8 +117,9 @@ fn collect(config: Config) -> Result<Outcome, Failure> {
 /// The one line on standard output, for whoever started this.
 #[expect(clippy::print_stdout, reason = "the command's output")]
 fn ready(addresses: owl_collector::Addresses) {
+    let scheme = if addresses.tls { "https" } else { "http" };
     println!(
-        "owl collector: http://{} intake {}",
+        "owl collector: {scheme}://{} intake {}",
         addresses.http, addresses.intake
     );
 }

@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 
 mod binary;
+mod breaking;
+mod browser;
 mod daemon;
 mod http;
 pub mod network;
@@ -12,6 +14,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 pub use binary::owl_binary;
+pub use breaking::breaks;
+pub use browser::Browser;
 pub use daemon::Daemon;
 pub use http::{get, percent_encoded};
 

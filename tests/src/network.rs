@@ -34,6 +34,20 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// The same draws in each run, for a seed that is not 0: xorshift64 (Marsaglia 2003).
+#[derive(Debug, Clone)]
+pub struct Dice(pub u64);
+
+impl Dice {
+    /// A number below `end`, which is not 0.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
 /// What a collector has of one spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stored {
@@ -54,9 +68,7 @@ pub struct Network {
 impl Network {
     /// The two probes of the example, p-north and p-south, which nobody has started.
     pub fn of_two() -> Self {
-        let example = repository().join("topology/examples/two-probes.toml");
-        let topology = fs::read_to_string(example).expect("the example lies in the repository");
-        let network = Self::new(&topology, "");
+        let network = Self::new(&example(), "");
         for probe in ["p-north", "p-south"] {
             network.probe(probe);
         }
@@ -210,6 +222,38 @@ impl Network {
         assert_eq!(status, 200, "{path}: {body}");
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"))
     }
+}
+
+fn example() -> String {
+    let example = repository().join("topology/examples/two-probes.toml");
+    fs::read_to_string(example).expect("the example lies in the repository")
+}
+
+/// The example with other probes, in the north and in the south by turns: p0, p1 and so on. Those of a mesh measure each
+/// other.
+pub fn topology(probes: usize, meshes: impl IntoIterator<Item = Vec<usize>>) -> String {
+    let example = example();
+    let (places, _) = example
+        .split_once("[[probe]]")
+        .expect("the example has probes");
+    let mut text = places.to_owned();
+    for k in 0..probes {
+        let site = ["north", "south"][k % 2];
+        text += &format!(
+            "[[probe]]\nid = \"p{k}\"\nsite = \"{site}\"\ncarrier = \"net\"\naddr = [\"10.0.{}.{}\"]\n\
+             clock = {{ source = \"ptp\", max_u95 = \"5us\" }}\n",
+            k / 250,
+            k % 250 + 1
+        );
+    }
+    for (k, mesh) in meshes.into_iter().enumerate() {
+        let mesh: Vec<String> = mesh.iter().map(|k| format!("\"p{k}\"")).collect();
+        text += &format!(
+            "[[measure]]\nid = \"m{k}\"\nclass = \"metro\"\nmesh = [{}]\nrate_pps = 10\n",
+            mesh.join(", ")
+        );
+    }
+    text
 }
 
 /// The digest that a verdict is to name for the reports of its window, as docs/explain.md tells it: those with the numbers

@@ -89,6 +89,7 @@ const ARROWS: [Arrows; 11] = [
             "owl-topology",
         ],
         tests_to: &[
+            "owl-collector",
             "owl-measure",
             "owl-probe",
             "owl-protocol",

@@ -150,3 +150,30 @@ fn a_folder_that_is_none_is_told_with_what_belongs_into_it() {
         "{told}"
     );
 }
+
+#[test]
+fn what_cannot_be_true_of_a_mesh_is_refused_with_its_place() {
+    for (true_text, wrong, expected) in [
+        (
+            "\"lat\":33.0,\"lon\":120.0",
+            "\"lat\":120.0,\"lon\":33.0",
+            "lat = 120, lon = 33 is no point on Earth",
+        ),
+        ("450000", "-450000", "is -450000, and no delay is below 0"),
+        ("\":60", "\":-60", "is -60"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        record(dir.path(), 0);
+        let file = dir.path().join("mesh.json");
+        let mesh = fs::read_to_string(&file).unwrap();
+        assert!(mesh.contains(true_text), "{mesh}");
+        fs::write(file, mesh.replace(true_text, wrong)).unwrap();
+        let output = audit(dir.path(), &[]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(
+            told.contains("mesh.json: ") && told.contains(expected),
+            "{told}"
+        );
+    }
+}

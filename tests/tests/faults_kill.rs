@@ -4,8 +4,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use owl_lab::feeder::{Feed, spool};
-use owl_tests::network::{Network, WINDOW_NS, digest_of, until};
+use owl_lab::feeder::{Feed, Measured, spool};
+use owl_tests::network::{Dice, Network, WINDOW_NS, digest_of, until};
 use owl_tests::{Daemon, say};
 
 const SECOND_NS: i64 = 1_000_000_000;
@@ -16,19 +16,6 @@ const ROUNDS: u64 = 200;
 /// The longest that both live in a round; a collector needs a quarter of it to start.
 const LIFE_MS: u64 = 400;
 
-/// The same numbers in each run.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        // xorshift64: Marsaglia 2003.
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
-}
-
 /// The begin of a window, a day ago: reports of one second from there on.
 fn feed() -> Feed {
     let now = SystemTime::now()
@@ -36,9 +23,9 @@ fn feed() -> Feed {
         .expect("it is after 1970");
     let then = i64::try_from(now.as_nanos()).expect("and before 2262") - 86_400 * SECOND_NS;
     Feed {
-        path: PATH.into(),
         from_ns: then - then % WINDOW_NS,
         length_ns: SECOND_NS,
+        paths: vec![Measured::well(PATH)],
     }
 }
 

@@ -18,9 +18,11 @@ use serde_json::Value;
 const GRAFANAS_OWN: [(&str, &str); 1] = [("$__rate_interval", "8s")];
 
 /// Each has its tests beside it, in a file that ends in `_test.yaml`.
-const RULES: [&str; 3] = [
+const RULES: [&str; 5] = [
     "rules/recording.yaml",
+    "rules/burn.yaml",
     "rules/alerting.yaml",
+    "rules/access.yaml",
     "rules/certificates.yaml",
 ];
 
@@ -74,7 +76,7 @@ fn names(promql: &str) -> BTreeSet<&str> {
 
 /// The names after `- record: ` in our own rules.
 fn recorded() -> BTreeSet<String> {
-    let rules = read(grafana("rules/recording.yaml"));
+    let rules = RULES.map(|file| read(grafana(file))).concat();
     rules
         .lines()
         .filter_map(|line| line.trim().strip_prefix("- record: "))
@@ -184,6 +186,7 @@ fn promtool_takes_the_rules_and_their_tests_and_the_example_configuration() {
         promtool(&["test", "rules", &file.replace(".yaml", "_test.yaml")]);
     }
     promtool(&["check", "config", "prometheus/prometheus.yml"]);
+    promtool(&["check", "config", "prometheus/sharded.yml"]);
 }
 
 /// The query as Grafana sends it when nothing is selected.

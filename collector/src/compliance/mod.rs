@@ -24,7 +24,6 @@ use serde::{Deserialize, Serialize};
 pub(crate) use asked::Scene;
 pub use asked::{AskError, Asked, AskedProfiles};
 pub use offline::{ComplianceError, read_compliance};
-#[cfg(test)]
 pub(crate) use running::RunningCompliance;
 pub(crate) use running::{Running, refresh};
 pub(crate) use span::Span;

@@ -58,7 +58,12 @@ impl ExplainError {
         matches!(
             self,
             Self::Rulebook { .. }
-                | Self::Store(StoreError::Damaged { .. } | StoreError::DamagedReport { .. })
+                | Self::Store(
+                    StoreError::Damaged { .. }
+                        | StoreError::DamagedBatch { .. }
+                        | StoreError::DamagedBlock { .. }
+                        | StoreError::DamagedReport { .. }
+                )
         )
     }
 

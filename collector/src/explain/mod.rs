@@ -34,7 +34,7 @@ use crate::store::{Reader, Side, StoreError, StoredVerdict};
 pub(crate) use self::text::Section;
 
 /// Reports that are told one by one: those of a path of 32 flows in a minute of ten-second intervals, and some.
-const REPORTS_TOLD_MAX: u32 = 256;
+const REPORTS_TOLD_MAX: usize = 256;
 /// Windows that are named on either side when the wanted one is not there.
 const NEARBY: u32 = 2;
 /// Paths that are named when the wanted one is not there.
@@ -152,7 +152,7 @@ fn explain_row(
         },
         Some(Seat::Own) | None => row.path.clone(),
     };
-    let reports = reader.reports_of(&session, (start, end), row.judged_at, REPORTS_TOLD_MAX)?;
+    let reports = reader.reports_of(&session, (start, end), REPORTS_TOLD_MAX)?;
     let mut told = Explained {
         also_judged_by,
         pending: reader.dirty_window(length, start)?.is_some(),
@@ -181,9 +181,9 @@ fn explain_row(
         };
         return Ok(told);
     }
-    let sessions = reader.sessions(start, end)?;
-    if let Some((report, _)) = &sessions.damaged {
-        return Err(reader.damaged_report(report).into());
+    let mut sessions = reader.sessions(start, end)?;
+    if let Some((damage, _)) = sessions.damaged.take() {
+        return Err(damage.into());
     }
     let hearing = Hearing::open(&book, start, length, &sessions);
     told.mesh = Some(MeshTold::of(hearing.findings(), &row.path));
@@ -229,6 +229,11 @@ fn nothing(
 }
 
 impl Explained {
+    /// Without what the audit of the whole mesh says of the clocks: it names other probes than those of the path.
+    pub(crate) fn of_one_path(self) -> Self {
+        Self { mesh: None, ..self }
+    }
+
     /// How the recomputed verdict compares with the stored one.
     pub fn recomputed(&self) -> Recomputed {
         match self.recomputed {

@@ -5,9 +5,11 @@
 //! nothing double and forgets nothing. A report that comes late marks its span
 //! again, and the span is made anew from all its reports.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use owl_measure::report::Report;
 use owl_measure::tier::{Believed, Gatherer};
 use owl_measure::time::{Nanos, Timestamp};
 use tracing::{error, info};
@@ -15,6 +17,7 @@ use tracing::{error, info};
 use super::inputs::{self, Input, PATHS_A_ROW, SLOT};
 use super::row::{self, Entries};
 use super::step::Step;
+use crate::live::Live;
 use crate::now::now;
 use crate::store::{
     Change, Disbelieved, InputRow, Reader, Refused, SETTLED, Store, StoreError, TierRow, Unmade,
@@ -34,6 +37,7 @@ const HOUR: Nanos = Nanos::from_secs(3_600);
 pub(crate) struct Clerk {
     store: Store,
     reader: Reader,
+    live: Arc<Live>,
     /// How long reports are kept as they came.
     keep_reports: Nanos,
     gatherer: Gatherer,
@@ -52,10 +56,15 @@ pub(crate) enum RoundError {
 }
 
 impl Clerk {
-    pub(crate) fn new(store: Store, keep_reports: Nanos) -> Result<Self, StoreError> {
+    pub(crate) fn new(
+        store: Store,
+        live: Arc<Live>,
+        keep_reports: Nanos,
+    ) -> Result<Self, StoreError> {
         Ok(Self {
             reader: store.reader()?,
             store,
+            live,
             keep_reports,
             gatherer: Gatherer::default(),
             disbelieved: None,
@@ -68,13 +77,19 @@ impl Clerk {
         while stop.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
             let mut more = true;
             while more && matches!(stop.try_recv(), Err(std::sync::mpsc::TryRecvError::Empty)) {
-                more = self.attend(now());
+                more = self.attend();
             }
         }
     }
 
-    /// One round; whether there is more to do at once.
-    fn attend(&mut self, now: Timestamp) -> bool {
+    /// One round; whether there is more to do at once. Whoever judges also does this.
+    fn attend(&mut self) -> bool {
+        // No later than what was reported: a clock that jumped ahead moves nothing ahead of time.
+        let newest = self.live.read().newest_report();
+        let (Some(newest), true) = (newest, self.store.lease().epoch().is_some()) else {
+            return false;
+        };
+        let now = newest.min(now());
         let outcome = self.round(now);
         let failed = outcome.is_err();
         match outcome {
@@ -113,7 +128,8 @@ impl Clerk {
     }
 
     fn write(&self, change: Change) -> Result<u64, Refused> {
-        self.store.write_blocking(Work::Tiers(change))
+        let epoch = self.store.lease().epoch().ok_or(Refused)?;
+        self.store.write_judged(Work::Tiers(change), epoch)
     }
 
     /// The rows of one span of a path.
@@ -132,7 +148,7 @@ impl Clerk {
             fives.extend(gatherer.finish().map(|summary| (at, summary)));
             gatherer.clear();
         };
-        self.reader.each_report(path, (from, to), |report| {
+        let add = |report: &Report| {
             let at = Step::FiveMinutes.of(report.summary.start);
             if let Some(before) = open.replace(at)
                 && before != at
@@ -140,7 +156,10 @@ impl Clerk {
                 close(gatherer, before);
             }
             gatherer.add_report(report);
-        })?;
+        };
+        // What is packed meanwhile changes its place.
+        self.reader
+            .at_once(|reader| reader.each_report(path, (from, to), add))?;
         if let Some(last) = open {
             close(gatherer, last);
         }
@@ -251,21 +270,15 @@ impl Clerk {
         let minutes = usize::try_from((to - from).0 / SLOT.0).unwrap_or(0);
         let mut slots: Vec<Vec<Input>> = vec![Vec::new(); minutes];
         for path in paths {
+            let keep = |input: Input| {
+                let slot = (input.report.summary.start - from).0 / SLOT.0;
+                let slot = usize::try_from(slot).ok();
+                if let Some(slot) = slot.and_then(|slot| slots.get_mut(slot)) {
+                    slot.push(input);
+                }
+            };
             self.reader
-                .each_numbered(path, (from, to), |number, report| {
-                    // One that cannot be read was judged without.
-                    let Ok(report) = report else { return };
-                    let slot = (report.summary.start - from).0 / SLOT.0;
-                    if let Some(slot) = usize::try_from(slot)
-                        .ok()
-                        .and_then(|slot| slots.get_mut(slot))
-                    {
-                        slot.push(Input {
-                            number,
-                            report: report.for_judge(),
-                        });
-                    }
-                })?;
+                .at_once(|reader| reader.each_judged(path, (from, to), keep))?;
         }
         let (Some(first), Some(last)) = (paths.first(), paths.last()) else {
             return Ok(Vec::new());

@@ -26,6 +26,7 @@ pub(crate) fn slot_of(at: Timestamp) -> Timestamp {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Input {
     pub(crate) number: ReportNumber,
+    pub(crate) received_at: Timestamp,
     pub(crate) report: Report,
 }
 
@@ -46,12 +47,21 @@ struct OfProbe {
     sequences: Vec<u64>,
     #[prost(bytes = "vec", repeated, tag = "4")]
     reports: Vec<Vec<u8>>,
+    /// When each came, since the one before.
+    #[prost(sint64, repeated, tag = "5")]
+    received_ns: Vec<i64>,
 }
 
 /// The octets of a row.
 pub(crate) fn write(inputs: &[Input]) -> Vec<u8> {
     let mut of: Vec<OfProbe> = Vec::new();
-    for Input { number, report } in inputs {
+    let mut before = 0;
+    for Input {
+        number,
+        received_at,
+        report,
+    } in inputs
+    {
         let same = |of: &&mut OfProbe| of.probe == number.probe && of.epoch == number.epoch;
         let place = match of.last_mut().filter(same) {
             Some(last) => last,
@@ -66,6 +76,8 @@ pub(crate) fn write(inputs: &[Input]) -> Vec<u8> {
         };
         place.sequences.push(number.sequence);
         place.reports.push(report.encode());
+        place.received_ns.push(received_at.0.wrapping_sub(before));
+        before = received_at.0;
     }
     pack(&Body { of }.encode_to_vec())
 }
@@ -73,13 +85,17 @@ pub(crate) fn write(inputs: &[Input]) -> Vec<u8> {
 /// The reports of a row, in the order in which they were written; `None` when it is damaged.
 pub(crate) fn read(body: &[u8]) -> Option<Vec<Input>> {
     let body = Body::decode(unpack(body)?.as_slice()).ok()?;
-    let mut inputs = Vec::new();
+    let (mut inputs, mut received_ns) = (Vec::new(), 0_i64);
     for of in body.of {
-        if of.sequences.len() != of.reports.len() {
+        let rows = of.reports.len();
+        if of.sequences.len() != rows || of.received_ns.len() != rows {
             return None;
         }
-        for (sequence, octets) in of.sequences.into_iter().zip(of.reports) {
+        let numbered = of.sequences.into_iter().zip(of.received_ns);
+        for ((sequence, since), octets) in numbered.zip(of.reports) {
+            received_ns = received_ns.wrapping_add(since);
             inputs.push(Input {
+                received_at: Timestamp(received_ns),
                 number: ReportNumber {
                     probe: of.probe.clone(),
                     epoch: of.epoch,

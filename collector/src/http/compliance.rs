@@ -10,6 +10,7 @@ use owl_topology::Path;
 use super::problem::{Kind, Problem};
 use super::query::{self, Pairs};
 use super::{Web, json, language};
+use crate::access::Viewer;
 use crate::compliance::{AskError, Asked, AskedProfiles, ComplianceAnswer, Scene, Span};
 use crate::now::now;
 use crate::page::{self, ComplianceView};
@@ -36,9 +37,13 @@ impl From<AskError> for Problem {
     }
 }
 
-async fn answer(web: &Arc<Web>, asked: Asked) -> Result<ComplianceAnswer, Problem> {
+async fn answer(
+    web: &Arc<Web>,
+    viewer: &Viewer,
+    asked: Asked,
+) -> Result<ComplianceAnswer, Problem> {
     let paths: Vec<Path> = {
-        let table = web.live.read();
+        let table = web.table(viewer);
         table.paths.iter().map(|live| live.path.clone()).collect()
     };
     let now = now();
@@ -60,15 +65,17 @@ async fn answer(web: &Arc<Web>, asked: Asked) -> Result<ComplianceAnswer, Proble
 /// `profile` (an id, `all`, or without it `plan-2026`).
 pub(super) async fn api(
     State(web): State<Arc<Web>>,
+    viewer: Viewer,
     Query(pairs): Query<Pairs>,
 ) -> Result<Response, Problem> {
     let asked = asked(&pairs, AskedProfiles::Default);
-    Ok(json(&answer(&web, asked).await?))
+    Ok(json(&answer(&web, &viewer, asked).await?))
 }
 
 /// `GET /compliance`: all paths under one profile, or one path under all of them.
 pub(super) async fn page(
     State(web): State<Arc<Web>>,
+    viewer: Viewer,
     Query(pairs): Query<Pairs>,
     headers: HeaderMap,
 ) -> Result<Html<String>, Problem> {
@@ -80,7 +87,7 @@ pub(super) async fn page(
     };
     let asked = asked(&pairs, without);
     let path = asked.paths.first().cloned();
-    let answer = answer(&web, asked).await?;
+    let answer = answer(&web, &viewer, asked).await?;
     let zone = web.zone.zone();
     let (day, month) = (
         Span::day(zone, answer.generated_at),
@@ -98,7 +105,7 @@ pub(super) async fn page(
         path: path.as_deref(),
         periods: periods.into_iter().flatten().collect(),
     };
-    let frame = web.frame(language(&pairs, &headers));
-    let table = web.live.read();
+    let frame = web.frame(language(&pairs, &headers), &viewer);
+    let table = web.table(&viewer);
     Ok(Html(page::compliance(&frame, &table, &view).into_string()))
 }

@@ -10,6 +10,7 @@ use owl_measure::words::Lang;
 use super::problem::{Kind, Problem};
 use super::query::{Asked, Pairs};
 use super::{Web, json, language};
+use crate::access::Viewer;
 use crate::explain::{At, ExplainError, Explained, Question, explained};
 use crate::page;
 
@@ -36,27 +37,41 @@ fn question(pairs: &[(String, String)]) -> Result<Question, Problem> {
     })
 }
 
-async fn answer(web: &Web, question: Question, lang: Lang) -> Result<Explained, Problem> {
-    web.ask(move |reader| Ok(reader.at_once(|reader| explained(reader, &question))))
+async fn answer(
+    web: &Web,
+    viewer: &Viewer,
+    question: Question,
+    lang: Lang,
+) -> Result<Explained, Problem> {
+    let limited = !viewer.scope().is_all();
+    // A refusal would name paths that are nearly called so.
+    if limited && web.table(viewer).path(&question.path).is_none() {
+        return Err(Problem::plain(Kind::UnknownName));
+    }
+    let told = web
+        .ask(move |reader| Ok(reader.at_once(|reader| explained(reader, &question))))
         .await?
-        .map_err(|error| refused(&error, lang))
+        .map_err(|error| refused(&error, lang))?;
+    Ok(if limited { told.of_one_path() } else { told })
 }
 
 /// `GET /api/v1/verdicts/explain?path=…&at=…`, with `profile` when several judged that instant: what `owl verdict
 /// explain` prints, as data.
 pub(super) async fn api(
     State(web): State<Arc<Web>>,
+    viewer: Viewer,
     Query(pairs): Query<Pairs>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let lang = language(&pairs, &headers);
-    let told = answer(&web, question(&pairs)?, lang).await?;
+    let told = answer(&web, &viewer, question(&pairs)?, lang).await?;
     Ok(json(&told))
 }
 
 /// `GET /paths/{id}/windows/{at}`: the same as a page.
 pub(super) async fn page(
     State(web): State<Arc<Web>>,
+    viewer: Viewer,
     Path((path, at)): Path<(String, String)>,
     Query(pairs): Query<Pairs>,
     headers: HeaderMap,
@@ -74,9 +89,9 @@ pub(super) async fn page(
         question.path.clone(),
         format!("/paths/{}/windows/{at}", question.path),
     );
-    let told = answer(&web, question, lang).await?;
-    let frame = web.frame(lang);
-    let table = web.live.read();
+    let told = answer(&web, &viewer, question, lang).await?;
+    let frame = web.frame(lang, &viewer);
+    let table = web.table(&viewer);
     Ok(Html(
         page::why(&frame, &table, &path, &here, &told).into_string(),
     ))

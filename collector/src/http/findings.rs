@@ -11,13 +11,22 @@ use serde::Serialize;
 use super::problem::Problem;
 use super::query::{Asked, LIMIT_DEFAULT, Pairs};
 use super::{Web, json, language};
+use crate::access::Viewer;
 use crate::finding::Finding;
+use crate::live::Table;
 use crate::now::now;
 use crate::page;
 use crate::store::FindingsQuery;
 
 /// Findings on the page.
 const PAGE_FINDINGS: usize = 200;
+
+/// What of the findings this viewer may be told.
+fn told(found: &[Finding], viewer: &Viewer, table: &Table) -> Vec<Finding> {
+    let told = found.iter();
+    told.filter_map(|finding| viewer.scope().tell(finding, table))
+        .collect()
+}
 
 #[derive(Serialize)]
 struct Findings<'a> {
@@ -38,6 +47,7 @@ struct View<'a> {
 /// `probe`, of one probe and its pairs; with `since`, seen then or later; with `limit`, no more of them.
 pub(super) async fn api(
     State(web): State<Arc<Web>>,
+    viewer: Viewer,
     Query(pairs): Query<Pairs>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -53,6 +63,8 @@ pub(super) async fn api(
         limit: asked.limit()?.unwrap_or(LIMIT_DEFAULT),
     };
     let found = web.ask(move |reader| reader.findings(query)).await?;
+    let table = web.table(&viewer);
+    let found = told(&found, &viewer, &table);
     let of_probe = |finding: &&Finding| {
         let subject = &finding.last.subject;
         let is_end = |probe| subject.split('~').any(|end| end == probe);
@@ -60,7 +72,7 @@ pub(super) async fn api(
     };
     Ok(json(&Findings {
         generated_at_ns: now(),
-        simulated: web.live.read().simulated(),
+        simulated: table.simulated(),
         findings: found
             .iter()
             .filter(of_probe)
@@ -75,6 +87,7 @@ pub(super) async fn api(
 /// `GET /findings`: the page.
 pub(super) async fn page(
     State(web): State<Arc<Web>>,
+    viewer: Viewer,
     Query(query): Query<Pairs>,
     headers: HeaderMap,
 ) -> Result<Html<String>, Problem> {
@@ -84,7 +97,8 @@ pub(super) async fn page(
         limit: PAGE_FINDINGS,
     };
     let found = web.ask(move |reader| reader.findings(all)).await?;
-    let frame = web.frame(language(&query, &headers));
-    let table = web.live.read();
+    let frame = web.frame(language(&query, &headers), &viewer);
+    let table = web.table(&viewer);
+    let found = told(&found, &viewer, &table);
     Ok(Html(page::findings(&frame, &table, &found).into_string()))
 }

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::problem::{Kind, Problem};
 use super::query::{Asked, Pairs};
 use super::{Web, json};
+use crate::access::Viewer;
 use crate::explain::At;
 use crate::history::{HistoryError, HistoryQuestion, LatestOf, answer};
 use crate::now::now;
@@ -58,29 +59,24 @@ fn floors(path: &owl_topology::Path) -> Floors {
 /// `GET /api/v1/percentiles`: percentiles of every path over its latest judged windows, from memory alone.
 pub(super) async fn percentiles(
     State(web): State<Arc<Web>>,
+    viewer: Viewer,
     Query(pairs): Query<Pairs>,
 ) -> Result<Response, Problem> {
     let asked = Asked(&pairs);
     let reach = asked.span("reach")?.unwrap_or(REACH);
     let quantiles = quantiles(asked)?;
-    let (paths, simulated): (Vec<(String, Floors)>, bool) = {
-        let table = web.live.read();
-        let paths = table.paths.iter();
-        let paths = paths.map(|live| (live.path.id.clone(), floors(&live.path)));
-        (paths.collect(), table.simulated())
-    };
-    let asked = paths.iter().map(|(path, floors)| (path.as_str(), *floors));
     Ok(json(&Percentiles {
         generated_at_ns: now(),
-        simulated,
+        simulated: web.table(&viewer).simulated(),
         reach_ns: reach,
-        paths: web.live.latest().percentiles(asked, reach, &quantiles),
+        paths: web.shown.latest(&viewer, reach, &quantiles),
     }))
 }
 
 /// `GET /api/v1/series`: the past of a path, step by step, from whatever the store keeps of it.
 pub(super) async fn series(
     State(web): State<Arc<Web>>,
+    viewer: Viewer,
     Query(pairs): Query<Pairs>,
 ) -> Result<Response, Problem> {
     let asked = Asked(&pairs);
@@ -96,7 +92,7 @@ pub(super) async fn series(
         path,
     };
     let known = {
-        let table = web.live.read();
+        let table = web.table(&viewer);
         table.path(&question.path).map(|live| floors(&live.path))
     };
     let floors = known.ok_or_else(|| Problem::plain(Kind::UnknownName))?;

@@ -11,18 +11,21 @@ use axum::response::Response;
 use owl_measure::delay::OneWayDelay;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::{EvidenceClass, Quantile};
-use owl_topology::{SiteId, Topology};
+use owl_measure::words::Lang;
+use owl_topology::{Path, SiteId, Topology};
 use serde::{Serialize, Serializer};
 
 use super::problem::{Kind, Problem};
 use super::query::{Asked, Pairs};
-use super::{Web, json, language};
-use crate::live::LivePath;
+use super::{Web, json_of, language, octets};
+use crate::access::Viewer;
+use crate::live::{Live, LivePath, Table};
 use crate::now::now;
+use crate::page::Zone;
 use crate::reading::{Reading, Wanted};
 
 /// Percentiles that every verdict holds.
-const STATS: [Quantile; 3] = [Quantile::P50, Quantile::P95, Quantile::P99];
+pub(super) const STATS: [Quantile; 3] = [Quantile::P50, Quantile::P95, Quantile::P99];
 
 #[derive(Serialize)]
 struct Latency<P: Serialize> {
@@ -106,62 +109,101 @@ impl<I: Iterator<Item: Serialize>, F: Fn() -> I> Serialize for Each<F> {
     }
 }
 
+/// What is asked for, and how it is told.
+struct Question<'a> {
+    /// Where paths begin, and where they end; everywhere when none is named.
+    from: Vec<SiteId>,
+    to: Vec<SiteId>,
+    wanted: Wanted,
+    lang: Lang,
+    zone: &'a Zone,
+}
+
+impl Question<'_> {
+    fn is_about(&self, path: &Path) -> bool {
+        let is_one_of = |sites: &[SiteId], site| sites.is_empty() || sites.contains(site);
+        is_one_of(&self.from, &path.from_site) && is_one_of(&self.to, &path.to_site)
+    }
+
+    fn view<'a>(&self, live: &'a LivePath) -> View<'a> {
+        let reading = Reading::of(live, self.wanted);
+        let verdict = reading.judgement().map(|judgement| &judgement.verdict);
+        let path = &live.path;
+        View {
+            path: &path.id,
+            from: path.from.as_str(),
+            to: path.to.as_str(),
+            from_site: path.from_site.as_str(),
+            to_site: path.to_site.as_str(),
+            from_carrier: path.from_carrier.as_str(),
+            to_carrier: path.to_carrier.as_str(),
+            class: path.class.as_str(),
+            target_ns: verdict.map_or(path.target, |verdict| verdict.target),
+            state: reading.standing.code(),
+            reason: verdict
+                .and_then(|verdict| verdict.reason)
+                .map(|reason| reason.code()),
+            detail: reading.detail(self.lang, |at| self.zone.instant(at)),
+            stat: reading.stat,
+            value_ns: reading.at_most(),
+            interval: reading.delay,
+            evidence: verdict.and_then(|verdict| verdict.class),
+            measured_at_ns: reading.measured_at,
+            age_ns: reading.age,
+        }
+    }
+
+    fn answer(&self, table: &Table) -> Vec<u8> {
+        let paths = || {
+            let chosen = table.paths.iter().filter(|live| self.is_about(&live.path));
+            chosen.map(|live| self.view(live))
+        };
+        octets(&Latency {
+            generated_at_ns: self.wanted.now,
+            simulated: table.simulated(),
+            max_age_ns: self.wanted.max_age,
+            paths: Each(paths),
+        })
+    }
+}
+
 /// `GET /api/v1/latency`: the delay of every path, or of those from the sites `from` to the sites `to`; its percentile
 /// `stat`, no older than `max_age`.
 pub(super) async fn api(
     State(web): State<Arc<Web>>,
+    viewer: Viewer,
     Query(pairs): Query<Pairs>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let asked = Asked(&pairs);
-    let from = sites(&web.topology, asked.all("from"))?;
-    let to = sites(&web.topology, asked.all("to"))?;
-    let wanted = Wanted {
-        stat: asked.one("stat").map(stat).transpose()?,
-        max_age: asked.span("max_age")?,
-        grace: web.grace,
-        now: now(),
+    let question = Question {
+        from: sites(&web.topology, asked.all("from"))?,
+        to: sites(&web.topology, asked.all("to"))?,
+        wanted: Wanted {
+            stat: asked.one("stat").map(stat).transpose()?,
+            max_age: asked.span("max_age")?,
+            grace: web.grace,
+            now: now(),
+        },
+        lang: language(&pairs, &headers),
+        zone: &web.zone,
     };
-    let lang = language(&pairs, &headers);
-    let table = web.live.read();
-    let is_one_of = |sites: &[SiteId], site: &SiteId| sites.is_empty() || sites.contains(site);
-    let is_chosen = |live: &LivePath| {
-        is_one_of(&from, &live.path.from_site) && is_one_of(&to, &live.path.to_site)
+    Ok(json_of(question.answer(&web.table(&viewer))))
+}
+
+/// The feed of all paths at an instant, for who measures what it costs.
+pub(crate) fn feed(live: &Live, now: Timestamp) -> Vec<u8> {
+    let question = Question {
+        from: Vec::new(),
+        to: Vec::new(),
+        wanted: Wanted {
+            stat: None,
+            max_age: None,
+            grace: Nanos::ZERO,
+            now,
+        },
+        lang: Lang::En,
+        zone: &Zone::named("Asia/Shanghai"),
     };
-    let paths = || {
-        let chosen = table.paths.iter().filter(|live| is_chosen(live));
-        chosen.map(|live| {
-            let reading = Reading::of(live, wanted);
-            let verdict = reading.judgement().map(|judgement| &judgement.verdict);
-            let path = &live.path;
-            View {
-                path: &path.id,
-                from: path.from.as_str(),
-                to: path.to.as_str(),
-                from_site: path.from_site.as_str(),
-                to_site: path.to_site.as_str(),
-                from_carrier: path.from_carrier.as_str(),
-                to_carrier: path.to_carrier.as_str(),
-                class: path.class.as_str(),
-                target_ns: verdict.map_or(path.target, |verdict| verdict.target),
-                state: reading.standing.code(),
-                reason: verdict
-                    .and_then(|verdict| verdict.reason)
-                    .map(|reason| reason.code()),
-                detail: reading.detail(lang, |at| web.zone.instant(at)),
-                stat: reading.stat,
-                value_ns: reading.at_most(),
-                interval: reading.delay,
-                evidence: verdict.and_then(|verdict| verdict.class),
-                measured_at_ns: reading.measured_at,
-                age_ns: reading.age,
-            }
-        })
-    };
-    Ok(json(&Latency {
-        generated_at_ns: wanted.now,
-        simulated: table.simulated(),
-        max_age_ns: wanted.max_age,
-        paths: Each(paths),
-    }))
+    question.answer(&live.read())
 }

@@ -9,6 +9,7 @@ use owl_measure::time::{Nanos, Timestamp};
 use serde::Serialize;
 
 use super::{Web, json};
+use crate::access::Viewer;
 use crate::now::now;
 
 #[derive(Serialize)]
@@ -44,13 +45,13 @@ struct ClockView {
 }
 
 /// `GET /api/v1/probes`: every probe of the topology, and what it last said.
-pub(super) async fn api(State(web): State<Arc<Web>>) -> Response {
-    let table = web.live.read();
+pub(super) async fn api(State(web): State<Arc<Web>>, viewer: Viewer) -> Response {
+    let table = web.table(&viewer);
     let probes = table.probes.values().map(|live| ProbeView {
         probe: &live.id,
         site: &live.site,
         carrier: &live.carrier,
-        connected: live.connections > 0,
+        connected: live.is_connected(),
         simulated: live.simulated(),
         software: live.caller.as_ref().map(|caller| caller.software.as_str()),
         epoch: live.caller.as_ref().map(|caller| caller.epoch),

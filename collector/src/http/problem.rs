@@ -12,6 +12,9 @@ use super::json;
 /// The media type of RFC 9457, section 6.1.
 const MEDIA_TYPE: &str = "application/problem+json";
 
+/// When to ask again, where it is not the asker's fault; a judged window is as long, or a few times longer.
+const RETRY_AFTER_S: &str = "10";
+
 /// What is the matter, in kinds that a program tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -31,11 +34,21 @@ pub(super) enum Kind {
     Damaged,
     /// The answer was not made in time.
     TooSlow,
+    /// It is for those who log in, or show a token.
+    NotLoggedIn,
+    /// It is not for this role.
+    NotAllowed,
+    /// Others could read it.
+    InTheClear,
+    /// Nothing that is known is young enough.
+    Stale,
+    /// As many ask for this as there is room for.
+    TooMany,
 }
 
 impl Kind {
     /// All of them.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::BadQuery,
         Self::UnknownName,
         Self::UnknownAddress,
@@ -44,6 +57,11 @@ impl Kind {
         Self::StoreFails,
         Self::Damaged,
         Self::TooSlow,
+        Self::NotLoggedIn,
+        Self::NotAllowed,
+        Self::InTheClear,
+        Self::Stale,
+        Self::TooMany,
     ];
 
     /// The last part of its `type`.
@@ -57,6 +75,11 @@ impl Kind {
             Self::StoreFails => "store-fails",
             Self::Damaged => "damaged",
             Self::TooSlow => "too-slow",
+            Self::NotLoggedIn => "not-logged-in",
+            Self::NotAllowed => "not-allowed",
+            Self::InTheClear => "in-the-clear",
+            Self::Stale => "stale",
+            Self::TooMany => "too-many",
         }
     }
 
@@ -65,8 +88,12 @@ impl Kind {
             Self::BadQuery => StatusCode::BAD_REQUEST,
             Self::UnknownName | Self::UnknownAddress | Self::NoVerdict => StatusCode::NOT_FOUND,
             Self::UnknownMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotLoggedIn => StatusCode::UNAUTHORIZED,
+            Self::NotAllowed | Self::InTheClear => StatusCode::FORBIDDEN,
             Self::Damaged => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::StoreFails | Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
+            Self::StoreFails | Self::TooSlow | Self::Stale | Self::TooMany => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -81,6 +108,11 @@ impl Kind {
             Self::StoreFails => "the store cannot be read",
             Self::Damaged => "what is stored is damaged",
             Self::TooSlow => "the answer took too long",
+            Self::NotLoggedIn => "this is for those who log in or show a token",
+            Self::NotAllowed => "this is not for the role that asks",
+            Self::InTheClear => "this is not told where others could read it",
+            Self::Stale => "nothing that is known is young enough",
+            Self::TooMany => "as many ask for this as there is room for",
         }
     }
 
@@ -95,6 +127,17 @@ impl Kind {
             Self::StoreFails => "/healthz and the collector's log say why; ask again in a minute",
             Self::Damaged => "restore the store from a backup; the log names what is damaged",
             Self::TooSlow => "ask for less at once, or again in a minute",
+            Self::NotLoggedIn => {
+                "`owl collector token add NAME --role viewer` makes a token; send it as `Authorization: Bearer TOKEN`"
+            }
+            Self::NotAllowed => {
+                "`owl collector token list` and `user list` tell who has which role"
+            }
+            Self::InTheClear => "call it by https, or through the proxy that speaks it",
+            Self::Stale => {
+                "/api/v1/latency says for each path since when; /api/v1/probes, which probe is silent"
+            }
+            Self::TooMany => "come again when Retry-After has passed, or share one connection",
         }
     }
 }
@@ -155,9 +198,16 @@ impl IntoResponse for Problem {
             hint: self.hint.as_deref().unwrap_or(self.kind.hint()),
         });
         *response.status_mut() = status;
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if self.kind == Kind::NotLoggedIn {
+            // RFC 9110, section 15.5.2, asks for one; the scheme is RFC 6750's.
+            let scheme = HeaderValue::from_static("Bearer");
+            headers.insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+        }
         response
     }
 }

@@ -7,9 +7,11 @@ use axum::response::Response;
 use owl_measure::time::Timestamp;
 use serde::Serialize;
 
+use super::guard::all_carriers;
 use super::problem::{Kind, Problem};
 use super::query::{Asked, LIMIT_DEFAULT, Pairs};
 use super::{Web, json};
+use crate::access::Viewer;
 use crate::now::now;
 use crate::revision::Revision;
 
@@ -23,13 +25,17 @@ struct Revisions {
 /// windows that began then or later; with `limit`, no more of them.
 pub(super) async fn api(
     State(web): State<Arc<Web>>,
+    viewer: Viewer,
     Query(pairs): Query<Pairs>,
 ) -> Result<Response, Problem> {
     let asked = Asked(&pairs);
     let path = asked.one("path").map(str::to_owned);
-    let unknown = |path: &String| web.live.read().path(path).is_none();
+    let unknown = |path: &String| web.table(&viewer).path(path).is_none();
     if path.as_ref().is_some_and(unknown) {
         return Err(Problem::plain(Kind::UnknownName));
+    }
+    if path.is_none() {
+        all_carriers(&viewer)?;
     }
     let since = asked.instant("since")?.unwrap_or(Timestamp(i64::MIN));
     let limit = asked.limit()?.unwrap_or(LIMIT_DEFAULT);

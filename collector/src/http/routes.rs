@@ -8,16 +8,18 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::{Query, Request};
 use axum::http::Method;
-use axum::middleware::{self, Next};
+use axum::middleware::{self, Next, from_fn_with_state};
 use axum::response::IntoResponse as _;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 
+use super::guard::{Entry, guard};
 use super::problem::{Kind, Problem};
 use super::query::{Pairs, Takes};
 use super::{
-    Web, compliance, explain, findings, history, latency, probes, problem, revisions, stored,
-    verdicts,
+    Web, alto, audit, compliance, entrance, events, explain, findings, history, latency, openapi,
+    probes, problem, revisions, scrape, stored, topology, verdicts,
 };
+use crate::access::Right;
 use crate::page;
 
 /// What an answer tells of.
@@ -31,8 +33,25 @@ pub(super) enum About {
     Paths,
     /// Probes and their clocks, of which one path is only a part.
     Probes,
+    /// All carriers at once, in numbers.
+    Network,
     /// The collector itself, in numbers.
     Collector,
+    /// What people did.
+    Deeds,
+}
+
+impl About {
+    /// What is asked of who calls.
+    pub(super) fn right(self) -> Right {
+        match self {
+            Self::Nothing => Right::Public,
+            Self::Path | Self::Paths | Self::Probes => Right::Paths,
+            Self::Network => Right::Network,
+            Self::Collector => Right::Workings,
+            Self::Deeds => Right::Audit,
+        }
+    }
 }
 
 /// For whom an answer is made, and so in which form a refusal comes.
@@ -76,6 +95,14 @@ impl Route {
                 often: &[],
             },
             handler,
+        }
+    }
+
+    /// What a form is sent to, by whoever fills it in.
+    fn form(path: &'static str, handler: MethodRouter<Arc<Web>>) -> Self {
+        Self {
+            method: Method::POST,
+            ..Self::page(path, About::Nothing, handler)
         }
     }
 
@@ -123,7 +150,7 @@ impl Route {
 
 /// All of them.
 pub(super) fn routes() -> Vec<Route> {
-    use About::{Collector, Nothing, Path, Paths, Probes};
+    use About::{Collector, Deeds, Network, Nothing, Path, Paths, Probes};
     vec![
         Route::page("/", Paths, get(super::overview)),
         Route::page("/paths/{id}", Path, get(super::path)),
@@ -131,11 +158,24 @@ pub(super) fn routes() -> Vec<Route> {
         Route::page("/findings", Probes, get(findings::page)),
         Route::page("/compliance", Paths, get(compliance::page))
             .once(&["path", "period", "profile"]),
+        Route::page("/login", Nothing, get(entrance::show)).once(&["next"]),
+        Route::form("/login", post(entrance::log_in)),
+        Route::form("/logout", post(entrance::log_out)),
         Route::page(page::style_address(), Nothing, get(super::style)),
         Route::data("/healthz", Nothing, get(super::health)),
-        Route::data("/metrics", Collector, get(super::scrape)),
+        Route::data("/metrics", Network, get(scrape::paths)).once(&["shard"]),
+        Route::data("/metrics/self", Network, get(scrape::rest)),
+        Route::data("/api/v1/alto", Nothing, get(alto::directory)),
+        Route::data("/api/v1/alto/networkmap", Probes, get(alto::network_map)),
+        Route::data(
+            "/api/v1/alto/costmap/delay-ow/{stat}",
+            Paths,
+            get(alto::cost_map),
+        ),
+        Route::data("/api/v1/audit", Deeds, get(audit::api)).once(&["after", "limit"]),
         Route::data("/api/v1/compliance", Paths, get(compliance::api))
             .once(&["path", "period", "profile"]),
+        Route::data("/api/v1/events", Probes, get(events::api)).once(&["after"]),
         Route::data("/api/v1/findings", Probes, get(findings::api))
             .once(&["open", "probe", "since", "limit"]),
         Route::data("/api/v1/latency", Paths, get(latency::api))
@@ -144,6 +184,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::data("/api/v1/percentiles", Paths, get(history::percentiles))
             .once(&["reach"])
             .often(&["quantile"]),
+        Route::data("/api/v1/openapi.json", Nothing, get(openapi::api)),
         Route::data("/api/v1/probes", Probes, get(probes::api)),
         Route::data("/api/v1/problems/{code}", Nothing, get(problem::api)),
         Route::data("/api/v1/revisions", Paths, get(revisions::api))
@@ -152,8 +193,9 @@ pub(super) fn routes() -> Vec<Route> {
             .once(&["path", "from", "to", "step"])
             .often(&["quantile"]),
         Route::data("/api/v1/store", Collector, get(stored::api)),
+        Route::data("/api/v1/topology", Probes, get(topology::api)),
         Route::data("/api/v1/verdicts", Paths, get(verdicts::api))
-            .once(&["path", "since", "limit"]),
+            .once(&["path", "since", "after", "limit"]),
         Route::data("/api/v1/verdicts/explain", Path, get(explain::api))
             .once(&["path", "at", "profile"]),
     ]
@@ -165,7 +207,13 @@ pub(super) fn router(web: Arc<Web>) -> Router {
     routes()
         .into_iter()
         .fold(Router::new(), |router, route| {
-            router.route(route.path, route.checked())
+            let entry = Entry::new(&web, &route);
+            let path = route.path;
+            // What is asked last stands first: nobody learns what an address takes who may not call it.
+            let guarded = route
+                .checked()
+                .route_layer(from_fn_with_state(entry, guard));
+            router.route(path, guarded)
         })
         .fallback(unknown(Kind::UnknownAddress))
         .method_not_allowed_fallback(unknown(Kind::UnknownMethod))

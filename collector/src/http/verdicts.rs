@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use owl_measure::delay::OneWayDelay;
 use owl_measure::implied::ImpliedRoute;
@@ -16,15 +16,17 @@ use owl_measure::words::Lang;
 use owl_topology::Impossible;
 use serde::Serialize;
 
+use super::guard::all_carriers;
 use super::problem::{Kind, Problem};
 use super::query::{Asked, LIMIT_DEFAULT, Pairs};
 use super::{Web, json, language};
+use crate::access::Viewer;
 use crate::flow::FlowResult;
 use crate::judgement::{Judgement, NoDataWhy, Percentile, Seat};
 use crate::live::{LivePath, Table};
 use crate::now::now;
 use crate::page::Zone;
-use crate::store::HistoryQuery;
+use crate::store::{HistoryQuery, VerdictName};
 use crate::way::Way;
 
 #[derive(Serialize)]
@@ -211,9 +213,10 @@ impl Teller<'_> {
 }
 
 /// `GET /api/v1/verdicts`: the latest of every path, or with `path` or `since` those of the past, newest first; with
-/// `limit`, no more of them.
+/// `limit`, no more of them, and a `Link` to the next ones.
 pub(super) async fn api(
     State(web): State<Arc<Web>>,
+    viewer: Viewer,
     Query(pairs): Query<Pairs>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -227,8 +230,8 @@ pub(super) async fn api(
         now,
         grace: web.grace,
     };
-    if path.is_none() && since.is_none() {
-        let table = web.live.read();
+    if path.is_none() && since.is_none() && asked.one("after").is_none() {
+        let table = web.table(&viewer);
         let verdicts = table
             .paths
             .iter()
@@ -241,31 +244,89 @@ pub(super) async fn api(
             verdicts,
         }));
     }
-    if path.is_some_and(|path| web.live.read().path(path).is_none()) {
+    if path.is_some_and(|path| web.table(&viewer).path(path).is_none()) {
         return Err(Problem::plain(Kind::UnknownName));
     }
-    let path = path.map(str::to_owned);
-    let since = since.unwrap_or(Timestamp(i64::MIN));
-    let limit = limit.unwrap_or(LIMIT_DEFAULT);
-    let history = web
+    if path.is_none() {
+        all_carriers(&viewer)?;
+    }
+    let page = Page {
+        path: path.map(str::to_owned),
+        since: since.unwrap_or(Timestamp(i64::MIN)),
+        after: asked.one("after").map(name).transpose()?,
+        limit: limit.unwrap_or(LIMIT_DEFAULT),
+    };
+    let asked = page.clone();
+    let mut history = web
         .ask(move |reader| {
             reader.history(HistoryQuery {
-                path: path.as_deref(),
-                since,
-                limit,
+                path: asked.path.as_deref(),
+                since: asked.since,
+                after: asked.after.as_ref(),
+                // One more tells whether there are more.
+                limit: asked.limit + 1,
             })
         })
         .await?;
-    let table = web.live.read();
+    let more = history.len() > page.limit;
+    history.truncate(page.limit);
+    let table = web.table(&viewer);
     let verdicts = history
         .iter()
         .filter_map(|judgement| {
             Some(teller.view(&table, table.path(&judgement.path)?, Some(judgement)))
         })
         .collect();
-    Ok(json(&Verdicts {
+    let mut response = json(&Verdicts {
         generated_at_ns: now,
         simulated: table.simulated(),
         verdicts,
-    }))
+    });
+    if let Some(last) = history.last().filter(|_| more) {
+        let next = HeaderValue::try_from(page.next(last, lang));
+        let next = next.expect("the names of a topology and numbers are visible ASCII");
+        response.headers_mut().insert(header::LINK, next);
+    }
+    Ok(response)
+}
+
+/// Some of the verdicts of the past.
+#[derive(Debug, Clone)]
+struct Page {
+    path: Option<String>,
+    since: Timestamp,
+    after: Option<VerdictName>,
+    limit: usize,
+}
+
+impl Page {
+    /// Where those behind its last one are, as a link (RFC 8288).
+    fn next(&self, last: &Judgement, lang: Lang) -> String {
+        let path = self.path.as_ref();
+        let path = path.map_or(String::new(), |path| format!("path={path}&"));
+        let (since, limit, lang) = (self.since.0, self.limit, lang.tag());
+        let (start, of, profile) = (last.window_start.0, &last.path, &last.profile);
+        format!(
+            "</api/v1/verdicts?{path}since={since}&limit={limit}&after={start},{of},{profile}&lang={lang}>; rel=\"next\""
+        )
+    }
+}
+
+/// A verdict as `after` names it: `START,PATH,PROFILE`.
+fn name(text: &str) -> Result<VerdictName, Problem> {
+    let mut parts = text.split(',');
+    let mut read = || -> Option<VerdictName> {
+        let start = parts.next()?.parse().ok()?;
+        let [path, profile] = [parts.next()?, parts.next()?].map(str::to_owned);
+        parts.next().is_none().then_some(VerdictName {
+            start: Timestamp(start),
+            path,
+            profile,
+        })
+    };
+    read().ok_or_else(|| {
+        Problem::query(
+            "after is what the Link header of the answer before says: START,PATH,PROFILE",
+        )
+    })
 }

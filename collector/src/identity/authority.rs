@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use data_encoding::BASE64;
 use owl_measure::enrolment::Fingerprint;
 use owl_measure::time::{Nanos, Timestamp};
 use rcgen::{
@@ -150,6 +151,18 @@ impl Authority {
         })
     }
 
+    /// Its certificate as text, for who is to believe what it signs.
+    pub(crate) fn pem(&self) -> String {
+        let lines = BASE64.encode(&self.certificate);
+        let lines: Vec<&str> = lines
+            .as_bytes()
+            .chunks(64)
+            .filter_map(|line| std::str::from_utf8(line).ok())
+            .collect();
+        let body = lines.join("\n");
+        format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n")
+    }
+
     pub(crate) fn certificate(&self) -> &CertificateDer<'static> {
         &self.certificate
     }
@@ -196,11 +209,26 @@ impl Authority {
 
     /// A certificate for this collector itself, with a new key that is written down nowhere.
     pub(crate) fn sign_own(&self, now: Timestamp) -> Result<Arc<CertifiedKey>, SigningError> {
+        self.sign_page(&[], now)
+    }
+
+    /// The same, which also says that the collector is reached by these names and addresses.
+    pub(crate) fn sign_page(
+        &self,
+        names: &[String],
+        now: Timestamp,
+    ) -> Result<Arc<CertifiedKey>, SigningError> {
         let key = KeyPair::generate()?;
         let mut params = dated(now, LIFE)?;
         let name = DnType::CommonName;
         params.distinguished_name.push(name, COLLECTOR_NAME);
         params.subject_alt_names = vec![SanType::DnsName(COLLECTOR_NAME.try_into()?)];
+        for name in names {
+            params.subject_alt_names.push(match name.parse() {
+                Ok(address) => SanType::IpAddress(address),
+                Err(_) => SanType::DnsName(name.as_str().try_into()?),
+            });
+        }
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;

@@ -17,7 +17,6 @@ use quinn::crypto::rustls::{HandshakeData, NoInitialCipherSuite, QuicServerConfi
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier as _;
-use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
@@ -28,8 +27,8 @@ use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 use authority::COLLECTOR_NAME;
 pub use authority::SigningError;
 pub(crate) use authority::{Authority, LIFE, Request, SerialOctets, digest, random};
-pub(crate) use registry::Registry;
 pub use registry::RegistryError;
+pub(crate) use registry::{Registry, hand_over};
 pub(crate) use roll::{Issued, Joining, Record, Roll, Signer, Ticket};
 pub(crate) use roster::Roster;
 
@@ -113,12 +112,8 @@ pub(crate) struct Identity {
 impl Identity {
     /// Reads the certificates of the configuration, and the collector's own authority and roll.
     pub(crate) fn open(config: &Config) -> Result<Self, IdentityError> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
         // What was made by hand first: who cannot be a collector leaves no state behind.
-        let given = config
-            .given
-            .as_ref()
-            .map(|given| read_given(given, &provider));
+        let given = config.given.as_ref().map(read_given);
         let given = given.transpose()?;
         let registry = Registry::open(&config.state)?;
         let roster = Roster::open(registry)?;
@@ -179,24 +174,25 @@ impl Given {
     }
 }
 
-fn read_given(
-    given: &GivenCertificates,
-    provider: &CryptoProvider,
-) -> Result<Given, IdentityError> {
-    let authorities = certificates("certificates of authorities", &given.ca)?;
-    let chain = certificates("a certificate", &given.certificate)?;
-    let key = PrivateKeyDer::from_pem_file(&given.key).map_err(|source| IdentityError::Pem {
+fn read_given(given: &GivenCertificates) -> Result<Given, IdentityError> {
+    Ok(Given {
+        authorities: certificates("certificates of authorities", &given.ca)?,
+        certified: read_chain(&given.certificate, &given.key)?,
+    })
+}
+
+/// A certificate with its chain and its key, from PEM files.
+pub(crate) fn read_chain(chain: &Path, key: &Path) -> Result<CertifiedKey, IdentityError> {
+    let provider = rustls::crypto::ring::default_provider();
+    let certificates = certificates("a certificate", chain)?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|source| IdentityError::Pem {
         what: "a private key",
-        file: given.key.clone(),
+        file: key.to_owned(),
         source,
     })?;
-    let certified = CertifiedKey::from_der(chain, key, provider);
-    Ok(Given {
-        authorities,
-        certified: certified.map_err(|source| IdentityError::Tls {
-            file: given.certificate.clone(),
-            source,
-        })?,
+    CertifiedKey::from_der(certificates, private, &provider).map_err(|source| IdentityError::Tls {
+        file: chain.to_owned(),
+        source,
     })
 }
 

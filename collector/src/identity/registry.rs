@@ -253,7 +253,7 @@ fn private() -> fs::OpenOptions {
 
 /// Gives what the administrator's command made to whom the directory belongs, so that the collector can use it. Who is
 /// not allowed to has nothing to give: his files are his own.
-fn hand_over(made: &Path, like: &Path) -> io::Result<()> {
+pub(crate) fn hand_over(made: &Path, like: &Path) -> io::Result<()> {
     let (made_by, owner) = (fs::metadata(made)?, fs::metadata(like)?);
     if (made_by.uid(), made_by.gid()) == (owner.uid(), owner.gid()) {
         return Ok(());

@@ -18,6 +18,7 @@ const OUT: &str = "yannan-ct~supercomputing-ct";
 const BACK: &str = "supercomputing-ct~yannan-ct";
 const OTHER: &str = "yannan-ct~binhaigang-ct";
 
+mod clock_steps;
 mod explained;
 mod findings;
 mod past;
@@ -130,6 +131,24 @@ impl Court {
             .unwrap();
     }
 
+    /// Does to a stored report what nobody should: another stands in its place, or none.
+    fn change_report(&self, sequence: i64, octets: Option<&[u8]>) {
+        let file = self.directory.path().join("owl.sqlite");
+        let connection = rusqlite::Connection::open(file).unwrap();
+        let its_batch = "first_sequence <= ?1 AND first_sequence + 10 > ?1";
+        let (first, body): (i64, Vec<u8>) = connection
+            .query_row(
+                &format!("SELECT first_sequence, body FROM batch WHERE {its_batch}"),
+                [sequence],
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )
+            .unwrap();
+        let which = usize::try_from(sequence - first).unwrap();
+        let body = crate::store::batches::changed(&body, which, octets);
+        let sql = format!("UPDATE batch SET body = ?2 WHERE {its_batch}");
+        assert_eq!(connection.execute(&sql, (sequence, body)).unwrap(), 1);
+    }
+
     fn round(&mut self, now_s: i64) {
         self.judge.round(Timestamp(now_s * SECOND)).unwrap();
     }
@@ -161,14 +180,7 @@ fn a_damaged_report_stops_no_other_verdict() {
     for path in [OUT, OTHER] {
         court.receive(path, 0, QUIET, 11);
     }
-    let file = court.directory.path().join("owl.sqlite");
-    let damage =
-        format!("UPDATE report SET body = x'ff' WHERE path = '{OUT}' AND start_ns < {SECOND}");
-    let damaged = rusqlite::Connection::open(file)
-        .unwrap()
-        .execute(&damage, ())
-        .unwrap();
-    assert_eq!(damaged, 1);
+    court.change_report(1, Some(&[0xff]));
     court.round(14);
     assert_eq!(court.judge.dockets[0].next, Timestamp(10 * SECOND));
     court.stands(OTHER, 0, State::Met, None);

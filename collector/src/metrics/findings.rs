@@ -1,46 +1,39 @@
 //! What is wrong at this moment, as series.
 
-use owl_measure::time::Nanos;
-
-use super::{Page, table};
+use super::labels::{Labels, NONE};
+use super::sink::{Sink, Value};
+use super::table as names;
 use crate::finding::Finding;
 
-pub(super) fn series(page: &mut Page, open: &[Finding]) {
-    let labels = |finding: &Finding| {
-        vec![
-            finding.last.subject.clone(),
-            finding.last.kind.code().to_owned(),
-        ]
-    };
+pub(super) fn series(sink: &mut dyn Sink, open: &[Finding]) {
     let of_clocks = || open.iter().filter(|found| found.last.kind.is_of_a_clock());
-    page.series(
-        table::CLOCK_FINDING,
-        of_clocks().map(|finding| (labels(finding), 1.0)),
-    );
-    page.series(
-        table::CLOCK_FINDING_OFFSET,
-        of_clocks().filter_map(|finding| Some((labels(finding), finding.last.size?.as_secs_f64()))),
-    );
-    page.series(
-        table::CLOCK_FINDING_BOUND,
-        of_clocks().flat_map(|finding| {
-            let ends = finding
-                .last
-                .within
-                .map(|(least, most)| [("lower", least), ("upper", most)]);
-            ends.into_iter()
-                .flatten()
-                .map(|(bound, ns): (&str, Nanos)| {
-                    let mut labels = labels(finding);
-                    labels.push(bound.to_owned());
-                    (labels, ns.as_secs_f64())
-                })
-        }),
-    );
-    page.series(
-        table::PLACE_FINDING,
-        open.iter()
-            .filter(|found| !found.last.kind.is_of_a_clock())
-            .map(|finding| (labels(finding), 1.0)),
-    );
+    let clock = |finding: &Finding| {
+        let values = [finding.last.subject.as_str(), finding.last.kind.code()];
+        Labels::named(names::CLOCK_FINDING.labels, values)
+    };
+    sink.metric(&names::CLOCK_FINDING);
+    for finding in of_clocks() {
+        sink.series(&clock(finding), &NONE, Value::Flag(true));
+    }
+    sink.metric(&names::CLOCK_FINDING_OFFSET);
+    for finding in of_clocks() {
+        if let Some(size) = finding.last.size {
+            sink.series(&clock(finding), &NONE, Value::Real(size.as_secs_f64()));
+        }
+    }
+    sink.metric(&names::CLOCK_FINDING_BOUND);
+    for finding in of_clocks() {
+        let Some((least, most)) = finding.last.within else {
+            continue;
+        };
+        for (end, offset) in super::judged::BOUNDS.iter().zip([least, most]) {
+            sink.series(&clock(finding), end, Value::Real(offset.as_secs_f64()));
+        }
+    }
+    sink.metric(&names::PLACE_FINDING);
+    for finding in open.iter().filter(|found| !found.last.kind.is_of_a_clock()) {
+        let values = [finding.last.subject.as_str(), finding.last.kind.code()];
+        let labels = Labels::named(names::PLACE_FINDING.labels, values);
+        sink.series(&labels, &NONE, Value::Flag(true));
+    }
 }

@@ -1,9 +1,13 @@
 //! What the collector counts of itself, with the `prometheus` crate.
 
 use owl_measure::verdict::State;
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::proto::LabelPair;
+use prometheus::{GaugeVec, IntCounter, IntCounterVec, Opts, Registry};
 
-use super::table::{self, Metric};
+use super::labels::{Labels, NONE};
+use super::sink::{Sink, Value};
+use super::table::{self, Kind, Metric};
+use crate::access::Refusal;
 
 /// The counters of this process; they begin at zero when it starts.
 #[derive(Debug)]
@@ -15,6 +19,10 @@ pub(crate) struct Own {
     pub(crate) verdicts: IntCounterVec,
     pub(crate) refused: IntCounter,
     pub(crate) enrolments: IntCounterVec,
+    pub(crate) logins: IntCounterVec,
+    pub(crate) refusals: IntCounterVec,
+    pub(crate) remote_samples: IntCounterVec,
+    pub(crate) remote_sent_at: GaugeVec,
 }
 
 impl Own {
@@ -27,6 +35,10 @@ impl Own {
             verdicts: vector(&registry, table::VERDICTS),
             refused: single(&registry, table::REFUSED),
             enrolments: vector(&registry, table::ENROLMENTS),
+            logins: vector(&registry, table::LOGINS),
+            refusals: vector(&registry, table::HTTP_REFUSALS),
+            remote_samples: vector(&registry, table::REMOTE_SAMPLES),
+            remote_sent_at: gauge(&registry, table::REMOTE_SENT_AT),
             registry,
         };
         for result in ["stored", "duplicate", "rejected"] {
@@ -35,16 +47,42 @@ impl Own {
         for result in ["joined", "renewed", "refused"] {
             own.enrolments.with_label_values(&[result]);
         }
+        for result in ["in", "wrong", "locked-out", "turned-away"] {
+            own.logins.with_label_values(&[result]);
+        }
+        for reason in Refusal::CODES {
+            own.refusals.with_label_values(&[reason]);
+        }
         for state in State::ALL {
             own.verdicts.with_label_values(&[state.code()]);
         }
         own
     }
 
-    /// Adds them to an answer in the text format.
-    pub(super) fn write(&self, out: &mut String) {
-        if let Err(error) = TextEncoder::new().encode_utf8(&self.registry.gather(), out) {
-            tracing::error!(%error, "cannot write the collector's own metrics");
+    /// Adds them to an answer.
+    pub(crate) fn series(&self, sink: &mut dyn Sink) {
+        for family in self.registry.gather() {
+            let known = table::OWN
+                .iter()
+                .find(|metric| metric.name == family.name());
+            let Some(metric) = known else { continue };
+            sink.metric(metric);
+            for series in family.get_metric() {
+                let mut labels = Labels::default();
+                for &name in metric.labels {
+                    let pairs = series.get_label().iter();
+                    let value = pairs
+                        .filter(|pair| pair.name() == name)
+                        .map(LabelPair::value);
+                    labels = labels.and(name, value.collect::<String>().as_str());
+                }
+                let value = match metric.kind {
+                    Kind::Gauge => series.get_gauge().get_value(),
+                    Kind::Counter | Kind::Histogram => series.get_counter().get_value(),
+                };
+                let value = Value::Real(value);
+                sink.series(&labels, &NONE, value);
+            }
         }
     }
 }
@@ -56,6 +94,15 @@ fn vector(registry: &Registry, metric: Metric) -> IntCounterVec {
         .register(Box::new(vector.clone()))
         .expect("each metric of the table is registered once");
     vector
+}
+
+fn gauge(registry: &Registry, metric: Metric) -> GaugeVec {
+    let gauge = GaugeVec::new(Opts::new(metric.name, metric.help), metric.labels)
+        .expect("names and labels of the table are valid, a test reads them with promtool");
+    registry
+        .register(Box::new(gauge.clone()))
+        .expect("each metric of the table is registered once");
+    gauge
 }
 
 fn single(registry: &Registry, metric: Metric) -> IntCounter {

@@ -51,6 +51,18 @@ macro_rules! metrics {
     };
 }
 
+/// Those that the `prometheus` crate keeps.
+pub(super) const OWN: &[&Metric] = &[
+    &REPORTS,
+    &GAPS,
+    &MISSING,
+    &VERDICTS,
+    &REFUSED,
+    &ENROLMENTS,
+    &REMOTE_SAMPLES,
+    &REMOTE_SENT_AT,
+];
+
 metrics! {
     SIMULATED = Gauge "owl_simulated" [] "flag"
         "1 when delays or clocks are injected by a lab: then nothing here is a measurement of a network.";
@@ -60,6 +72,8 @@ metrics! {
         "Target of the one-way delay.";
     PATH_FLOOR = Gauge "owl_path_light_floor_seconds" ["path", "class"] "seconds"
         "Least one-way delay that light in vacuum allows between the two sites.";
+    PATH_MAINTENANCE = Gauge "owl_path_in_maintenance" ["path", "class"] "flag"
+        "1 while work on the path's route is announced for this moment, 0 otherwise.";
     PATH_IMPLIED = Gauge "owl_path_implied_route_meters" ["path", "class", "bound"] "metres"
         "Length of route that the fastest packets of the latest judged window imply: their one-way delay less declared equipment, as light in the declared medium.";
     PATH_VERDICT = Gauge "owl_path_verdict" ["path", "class", "state"] "flag"
@@ -124,6 +138,8 @@ metrics! {
         "Test packets that arrived with the ECN mark of having met congestion.";
     PATH_WITHIN = Counter "owl_path_within_target_total" ["path", "class", "direction", "target"] "packets"
         "Test packets whose raw one-way difference or round trip was at most the target, counted exactly; no verdict, the clocks are not in it.";
+    PATH_DELAY = Histogram "owl_path_packet_delay_seconds" ["path", "class", "direction"] "seconds"
+        "Raw one-way differences and round-trip delays of the packets that came back; a raw difference holds the difference of the two clocks.";
     PATH_REPORTED = Gauge "owl_path_last_report_timestamp_seconds" ["path", "class"] "seconds"
         "When the collector stored the last report of the path, since 1970.";
     COMPLIANCE = Gauge "owl_path_compliance" ["path", "class", "period", "state"] "flag"
@@ -158,6 +174,8 @@ metrics! {
         "1, with the version of this collector.";
     STORE_UP = Gauge "owl_collector_store_up" [] "flag"
         "1 while the store takes what it is given, 0 while it refuses (nothing is acknowledged then).";
+    JUDGING = Gauge "owl_collector_judging" [] "flag"
+        "1 while this collector judges and shows the series of paths and probes, 0 while another one of its store does.";
     CERTIFICATE = Gauge "owl_collector_certificate_expiry_timestamp_seconds" [] "seconds"
         "When the collector's certificate runs out, since 1970; none where the collector signs and renews it itself.";
     REPORTS = Counter "owl_collector_reports_total" ["result"] "reports"
@@ -172,4 +190,12 @@ metrics! {
         "Connections refused before a probe was known: strangers, wrong names, too many at once, or two under one name.";
     ENROLMENTS = Counter "owl_collector_enrolments_total" ["result"] "attempts"
         "Attempts to get a certificate, by what became of them: joined, renewed, refused.";
+    LOGINS = Counter "owl_collector_logins_total" ["result"] "attempts"
+        "Attempts to log in, by what became of them: in, wrong, locked-out, turned-away.";
+    HTTP_REFUSALS = Counter "owl_collector_http_refusals_total" ["reason"] "requests"
+        "Requests that were refused, by why: no-login, no-users, token, role, in-the-clear, store.";
+    REMOTE_SAMPLES = Counter "owl_collector_remote_write_samples_total" ["receiver", "result"] "samples"
+        "Samples sent by remote write, by what became of them: taken, refused (and dropped).";
+    REMOTE_SENT_AT = Gauge "owl_collector_remote_write_last_taken_timestamp_seconds" ["receiver"] "seconds"
+        "When a receiver of remote write last took a request, since 1970.";
 }

@@ -2,6 +2,7 @@
 
 mod chart;
 mod compliance;
+mod entrance;
 mod findings;
 mod flows;
 mod headings;
@@ -24,6 +25,7 @@ use owl_topology::Topology;
 use sha2::{Digest as _, Sha256};
 
 pub(crate) use compliance::{ComplianceView, compliance};
+pub(crate) use entrance::{Entrance, Notice, Said, entrance, notice};
 pub(crate) use findings::findings;
 pub(crate) use overview::overview;
 pub(crate) use path::{Past, path};
@@ -101,6 +103,8 @@ impl Zone {
 /// What every page is made with.
 pub(crate) struct Frame<'a> {
     pub(crate) lang: Lang,
+    /// Who logged in to see it.
+    pub(crate) user: Option<&'a str>,
     pub(crate) topology: &'a Topology,
     pub(crate) zone: &'a Zone,
     pub(crate) now: Timestamp,
@@ -169,6 +173,12 @@ impl Frame<'_> {
                         nav aria-label=(lang.pick("Language", "语言")) {
                             a href=(sheet.translated) lang=(other.tag()) hreflang=(other.tag()) {
                                 (other.pick("English", "中文"))
+                            }
+                        }
+                        @if let Some(user) = self.user {
+                            form.leave method="post" action="/logout" {
+                                span { (user) } " "
+                                button type="submit" { (lang.pick("Log out", "退出登录")) }
                             }
                         }
                     }

@@ -259,7 +259,7 @@ fn probe_row(frame: &Frame<'_>, probe: &LiveProbe) -> Markup {
             td { (site) }
             td { (carrier) }
             td {
-                @if probe.connections > 0 { b.met { "✓" } " " (lang.pick("connected", "已连接")) }
+                @if probe.is_connected() { b.met { "✓" } " " (lang.pick("connected", "已连接")) }
                 @else if probe.caller.is_some() { b.missed { "✗" } " " (lang.pick("not connected", "未连接")) }
                 @else { "– " (lang.pick("never called", "从未连接")) }
             }

@@ -178,6 +178,7 @@ fn pages(lang: Lang) -> Vec<String> {
     let live = live(&topology);
     let zone = Zone::named("Asia/Shanghai");
     let frame = Frame {
+        user: None,
         lang,
         topology: &topology,
         zone: &zone,
@@ -219,6 +220,7 @@ fn what_was_not_measured_is_grey_and_never_red_under_any_rule() {
     let zone = Zone::named("Asia/Shanghai");
     for lang in [Lang::En, Lang::Zh] {
         let frame = Frame {
+            user: None,
             lang,
             topology: &topology,
             zone: &zone,
@@ -279,6 +281,7 @@ fn page_with(lang: Lang, verdict: &Verdict, lost: Lost) -> [String; 2] {
     drop(table);
     let zone = Zone::named("Asia/Shanghai");
     let frame = Frame {
+        user: None,
         lang,
         topology: &topology,
         zone: &zone,

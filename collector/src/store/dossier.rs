@@ -5,7 +5,7 @@ use owl_measure::time::{Nanos, Timestamp};
 
 use super::database::{Begin, DatabaseError, Row, values};
 use super::reader::Reader;
-use super::{ReportNumber, StoreError, epoch_column};
+use super::{ReportNumber, StoreError};
 
 /// A row of the table of verdicts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(crate) struct StoredVerdict {
 #[derive(Debug, Clone)]
 pub(crate) struct StoredReport {
     pub(crate) number: ReportNumber,
-    /// `None` when its receipt is no longer there.
+    /// `None` when an older version has stored it and its receipt was no longer there.
     pub(crate) received_at: Option<Timestamp>,
     pub(crate) report: Report,
 }
@@ -110,56 +110,23 @@ impl Reader {
     }
 
     /// The reports on a path whose intervals lie wholly in a window, in the order in which they are judged; no more than
-    /// `limit`. `by` is when the verdict was made: receipts are looked for up to then, from an hour before the window on,
-    /// because the clock that dates a receipt is not the one that dates a window.
+    /// `limit`.
     pub(crate) fn reports_of(
         &self,
         path: &str,
         (start, end): (Timestamp, Timestamp),
-        by: Timestamp,
-        limit: u32,
+        limit: usize,
     ) -> Result<Vec<StoredReport>, StoreError> {
         let mut found = Vec::new();
-        let most = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut damaged = None;
-        self.each_numbered(path, (start, end), |number, report| match report {
-            Err(_) => damaged = damaged.take().or(Some(number)),
-            Ok(report) if report.summary.end() <= end && found.len() < most => {
-                found.push((number, report));
+        self.each_input(path, (start, end), |input| {
+            if input.report.summary.end() <= end && found.len() < limit {
+                found.push(StoredReport {
+                    number: input.number,
+                    received_at: (input.received_at > Timestamp(0)).then_some(input.received_at),
+                    report: input.report,
+                });
             }
-            Ok(_) => {}
         })?;
-        if let Some(number) = damaged {
-            return Err(self.damaged_report(&number));
-        }
-        let from = start - Nanos::from_secs(3_600);
-        found
-            .into_iter()
-            .map(|(number, report)| {
-                let received_at = self.received_at(&number, (from, by))?;
-                Ok(StoredReport {
-                    number,
-                    received_at,
-                    report,
-                })
-            })
-            .collect()
-    }
-
-    fn received_at(
-        &self,
-        number: &ReportNumber,
-        (from, by): (Timestamp, Timestamp),
-    ) -> Result<Option<Timestamp>, StoreError> {
-        let sql = "SELECT received_at_ns FROM batch WHERE received_at_ns BETWEEN $1 AND $2
-                   AND probe = $3 AND epoch = $4 AND first_sequence <= $5 AND first_sequence + reports > $5 LIMIT 1";
-        let epoch = epoch_column(number.epoch);
-        self.database
-            .one(
-                sql,
-                &values![from.0, by.0, &number.probe, epoch, number.sequence],
-            )
-            .map(|at| at.map(Timestamp))
-            .map_err(|source| self.fault(source))
+        Ok(found)
     }
 }

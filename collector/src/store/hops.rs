@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use owl_measure::report::Report;
 use owl_measure::time::Timestamp;
 
-use super::database::{Database, DatabaseError, Transaction, values};
+use super::database::{Database, DatabaseError, Row, Transaction, values};
 
 /// A flow of a path in one direction: as many as the topology has paths, times the flows that a report can name.
 type Key = (String, u32, u32);
@@ -31,22 +31,27 @@ pub(super) struct Hops(HashMap<Key, Seen>);
 #[derive(Debug, Default)]
 pub(super) struct NewHops(HashMap<Key, Seen>);
 
+fn seen(row: &Row<'_>) -> Result<(Key, Seen), DatabaseError> {
+    let key = (row.get(0)?, row.get(1)?, row.get(2)?);
+    let since = Timestamp(row.get(3)?);
+    let ttl = row.get(4)?;
+    Ok((key, Seen { ttl, since }))
+}
+
 impl Hops {
     /// From the store.
     pub(super) fn read(database: &Database) -> Result<Self, DatabaseError> {
-        let mut seen = HashMap::new();
+        let mut hops = HashMap::new();
         database.query(
             "SELECT path, flow, direction, at_ns, after FROM hop_change ORDER BY at_ns",
             &[],
             |row| {
-                let key = (row.get(0)?, row.get(1)?, row.get(2)?);
-                let since = Timestamp(row.get(3)?);
-                let ttl = row.get(4)?;
-                seen.insert(key, Seen { ttl, since });
+                let (key, last) = seen(row)?;
+                hops.insert(key, last);
                 Ok(())
             },
         )?;
-        Ok(Self(seen))
+        Ok(Self(hops))
     }
 
     /// Takes over what was committed.
@@ -56,6 +61,23 @@ impl Hops {
 }
 
 impl NewHops {
+    /// As the store has it, of a range of paths.
+    pub(super) fn read(
+        &mut self,
+        transaction: &Transaction<'_>,
+        (first, end): (&str, &str),
+    ) -> Result<(), DatabaseError> {
+        transaction.query(
+            "SELECT path, flow, direction, at_ns, after FROM hop_change WHERE path >= $1 AND path < $2 ORDER BY at_ns",
+            &values![first, end],
+            |row| {
+                let (key, seen) = seen(row)?;
+                self.0.insert(key, seen);
+                Ok(())
+            },
+        )
+    }
+
     /// Follows one report; in which directions the hop count changed.
     pub(super) fn follow(
         &mut self,

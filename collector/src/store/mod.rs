@@ -5,12 +5,24 @@
 //! writes; whoever reads opens a connection of its own. What is said to be
 //! stored is stored.
 
+mod access;
+pub(crate) mod batches;
+mod blocks;
+mod convert;
+mod counting;
 pub(crate) mod database;
+mod delays;
 mod dossier;
 mod findings;
+mod follow;
 mod hops;
 mod hours;
+mod lease;
+mod lent;
+mod packing;
+mod raw;
 mod reader;
+mod remote_write;
 mod report_number;
 mod schema;
 mod seen;
@@ -27,14 +39,24 @@ use owl_measure::report::Report;
 use owl_measure::time::{Nanos, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::access::act::Act;
+use crate::block::BlockError;
 use crate::judgement::Judgement;
-use crate::live::{Caller, Live};
+use crate::live::{Caller, Judging, Live};
 use crate::metrics::Own;
 use crate::rulebook::Rulebook;
+pub(crate) use access::{Console, Listed};
 pub use database::{DatabaseError, Place, PlaceError, PostgresAddress};
 pub(crate) use dossier::{Side, StoredReport, StoredVerdict};
 pub(crate) use findings::{Audited, FindingsQuery};
-pub(crate) use reader::{Dirty, HistoryQuery, HopChange, KeptWindows, ProbeRows, Reader, Sessions};
+pub(crate) use follow::Follower;
+pub(crate) use lease::Lease;
+use lent::Idle;
+pub(crate) use packing::Pack;
+pub(crate) use reader::{
+    Dirty, HistoryQuery, HopChange, KeptWindows, ProbeRows, Reader, Sessions, VerdictName,
+};
+pub(crate) use remote_write::Sent;
 pub use report_number::ReportNumber;
 pub(crate) use seen::last_seen;
 pub(crate) use tiers::{Change, Disbelieved, InputRow, SETTLED, TierRow, Unmade};
@@ -85,6 +107,28 @@ pub enum StoreError {
         store: Place,
         /// The table.
         table: &'static str,
+    },
+    /// A block of reports is not what was stored.
+    #[error("cannot read the store {store}: the block of {path} that begins at {start} is damaged", start = .start.0)]
+    DamagedBlock {
+        /// Which store.
+        store: Place,
+        /// Whose reports they are.
+        path: String,
+        /// When the first of their intervals begins.
+        start: Timestamp,
+        /// What is wrong with it.
+        source: BlockError,
+    },
+    /// A batch of reports is not what was stored.
+    #[error("cannot read the store {store}: the batch of {probe} that came at {received_at} is damaged", received_at = .received_at.0)]
+    DamagedBatch {
+        /// Which store.
+        store: Place,
+        /// Who sent it.
+        probe: String,
+        /// When it came.
+        received_at: Timestamp,
     },
     /// A report is not what was stored.
     #[error("cannot read the store {store}: {report} is damaged")]
@@ -159,14 +203,22 @@ pub(crate) enum Work {
         /// What the audit of the window changes, where findings follow windows of its length.
         audited: Option<Box<Audited>>,
     },
+    /// Batches become blocks. Answers how many batches.
+    Pack(Box<Pack>),
     /// What is kept for longer than reports changes.
     Tiers(Change),
+    /// Somebody did something. Answers 0.
+    Access(Box<Act>),
+    /// A receiver of remote write has the verdicts up to here. Answers 0.
+    Sent { receiver: String, sent: Sent },
     /// What is older may go. Answers how many rows went; more may be left while it is not 0.
     Retain { before: Timestamp },
 }
 
 struct Order {
     work: Work,
+    /// Of the lease of the judge that wants it; for others `None`.
+    epoch: Option<i64>,
     reply: oneshot::Sender<Result<u64, Refused>>,
 }
 
@@ -175,6 +227,8 @@ struct Order {
 pub(crate) struct Store {
     place: Arc<Place>,
     orders: mpsc::Sender<Order>,
+    lease: Arc<Lease>,
+    idle: Arc<Idle>,
 }
 
 /// The thread that writes; it ends once every [`Store`] is gone and all orders are done.
@@ -228,7 +282,17 @@ impl Store {
             },
             TryLockError::Error(source) => fault(source),
         })?;
-        let writer = Writer::open(&place, windowing, Arc::clone(live), Arc::clone(own))?;
+        let lease = Arc::new(Lease::on(&place));
+        if lease.is_shared() {
+            live.write().judging = Judging::Elsewhere;
+        }
+        let writer = Writer::open(
+            &place,
+            windowing,
+            Arc::clone(live),
+            Arc::clone(own),
+            Arc::clone(&lease),
+        )?;
         let (orders, receiver) = mpsc::channel(ORDERS_MAX);
         let thread = thread::Builder::new()
             .name("store".into())
@@ -238,6 +302,8 @@ impl Store {
             Self {
                 place: place.into(),
                 orders,
+                lease,
+                idle: Arc::default(),
             },
             WriterThread {
                 thread,
@@ -250,7 +316,11 @@ impl Store {
     pub(crate) async fn write(&self, work: Work) -> Result<u64, Refused> {
         let (reply, answer) = oneshot::channel();
         self.orders
-            .send(Order { work, reply })
+            .send(Order {
+                work,
+                epoch: None,
+                reply,
+            })
             .await
             .map_err(|_| Refused)?;
         answer.await.map_err(|_| Refused)?
@@ -258,16 +328,31 @@ impl Store {
 
     /// The same from a plain thread.
     pub(crate) fn write_blocking(&self, work: Work) -> Result<u64, Refused> {
+        self.order_blocking(work, None)
+    }
+
+    /// The same for a judge: refused when the lease of that epoch is another's meanwhile.
+    pub(crate) fn write_judged(&self, work: Work, epoch: i64) -> Result<u64, Refused> {
+        self.order_blocking(work, Some(epoch))
+    }
+
+    fn order_blocking(&self, work: Work, epoch: Option<i64>) -> Result<u64, Refused> {
         let (reply, answer) = oneshot::channel();
         self.orders
-            .blocking_send(Order { work, reply })
+            .blocking_send(Order { work, epoch, reply })
             .map_err(|_| Refused)?;
         answer.blocking_recv().map_err(|_| Refused)?
     }
 
+    /// Who judges, where other collectors have the same store.
+    pub(crate) fn lease(&self) -> &Arc<Lease> {
+        &self.lease
+    }
+
     /// A connection of its own for someone who reads.
     pub(crate) fn reader(&self) -> Result<Reader, StoreError> {
-        Reader::open(&self.place)
+        let lent = self.idle.lend(&self.place);
+        lent.map(Reader::on).map_err(refused(&self.place))
     }
 }
 

@@ -10,7 +10,11 @@ use owl_measure::verdict::{ReportedClock, SessionWindow};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::counting::uncounted;
 use super::database::{Database, DatabaseError, Purpose, Row, Value, values};
+use super::delays;
+use super::lent::Lent;
+use super::raw::Wanted;
 use super::{Place, ReportNumber, StoreError, hours, refused, schema};
 use crate::history::inputs::Input;
 use crate::judgement::{Inputs, Judgement};
@@ -38,8 +42,21 @@ pub(crate) struct HistoryQuery<'a> {
     pub(crate) path: Option<&'a str>,
     /// Windows that begin then or later.
     pub(crate) since: Timestamp,
+    /// Those behind this one, in the order of the answer; all without it.
+    pub(crate) after: Option<&'a VerdictName>,
     /// How many at most.
     pub(crate) limit: usize,
+}
+
+/// What tells a stored verdict from all others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct VerdictName {
+    /// When its window began.
+    pub(crate) start: Timestamp,
+    /// The path.
+    pub(crate) path: String,
+    /// The profile that judged it.
+    pub(crate) profile: String,
 }
 
 /// Which windows of a path are wanted in short.
@@ -89,8 +106,8 @@ pub(crate) struct Sessions {
     pub(crate) straddling: HashSet<String>,
     /// By path, what its session was put together from.
     pub(crate) inputs: HashMap<String, Inputs>,
-    /// The first report that cannot be read, and how many cannot: they are left out.
-    pub(crate) damaged: Option<(ReportNumber, u64)>,
+    /// What is damaged first, and how many reports, batches and blocks are: they are left out.
+    pub(crate) damaged: Option<(StoreError, u64)>,
 }
 
 /// The reports of one path while they are read.
@@ -104,13 +121,17 @@ struct OfPath {
 /// A connection that only reads.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    pub(super) database: Database,
+    pub(super) database: Lent,
 }
 
 impl Reader {
     pub(super) fn open(place: &Place) -> Result<Self, StoreError> {
         let database = Database::connect(place, Purpose::Read).map_err(refused(place))?;
-        Ok(Self { database })
+        Ok(Self::on(database.into()))
+    }
+
+    pub(super) fn on(database: Lent) -> Self {
+        Self { database }
     }
 
     /// Of the store in a state directory, which somebody else writes, or wrote: its schema must be the one that this
@@ -123,7 +144,7 @@ impl Reader {
     pub(crate) fn beside(place: &Place) -> Result<Self, StoreError> {
         let database = Database::connect(place, Purpose::ReadBeside).map_err(refused(place))?;
         schema::check(&database)?;
-        Ok(Self { database })
+        Ok(Self::on(database.into()))
     }
 
     /// Which store it is.
@@ -162,23 +183,13 @@ impl Reader {
                 .or_default()
                 .set(&name, u64::try_from(value).unwrap_or(0));
         }
-        let callers = self.rows(
-            "SELECT probe, epoch, software, simulated, called_at_ns FROM probe",
-            &[],
-            |row| {
-                let epoch = epoch_of(row.get(1)?);
-                let called_at = Timestamp(row.get(4)?);
-                Ok((
-                    row.get::<String>(0)?,
-                    Caller {
-                        epoch,
-                        software: row.get(2)?,
-                        simulated: row.get(3)?,
-                        called_at,
-                    },
-                ))
-            },
-        )?;
+        delays::read(self, &mut totals)?;
+        let targets = live.read().targets();
+        for probe in self.reporting_probes()? {
+            uncounted(&self.database, &probe, &targets, &mut totals)
+                .map_err(|source| self.fault(source))?;
+        }
+        let callers = self.callers()?;
         let acks = self.rows(
             "SELECT probe, epoch, stored, received_at_ns FROM ack",
             &[],
@@ -216,6 +227,23 @@ impl Reader {
         Ok(totals)
     }
 
+    /// Who has called, and what each said.
+    pub(super) fn callers(&self) -> Result<Vec<(String, Caller)>, StoreError> {
+        self.rows(
+            "SELECT probe, epoch, software, simulated, called_at_ns FROM probe",
+            &[],
+            |row| {
+                let caller = Caller {
+                    epoch: epoch_of(row.get(1)?),
+                    software: row.get(2)?,
+                    simulated: row.get(3)?,
+                    called_at: Timestamp(row.get(4)?),
+                };
+                Ok((row.get::<String>(0)?, caller))
+            },
+        )
+    }
+
     fn latest(&self, path: &str, profile: &str) -> Result<Option<Judgement>, StoreError> {
         let sql = "SELECT body FROM verdict WHERE path = $1 AND profile = $2 ORDER BY window_start_ns DESC LIMIT 1";
         let body: Option<String> = self
@@ -239,48 +267,67 @@ impl Reader {
         }
     }
 
-    /// The sessions of a window.
+    /// The sessions of a window. What is packed meanwhile stands in a batch or in a block, so this is asked within
+    /// [`Self::at_once`].
     pub(crate) fn sessions(
         &self,
         start: Timestamp,
         end: Timestamp,
     ) -> Result<Sessions, StoreError> {
         let mut sessions = Sessions::default();
-        // One path at a time is held as reports; a session is much smaller than what it is made from.
-        let mut of_path = OfPath::default();
         let moved = self.inputs_to()?;
-        // A window that reaches over the end of what was moved is read from both, and put in order.
-        let mut kept = if start < moved {
-            self.inputs((start, end))?
-        } else {
-            Vec::new()
-        };
-        kept.reverse();
-        // By the epoch too, so that the order is one and the same whenever it is asked for.
-        let sql = "SELECT path, body, probe, epoch, sequence FROM report
-                   WHERE start_ns >= $1 AND start_ns < $2 ORDER BY path, start_ns, sequence, probe, epoch";
-        let read = |row: &Row<'_>| {
-            let path: &str = row.get(0)?;
-            while let Some(input) = kept.pop_if(|input| input.report.path.as_str() <= path) {
+        // Of a window that reaches over the end of what was moved, the first part is of what was kept.
+        let mut kept: BTreeMap<String, Vec<Input>> = BTreeMap::new();
+        if start < moved {
+            for input in self.inputs((start, end))? {
+                let of_path = kept.entry(input.report.path.clone()).or_default();
+                of_path.push(input);
+            }
+        }
+        // A path is reported by the probe that it begins at. One probe at a time is held as reports; a session is much
+        // smaller than what it is made from.
+        for probe in self.reporting_probes()? {
+            let found = self.raw(&Wanted {
+                probe: &probe,
+                path: None,
+                start: start.max(moved),
+                end,
+            })?;
+            for damage in found.damaged {
+                sessions.damaged.get_or_insert((damage, 0)).1 += 1;
+            }
+            let mut of_path = OfPath::default();
+            for raw in &found.reports {
+                if raw.path != of_path.path {
+                    let next = OfPath {
+                        path: raw.path.clone(),
+                        ..OfPath::default()
+                    };
+                    sessions.take(std::mem::replace(&mut of_path, next));
+                    for input in kept.remove(&raw.path).unwrap_or_default() {
+                        sessions.add(&mut of_path, input, end);
+                    }
+                }
+                match Report::decode(&raw.octets) {
+                    Ok(report) => sessions.add(&mut of_path, Input::of(raw, report), end),
+                    Err(_) => {
+                        let damage = || (self.damaged_report(&raw.number), 0);
+                        sessions.damaged.get_or_insert_with(damage).1 += 1;
+                    }
+                }
+            }
+            sessions.take(of_path);
+        }
+        for (path, inputs) in kept {
+            let mut of_path = OfPath {
+                path,
+                ..OfPath::default()
+            };
+            for input in inputs {
                 sessions.add(&mut of_path, input, end);
             }
-            let number = ReportNumber::of(row, 2)?;
-            match Report::decode(row.get(1)?) {
-                Ok(report) => {
-                    let report = report.for_judge();
-                    sessions.add(&mut of_path, Input { number, report }, end);
-                }
-                Err(_) => sessions.damaged.get_or_insert((number, 0)).1 += 1,
-            }
-            Ok(())
-        };
-        self.database
-            .query(sql, &values![start.max(moved).0, end.0], read)
-            .map_err(|source| self.fault(source))?;
-        while let Some(input) = kept.pop() {
-            sessions.add(&mut of_path, input, end);
+            sessions.take(of_path);
         }
-        sessions.take(of_path);
         sessions.introduce();
         Ok(sessions)
     }
@@ -298,6 +345,22 @@ impl Reader {
         })
     }
 
+    /// Where the newest judged window of a length begins, among those that begin at `since` or later.
+    pub(crate) fn last_judged(
+        &self,
+        length: Nanos,
+        since: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let sql =
+            "SELECT window_start_ns FROM verdict WHERE window_start_ns >= $1 AND window_ns = $2
+                   ORDER BY window_start_ns DESC LIMIT 1";
+        let start: Option<i64> = self
+            .database
+            .one(sql, &values![since.0, length.0])
+            .map_err(|source| self.fault(source))?;
+        Ok(start.map(Timestamp))
+    }
+
     /// The version of one window; `None` when nothing new is in it.
     pub(crate) fn dirty_window(
         &self,
@@ -313,18 +376,26 @@ impl Reader {
         }))
     }
 
-    /// Verdicts of the past, newest first.
+    /// Verdicts of the past: newest first, those of one instant by path and profile.
     pub(crate) fn history(&self, query: HistoryQuery<'_>) -> Result<Vec<Judgement>, StoreError> {
         let text = |row: &Row<'_>| row.get::<String>(0);
+        // No window begins as late as that, so all are behind it.
+        let (start, path, profile) = query.after.map_or((i64::MAX, "", ""), |after| {
+            (after.start.0, after.path.as_str(), after.profile.as_str())
+        });
         let bodies = match query.path {
             Some(path) => self.rows(
-                "SELECT body FROM verdict WHERE path = $1 AND window_start_ns >= $2 ORDER BY window_start_ns DESC LIMIT $3",
-                &values![path, query.since.0, query.limit],
+                "SELECT body FROM verdict WHERE path = $1 AND window_start_ns >= $2
+                 AND (window_start_ns < $3 OR (window_start_ns = $3 AND profile > $4))
+                 ORDER BY window_start_ns DESC, profile LIMIT $5",
+                &values![path, query.since.0, start, profile, query.limit],
                 text,
             ),
             None => self.rows(
-                "SELECT body FROM verdict WHERE window_start_ns >= $1 ORDER BY window_start_ns DESC, path LIMIT $2",
-                &values![query.since.0, query.limit],
+                "SELECT body FROM verdict WHERE window_start_ns >= $1 AND window_start_ns <= $2
+                 AND (window_start_ns < $2 OR path > $3 OR (path = $3 AND profile > $4))
+                 ORDER BY window_start_ns DESC, path, profile LIMIT $5",
+                &values![query.since.0, start, path, profile, query.limit],
                 text,
             ),
         }?;
@@ -427,7 +498,10 @@ impl Reader {
     /// What is stored of each probe and epoch.
     pub(crate) fn probe_rows(&self) -> Result<Vec<ProbeRows>, StoreError> {
         let sql = "SELECT probe, epoch, stored,
-                       (SELECT count(*) FROM report WHERE report.probe = ack.probe AND report.epoch = ack.epoch)
+                       CAST((SELECT coalesce(sum(reports), 0) FROM batch
+                           WHERE batch.probe = ack.probe AND batch.epoch = ack.epoch) AS BIGINT)
+                       + CAST((SELECT coalesce(sum(reports), 0) FROM block
+                           WHERE block.probe = ack.probe AND block.epoch = ack.epoch) AS BIGINT)
                    FROM ack ORDER BY probe, received_at_ns";
         let unsigned = |value: i64| u64::try_from(value).unwrap_or(0);
         self.rows(sql, &[], |row| {
@@ -444,20 +518,14 @@ impl Reader {
 }
 
 impl Sessions {
-    /// Adds what a judge reads of a report; those of a path come one after the other.
-    fn add(&mut self, of_path: &mut OfPath, Input { number, report }: Input, end: Timestamp) {
-        if report.path != of_path.path {
-            let next = OfPath {
-                path: report.path.clone(),
-                ..OfPath::default()
-            };
-            self.take(std::mem::replace(of_path, next));
-        }
-        if report.summary.end() > end {
+    /// Adds what a judge reads of a report of this path.
+    fn add(&mut self, of_path: &mut OfPath, input: Input, end: Timestamp) {
+        if input.report.summary.end() > end {
             self.straddling.insert(of_path.path.clone());
         } else if of_path.reports.len() < REPORTS_A_SESSION_MAX {
-            number.digest(&report.encode(), &mut of_path.digest);
-            of_path.reports.push(report);
+            let octets = input.report.encode();
+            input.number.digest(&octets, &mut of_path.digest);
+            of_path.reports.push(input.report);
         }
     }
 

@@ -5,9 +5,6 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::database::{DatabaseError, Row};
-use super::reader::epoch_of;
-
 /// The name of a stored report. No two reports have the same one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportNumber {
@@ -20,16 +17,6 @@ pub struct ReportNumber {
 }
 
 impl ReportNumber {
-    /// From the columns probe, epoch and sequence of a row, which begin at `first`.
-    pub(super) fn of(row: &Row<'_>, first: usize) -> Result<Self, DatabaseError> {
-        let sequence: i64 = row.get(first + 2)?;
-        Ok(Self {
-            probe: row.get(first)?,
-            epoch: epoch_of(row.get(first + 1)?),
-            sequence: u64::try_from(sequence).unwrap_or(0),
-        })
-    }
-
     /// Adds a report and its name to a digest. The lengths go before the texts, so that no two lists have the same octets.
     pub(super) fn digest(&self, body: &[u8], digest: &mut Sha256) {
         for text in [self.probe.as_bytes(), body] {

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use owl_measure::report::{Report, ReportError};
+use owl_measure::report::Report;
 use owl_measure::time::{Nanos, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::database::{Database, DatabaseError, Row, Transaction, values};
-use super::{Reader, ReportNumber, StoreError};
+use super::batches::RawReport;
+use super::database::{Database, DatabaseError, Transaction, values};
+use super::raw::{Found, Wanted};
+use super::{Reader, StoreError};
 use crate::history::inputs::{self, Input};
 use crate::history::row::{self, Entries};
 use crate::history::step::Step;
@@ -246,6 +248,17 @@ fn is_open(database: &Database, before: Timestamp) -> Result<bool, DatabaseError
     Ok(any.is_some())
 }
 
+impl Input {
+    /// What judges read of a report.
+    pub(super) fn of(raw: &RawReport, report: Report) -> Self {
+        Self {
+            number: raw.number.clone(),
+            received_at: raw.received_at,
+            report: report.for_judge(),
+        }
+    }
+}
+
 impl Reader {
     /// Spans that ended before `before` and whose tiers are not made, the oldest first and path by path.
     pub(crate) fn unmade(
@@ -285,13 +298,6 @@ impl Reader {
             .map_err(|source| self.fault(source))?;
         body.map(|body| row::read(step, start, &body).ok_or_else(|| self.damaged("tier")))
             .transpose()
-    }
-
-    fn damaged(&self, table: &'static str) -> StoreError {
-        StoreError::Damaged {
-            store: self.place().clone(),
-            table,
-        }
     }
 
     /// The paths of which five minutes are kept in a row that begins then, in order.
@@ -363,7 +369,11 @@ impl Reader {
     pub(crate) fn oldest_report(&self) -> Result<Option<Timestamp>, StoreError> {
         let oldest: Option<Option<i64>> = self
             .database
-            .one("SELECT min(start_ns) FROM report", &[])
+            .one(
+                "SELECT min(start_ns) FROM (SELECT min(start_ns) AS start_ns FROM block
+                 UNION ALL SELECT min(start_ns) AS start_ns FROM batch) AS either",
+                &[],
+            )
             .map_err(|source| self.fault(source))?;
         Ok(oldest.flatten().map(Timestamp))
     }
@@ -380,67 +390,89 @@ impl Reader {
             .unwrap_or(Timestamp(i64::MAX)))
     }
 
-    /// The reports of a path that begin in a span of time, in the order of time; damaged ones are left out.
+    /// The reports of a path that begin in a span of time, in the order of time; those that judges leave out are left out
+    /// here, too. Asked within [`Self::at_once`], since what is packed or moved meanwhile changes its place.
     pub(crate) fn each_report(
         &self,
         path: &str,
         span: (Timestamp, Timestamp),
         mut each: impl FnMut(&Report),
     ) -> Result<(), StoreError> {
-        self.each_numbered(path, span, |_, report| {
-            if let Ok(report) = report {
+        let (kept, found) = self.found(path, span)?;
+        kept.iter().for_each(|input| each(&input.report));
+        for raw in found.reports {
+            if let Ok(report) = Report::decode(&raw.octets) {
                 each(&report);
             }
-        })
+        }
+        Ok(())
     }
 
-    /// The same with their numbers, and with those that cannot be read.
-    pub(crate) fn each_numbered(
+    /// What judges read of them, with their numbers; a damaged one is an error.
+    pub(crate) fn each_input(
+        &self,
+        path: &str,
+        span: (Timestamp, Timestamp),
+        mut each: impl FnMut(Input),
+    ) -> Result<(), StoreError> {
+        let (kept, found) = self.found(path, span)?;
+        if let Some(damage) = found.damaged.into_iter().next() {
+            return Err(damage);
+        }
+        kept.into_iter().for_each(&mut each);
+        for raw in &found.reports {
+            let report =
+                Report::decode(&raw.octets).map_err(|_| self.damaged_report(&raw.number))?;
+            each(Input::of(raw, report));
+        }
+        Ok(())
+    }
+
+    /// The same of those that are kept as they came and can be read, for whoever moves them.
+    pub(crate) fn each_judged(
+        &self,
+        path: &str,
+        span: (Timestamp, Timestamp),
+        mut each: impl FnMut(Input),
+    ) -> Result<(), StoreError> {
+        for raw in &self.found(path, span)?.1.reports {
+            if let Ok(report) = Report::decode(&raw.octets) {
+                each(Input::of(raw, report));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is kept of the reports of a path: the part that was moved, and the part that is as it came.
+    fn found(
         &self,
         path: &str,
         (from, to): (Timestamp, Timestamp),
-        mut each: impl FnMut(ReportNumber, Result<Report, ReportError>),
-    ) -> Result<(), StoreError> {
+    ) -> Result<(Vec<Input>, Found), StoreError> {
         let moved = self.inputs_to()?;
+        let mut kept = Vec::new();
         if from < moved {
             let sql = "SELECT body FROM judged_input WHERE start_ns >= $1 AND start_ns < $2 AND first_path <= $3
                        AND last_path >= $3 ORDER BY start_ns";
             let first = inputs::slot_of(from);
-            let mut damaged = false;
-            self.each_row(sql, &values![first.0, to.0, path], |row| {
-                let Some(inputs) = inputs::read(row.get(0)?) else {
-                    damaged = true;
-                    return Ok(());
-                };
-                for Input { number, report } in inputs {
-                    let start = report.summary.start;
-                    if report.path == path && start >= from && start < to {
-                        each(number, Ok(report));
-                    }
-                }
-                Ok(())
+            let bodies = self.rows(sql, &values![first.0, to.0, path], |row| {
+                row.get::<Vec<u8>>(0)
             })?;
-            if damaged {
-                return Err(self.damaged("judged_input"));
+            for body in bodies {
+                let inputs = inputs::read(&body).ok_or_else(|| self.damaged("judged_input"))?;
+                kept.extend(inputs.into_iter().filter(|input| {
+                    let start = input.report.summary.start;
+                    input.report.path == path && start >= from && start < to
+                }));
             }
         }
-        let sql = "SELECT probe, epoch, sequence, body FROM report WHERE start_ns >= $1 AND start_ns < $2 AND path = $3
-                   ORDER BY start_ns, sequence, probe, epoch";
-        self.each_row(sql, &values![from.max(moved).0, to.0, path], |row| {
-            each(ReportNumber::of(row, 0)?, Report::decode(row.get(3)?));
-            Ok(())
-        })
-    }
-
-    fn each_row(
-        &self,
-        sql: &str,
-        values: &[super::database::Value<'_>],
-        each: impl FnMut(&Row<'_>) -> Result<(), DatabaseError>,
-    ) -> Result<(), StoreError> {
-        self.database
-            .query(sql, values, each)
-            .map_err(|source| self.fault(source))
+        let found = self.raw(&Wanted {
+            probe: path.split_once('~').map_or(path, |(from, _)| from),
+            path: Some(path),
+            start: from.max(moved),
+            end: to,
+        })?;
+        Ok((kept, found))
     }
 
     /// What judges read of the reports that begin in a span of time and are no longer kept as they came, path by path and in

@@ -4,32 +4,40 @@
 //! the store first and what is shown afterwards; a failed one changes neither,
 //! and is logged when it begins and when it is over, not each time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use owl_measure::report::Report;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::State;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
+use super::access;
+use super::counting::{Counted, Counting, Known};
 use super::database::{Begin, Database, DatabaseError, Purpose, Transaction, values};
 use super::findings;
-use super::hops::{self, Hops, NewHops};
+use super::hops::{self, Hops};
 use super::hours;
-use super::tiers::{self, Marks, NewMarks};
+use super::lease::Lease;
+use super::raw::{self, Wanted};
+use super::remote_write;
+use super::tiers;
 use super::{
     Admitted, Arrival, Dirty, Order, Place, Reader, Refused, StoreError, Windowing, Work,
     epoch_column, refused, schema,
 };
+use super::{batches, packing};
 use crate::judgement::Judgement;
 use crate::live::{Caller, Live};
 use crate::metrics::Own;
+use crate::now::now;
 use crate::rulebook::Rulebook;
 use crate::totals::Totals;
 
 /// Orders in one transaction at most.
 const ORDERS_A_COMMIT: usize = 32;
+/// How often a transaction is tried that another one was in the way of.
+const TRIES: usize = 3;
 /// Rows that one retention order removes from a table, so that no commit is long; and the others of the same instant.
 const ROWS_A_RETENTION: i64 = 5_000;
 
@@ -39,10 +47,12 @@ pub(super) struct Writer {
     live: Arc<Live>,
     own: Arc<Own>,
     targets: HashMap<String, Nanos>,
-    totals: HashMap<String, Totals>,
-    hops: Hops,
-    marks: Marks,
+    known: Known,
+    lease: Arc<Lease>,
 }
+
+/// What is to be written, and the epoch of the lease of the judge that wants it.
+type Ordered<'a> = (&'a Work, Option<i64>);
 
 /// What became of one arrival.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -75,39 +85,34 @@ impl Writer {
         windowing: Windowing,
         live: Arc<Live>,
         own: Arc<Own>,
+        lease: Arc<Lease>,
     ) -> Result<Self, StoreError> {
         let database = Database::connect(place, Purpose::Write).map_err(refused(place))?;
         schema::bring_up_to_date(&database)?;
         let totals = Reader::open(place)?.fill(&live)?;
         let hops = Hops::read(&database).map_err(refused(place))?;
-        let targets = live
-            .read()
-            .paths
-            .iter()
-            .map(|live| (live.path.id.clone(), live.path.target))
-            .collect();
+        let targets = live.read().targets();
         Ok(Self {
             database,
             windowing,
             live,
             own,
             targets,
-            totals,
-            hops,
-            marks: Marks::default(),
+            known: Known::new(totals, hops),
+            lease,
         })
     }
 
     pub(super) fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         let mut waiting = Vec::with_capacity(ORDERS_A_COMMIT);
         while orders.blocking_recv_many(&mut waiting, ORDERS_A_COMMIT) > 0 {
-            let works: Vec<&Work> = waiting.iter().map(|order| &order.work).collect();
-            let answers = self.commit(&works);
+            let works: Vec<Ordered<'_>> = waiting
+                .iter()
+                .map(|order| (&order.work, order.epoch))
+                .collect();
+            let answers = self.commit_all(&works);
             for (k, order) in waiting.drain(..).enumerate() {
-                let answer = answers
-                    .as_ref()
-                    .map(|answers| answers[k])
-                    .map_err(|refused| *refused);
+                let answer = answers.as_ref().map_or(Err(Refused), |answers| answers[k]);
                 // Who does not wait any longer will ask again; the commit stands.
                 let _ = order.reply.send(answer);
             }
@@ -118,18 +123,26 @@ impl Writer {
     }
 
     /// Carries out all of them, or none.
+    #[cfg(test)]
     pub(super) fn commit(&mut self, works: &[&Work]) -> Result<Vec<u64>, Refused> {
-        let (mut changed, mut new_hops) = (BTreeMap::new(), NewHops::default());
-        let mut new_marks = NewMarks::default();
-        match self.transact(works, &mut changed, (&mut new_hops, &mut new_marks)) {
+        let works: Vec<Ordered<'_>> = works.iter().map(|work| (*work, None)).collect();
+        self.commit_all(&works)?.into_iter().collect()
+    }
+
+    /// Carries out all of them, or none; except those of a judge that lost its lease.
+    fn commit_all(&mut self, works: &[Ordered<'_>]) -> Result<Vec<Result<u64, Refused>>, Refused> {
+        let mut counted = Counted::default();
+        let mut outcome = self.transact(works, &mut counted);
+        for _ in 1..TRIES {
+            if !outcome.as_ref().is_err_and(DatabaseError::is_passing) {
+                break;
+            }
+            counted = Counted::default();
+            outcome = self.transact(works, &mut counted);
+        }
+        match outcome {
             Ok(done) => {
-                self.hops.learn(new_hops);
-                self.marks.learn(new_marks);
-                self.totals.extend(
-                    changed
-                        .iter()
-                        .map(|(path, totals)| (path.clone(), totals.clone())),
-                );
+                let changed = self.known.learn(counted);
                 Ok(self.show(works, done, changed))
             }
             Err(error) => {
@@ -138,6 +151,8 @@ impl Writer {
                     error!(%error, "the store refuses; nothing is acknowledged until it takes reports again");
                 }
                 table.store_failure = Some(error.to_string());
+                // It may have been committed all the same.
+                self.known.forget();
                 Err(Refused)
             }
         }
@@ -145,61 +160,29 @@ impl Writer {
 
     fn transact(
         &mut self,
-        works: &[&Work],
-        changed: &mut BTreeMap<String, Totals>,
-        (new_hops, new_marks): (&mut NewHops, &mut NewMarks),
-    ) -> Result<Vec<Done>, DatabaseError> {
-        let (windowing, targets, totals) = (&self.windowing, &self.targets, &self.totals);
-        let (hops, marks) = (&self.hops, &self.marks);
+        works: &[Ordered<'_>],
+        counted: &mut Counted,
+    ) -> Result<Vec<Option<Done>>, DatabaseError> {
         let transaction = self.database.begin(Begin::Write)?;
+        lock(&transaction, works)?;
         let mut counting = Counting {
-            targets,
-            totals,
-            changed,
-            hops,
-            new_hops,
-            marks,
-            new_marks,
+            targets: &self.targets,
+            known: &self.known,
+            windowing: &self.windowing,
+            counted,
         };
         let done = works
             .iter()
-            .map(|work| match work {
-                Work::Call { probe, caller } => call(&transaction, probe, caller).map(Done::answer),
-                Work::Arrival(arrival) => {
-                    let taken = take(&transaction, arrival, windowing, &mut counting)?;
-                    Ok(Done {
-                        answer: taken.stored_to,
-                        taken,
-                    })
+            .map(|(work, epoch)| {
+                if let Some(epoch) = epoch
+                    && !self.lease.fence(&transaction, *epoch)?
+                {
+                    return Ok(None);
                 }
-                Work::Verdicts {
-                    judgements,
-                    book,
-                    seen,
-                    audited,
-                } => {
-                    judged(&transaction, judgements, book, *seen)?;
-                    if let Some(audited) = audited {
-                        findings::audited(&transaction, audited)?;
-                    }
-                    Ok(Done::answer(0))
-                }
-                Work::Tiers(change) => tiers::change(&transaction, change).map(Done::answer),
-                Work::Retain { before } => retain(&transaction, *before).map(Done::answer),
+                carry_out(&transaction, work, &mut counting).map(Some)
             })
-            .collect::<Result<Vec<Done>, DatabaseError>>()?;
-        for (path, totals) in counting.changed.iter() {
-            let rows = totals.rows_since(counting.totals.get(path));
-            let lists: Vec<_> = rows
-                .iter()
-                .map(|(name, value)| values![path, name, *value].to_vec())
-                .collect();
-            transaction.execute_each(
-                "INSERT INTO counter (path, name, value) VALUES ($1, $2, $3)
-                 ON CONFLICT (path, name) DO UPDATE SET value = excluded.value",
-                &lists,
-            )?;
-        }
+            .collect::<Result<Vec<Option<Done>>, DatabaseError>>()?;
+        counting.write(&transaction)?;
         transaction.commit()?;
         Ok(done)
     }
@@ -207,10 +190,10 @@ impl Writer {
     /// Shows what was committed, and answers.
     fn show(
         &self,
-        works: &[&Work],
-        done: Vec<Done>,
+        works: &[Ordered<'_>],
+        done: Vec<Option<Done>>,
         changed: BTreeMap<String, Totals>,
-    ) -> Vec<u64> {
+    ) -> Vec<Result<u64, Refused>> {
         let mut table = self.live.write();
         if table.store_failure.take().is_some() {
             info!("the store takes reports again");
@@ -221,8 +204,12 @@ impl Writer {
             }
         }
         let mut answers = Vec::with_capacity(done.len());
-        for (work, done) in works.iter().zip(done) {
-            answers.push(done.answer);
+        for ((work, _), done) in works.iter().zip(done) {
+            let Some(done) = done else {
+                answers.push(Err(Refused));
+                continue;
+            };
+            answers.push(Ok(done.answer));
             match work {
                 Work::Call { probe, caller } => {
                     if let Some(live) = table.probes.get_mut(probe) {
@@ -282,20 +269,59 @@ impl Writer {
                             .with_label_values(&[judgement.verdict.state.code()])
                             .inc();
                         if let Some(live) = table.path_mut(&judgement.path) {
-                            let newer = |latest: &Judgement| {
-                                latest.window_start <= judgement.window_start
-                                    && !latest.says_the_same_as(judgement)
-                            };
-                            if live.latest.as_ref().is_none_or(newer) {
-                                live.latest = Some(judgement.clone());
-                            }
+                            live.take(judgement);
                         }
                     }
                 }
-                Work::Tiers(_) | Work::Retain { .. } => {}
+                Work::Access(_)
+                | Work::Pack(_)
+                | Work::Tiers(_)
+                | Work::Sent { .. }
+                | Work::Retain { .. } => {}
             }
         }
         answers
+    }
+}
+
+fn carry_out(
+    transaction: &Transaction<'_>,
+    work: &Work,
+    counting: &mut Counting<'_>,
+) -> Result<Done, DatabaseError> {
+    match work {
+        Work::Call { probe, caller } => call(transaction, probe, caller).map(Done::answer),
+        Work::Arrival(arrival) => {
+            let taken = take(transaction, arrival, counting)?;
+            Ok(Done {
+                answer: taken.stored_to,
+                taken,
+            })
+        }
+        Work::Verdicts {
+            judgements,
+            book,
+            seen,
+            audited,
+        } => {
+            judged(transaction, judgements, book, *seen)?;
+            if let Some(audited) = audited {
+                findings::audited(transaction, audited)?;
+            }
+            Ok(Done::answer(0))
+        }
+        Work::Pack(pack) => {
+            let packed = packing::put(transaction, pack)?;
+            counting.settle(transaction, pack.probe())?;
+            Ok(Done::answer(packed))
+        }
+        Work::Tiers(change) => tiers::change(transaction, change).map(Done::answer),
+        Work::Access(act) => access::act(transaction, act).map(|_| Done::answer(0)),
+        Work::Sent { receiver, sent } => {
+            remote_write::sent(transaction, receiver, sent)?;
+            Ok(Done::answer(0))
+        }
+        Work::Retain { before } => retain(transaction, *before).map(Done::answer),
     }
 }
 
@@ -323,38 +349,63 @@ fn stored_to(transaction: &Transaction<'_>, probe: &str, epoch: u64) -> Result<u
     Ok(stored.map_or(0, |stored| u64::try_from(stored).unwrap_or(0)))
 }
 
-/// Adds up reports; what it changes becomes true with the commit.
-struct Counting<'a> {
-    targets: &'a HashMap<String, Nanos>,
-    totals: &'a HashMap<String, Totals>,
-    changed: &'a mut BTreeMap<String, Totals>,
-    hops: &'a Hops,
-    new_hops: &'a mut NewHops,
-    marks: &'a Marks,
-    new_marks: &'a mut NewMarks,
+/// Takes hold of the rows of all whose reports are to be taken, in one and the same order everywhere: another collector with
+/// the same reports waits here, and finds them stored then.
+///
+/// The row is written although it stays the same, so that also a commit that finds everything stored already waits for the
+/// standby to have all of that.
+fn lock(transaction: &Transaction<'_>, works: &[Ordered<'_>]) -> Result<(), DatabaseError> {
+    let arrivals: BTreeSet<(&str, i64, i64)> = works
+        .iter()
+        .filter_map(|(work, _)| match work {
+            Work::Arrival(arrival) => Some((
+                arrival.probe.as_str(),
+                epoch_column(arrival.epoch),
+                arrival.received_at.0,
+            )),
+            _ => None,
+        })
+        .collect();
+    let lists: Vec<_> = arrivals
+        .into_iter()
+        .map(|(probe, epoch, at)| values![probe, epoch, at].to_vec())
+        .collect();
+    transaction.execute_each(
+        "INSERT INTO ack (probe, epoch, stored, received_at_ns) VALUES ($1, $2, 0, $3)
+         ON CONFLICT (probe, epoch) DO UPDATE SET stored = ack.stored",
+        &lists,
+    )?;
+    Ok(())
 }
 
-impl Counting<'_> {
-    fn add(&mut self, transaction: &Transaction<'_>, report: &Report) -> Result<(), DatabaseError> {
-        let Some(&target) = self.targets.get(&report.path) else {
-            return Ok(());
-        };
-        let so_far = || self.totals.get(&report.path).cloned().unwrap_or_default();
-        let totals = self
-            .changed
-            .entry(report.path.clone())
-            .or_insert_with(so_far);
-        totals.add(report, target);
-        let hops_changed = self.new_hops.follow(self.hops, transaction, report)?;
-        totals.hops_changed(hops_changed);
-        Ok(())
-    }
+/// Which numbers of a batch are stored already. Only numbers up to the highest can be, and those come seldom: when an
+/// acknowledgement was lost, or when a gap is filled.
+fn stored_again(
+    transaction: &Transaction<'_>,
+    arrival: &Arrival,
+    highest: u64,
+) -> Result<BTreeSet<u64>, DatabaseError> {
+    let numbered = (arrival.first_sequence..).zip(&arrival.reports);
+    let starts = numbered
+        .take_while(|(sequence, _)| *sequence <= highest)
+        .filter_map(|(_, place)| Some(place.as_ref()?.report.summary.start));
+    let (Some(first), Some(last)) = (starts.clone().min(), starts.max()) else {
+        return Ok(BTreeSet::new());
+    };
+    let wanted = Wanted {
+        probe: &arrival.probe,
+        path: None,
+        start: first,
+        end: last + Nanos(1),
+    };
+    let found = raw::find(transaction, &wanted)?.reports.into_iter();
+    let of_this_spool = found.filter(|raw| raw.number.epoch == arrival.epoch);
+    Ok(of_this_spool.map(|raw| raw.number.sequence).collect())
 }
 
 fn take(
     transaction: &Transaction<'_>,
     arrival: &Arrival,
-    windowing: &Windowing,
     counting: &mut Counting<'_>,
 ) -> Result<Taken, DatabaseError> {
     let (probe, epoch) = (&arrival.probe, epoch_column(arrival.epoch));
@@ -363,76 +414,39 @@ fn take(
         stored_to: before,
         ..Taken::default()
     };
-    let mut windows = std::collections::BTreeSet::new();
+    counting.meet(transaction, probe, (arrival.epoch, before))?;
+    let stored = stored_again(transaction, arrival, before)?;
     for (index, place) in arrival.reports.iter().enumerate() {
         let sequence = arrival.first_sequence.saturating_add(index as u64);
-        let again = sequence <= before;
+        let again = stored.contains(&sequence);
         taken.stored_to = taken.stored_to.max(sequence);
-        let Some(Admitted { report, body }) = place else {
-            *(if again {
+        let Some(Admitted { report, .. }) = place else {
+            *(if sequence <= before {
                 &mut taken.duplicate
             } else {
                 &mut taken.rejected
             }) += 1;
             continue;
         };
-        let (start, length) = (report.summary.start, report.summary.length);
-        let stored = transaction.execute(
-            "INSERT INTO report (path, start_ns, length_ns, probe, epoch, sequence, body)
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (probe, epoch, sequence) DO NOTHING",
-            &values![
-                &report.path,
-                start.0,
-                length.0,
-                probe,
-                epoch,
-                sequence,
-                body
-            ],
-        )?;
-        if stored == 0 {
+        if again {
             taken.duplicate += 1;
             continue;
         }
         taken.fresh.push(index);
         counting.add(transaction, report)?;
-        let (known, new) = (counting.marks, &mut *counting.new_marks);
-        new.mark(known, transaction, (report, arrival.received_at))?;
-        windows.extend(
-            windowing
-                .lengths
-                .iter()
-                .map(|&length| (length.0, start.period_start(length, windowing.aligned_to).0)),
-        );
+        counting.span(transaction, report, arrival.received_at)?;
     }
-    let windows: Vec<_> = windows
-        .into_iter()
-        .map(|(length, start)| values![length, start].to_vec())
-        .collect();
-    transaction.execute_each(
-        "INSERT INTO dirty (window_ns, window_start_ns, version) VALUES ($1, $2, 1)
-         ON CONFLICT (window_ns, window_start_ns) DO UPDATE SET version = dirty.version + 1",
-        &windows,
-    )?;
+    counting.leave(probe, (arrival.epoch, taken.stored_to));
     // The spool dropped what lies between: that is counted, and the numbers go on from there.
     taken.missing = arrival
         .first_sequence
         .saturating_sub(before.saturating_add(1));
+    batches::put(transaction, arrival, &taken.fresh)?;
     if taken.stored_to > before {
         transaction.execute(
             "INSERT INTO ack (probe, epoch, stored, received_at_ns) VALUES ($1, $2, $3, $4)
              ON CONFLICT (probe, epoch) DO UPDATE SET stored = excluded.stored, received_at_ns = excluded.received_at_ns",
             &values![probe, epoch, taken.stored_to, arrival.received_at.0],
-        )?;
-        transaction.execute(
-            "INSERT INTO batch (probe, epoch, first_sequence, reports, received_at_ns) VALUES ($1, $2, $3, $4, $5)",
-            &values![
-                probe,
-                epoch,
-                arrival.first_sequence,
-                arrival.reports.len(),
-                arrival.received_at.0
-            ],
         )?;
     }
     Ok(taken)
@@ -522,11 +536,12 @@ fn retain(transaction: &Transaction<'_>, before: Timestamp) -> Result<u64, Datab
     let unmade = tiers::oldest_unmade(transaction)?.unwrap_or(i64::MAX);
     let moved = tiers::inputs_to(transaction)?.0;
     let reported = unneeded.max(moved).min(unmade);
-    removed += remove(("report", "start_ns"), reported)?;
-    removed += remove(("batch", "received_at_ns"), reported)?;
+    removed += remove(("block", "end_ns"), reported)?;
+    removed += remove(("batch", "end_ns"), reported)?;
     removed += remove(("rulebook", "last_used_ns"), unneeded)?;
     removed += remove(("revision", "window_start_ns"), before.0)?;
     removed += hops::retain(transaction, before, ROWS_A_RETENTION)?;
+    removed += access::retain(transaction, now(), ROWS_A_RETENTION)?;
     removed += findings::retain(transaction, before)?;
     removed += transaction.execute(
         "DELETE FROM dirty WHERE window_start_ns < $1",
@@ -536,7 +551,8 @@ fn retain(transaction: &Transaction<'_>, before: Timestamp) -> Result<u64, Datab
     removed += transaction.execute(
         "DELETE FROM ack WHERE received_at_ns < $1
              AND NOT EXISTS (SELECT 1 FROM probe WHERE probe.probe = ack.probe AND probe.epoch = ack.epoch)
-             AND NOT EXISTS (SELECT 1 FROM report WHERE report.probe = ack.probe AND report.epoch = ack.epoch)",
+             AND NOT EXISTS (SELECT 1 FROM batch WHERE batch.probe = ack.probe AND batch.epoch = ack.epoch)
+             AND NOT EXISTS (SELECT 1 FROM block WHERE block.probe = ack.probe AND block.epoch = ack.epoch)",
         &values![before.0],
     )?;
     Ok(removed)

@@ -9,6 +9,7 @@
 
 mod config;
 mod ranges;
+mod rebuild;
 mod schema;
 
 use std::hash::{BuildHasher as _, RandomState};
@@ -102,15 +103,8 @@ impl Spool {
         })?;
         let file = directory.join("spool.sqlite");
         match Self::open_file(&file, config) {
-            Err(SpoolError::Database {
-                source: rusqlite::Error::SqliteFailure(error, _),
-                ..
-            }) if matches!(
-                error.code,
-                rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt
-            ) =>
-            {
-                let aside = directory.join("spool.damaged.sqlite");
+            Err(SpoolError::Database { source, .. }) if rebuild::is_damage(&source) => {
+                let aside = directory.join(rebuild::ASIDE);
                 tracing::error!(file = %file.display(), aside = %aside.display(), "the spool is damaged; it is put aside and a new one begun");
                 // What cannot be moved is overwritten by the attempt that follows, or that attempt says why not.
                 let _ = std::fs::rename(&file, aside);
@@ -175,18 +169,19 @@ impl Spool {
     }
 
     fn append_at(&mut self, reports: &[Report], now_s: i64) -> Result<(), SpoolError> {
-        let failed = self.failed("write to");
         let (octets_max, replay_s) = (self.octets_max, self.replay_s);
-        let mut dropped = Vec::new();
-        let write = |change: &mut Change<'_>| {
-            for report in reports {
-                change.insert(&report.encode())?;
-            }
-            change.release(now_s.saturating_sub(replay_s))?;
-            dropped = change.make_room(octets_max)?;
-            Ok(())
-        };
-        self.change(Durability::Synced, write).map_err(failed)?;
+        let dropped = self.mending("write to", |spool| {
+            let mut dropped = Vec::new();
+            spool.change(Durability::Synced, |change| {
+                for report in reports {
+                    change.insert(&report.encode())?;
+                }
+                change.release(now_s.saturating_sub(replay_s))?;
+                dropped = change.make_room(octets_max)?;
+                Ok(())
+            })?;
+            Ok(dropped)
+        })?;
         self.lost(dropped);
         Ok(())
     }
@@ -248,37 +243,33 @@ impl Spool {
                 Ok(Some(body))
             }
             Ok(_) | Err(rusqlite::Error::QueryReturnedNoRows) => Ok(None),
-            Err(rusqlite::Error::SqliteFailure(error, _))
-                if error.code == rusqlite::ErrorCode::DatabaseCorrupt =>
-            {
-                Ok(None)
-            }
+            Err(error) if rebuild::is_damage(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     fn damaged(&mut self, damaged: &Sequences) -> Result<(), SpoolError> {
-        let failed = self.failed("mark damage in");
         let file = self.file.display().to_string();
         tracing::error!(
             file,
             reports = damaged.count(),
             "reports on the disk are not what was written there; they are lost, and the collector is told"
         );
-        let write = |change: &mut Change<'_>| {
-            for range in damaged.ranges() {
-                change.lose(&range, Loss::Damaged)?;
-            }
-            Ok(())
-        };
-        self.change(Durability::Synced, write).map_err(failed)?;
-        self.lost(
-            damaged
-                .ranges()
-                .map(|range| (range, Loss::Damaged))
-                .collect(),
-        );
-        Ok(())
+        self.mending("mark damage in", |spool| {
+            let mut lost = Vec::new();
+            spool.change(Durability::Synced, |change| {
+                // Those that a rebuilt file does not have were told when it was made.
+                for range in damaged.ranges() {
+                    for waiting in change.waiting.within(range).collect::<Vec<_>>() {
+                        change.lose(&waiting, Loss::Damaged)?;
+                        lost.push((waiting, Loss::Damaged));
+                    }
+                }
+                Ok(())
+            })?;
+            Ok(lost)
+        })
+        .map(|lost| self.lost(lost))
     }
 
     /// Notes that a collector has all reports of a range. They stay for the replay horizon. A crash may undo this, and then
@@ -294,10 +285,12 @@ impl Spool {
         if self.waiting.within(range.clone()).next().is_none() {
             return Ok(());
         }
-        let failed = self.failed("shorten");
         let minute_s = now_s.div_euclid(MINUTE_S) * MINUTE_S;
-        let write = |change: &mut Change<'_>| change.acknowledge(range, minute_s);
-        self.change(Durability::Written, write).map_err(failed)
+        self.mending("shorten", |spool| {
+            spool.change(Durability::Written, |change| {
+                change.acknowledge(range.clone(), minute_s)
+            })
+        })
     }
 
     /// Makes the reports of a range wait again. Tells which of them are not here any more, and why.
@@ -356,9 +349,7 @@ impl Spool {
             held,
         } = change;
         ranges::write_waiting(&transaction, &self.waiting, &waiting)?;
-        transaction
-            .prepare_cached("UPDATE held SET octets = ?1, waiting_octets = ?2, made = ?3")?
-            .execute([held.octets, held.waiting_octets, held.made])?;
+        schema::write_held(&transaction, held)?;
         transaction.commit()?;
         (self.waiting, self.held) = (waiting, held);
         Ok(())

@@ -80,3 +80,11 @@ pub(super) fn held(database: &Connection) -> rusqlite::Result<Held> {
         })
     })
 }
+
+/// Notes what the tables amount to.
+pub(super) fn write_held(database: &Connection, held: Held) -> rusqlite::Result<()> {
+    database
+        .prepare_cached("UPDATE held SET octets = ?1, waiting_octets = ?2, made = ?3")?
+        .execute([held.octets, held.waiting_octets, held.made])
+        .map(|_| ())
+}

@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 
 use owl_collector::enrolment::{self, Enrolled, EnrolmentError, KnownProbe, Standing};
-use owl_collector::{Config, RegistryError};
+use owl_collector::{Config, Console, Deed, RegistryError};
 use owl_measure::time::{Nanos, ParseNanosError, Timestamp};
 use owl_measure::words::Lang;
 use serde_json::json;
 
+use super::access;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Side, Table, print};
 
@@ -71,6 +72,7 @@ impl Enroll {
         let made = enrolment::enroll(config, &self.probe, self.valid, self.reached_at);
         let what = format!("{} {}", lang.pick("cannot enroll", "无法登记"), self.probe);
         let Enrolled { token, expires } = made.map_err(|error| explain(what, error, lang))?;
+        record(config, Deed::ProbeEnrolled, &self.probe, lang)?;
         if self.json {
             let made = json!({
                 "probe": token.probe,
@@ -102,6 +104,7 @@ impl Revoke {
             let what = format!("{} {probe}", lang.pick("cannot revoke", "无法吊销"));
             explain(what, error, lang)
         })?;
+        record(config, Deed::ProbeRevoked, probe, lang)?;
         print(&lang.pick(
             format!(
                 "{probe} is let in no longer. `owl collector enroll {probe}` lets it join anew.\n"
@@ -142,6 +145,15 @@ impl Probes {
     }
 }
 
+/// Writes it into the audit log. A token that cannot be recorded is not shown, and so is of no use.
+fn record(config: &Config, deed: Deed, probe: &str, lang: Lang) -> Result<(), Failure> {
+    let recorded = Console::new(config, &access::who()).record(deed, probe);
+    recorded.map_err(|error| {
+        let what = lang.pick("cannot write the audit log", "无法写入审计日志");
+        access::explain(what.to_owned(), error, lang)
+    })
+}
+
 fn said(known: &KnownProbe, lang: Lang) -> &'static str {
     match known.standing {
         Standing::Enrolled => lang.pick("enrolled", "已登记"),
@@ -152,7 +164,7 @@ fn said(known: &KnownProbe, lang: Lang) -> &'static str {
     }
 }
 
-fn explain(what: String, error: EnrolmentError, lang: Lang) -> Failure {
+pub(super) fn explain(what: String, error: EnrolmentError, lang: Lang) -> Failure {
     if let EnrolmentError::Registry(RegistryError::Damaged { file, .. }) = &error {
         let file = file.display();
         let hint = lang.pick(

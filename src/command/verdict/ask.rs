@@ -3,7 +3,7 @@
 use owl_collector::explain::{Explained, Question};
 use owl_measure::words::Lang;
 
-use super::fetch::{Collector, FetchError, Refusal};
+use super::fetch::{Collector, FetchError, Refusal, WayIn};
 
 /// Why a collector explained nothing.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,7 @@ impl AskError {
 /// Has a verdict explained.
 pub(super) fn ask(
     collector: &Collector,
+    way_in: &WayIn,
     question: &Question,
     lang: Lang,
 ) -> Result<Explained, AskError> {
@@ -57,7 +58,7 @@ pub(super) fn ask(
             .as_deref()
             .map(|profile| ("profile", profile)),
     );
-    let (status, body) = collector.get("/api/v1/verdicts/explain", &query)?;
+    let (status, body) = collector.get("/api/v1/verdicts/explain", &query, way_in)?;
     if status == 200 {
         return serde_json::from_str(&body).map_err(|_| AskError::Strange);
     }

@@ -9,7 +9,7 @@ use owl_measure::verdict::State;
 use owl_measure::verdict::period::{Compliance, PeriodProfile};
 use owl_measure::words::Lang;
 
-use super::fetch::{Collector, Refusal};
+use super::fetch::{Collector, Refusal, WayIn};
 use crate::command::topology::accepted;
 use crate::failure::{Failure, Outcome};
 use crate::terminal::{Side, Table, print};
@@ -41,9 +41,11 @@ pub(crate) struct Args {
     /// Topology that the collector judges, as TOML file or directory of *.toml; the built-in Yancheng when it is not given
     #[arg(long, value_name = "FILE")]
     topology: Option<PathBuf>,
-    /// Ask a running collector instead, as http://HOST:PORT
+    /// Ask a running collector instead, as http://HOST:PORT or https://HOST:PORT
     #[arg(long, value_name = "URL", conflicts_with_all = ["store", "topology"])]
     collector: Option<Collector>,
+    #[command(flatten)]
+    way_in: WayIn,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -60,7 +62,7 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
         },
     };
     let answer = match &args.collector {
-        Some(collector) => fetch(collector, &asked, lang)?,
+        Some(collector) => fetch(collector, &args.way_in, &asked, lang)?,
         None => {
             let topology = accepted(args.topology, lang)?;
             read_compliance(&args.store, &topology, &asked).map_err(|error| unread(error, lang))?
@@ -75,7 +77,12 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
 }
 
 /// The answer of a running collector; paths are asked for one by one, since an address names one.
-fn fetch(collector: &Collector, asked: &Asked, lang: Lang) -> Result<ComplianceAnswer, Failure> {
+fn fetch(
+    collector: &Collector,
+    way_in: &WayIn,
+    asked: &Asked,
+    lang: Lang,
+) -> Result<ComplianceAnswer, Failure> {
     let mut answers = Vec::new();
     let one_by_one = asked.paths.iter().map(|path| Some(path.as_str()));
     let all = asked.paths.is_empty().then_some(None);
@@ -88,7 +95,7 @@ fn fetch(collector: &Collector, asked: &Asked, lang: Lang) -> Result<ComplianceA
         let mut query = vec![("profile", profile)];
         query.extend(asked.period.as_deref().map(|period| ("period", period)));
         query.extend(path.map(|path| ("path", path)));
-        answers.push(one(collector, &query, lang)?);
+        answers.push(one(collector, way_in, &query, lang)?);
     }
     let mut answers = answers.into_iter();
     let mut first = answers
@@ -100,11 +107,12 @@ fn fetch(collector: &Collector, asked: &Asked, lang: Lang) -> Result<ComplianceA
 
 fn one(
     collector: &Collector,
+    way_in: &WayIn,
     query: &[(&str, &str)],
     lang: Lang,
 ) -> Result<ComplianceAnswer, Failure> {
     let unable = || Failure::unable(lang.pick("cannot judge the period", "无法判定该周期"));
-    let (status, body) = collector.get("/api/v1/compliance", query).map_err(|error| {
+    let (status, body) = collector.get("/api/v1/compliance", query, way_in).map_err(|error| {
         unable().because(error).hint(lang.pick(
             "--collector takes the address of `http` in the collector's configuration; --store DIR needs no collector",
             "--collector 为采集器配置中 `http` 的地址；--store DIR 不需要运行中的采集器",

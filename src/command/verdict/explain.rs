@@ -8,7 +8,7 @@ use owl_collector::explain::{At, ExplainError, Explained, Question, Recomputed, 
 use owl_measure::words::Lang;
 
 use super::ask::{AskError, ask};
-use super::fetch::Collector;
+use super::fetch::{Collector, WayIn};
 use crate::failure::{Failure, Outcome};
 use crate::terminal::print;
 
@@ -31,9 +31,11 @@ pub(crate) struct Args {
     /// State directory of the collector
     #[arg(long, value_name = "DIR", default_value = "/var/lib/owl/collector")]
     store: PathBuf,
-    /// Ask a running collector instead, as http://HOST:PORT
+    /// Ask a running collector instead, as http://HOST:PORT or https://HOST:PORT
     #[arg(long, value_name = "URL", conflicts_with = "store")]
     collector: Option<Collector>,
+    #[command(flatten)]
+    way_in: WayIn,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -47,7 +49,9 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     };
     let told = match &args.collector {
         None => explain(&args.store, &question).map_err(|error| unexplained(error, lang))?,
-        Some(collector) => ask(collector, &question, lang).map_err(|error| unasked(error, lang))?,
+        Some(collector) => {
+            ask(collector, &args.way_in, &question, lang).map_err(|error| unasked(error, lang))?
+        }
     };
     print(&if args.json {
         json(&told)

@@ -41,6 +41,7 @@ impl Court {
         let all = crate::store::HistoryQuery {
             path: None,
             since: Timestamp(i64::MIN),
+            after: None,
             limit: 10_000,
         };
         self.judge.reader.history(all).unwrap()
@@ -162,10 +163,7 @@ fn an_explanation_holds_the_reports_the_formula_with_its_numbers_and_what_binds(
 fn a_changed_report_and_a_missing_one_are_found_and_a_broken_one_is_named() {
     let court = judged();
     let slower = report_of(OUT, 4, LIE).encode();
-    let hex: String = slower.iter().map(|octet| format!("{octet:02x}")).collect();
-    court.change(&format!(
-        "UPDATE report SET body = x'{hex}' WHERE sequence = 5"
-    ));
+    court.change_report(5, Some(&slower));
     says(
         &court.explain(OUT, 0),
         Recomputed::Differs,
@@ -174,7 +172,7 @@ fn a_changed_report_and_a_missing_one_are_found_and_a_broken_one_is_named() {
             "are not the ones that were judged",
         ],
     );
-    court.change("DELETE FROM report WHERE sequence = 5");
+    court.change_report(5, None);
     says(
         &court.explain(OUT, 0),
         Recomputed::Differs,
@@ -183,7 +181,8 @@ fn a_changed_report_and_a_missing_one_are_found_and_a_broken_one_is_named() {
             "holds another number of reports",
         ],
     );
-    court.change("UPDATE report SET body = x'ff' WHERE sequence = 6");
+    // The sixth is the fifth that is left.
+    court.change_report(5, Some(&[0xff]));
     let error = court.explain_at(OUT, 0).unwrap_err();
     assert!(error.is_damage());
     let said = error.to_string();
@@ -364,7 +363,7 @@ fn what_a_verdict_was_made_from_goes_after_the_verdict() {
         Connection::open(file)
             .unwrap()
             .query_row(
-                "SELECT (SELECT count(*) FROM verdict), (SELECT count(*) FROM report), (SELECT count(*) FROM rulebook)",
+                "SELECT (SELECT count(*) FROM verdict), (SELECT coalesce(sum(reports), 0) FROM batch), (SELECT count(*) FROM rulebook)",
                 (),
                 |row| Ok::<(i64, i64, i64), _>((row.get(0)?, row.get(1)?, row.get(2)?)),
             )

@@ -28,7 +28,12 @@ fn at(second: i64) -> Timestamp {
 
 impl Court {
     fn clerk(&self) -> Clerk {
-        Clerk::new(self.judge.store.clone(), Nanos::from_secs(7 * DAY)).unwrap()
+        Clerk::new(
+            self.judge.store.clone(),
+            Arc::clone(&self.live),
+            Nanos::from_secs(7 * DAY),
+        )
+        .unwrap()
     }
 
     /// All that a clerk has to do at an instant.

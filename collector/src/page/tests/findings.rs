@@ -23,6 +23,7 @@ fn with_frame<T>(lang: Lang, then: impl FnOnce(&Frame<'_>, &Live) -> T) -> T {
     let topology = Topology::yancheng();
     let zone = Zone::named(&topology.timezone);
     let frame = Frame {
+        user: None,
         lang,
         topology: &topology,
         zone: &zone,

@@ -6,6 +6,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio_postgres::error::SqlState;
+
 /// An engine that does not do what it is asked.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
@@ -44,9 +46,32 @@ pub enum DatabaseError {
     /// Something failed in the transaction before.
     #[error("the transaction had failed before")]
     RolledBack,
+    /// Somebody moved or removed the file, so that what is written to it is in no store that anybody will open.
+    #[error(
+        "{file} is not the file any more that was opened: put it back, or start the collector again"
+    )]
+    Gone {
+        /// Where it was.
+        file: PathBuf,
+    },
     /// The primary committed, and did not wait for its standby until the end: what it says may be lost with it.
     #[error("committed, but not on the synchronous standby: {0}")]
     NotReplicated(String),
+}
+
+impl DatabaseError {
+    /// Whether the same once more may go well at once: two that waited for each other, of whom one had to give way.
+    pub(crate) fn is_passing(&self) -> bool {
+        let Self::Postgres(error) = self else {
+            return false;
+        };
+        [
+            SqlState::T_R_DEADLOCK_DETECTED,
+            SqlState::T_R_SERIALIZATION_FAILURE,
+        ]
+        .iter()
+        .any(|state| error.code() == Some(state))
+    }
 }
 
 /// PostgreSQL's own words, and not only that there are some.

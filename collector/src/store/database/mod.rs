@@ -67,6 +67,8 @@ trait Engine: fmt::Debug + Send {
     /// The version of the schema; 0 where there is none.
     fn version(&self) -> Result<i64, DatabaseError>;
     fn set_version(&self, version: i64) -> Result<(), DatabaseError>;
+    /// What gives the time by the database's clock, in nanoseconds since 1970.
+    fn clock(&self) -> &'static str;
     /// Brings in order what only the last writer that leaves can.
     fn fold(&self) -> Result<(), DatabaseError>;
 }
@@ -177,6 +179,12 @@ impl Database {
     /// Says which version the schema has now.
     pub(crate) fn set_version(&self, version: i64) -> Result<(), DatabaseError> {
         self.engine.set_version(version)
+    }
+
+    /// The time by the database's clock, in nanoseconds since 1970 (UTC).
+    pub(crate) fn clock(&self) -> Result<i64, DatabaseError> {
+        let now = self.one(&format!("SELECT {}", self.engine.clock()), &[])?;
+        now.ok_or(DatabaseError::Column { index: 0 })
     }
 
     /// Brings in order what only the last writer that leaves can.

@@ -362,6 +362,10 @@ impl Engine for Postgres {
         ))
     }
 
+    fn clock(&self) -> &'static str {
+        "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) * 1000"
+    }
+
     fn fold(&self) -> Result<(), DatabaseError> {
         Ok(())
     }

@@ -1,7 +1,9 @@
 //! SQLite: a file, with a write-ahead log that is synchronised at every commit.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -18,6 +20,32 @@ const STATEMENTS: usize = 128;
 #[derive(Debug)]
 pub(super) struct Sqlite {
     connection: Connection,
+    file: Opened,
+}
+
+/// A file by its name, and by what tells it from every other one that may stand there later: device and inode.
+#[derive(Debug)]
+struct Opened {
+    name: PathBuf,
+    identity: Option<(u64, u64)>,
+}
+
+impl Opened {
+    fn at(name: &Path) -> Self {
+        Self {
+            identity: identity(name),
+            name: name.to_owned(),
+        }
+    }
+
+    fn is_there(&self) -> bool {
+        identity(&self.name) == self.identity
+    }
+}
+
+fn identity(file: &Path) -> Option<(u64, u64)> {
+    let metadata = fs::metadata(file).ok()?;
+    Some((metadata.dev(), metadata.ino()))
 }
 
 impl Sqlite {
@@ -36,7 +64,10 @@ impl Sqlite {
             Purpose::ReadBeside => beside(file)?,
         };
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        Ok(Self { connection })
+        Ok(Self {
+            connection,
+            file: Opened::at(file),
+        })
     }
 }
 
@@ -142,6 +173,12 @@ impl Engine for Sqlite {
     }
 
     fn commit(&self) -> Result<(), DatabaseError> {
+        // SQLite would go on writing into a file that has no name any more, and nothing of it would be found again.
+        if !self.file.is_there() {
+            self.roll_back();
+            let file = self.file.name.clone();
+            return Err(DatabaseError::Gone { file });
+        }
         let outcome = self.execute("COMMIT", &[]);
         if outcome.is_err() {
             self.roll_back();
@@ -167,6 +204,11 @@ impl Engine for Sqlite {
         Ok(self
             .connection
             .pragma_update(None, "user_version", version)?)
+    }
+
+    fn clock(&self) -> &'static str {
+        // Julian days of 86 400 s, with milliseconds (https://sqlite.org/lang_datefunc.html).
+        "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000000"
     }
 
     fn fold(&self) -> Result<(), DatabaseError> {

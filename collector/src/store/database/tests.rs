@@ -52,6 +52,8 @@ fn what_is_written_is_read_on_both_engines() {
             )
             .unwrap();
         assert_eq!(later, [(Some(i64::MIN), false), (Some(i64::MAX), true)]);
+        let ahead = database.clock().unwrap() - crate::now::now().0;
+        assert!(ahead.abs() < 10_000_000_000, "{ahead}");
         let none: Option<i64> = database
             .one("SELECT at_ns FROM thing WHERE name = $1", &values!["b"])
             .unwrap();

@@ -299,9 +299,24 @@ fn model(dir: &Path) -> Result<Folder, FolderError> {
             "two probes have the same name".to_owned(),
         ));
     }
+    for probe in &file.probes {
+        let ProbeEntry { name, lat, lon, .. } = probe;
+        if !((-90.0..=90.0).contains(lat) && (-180.0..=180.0).contains(lon)) {
+            let name = shown(name);
+            return Err(FolderError::Model(format!(
+                "probe \"{name}\": lat = {lat}, lon = {lon} is no point on Earth"
+            )));
+        }
+    }
     let mut targets = Vec::new();
     for (pair, &target) in &file.targets_ns {
         let (from, to) = split(pair, &numbers, "targets_ns")?;
+        if target < 0.0 {
+            let pair = shown(pair);
+            return Err(FolderError::Model(format!(
+                "targets_ns: \"{pair}\" is {target}, and no delay is below 0"
+            )));
+        }
         targets.push(RunTarget {
             from,
             to,

@@ -78,6 +78,7 @@ pub(super) struct History {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a history, which is an object")]
 struct Raw {
     speed_bps: Option<Value>,
     bits: Option<Value>,
@@ -85,6 +86,7 @@ struct Raw {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "a sample, which is an object")]
 struct RawSample {
     t: Option<Value>,
     rtt: Option<Value>,

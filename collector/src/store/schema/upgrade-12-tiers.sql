@@ -1,4 +1,4 @@
--- Version 7: what is kept for longer than reports.
+-- Version 12: what is kept for longer than reports.
 
 -- Summaries of five minutes or of an hour, 72 in a row; the body is packed (history/row.rs).
 CREATE TABLE tier (
@@ -18,7 +18,8 @@ CREATE TABLE untiered (
     PRIMARY KEY (start_ns, path)
 );
 INSERT INTO untiered (path, start_ns, version)
-    SELECT path, start_ns - start_ns % 21600000000000, 1 FROM report GROUP BY 1, 2;
+    SELECT path, start_ns - start_ns % 21600000000000, 1 FROM block
+    UNION SELECT path, (end_ns - 1) - (end_ns - 1) % 21600000000000, 1 FROM block;
 
 -- What judges read of the reports of a minute of some paths, once the reports themselves are gone (history/inputs.rs).
 CREATE TABLE judged_input (
