@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use owl_measure::tier::recent::REACH;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::SessionWindow;
 use owl_topology::Topology;
@@ -122,6 +123,9 @@ impl Judge {
 
     /// Judges until `stop` is dropped.
     pub(crate) fn run(mut self, stop: &Receiver<()>) {
+        if let Err(error) = self.remember() {
+            warn!(%error, "the latest windows are not told until they are judged anew");
+        }
         while stop.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
             match self.round(now()) {
                 Ok(()) if self.failing => info!("the judge goes on"),

@@ -4,6 +4,7 @@ mod access;
 mod audit;
 mod authority;
 mod enrolment;
+mod history;
 mod password;
 mod token;
 mod user;
@@ -40,6 +41,7 @@ enum Action {
     Token(token::Args),
     Audit(audit::Args),
     Authority(authority::Authority),
+    History(history::History),
 }
 
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
@@ -64,6 +66,7 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
         Action::Enroll(enroll) => enroll.run(&config, lang),
         Action::Revoke(revoke) => revoke.run(&config, lang),
         Action::Probes(probes) => probes.run(&config, lang),
+        Action::History(history) => history.run(&config, lang),
     }
 }
 

@@ -529,7 +529,7 @@ fn a_store_of_the_first_version_is_brought_up_to_date() {
         ]
     );
     for (stored, start_s) in packed.iter().zip(0..) {
-        assert_eq!(stored.report, report(PATH, start_s));
+        assert_eq!(stored.report, report(PATH, start_s).for_judge());
     }
 }
 

@@ -222,8 +222,24 @@ fn kept_inputs_that_somebody_changed_do_not_give_the_verdict() {
 }
 
 #[test]
-fn the_latest_windows_of_all_paths_are_told_from_memory() {
+fn the_latest_windows_of_all_paths_are_told_from_memory_and_read_again_after_a_start() {
     let court = judged();
+    check_latest(&court);
+    let Court {
+        judge,
+        writer,
+        directory,
+        ..
+    } = court;
+    drop(judge);
+    writer.join();
+    let next = seated(directory, WINDOWS[4] + 10, 1_000);
+    next.judge.remember().unwrap();
+    check_latest(&next);
+}
+
+#[track_caller]
+fn check_latest(court: &Court) {
     let paths = [OUT, OTHER, BACK].map(|path| (path, Floors::default()));
     let told =
         court

@@ -41,7 +41,8 @@ fn a_quantile_of_the_native_histogram_is_ours_but_for_the_width_of_a_cell() {
         .enable_all()
         .build()
         .unwrap();
-    let text = "state = \"var\"\nintake = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\ngrace = \"1h\"\n";
+    let text =
+        "state = \"var\"\nintake = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\ngrace = \"1h\"\n";
     let config = Config::parse("owl.toml", text, directory.path()).unwrap();
     let authority = Authority::read(&Authority::make(now()).unwrap()).unwrap();
     let authority = Arc::new(authority);
