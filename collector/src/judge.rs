@@ -139,6 +139,27 @@ impl Judge {
         }
     }
 
+    /// Reads the latest windows again, which are held in memory only. What is not there yet comes with the next window.
+    fn remember(&self) -> Result<(), StoreError> {
+        for Docket {
+            length,
+            paths,
+            next,
+        } in &self.dockets
+        {
+            let mut start = (*next - REACH).period_start(*length, self.windowing.aligned_to);
+            while start < *next {
+                let end = start + *length;
+                let sessions = self.reader.at_once(|reader| reader.sessions(start, end))?;
+                let hearing = Hearing::open(&self.book, start, *length, &sessions);
+                let heard = hearing.noted(paths.iter().map(String::as_str));
+                self.live.latest().note((start, *length), heard);
+                start = end;
+            }
+        }
+        Ok(())
+    }
+
     /// Judges what is due at `now`.
     pub(crate) fn round(&mut self, now: Timestamp) -> Result<(), RoundError> {
         let Some(epoch) = self.store.lease().epoch() else {

@@ -12,6 +12,8 @@ use super::SpreadError;
 const FLOOR: u32 = 8;
 /// Cells an octave; also how many cells of its own width a cell is away from the base at least, unless it is of the narrowest.
 const PER_OCTAVE: u64 = 64;
+/// Cells of fewer bits than this are less than an hour wide.
+const NEAR: u32 = 41;
 /// Bases are multiples of 2^14 ns: the smallest spans of neighbouring intervals have nearly always the same one then, and
 /// nothing need be moved to put them together.
 const BASE: u32 = 14;
@@ -69,9 +71,15 @@ fn level_of(cell: u16) -> (u32, u64) {
 /// The smallest and the largest span of a cell, in nanoseconds.
 pub(super) fn edges_of(cell: u16, base: i64) -> (i64, i64) {
     let (level, away) = level_of(cell);
+    let width = 1_i64 << level;
+    // Nearly every span is far from the ends of the numbers that there are.
+    if level < NEAR && base.unsigned_abs() < 1 << 61 {
+        let begin = ((base >> level) + away as i64) << level;
+        return (begin, begin + (width - 1));
+    }
     let begin = ((i128::from(base >> level) + i128::from(away)) << level)
         .clamp(i64::MIN.into(), i64::MAX.into());
-    let end = (begin + (1_i128 << level) - 1).min(i64::MAX.into());
+    let end = (begin + i128::from(width) - 1).min(i64::MAX.into());
     (begin as i64, end as i64) // both clamped
 }
 
