@@ -184,6 +184,32 @@ impl<'a> Cells<'a> {
     }
 }
 
+impl Cells<'_> {
+    /// Each cell in turn. Nearly all of them are two octets, which are taken without ado.
+    #[inline]
+    pub(super) fn each(mut self, mut each: impl FnMut(u16, u64, u64)) {
+        loop {
+            while let [gap @ 0..=0x7F, counts @ 0..LARGE_HALF, rest @ ..] = self.octets {
+                let cell = self.next + u64::from(*gap);
+                if cell >= CELLS as u64 {
+                    return;
+                }
+                each(
+                    cell as u16,
+                    u64::from(counts >> 4),
+                    u64::from(counts & 0x0F),
+                );
+                self.next = cell + 1;
+                self.octets = rest;
+            }
+            let Some((cell, lower, upper)) = self.next() else {
+                return;
+            };
+            each(cell, lower, upper);
+        }
+    }
+}
+
 impl Iterator for Cells<'_> {
     type Item = (u16, u64, u64);
 

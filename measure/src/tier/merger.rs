@@ -80,13 +80,14 @@ impl Merger {
         if from == to {
             // In order, so the first and the last one tell which are used.
             let (mut first, mut last) = (CELLS, 0);
-            for (cell, lower, upper) in cells {
+            let edges = &mut self.edges;
+            cells.each(|cell, lower, upper| {
                 let place = usize::from(cell);
-                let edges = &mut self.edges[place];
+                let edges = &mut edges[place];
                 edges[0] = edges[0].saturating_add(lower);
                 edges[1] = edges[1].saturating_add(upper);
                 (first, last) = (first.min(place), place + 1);
-            }
+            });
             self.used = (self.used.0.min(first), self.used.1.max(last));
         } else {
             cells.for_each(|(cell, lower, upper)| {
