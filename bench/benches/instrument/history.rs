@@ -33,7 +33,7 @@ fn minutes(path: u32, count: i64) -> Vec<Report> {
         for (k, mut report) in traffic::window().into_iter().enumerate() {
             let start = Timestamp(0) + MINUTE.times(minute) + Nanos::from_secs(10 * k as i64);
             let mut recorder = traffic::recorder();
-            let first = path << 20 | (minute as u32 * 6 + k as u32) * 100;
+            let first = (path << 20) + (minute as u32 * 6 + k as u32) * 100;
             for sample in traffic::samples_from(first, start, 100) {
                 recorder.sent(sample.origin, Nanos::ZERO);
                 recorder.received(&sample, Reordered::default());
