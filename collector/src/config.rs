@@ -25,8 +25,14 @@ pub use pages::{PageCertificate, Pages};
 
 /// How long after a window's end the judge waits for reports unless told otherwise.
 const GRACE: Nanos = Nanos::from_secs(3);
-/// How long reports and verdicts are kept unless told otherwise: 35 days.
-const KEEP: Nanos = Nanos::from_secs(35 * 86_400);
+/// How long verdicts are kept, and what they were judged from, unless told otherwise: thirteen months.
+const KEEP: Nanos = Nanos::from_secs(396 * 86_400);
+/// How long reports are kept as they came unless told otherwise: a week.
+const KEEP_REPORTS: Nanos = Nanos::from_secs(7 * 86_400);
+/// How long summaries of five minutes are kept unless told otherwise: thirteen months.
+const KEEP_FIVE_MINUTES: Nanos = Nanos::from_secs(396 * 86_400);
+/// How long summaries of an hour are kept unless told otherwise: five years.
+const KEEP_HOURS: Nanos = Nanos::from_secs(1_827 * 86_400);
 /// The largest file that is read as configuration or topology, in octets.
 const FILE_OCTETS_MAX: u64 = 16 << 20;
 
@@ -55,8 +61,14 @@ pub struct Config {
     pub profile: Option<Profile>,
     /// Judged windows are counted from this instant.
     pub aligned_to: Timestamp,
-    /// How long reports and verdicts are kept.
+    /// How long verdicts are kept, and what they were judged from.
     pub keep: Nanos,
+    /// How long reports are kept as they came; after that what judges read of them takes their place.
+    pub keep_reports: Nanos,
+    /// How long summaries of five minutes are kept.
+    pub keep_five_minutes: Nanos,
+    /// How long summaries of an hour are kept.
+    pub keep_hours: Nanos,
     /// Who is sent metrics, besides those who scrape.
     pub remote_write: Vec<Receiver>,
 }
@@ -128,6 +140,9 @@ struct File {
     profile: Option<Spanned<String>>,
     aligned_to_ns: Option<i64>,
     keep: Option<Spanned<Nanos>>,
+    keep_reports: Option<Spanned<Nanos>>,
+    keep_five_minutes: Option<Spanned<Nanos>>,
+    keep_hours: Option<Spanned<Nanos>>,
     #[serde(default)]
     remote_write: Vec<Spanned<ReceiverFile>>,
 }
@@ -195,12 +210,21 @@ impl Config {
         };
         // A year of grace or a millennium of retention are slips of the unit, not wishes.
         let grace = span("grace", file.grace, GRACE, 0..Nanos::from_secs(3_600).0)?;
-        let keep = span(
-            "keep",
-            file.keep,
-            KEEP,
-            Nanos::from_secs(60).0..Nanos::from_secs(20 * 366 * 86_400).0,
+        let kept = Nanos::from_secs(60).0..Nanos::from_secs(20 * 366 * 86_400).0;
+        let keep = span("keep", file.keep, KEEP, kept.clone())?;
+        let keep_reports = span(
+            "keep_reports",
+            file.keep_reports,
+            KEEP_REPORTS,
+            kept.clone(),
         )?;
+        let keep_five_minutes = span(
+            "keep_five_minutes",
+            file.keep_five_minutes,
+            KEEP_FIVE_MINUTES,
+            kept.clone(),
+        )?;
+        let keep_hours = span("keep_hours", file.keep_hours, KEEP_HOURS, kept)?;
         let given = match (file.ca, file.certificate, file.key) {
             (None, None, None) => None,
             (Some(ca), Some(certificate), Some(key)) => Some(GivenCertificates {
@@ -248,6 +272,9 @@ impl Config {
             profile,
             aligned_to: Timestamp(file.aligned_to_ns.unwrap_or(0)),
             keep,
+            keep_reports,
+            keep_five_minutes,
+            keep_hours,
             remote_write,
         })
     }

@@ -5,6 +5,8 @@
 //! again. Why nothing was measured is not in it, because that depends on who
 //! was connected at the time.
 
+use std::collections::BTreeSet;
+
 use owl_measure::clock::SIGMAS;
 use owl_measure::clock::live::{MeshFindings, Span as WindowSpan};
 use owl_measure::implied::ImpliedRoute;
@@ -16,9 +18,10 @@ use owl_measure::verdict::{
 };
 
 use crate::flow::FlowResult;
+use crate::history::Noted;
 use crate::judgement::{Judgement, NoDataWhy, Percentile, Seat, Span};
 use crate::rulebook::{Rule, Rulebook};
-use crate::store::Sessions;
+use crate::store::{Disbelieved, Sessions};
 use crate::way::Way;
 
 /// The quantiles of which every judgement keeps the bounds.
@@ -100,6 +103,41 @@ impl<'a> Hearing<'a> {
     /// What the path's own session measured; `None` when it did not report.
     pub(crate) fn own(&self, path: &str) -> Option<&'a SessionWindow> {
         self.sessions.of.get(path)
+    }
+
+    /// Of each of these paths that was heard, what measured it, for whoever keeps the latest windows.
+    pub(crate) fn noted<'p>(
+        &'p self,
+        paths: impl Iterator<Item = &'p str>,
+    ) -> impl Iterator<Item = Noted<'p>> {
+        paths.filter_map(|path| {
+            let judged = self.judged(path)?;
+            Some(Noted {
+                path,
+                session: judged.session,
+                direction: judged.direction,
+                heard: self.heard(&judged),
+            })
+        })
+    }
+
+    /// Whom the audit of the window did not believe.
+    pub(crate) fn disbelieved(&self) -> Disbelieved {
+        let probes = || {
+            self.measured
+                .iter()
+                .flat_map(|session| [session.from, session.to])
+        };
+        let among = |doubted: &dyn Fn(&str) -> bool| {
+            let found: BTreeSet<&str> = probes().filter(|probe| doubted(probe)).collect();
+            found.into_iter().map(str::to_owned).collect()
+        };
+        Disbelieved {
+            start: self.start,
+            end: self.start + self.length,
+            clocks: among(&|probe| !self.findings.stands(probe)),
+            places: among(&|probe| self.findings.misplaced.contains(probe)),
+        }
     }
 
     fn judged(&self, path: &str) -> Option<Judged<'a>> {

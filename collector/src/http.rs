@@ -15,6 +15,7 @@ mod findings;
 mod gaps;
 mod guard;
 mod headers;
+mod history;
 mod lasting;
 pub(crate) mod latency;
 mod listener;

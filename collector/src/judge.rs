@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use owl_measure::tier::recent::REACH;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::SessionWindow;
 use owl_topology::Topology;
@@ -21,7 +22,9 @@ use crate::judgement::{Judgement, NoDataWhy};
 use crate::live::{Live, LiveProbe, Table};
 use crate::now::now;
 use crate::rulebook::Rulebook;
-use crate::store::{Audited, Dirty, Reader, Refused, Sessions, Store, StoreError, Windowing, Work};
+use crate::store::{
+    Audited, Change, Dirty, Reader, Refused, Sessions, Store, StoreError, Windowing, Work,
+};
 
 /// How often the judge looks.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -120,6 +123,9 @@ impl Judge {
 
     /// Judges until `stop` is dropped.
     pub(crate) fn run(mut self, stop: &Receiver<()>) {
+        if let Err(error) = self.remember() {
+            warn!(%error, "the latest windows are not told until they are judged anew");
+        }
         while stop.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
             match self.round(now()) {
                 Ok(()) if self.failing => info!("the judge goes on"),
@@ -131,6 +137,27 @@ impl Judge {
                 Ok(()) | Err(_) => {}
             }
         }
+    }
+
+    /// Reads the latest windows again, which are held in memory only. What is not there yet comes with the next window.
+    fn remember(&self) -> Result<(), StoreError> {
+        for Docket {
+            length,
+            paths,
+            next,
+        } in &self.dockets
+        {
+            let mut start = (*next - REACH).period_start(*length, self.windowing.aligned_to);
+            while start < *next {
+                let end = start + *length;
+                let sessions = self.reader.at_once(|reader| reader.sessions(start, end))?;
+                let hearing = Hearing::open(&self.book, start, *length, &sessions);
+                let heard = hearing.noted(paths.iter().map(String::as_str));
+                self.live.latest().note((start, *length), heard);
+                start = end;
+            }
+        }
+        Ok(())
     }
 
     /// Judges what is due at `now`.
@@ -196,10 +223,11 @@ impl Judge {
                 .start
                 .period_start(dirty.length, self.windowing.aligned_to)
                 == dirty.start;
-            let of_length = |docket: &Docket| aligned && docket.length == dirty.length;
+            let reported = dirty.start >= self.reader.inputs_to()?;
+            let of_length = |docket: &Docket| aligned && reported && docket.length == dirty.length;
             match self.dockets.iter().position(of_length) {
                 Some(k) => self.judge(k, dirty.start, now)?,
-                // No path is judged in such windows any more.
+                // No path is judged in such windows any more, or nothing but what was judged is left of that time.
                 None => self.write(Vec::new(), Some(dirty), None)?,
             }
         }
@@ -246,6 +274,15 @@ impl Judge {
             .filter_map(|path| hearing.judge(path, now, || absence.why(path, hearing.own(path))))
             .collect();
         drop(table);
+        let heard = hearing.noted(paths.iter().map(String::as_str));
+        self.live.latest().note((start, *length), heard);
+        // Written where it changed: nearly always everybody is believed.
+        let disbelieved = hearing.disbelieved();
+        if self.reader.disbelieved_in(start, *length)? != disbelieved {
+            let change = Change::Audited(disbelieved);
+            let epoch = self.office.ok_or(Refused)?;
+            self.store.write_judged(Work::Tiers(change), epoch)?;
+        }
         let audited = self
             .inquest
             .note(hearing.span(), hearing.findings(), hearing.measured());

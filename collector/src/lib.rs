@@ -20,6 +20,7 @@ mod finding;
 mod flow;
 mod frame;
 mod hearing;
+mod history;
 mod http;
 mod identity;
 mod in_short;
@@ -71,6 +72,10 @@ pub use compliance::{
     compared, read_compliance,
 };
 pub use config::{Config, ConfigError, GivenCertificates, PageCertificate, Pages};
+pub use history::{
+    Ends, HistoryAnswer, HistoryError, HistoryPercentile, HistoryPoint, HistoryQuestion,
+    HistorySources, read_history,
+};
 pub use http::HttpError;
 pub use identity::{ALPN, IdentityError, RegistryError, SigningError};
 pub use intake::IntakeError;
@@ -79,6 +84,7 @@ pub use remote_write::Receiver;
 pub use store::upkeep::{self, Contents, UpkeepError};
 pub use store::{DatabaseError, Place, PlaceError, PostgresAddress, ReportNumber, StoreError};
 
+use crate::history::{Clerk, Keeping};
 use crate::http::Http;
 use crate::identity::Identity;
 use crate::intake::Intake;
@@ -89,7 +95,7 @@ use crate::now::now;
 use crate::packer::Packer;
 use crate::remote_write::RemoteWrite;
 use crate::retention::Believed;
-use crate::store::{Follower, Store, Windowing, Work};
+use crate::store::{Follower, Store, Windowing};
 
 /// How often old rows are looked for.
 const RETENTION: Duration = Duration::from_secs(3_600);
@@ -230,6 +236,14 @@ async fn collect(
         .name("judge".into())
         .spawn(move || judge.run(&judge_stopped))
         .map_err(fault("the judge"))?;
+    let clerk = tokio::task::block_in_place(|| {
+        Clerk::new(store.clone(), Arc::clone(&live), config.keep_reports)
+    })?;
+    let (clerk_stop, clerk_stopped) = mpsc::channel();
+    let clerk = thread::Builder::new()
+        .name("clerk".into())
+        .spawn(move || clerk.run(&clerk_stopped))
+        .map_err(fault("the clerk"))?;
     let (follower_stop, follower_stopped) = mpsc::channel();
     let follower = follower
         .map(|follower| {
@@ -252,6 +266,11 @@ async fn collect(
     };
     let intake = tokio::spawn(intake.run(ended(stopped.clone())));
     let http = tokio::spawn(http.run(ended(stopped.clone())));
+    let keeping = Keeping {
+        verdicts: config.keep,
+        five_minutes: config.keep_five_minutes,
+        hours: config.keep_hours,
+    };
     let writers = config.remote_write.into_iter().map(|receiver| {
         let (live, own) = (Arc::clone(&live), Arc::clone(&own));
         let writer = RemoteWrite::new(receiver, store.clone(), live, own, config.grace);
@@ -265,7 +284,7 @@ async fn collect(
         config.grace,
         stopped.clone(),
     ));
-    let retention = tokio::spawn(retain(store, live, config.keep, stopped));
+    let retention = tokio::spawn(retain(store, live, keeping, stopped));
     stop.await;
     info!("the collector stops");
     drop(stopping);
@@ -277,9 +296,9 @@ async fn collect(
             warn!(%error, "a part of the collector did not end well");
         }
     }
-    drop((judge_stop, packer_stop));
+    drop((judge_stop, packer_stop, clerk_stop));
     // Each is at most one round away from seeing that.
-    for (thread, name) in [(judge, "judge"), (packer, "packer")] {
+    for (thread, name) in [(judge, "judge"), (packer, "packer"), (clerk, "clerk")] {
         let joined = tokio::task::spawn_blocking(move || thread.join()).await;
         if joined.is_ok_and(|joined| joined.is_err()) {
             warn!("the {name} panicked");
@@ -297,8 +316,8 @@ async fn collect(
     Ok(writer)
 }
 
-/// Removes what is older than `keep`, every hour and in small pieces.
-async fn retain(store: Store, live: Arc<Live>, keep: Nanos, mut stopped: watch::Receiver<()>) {
+/// Removes what is older than it is kept, every hour and in small pieces.
+async fn retain(store: Store, live: Arc<Live>, keeping: Keeping, mut stopped: watch::Receiver<()>) {
     let (mut believed, mut last) = (Believed::NOTHING, Instant::now());
     let mut hours = interval(RETENTION);
     hours.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -311,11 +330,13 @@ async fn retain(store: Store, live: Arc<Live>, keep: Nanos, mut stopped: watch::
         let since = last.elapsed().as_nanos();
         last = Instant::now();
         let since = Nanos(i64::try_from(since).unwrap_or(i64::MAX));
-        let before = believed.round(now(), newest, since) - keep;
+        let now = believed.round(now(), newest, since);
         // Whoever judges also tidies up.
         if store.lease().epoch().is_none() {
             continue;
         }
-        while matches!(store.write(Work::Retain { before }).await, Ok(removed) if removed > 0) {}
+        for work in keeping.due(now) {
+            while matches!(store.write(work()).await, Ok(removed) if removed > 0) {}
+        }
     }
 }

@@ -18,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use crate::access::Scope;
 use crate::compliance::Running;
 use crate::finding::Finding;
+use crate::history::Latest;
 use crate::judgement::Judgement;
 use crate::metrics::{DelayEdges, PathLabels};
 use crate::now::now;
@@ -275,7 +276,10 @@ impl Table {
 
 /// The table behind its lock. A holder never waits for anything while it holds it.
 #[derive(Debug)]
-pub(crate) struct Live(RwLock<Table>);
+pub(crate) struct Live {
+    table: RwLock<Table>,
+    latest: Latest,
+}
 
 impl Live {
     /// Everything of a topology, with nothing known yet; `profile` replaces every path's own.
@@ -331,7 +335,7 @@ impl Live {
             .filter(|probe| probe.reflector != ReflectorKind::Owl);
         let carrier = only.map(|probe| (probe.id.to_string(), probe.carrier.to_string()));
         let reflecting = carrier.collect();
-        Self(RwLock::new(Table {
+        let table = RwLock::new(Table {
             paths,
             probes,
             reflecting,
@@ -341,15 +345,24 @@ impl Live {
             store_failure: None,
             running: Running::default(),
             certificate_until: None,
-        }))
+        });
+        Self {
+            table,
+            latest: Latest::default(),
+        }
+    }
+
+    /// The latest windows of all paths, behind a lock of their own.
+    pub(crate) fn latest(&self) -> &Latest {
+        &self.latest
     }
 
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Table> {
         // Every change is a plain assignment, so a table left by a panicking holder is still whole.
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.table.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Table> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.table.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,6 +6,7 @@ mod audit;
 mod authority;
 mod copy;
 mod enrolment;
+mod history;
 mod password;
 mod token;
 mod user;
@@ -46,6 +47,7 @@ enum Action {
     Backup(copy::Backup),
     Restore(copy::Restore),
     Verify(copy::Verify),
+    History(history::History),
 }
 
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
@@ -74,6 +76,7 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
         Action::Revoke(revoke) => revoke.run(&config, lang),
         Action::Probes(probes) => probes.run(&config, lang),
         Action::Aside(aside) => aside.run(&config, lang),
+        Action::History(history) => history.run(&config, lang),
     }
 }
 

@@ -230,19 +230,13 @@ mod tests {
         assert_eq!(look(0, None), []);
         let events = look(3, Some("full"));
         assert!(
-            matches!(
-                &events[..],
-                [Event::Gap { lost: 3, .. }, Event::StoreFails]
-            ),
+            matches!(&events[..], [Event::Gap { lost: 3, .. }, Event::StoreFails]),
             "{events:?}"
         );
         assert_eq!(look(3, Some("still full")), []);
         let events = look(5, None);
         assert!(
-            matches!(
-                &events[..],
-                [Event::Gap { lost: 2, .. }, Event::StoreWorks]
-            ),
+            matches!(&events[..], [Event::Gap { lost: 2, .. }, Event::StoreWorks]),
             "{events:?}"
         );
     }

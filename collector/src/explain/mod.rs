@@ -76,6 +76,9 @@ pub struct Explained {
     rule: Option<RuleTold>,
     /// The reports of the judged session, as they are stored; no more than 256.
     reports: Vec<ReportTold>,
+    /// The reports themselves are gone: these are what judges read of them, as it was digested when it was judged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    kept_inputs: bool,
     /// What the audit of the window says of the two clocks.
     #[serde(skip_serializing_if = "Option::is_none")]
     mesh: Option<MeshTold>,
@@ -155,6 +158,7 @@ fn explain_row(
         pending: reader.dirty_window(length, start)?.is_some(),
         rule: None,
         reports: reports.iter().map(ReportTold::of).collect(),
+        kept_inputs: start < reader.inputs_to()?,
         mesh: None,
         explanation: None,
         recomputed: Check::RulesNotKept,

@@ -194,6 +194,15 @@ impl Explained {
             lines.push(report_line(report, zone, lang));
         }
         lines.extend(clock_lines(&self.reports, lang));
+        if self.kept_inputs {
+            lines.push(
+                lang.pick(
+                    "the reports themselves are no longer kept: all of this is from the window's kept inputs, which were digested when it was judged",
+                    "上报原文已不再保存：以上均取自该窗口保留的判定输入，其摘要在判定时生成",
+                )
+                .to_owned(),
+            );
+        }
         if let Some(inputs) = &self.verdict.inputs {
             lines.push(lang.pick(
                 format!(

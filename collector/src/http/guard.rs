@@ -10,7 +10,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
+use owl_measure::delay::Floors;
 use owl_measure::time::Nanos;
+use owl_measure::verdict::Quantile;
 use owl_measure::words::Lang;
 
 use serde_json::Value;
@@ -21,6 +23,7 @@ use super::routes::{About, Reader, Route};
 use super::{Web, language};
 use crate::access::{Peer, Refusal, Right, Viewer};
 use crate::event::Events;
+use crate::history::LatestOf;
 use crate::live::{Live, Table};
 use crate::page::{self, Notice};
 
@@ -228,6 +231,28 @@ impl Shown {
     pub(super) fn whole(&self, viewer: &Viewer) -> Result<Arc<Live>, Problem> {
         all_carriers(viewer)?;
         Ok(Arc::clone(&self.0))
+    }
+
+    /// What the paths that this viewer may hear of were like in their latest windows.
+    pub(super) fn latest(
+        &self,
+        viewer: &Viewer,
+        reach: Nanos,
+        quantiles: &[Quantile],
+    ) -> Vec<LatestOf> {
+        let paths: Vec<(String, Floors)> = {
+            let table = self.to(viewer);
+            let floors = |path: &owl_topology::Path| Floors {
+                forward: path.floor_forward,
+                backward: path.floor_backward,
+            };
+            let paths = table.paths.iter();
+            paths
+                .map(|live| (live.path.id.clone(), floors(&live.path)))
+                .collect()
+        };
+        let paths = paths.iter().map(|(path, floors)| (path.as_str(), *floors));
+        self.0.latest().percentiles(paths, reach, quantiles)
     }
 
     /// Whom this viewer may hear of, as long as the topology is this one; `None` is everybody.

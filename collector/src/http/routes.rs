@@ -17,8 +17,8 @@ use super::problem::{Kind, Problem};
 use super::query::{Pairs, Takes};
 use super::refusal::for_people;
 use super::{
-    Web, alto, audit, compliance, entrance, events, explain, findings, gaps, latency, openapi,
-    probes, problem, revisions, scrape, stored, topology, verdicts,
+    Web, alto, audit, compliance, entrance, events, explain, findings, gaps, history, latency,
+    openapi, probes, problem, revisions, scrape, stored, topology, verdicts,
 };
 use crate::access::Right;
 use crate::page;
@@ -182,12 +182,18 @@ pub(super) fn routes() -> Vec<Route> {
         Route::data("/api/v1/latency", Paths, get(latency::api))
             .once(&["stat", "max_age"])
             .often(&["from", "to"]),
+        Route::data("/api/v1/percentiles", Paths, get(history::percentiles))
+            .once(&["reach"])
+            .often(&["quantile"]),
         Route::data("/api/v1/openapi.json", Nothing, get(openapi::api)),
         Route::data("/api/v1/probes", Probes, get(probes::api)),
         Route::data("/api/v1/problems/{code}", Nothing, get(problem::api)),
         Route::data("/api/v1/revisions", Paths, get(revisions::api))
             .once(&["path", "since", "limit"]),
         Route::data("/api/v1/gaps", Probes, get(gaps::api)),
+        Route::data("/api/v1/series", Path, get(history::series))
+            .once(&["path", "from", "to", "step"])
+            .often(&["quantile"]),
         Route::data("/api/v1/store", Collector, get(stored::api)),
         Route::data("/api/v1/topology", Probes, get(topology::api)),
         Route::data("/api/v1/verdicts", Paths, get(verdicts::api))

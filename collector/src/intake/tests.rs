@@ -451,7 +451,7 @@ async fn reports_out_of_time_are_rejected() {
     assert!(matches!(call.hear().await, Some(FromCollector::Plan(_))));
     call.say(&batch(1, PATH, 1_000..1_001)).await;
     assert_eq!(call.hear().await, Some(FromCollector::Stored(1)));
-    call.say(&batch(2, PATH, -40 * 86_400..-40 * 86_400 + 1))
+    call.say(&batch(2, PATH, -400 * 86_400..-400 * 86_400 + 1))
         .await;
     assert_eq!(call.hear().await, Some(FromCollector::Stored(2)));
     let metrics = running.get("/metrics").await;

@@ -21,6 +21,7 @@ const OTHER: &str = "yannan-ct~binhaigang-ct";
 mod clock_steps;
 mod explained;
 mod findings;
+mod past;
 
 struct Court {
     judge: Judge,

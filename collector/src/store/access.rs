@@ -340,7 +340,7 @@ impl Reader {
         Ok(directory)
     }
 
-    fn damaged(&self, table: &'static str) -> StoreError {
+    pub(super) fn damaged(&self, table: &'static str) -> StoreError {
         StoreError::Damaged {
             store: self.place().clone(),
             table,

@@ -14,6 +14,7 @@ use owl_measure::time::{Nanos, Timestamp};
 
 use super::database::{Database, DatabaseError, Row, Transaction, values};
 use super::hops::{Hops, NewHops};
+use super::tiers::{Marks, NewMarks};
 use super::{Windowing, batches, delays, numbers};
 use crate::totals::{HOP_CHANGES, Totals};
 
@@ -80,6 +81,7 @@ pub(super) fn uncounted(
 pub(super) struct Known {
     totals: HashMap<String, Totals>,
     hops: Hops,
+    marks: Marks,
     /// What was stored of each probe when the rest was true.
     probes: HashMap<String, Progress>,
 }
@@ -89,18 +91,21 @@ impl Known {
         Self {
             totals,
             hops,
+            marks: Marks::default(),
             probes: HashMap::new(),
         }
     }
 
     /// Whatever became of the last transaction: all is read again.
     pub(super) fn forget(&mut self) {
+        self.marks = Marks::default();
         self.probes.clear();
     }
 
     /// Takes over what was committed; the totals that changed.
     pub(super) fn learn(&mut self, counted: Counted) -> BTreeMap<String, Totals> {
         self.hops.learn(counted.hops);
+        self.marks.learn(counted.marks);
         self.probes.extend(counted.probes);
         let changed: BTreeMap<String, Totals> = counted
             .changes
@@ -126,6 +131,7 @@ pub(super) struct Counted {
     /// Totals as they stand in the store, of probes that somebody else took reports of.
     read: HashMap<String, Totals>,
     hops: NewHops,
+    marks: NewMarks,
     probes: BTreeMap<String, Progress>,
     windows: BTreeSet<(i64, i64)>,
 }
@@ -192,6 +198,17 @@ impl Counting<'_> {
         let hops_changed = hops.follow(&self.known.hops, transaction, report)?;
         change.after.hops_changed(hops_changed);
         Ok(())
+    }
+
+    /// Marks the span of a report of which tiers are to be made.
+    pub(super) fn span(
+        &mut self,
+        transaction: &Transaction<'_>,
+        report: &Report,
+        received_at: Timestamp,
+    ) -> Result<(), DatabaseError> {
+        let (known, new) = (&self.known.marks, &mut self.counted.marks);
+        new.mark(known, transaction, (report, received_at))
     }
 
     /// The windows that hold an instant have a report that no verdict has seen.

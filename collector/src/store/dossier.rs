@@ -4,7 +4,6 @@ use owl_measure::report::Report;
 use owl_measure::time::{Nanos, Timestamp};
 
 use super::database::{Begin, DatabaseError, Row, values};
-use super::raw::Wanted;
 use super::reader::Reader;
 use super::{ReportNumber, StoreError};
 
@@ -118,28 +117,16 @@ impl Reader {
         (start, end): (Timestamp, Timestamp),
         limit: usize,
     ) -> Result<Vec<StoredReport>, StoreError> {
-        let probe = path.split_once('~').map_or(path, |(from, _)| from);
-        let found = self.raw(&Wanted {
-            probe,
-            path: Some(path),
-            start,
-            end,
+        let mut found = Vec::new();
+        self.each_input(path, (start, end), |input| {
+            if input.report.summary.end() <= end && found.len() < limit {
+                found.push(StoredReport {
+                    number: input.number,
+                    received_at: (input.received_at > Timestamp(0)).then_some(input.received_at),
+                    report: input.report,
+                });
+            }
         })?;
-        if let Some(damage) = found.damaged.into_iter().next() {
-            return Err(damage);
-        }
-        let inside = found.reports.into_iter().filter(|raw| raw.end <= end);
-        inside
-            .take(limit)
-            .map(|raw| {
-                let report =
-                    Report::decode(&raw.octets).map_err(|_| self.damaged_report(&raw.number))?;
-                Ok(StoredReport {
-                    number: raw.number,
-                    received_at: (raw.received_at > Timestamp(0)).then_some(raw.received_at),
-                    report,
-                })
-            })
-            .collect()
+        Ok(found)
     }
 }

@@ -29,6 +29,7 @@ mod report_number;
 mod schema;
 mod seen;
 mod taking;
+mod tiers;
 pub mod upkeep;
 mod writer;
 
@@ -65,6 +66,7 @@ pub(crate) use reader::{
 pub(crate) use remote_write::Sent;
 pub use report_number::ReportNumber;
 pub(crate) use seen::last_seen;
+pub(crate) use tiers::{Change, Disbelieved, InputRow, SETTLED, TierRow, Unmade};
 use writer::Writer;
 
 /// Orders that wait for the writer; when it is full, whoever brings one more waits (back-pressure up to the probes).
@@ -231,6 +233,8 @@ pub(crate) enum Work {
     },
     /// Batches become blocks. Answers how many batches.
     Pack(Box<Pack>),
+    /// What is kept for longer than reports changes.
+    Tiers(Change),
     /// Somebody did something. Answers 0.
     Access(Box<Act>),
     /// A receiver of remote write has the verdicts up to here. Answers 0.

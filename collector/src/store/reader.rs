@@ -16,6 +16,7 @@ use super::delays;
 use super::lent::Lent;
 use super::raw::Wanted;
 use super::{Place, ReportNumber, StoreError, hours, numbers, refused, schema};
+use crate::history::inputs::Input;
 use crate::judgement::{Inputs, Judgement};
 use crate::live::{Caller, Live};
 use crate::rulebook::hex;
@@ -277,13 +278,22 @@ impl Reader {
         end: Timestamp,
     ) -> Result<Sessions, StoreError> {
         let mut sessions = Sessions::default();
+        let moved = self.inputs_to()?;
+        // Of a window that reaches over the end of what was moved, the first part is of what was kept.
+        let mut kept: BTreeMap<String, Vec<Input>> = BTreeMap::new();
+        if start < moved {
+            for input in self.inputs((start, end))? {
+                let of_path = kept.entry(input.report.path.clone()).or_default();
+                of_path.push(input);
+            }
+        }
         // A path is reported by the probe that it begins at. One probe at a time is held as reports; a session is much
         // smaller than what it is made from.
         for probe in self.reporting_probes()? {
             let found = self.raw(&Wanted {
                 probe: &probe,
                 path: None,
-                start,
+                start: start.max(moved),
                 end,
             })?;
             for damage in found.damaged {
@@ -297,21 +307,27 @@ impl Reader {
                         ..OfPath::default()
                     };
                     sessions.take(std::mem::replace(&mut of_path, next));
-                }
-                if raw.end > end {
-                    sessions.straddling.insert(of_path.path.clone());
-                } else if of_path.reports.len() < REPORTS_A_SESSION_MAX {
-                    match Report::decode(&raw.octets) {
-                        Ok(report) => {
-                            raw.number.digest(&raw.octets, &mut of_path.digest);
-                            of_path.reports.push(report);
-                        }
-                        Err(_) => {
-                            let damage = || (self.damaged_report(&raw.number), 0);
-                            sessions.damaged.get_or_insert_with(damage).1 += 1;
-                        }
+                    for input in kept.remove(&raw.path).unwrap_or_default() {
+                        sessions.add(&mut of_path, input, end);
                     }
                 }
+                match Report::decode(&raw.octets) {
+                    Ok(report) => sessions.add(&mut of_path, Input::of(raw, report), end),
+                    Err(_) => {
+                        let damage = || (self.damaged_report(&raw.number), 0);
+                        sessions.damaged.get_or_insert_with(damage).1 += 1;
+                    }
+                }
+            }
+            sessions.take(of_path);
+        }
+        for (path, inputs) in kept {
+            let mut of_path = OfPath {
+                path,
+                ..OfPath::default()
+            };
+            for input in inputs {
+                sessions.add(&mut of_path, input, end);
             }
             sessions.take(of_path);
         }
@@ -506,6 +522,17 @@ impl Reader {
 }
 
 impl Sessions {
+    /// Adds what a judge reads of a report of this path.
+    fn add(&mut self, of_path: &mut OfPath, input: Input, end: Timestamp) {
+        if input.report.summary.end() > end {
+            self.straddling.insert(of_path.path.clone());
+        } else if of_path.reports.len() < REPORTS_A_SESSION_MAX {
+            let octets = input.report.encode();
+            input.number.digest(&octets, &mut of_path.digest);
+            of_path.reports.push(input.report);
+        }
+    }
+
     fn take(&mut self, of_path: OfPath) {
         let OfPath {
             path,

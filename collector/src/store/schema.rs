@@ -23,13 +23,14 @@ const OLDER: [&str; 5] = [
     include_str!("schema/upgrade-6.sql"),
 ];
 /// What makes each version after [`FIRST`] from the one before it, on both engines.
-const UPGRADES: [&str; 6] = [
+const UPGRADES: [&str; 7] = [
     include_str!("schema/upgrade-7-out.sql"),
     include_str!("schema/upgrade-8-lease.sql"),
     include_str!("schema/upgrade-9-blocks.sql"),
     include_str!("schema/upgrade-10-blocks.sql"),
     include_str!("schema/upgrade-11-access.sql"),
     include_str!("schema/upgrade-12-gaps.sql"),
+    include_str!("schema/upgrade-13-tiers.sql"),
 ];
 /// At this version reports are still rows, and are packed before the next one.
 const OF_ROWS: i64 = 9;

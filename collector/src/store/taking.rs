@@ -103,6 +103,7 @@ pub(super) fn reexamined(
             };
             batches::put(transaction, &of_one, &[0])?;
             counting.add(transaction, report)?;
+            counting.span(transaction, report, aside.received_at)?;
             counting.leave(&aside.probe, progress);
             taken.fresh.push(0);
         }
@@ -179,6 +180,7 @@ pub(super) fn take(
             Ok(Admitted { report, .. }) => {
                 taken.fresh.push(index);
                 counting.add(transaction, report)?;
+                counting.span(transaction, report, arrival.received_at)?;
             }
             Err(Rejected { refusal, body }) => {
                 taken.rejected += 1;

@@ -20,10 +20,10 @@ use super::findings;
 use super::hops::{self, Hops};
 use super::hours;
 use super::lease::Lease;
-
 use super::packing;
 use super::remote_write;
 use super::taking::{Taken, call, gone, lock, reexamined, take};
+use super::tiers;
 use super::{
     Dirty, Order, Place, Reader, Refused, StoreError, Windowing, Work, aside, refused, schema,
 };
@@ -301,7 +301,11 @@ impl Writer {
                         }
                     }
                 }
-                Work::Access(_) | Work::Pack(_) | Work::Sent { .. } | Work::Retain { .. } => {}
+                Work::Access(_)
+                | Work::Pack(_)
+                | Work::Tiers(_)
+                | Work::Sent { .. }
+                | Work::Retain { .. } => {}
             }
         }
         answers
@@ -346,6 +350,7 @@ fn carry_out(
             counting.settle(transaction, pack.probe())?;
             Ok(Done::answer(packed))
         }
+        Work::Tiers(change) => tiers::change(transaction, change).map(Done::answer),
         Work::Access(act) => access::act(transaction, act).map(|_| Done::answer(0)),
         Work::Sent { receiver, sent } => {
             remote_write::sent(transaction, receiver, sent)?;
@@ -423,7 +428,8 @@ fn remove(
 }
 
 /// What a verdict was made from lives as long as the verdict: verdicts go first, and then the reports and rulebooks that
-/// are older than the oldest verdict which is left.
+/// are older than the oldest verdict which is left. Reports go earlier once what judges read of them stands elsewhere, and
+/// never before their tiers are made.
 fn retain(transaction: &Transaction<'_>, before: Timestamp) -> Result<u64, DatabaseError> {
     let remove = |table: (&str, &str), before| remove(transaction, table, before);
     let hours_before = before - hours::LONGER - hours::HOUR;
@@ -433,8 +439,13 @@ fn retain(transaction: &Transaction<'_>, before: Timestamp) -> Result<u64, Datab
         transaction.one("SELECT min(window_start_ns) FROM verdict", &[])?;
     let oldest = oldest.flatten();
     let unneeded = oldest.map_or(before.0, |oldest| oldest.min(before.0));
-    removed += remove(("block", "end_ns"), unneeded)?;
-    removed += remove(("batch", "end_ns"), unneeded)?;
+    removed += remove(("judged_input", "start_ns"), unneeded)?;
+    removed += remove(("disbelieved", "start_ns"), unneeded)?;
+    let unmade = tiers::oldest_unmade(transaction)?.unwrap_or(i64::MAX);
+    let moved = tiers::inputs_to(transaction)?.0;
+    let reported = unneeded.max(moved).min(unmade);
+    removed += remove(("block", "end_ns"), reported)?;
+    removed += remove(("batch", "end_ns"), reported)?;
     removed += remove(("rulebook", "last_used_ns"), unneeded)?;
     removed += remove(("revision", "window_start_ns"), before.0)?;
     removed += hops::retain(transaction, before, ROWS_A_RETENTION)?;

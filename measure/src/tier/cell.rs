@@ -12,6 +12,8 @@ use super::SpreadError;
 const FLOOR: u32 = 8;
 /// Cells an octave; also how many cells of its own width a cell is away from the base at least, unless it is of the narrowest.
 const PER_OCTAVE: u64 = 64;
+/// Cells of fewer bits than this are less than an hour wide.
+const NEAR: u32 = 41;
 /// Bases are multiples of 2^14 ns: the smallest spans of neighbouring intervals have nearly always the same one then, and
 /// nothing need be moved to put them together.
 const BASE: u32 = 14;
@@ -19,6 +21,8 @@ const BASE: u32 = 14;
 pub(super) const CELLS: usize = (64 * (60 - FLOOR as usize)) + 64;
 /// In the octet of the counts: they do not fit, and follow as two varints.
 const LARGE: u8 = 0xFF;
+/// The least octet whose upper half is 15.
+const LARGE_HALF: u8 = 0xF0;
 /// Counts below this fit into half an octet.
 const SMALL: u64 = 15;
 
@@ -67,9 +71,15 @@ fn level_of(cell: u16) -> (u32, u64) {
 /// The smallest and the largest span of a cell, in nanoseconds.
 pub(super) fn edges_of(cell: u16, base: i64) -> (i64, i64) {
     let (level, away) = level_of(cell);
+    let width = 1_i64 << level;
+    // Nearly every span is far from the ends of the numbers that there are.
+    if level < NEAR && base.unsigned_abs() < 1 << 61 {
+        let begin = ((base >> level) + away as i64) << level;
+        return (begin, begin + (width - 1));
+    }
     let begin = ((i128::from(base >> level) + i128::from(away)) << level)
         .clamp(i64::MIN.into(), i64::MAX.into());
-    let end = (begin + (1_i128 << level) - 1).min(i64::MAX.into());
+    let end = (begin + i128::from(width) - 1).min(i64::MAX.into());
     (begin as i64, end as i64) // both clamped
 }
 
@@ -123,12 +133,18 @@ impl<'a> Cells<'a> {
         Self { octets, next: 0 }
     }
 
+    #[inline]
     fn varint(&mut self) -> Option<u64> {
         let (&first, rest) = self.octets.split_first()?;
         self.octets = rest;
         if first < 0x80 {
             return Some(u64::from(first));
         }
+        self.long_varint(first)
+    }
+
+    /// The rest of a number of several octets; one that is written too long is none.
+    fn long_varint(&mut self, first: u8) -> Option<u64> {
         let mut value = u64::from(first & 0x7F);
         for shift in (7..64).step_by(7) {
             let (&octet, rest) = self.octets.split_first()?;
@@ -139,7 +155,7 @@ impl<'a> Cells<'a> {
             }
             value |= bits << shift;
             if octet < 0x80 {
-                return Some(value);
+                return (octet > 0).then_some(value);
             }
         }
         None
@@ -148,10 +164,9 @@ impl<'a> Cells<'a> {
     /// Reads all of them, and refuses what nobody can have written. Gives how many spans there are.
     pub(super) fn check(octets: &'a [u8]) -> Result<u64, SpreadError> {
         let mut cells = Self::of(octets);
-        let mut again = Writer::default();
         let (mut below, mut above) = (0_u64, 0_u64);
         while !cells.octets.is_empty() {
-            let (cell, lower, upper) = cells.next().ok_or(SpreadError::Cells)?;
+            let (_, lower, upper) = cells.next().ok_or(SpreadError::Cells)?;
             if lower == 0 && upper == 0 {
                 return Err(SpreadError::Cells);
             }
@@ -161,16 +176,37 @@ impl<'a> Cells<'a> {
             if above > below {
                 return Err(SpreadError::Counts);
             }
-            again.push(cell, lower, upper);
         }
         if below != above {
             return Err(SpreadError::Counts);
         }
-        // One way to write it only, so that what is equal has equal octets.
-        if again.octets != octets {
-            return Err(SpreadError::Cells);
-        }
         Ok(below)
+    }
+}
+
+impl Cells<'_> {
+    /// Each cell in turn. Nearly all of them are two octets, which are taken without ado.
+    #[inline]
+    pub(super) fn each(mut self, mut each: impl FnMut(u16, u64, u64)) {
+        loop {
+            while let [gap @ 0..=0x7F, counts @ 0..LARGE_HALF, rest @ ..] = self.octets {
+                let cell = self.next + u64::from(*gap);
+                if cell >= CELLS as u64 {
+                    return;
+                }
+                each(
+                    cell as u16,
+                    u64::from(counts >> 4),
+                    u64::from(counts & 0x0F),
+                );
+                self.next = cell + 1;
+                self.octets = rest;
+            }
+            let Some((cell, lower, upper)) = self.next() else {
+                return;
+            };
+            each(cell, lower, upper);
+        }
     }
 }
 
@@ -187,8 +223,17 @@ impl Iterator for Cells<'_> {
         let (&counts, rest) = self.octets.split_first()?;
         self.octets = rest;
         let (lower, upper) = if counts == LARGE {
-            (self.varint()?, self.varint()?)
+            let (lower, upper) = (self.varint()?, self.varint()?);
+            // One way to write it only, so that what is equal has equal octets.
+            if lower < SMALL && upper < SMALL {
+                return None;
+            }
+            (lower, upper)
         } else {
+            // A half of 15 is never written.
+            if counts >= LARGE_HALF || counts & 0x0F == 0x0F {
+                return None;
+            }
             (u64::from(counts >> 4), u64::from(counts & 0x0F))
         };
         Some((cell as u16, lower, upper))

@@ -78,7 +78,17 @@ impl Merger {
         let (from, to) = (cell::base_of(spread.min), self.total.base);
         let cells = Cells::of(&spread.cells);
         if from == to {
-            cells.for_each(|(cell, lower, upper)| self.count_edges(cell, lower, upper));
+            // In order, so the first and the last one tell which are used.
+            let (mut first, mut last) = (CELLS, 0);
+            let edges = &mut self.edges;
+            cells.each(|cell, lower, upper| {
+                let place = usize::from(cell);
+                let edges = &mut edges[place];
+                edges[0] = edges[0].saturating_add(lower);
+                edges[1] = edges[1].saturating_add(upper);
+                (first, last) = (first.min(place), place + 1);
+            });
+            self.used = (self.used.0.min(first), self.used.1.max(last));
         } else {
             cells.for_each(|(cell, lower, upper)| {
                 self.count_edges(cell::rebased(cell, from, to), lower, upper);

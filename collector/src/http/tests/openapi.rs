@@ -159,7 +159,7 @@ async fn every_kind_of_event_is_described() {
             Event::ProbeDisconnected { probe: subject() },
             Event::Gap {
                 probe: subject(),
-                missing: 1,
+                lost: 1,
             },
             Event::StoreFails,
             Event::StoreWorks,

@@ -178,6 +178,7 @@ impl Served {
         match template {
             // All paths over a month are more than a test has to wait for.
             "/compliance" | "/api/v1/compliance" => format!("{address}?path={OUT}"),
+            "/api/v1/series" => format!("{address}?path={OUT}"),
             "/api/v1/verdicts/explain" => format!("{address}?path={OUT}&at={at}"),
             _ => address,
         }

@@ -356,6 +356,7 @@ fn what_a_verdict_was_made_from_goes_after_the_verdict() {
          INSERT INTO verdict SELECT 'x~' || n, 'lab', -n, 1, 'met', 0, '{}' FROM k",
     );
     let before = Timestamp(100 * SECOND);
+    court.change("DELETE FROM untiered");
     let retain = || court.judge.store.write_blocking(Work::Retain { before });
     let rows = || {
         let file = court.directory.path().join("owl.sqlite");
