@@ -42,6 +42,43 @@ impl Traffic {
         Self { pieces }
     }
 
+    /// Bursts at the link's speed of 20 µs to 20 ms, between pauses with little traffic: what a mean over a second hides.
+    pub fn bursts(seed: u64, speed_bps: u64, end_ns: i64) -> Self {
+        let mut random = Random::seeded(seed);
+        let mut pieces = Vec::new();
+        let (mut at, mut octets, mut busy) = (0_i64, 0_u64, false);
+        while at < end_ns {
+            let (bps, mean_ns) = match busy {
+                true => (speed_bps, 20e3 * 1e3_f64.powf(random.between(0.0, 1.0))),
+                false => (speed_bps / 100, random.between(1e6, 60e6)),
+            };
+            let length = random
+                .exponential_ns(mean_ns as u64)
+                .clamp(1_000, 20_000_000) as i64;
+            pieces.push((at, octets, bps));
+            octets += passed(bps, length);
+            at += length;
+            busy = !busy;
+        }
+        Self { pieces }
+    }
+
+    /// The most octets in any window of this length that begins at or after one instant and ends at or before another.
+    pub fn largest_window(&self, window_ns: i64, from_ns: i64, until_ns: i64) -> u64 {
+        // Between two changes of the rate at either end the octets in a window change evenly, so the largest is at a change.
+        let changes = self
+            .pieces
+            .iter()
+            .flat_map(|&(at, ..)| [at, at - window_ns]);
+        let starts = changes.chain([from_ns, until_ns - window_ns]);
+        let starts = starts.filter(|&at| at >= from_ns && at + window_ns <= until_ns);
+        let octets = |at| {
+            self.octets_until(at + window_ns)
+                .saturating_sub(self.octets_until(at))
+        };
+        starts.map(octets).max().unwrap_or(0)
+    }
+
     /// How many octets have passed up to an instant.
     pub fn octets_until(&self, at_ns: i64) -> u64 {
         let next = self.pieces.partition_point(|&(from, ..)| from <= at_ns);
