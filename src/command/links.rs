@@ -1,6 +1,8 @@
 //! `owl links`: the traffic of links, from their octet counters.
 
+mod per_second;
 mod replay;
+mod watch;
 
 use clap::Subcommand;
 use owl_measure::words::Lang;
@@ -17,10 +19,12 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     Replay(replay::Args),
+    Watch(watch::Args),
 }
 
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     match args.action {
         Action::Replay(args) => replay::run(args, lang),
+        Action::Watch(args) => watch::run(args, lang),
     }
 }
