@@ -84,6 +84,18 @@ pub enum Code {
     E191,
     /// A probe lacks an address of a family that its class or measurement needs.
     W200,
+    /// A port of a link that does not end where the port's device stands.
+    E210,
+    /// A port within itself, or within one of another device.
+    E211,
+    /// Two ports are one interface of one device.
+    E212,
+    /// A device of which it is not said how its counters are read, or with a secret instead of the name of a file.
+    E213,
+    /// The other end of a port is none: of the same device, of another link, or that of another port.
+    E214,
+    /// The ports that count a link's traffic are together faster than the link: octets would be counted twice.
+    W215,
 }
 
 impl Code {

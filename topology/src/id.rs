@@ -53,6 +53,10 @@ ids! {
     ProbeId,
     /// The id of a measurement.
     MeasureId,
+    /// The id of a device.
+    DeviceId,
+    /// The id of a device's port.
+    PortId,
 }
 
 /// Whether `text` can be an id: ASCII letters and digits, `-`, `_` and `.`, at most 64 of them.

@@ -9,6 +9,7 @@
 
 mod check;
 mod choice;
+mod device;
 mod diagnostic;
 mod file;
 pub mod geodesy;
@@ -21,9 +22,10 @@ mod plan;
 mod quantity;
 mod route;
 
+pub use device::{Along, Device, DeviceKind, Port};
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Place, Places, Said, Severity, Text};
 pub use file::{Checked, Source, TEXT_OCTETS_MAX};
-pub use id::{CarrierId, ClassId, LinkId, MeasureId, ProbeId, SiteId};
+pub use id::{CarrierId, ClassId, DeviceId, LinkId, MeasureId, PortId, ProbeId, SiteId};
 pub use impossible::Impossible;
 pub use model::{
     Carrier, Clock, ClockSource, Disjoint, Family, Indicator, Layer, Link, LinkRole, Maintenance,
@@ -31,7 +33,7 @@ pub use model::{
     RouteSource, Site, StatProfile, Sum, Topology,
 };
 pub use path::Path;
-pub use plan::{Plan, PlannedSession, ReflectorKind, Schedule};
+pub use plan::{Plan, PlannedPort, PlannedSession, ReflectorKind, Schedule};
 pub use quantity::{BusyHours, ParseBusyHoursError, ParseRateError, Rate};
 pub use route::Route;
 

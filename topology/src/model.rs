@@ -13,6 +13,7 @@ use owl_measure::words::Lang;
 use serde::Serialize;
 
 use crate::choice::choice;
+use crate::device::{Device, Port};
 use crate::diagnostic::Places;
 use crate::geodesy::{self, Point};
 use crate::id::{CarrierId, ClassId, LinkId, MeasureId, ProbeId, SiteId};
@@ -54,6 +55,10 @@ pub struct Topology {
     pub pons: Vec<Pon>,
     /// Indicators: sums that the declared network must reach.
     pub indicators: Vec<Indicator>,
+    /// Devices whose ports count traffic.
+    pub devices: Vec<Device>,
+    /// Their ports.
+    pub ports: Vec<Port>,
 }
 
 impl Topology {

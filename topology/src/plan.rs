@@ -6,12 +6,15 @@
 //! families are declared and checked, not planned.
 //! The message is also written down in plan.proto.
 
+use std::collections::BTreeMap;
+
 use owl_measure::report::FLOWS_MAX;
 use owl_measure::time::Nanos;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::choice::Choice;
-use crate::id::ProbeId;
+use crate::device::Device;
+use crate::id::{DeviceId, ProbeId};
 use crate::model::Topology;
 use crate::path::Claim;
 
@@ -27,6 +30,30 @@ pub struct Plan {
     /// Its session-senders.
     #[prost(message, repeated, tag = "3")]
     pub sessions: Vec<PlannedSession>,
+    /// The ports whose counters it reads.
+    #[prost(message, repeated, tag = "30")]
+    #[serde(default)]
+    pub ports: Vec<PlannedPort>,
+}
+
+/// A port whose counters a probe reads.
+#[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
+pub struct PlannedPort {
+    /// Its id in the topology.
+    #[prost(string, tag = "1")]
+    pub id: String,
+    /// Its name on the device: ifName, or that of an interface of the probe's own host.
+    #[prost(string, tag = "2")]
+    pub interface: String,
+    /// Its declared speed.
+    #[prost(uint64, tag = "3")]
+    pub speed_bps: u64,
+    /// Where the device's agent answers, as HOST or HOST:PORT; empty for an interface of the probe's own host.
+    #[prost(string, tag = "4")]
+    pub agent: String,
+    /// The file on the probe's host with what the agent lets in by; empty for its own interfaces.
+    #[prost(string, tag = "5")]
+    pub credentials: String,
 }
 
 /// One session-sender.
@@ -189,7 +216,28 @@ impl Topology {
             generation: self.generation.clone(),
             probe: probe.to_string(),
             sessions,
+            ports: self.ports_of(probe),
         })
+    }
+
+    /// The ports that a probe reads, in the order in which they are declared.
+    fn ports_of(&self, probe: &ProbeId) -> Vec<PlannedPort> {
+        let read = self
+            .devices
+            .iter()
+            .filter(|device| device.probe.as_ref() == Some(probe));
+        let read: BTreeMap<&DeviceId, &Device> = read.map(|device| (&device.id, device)).collect();
+        let planned = self.ports.iter().filter_map(|port| {
+            let device = read.get(&port.device)?;
+            Some(PlannedPort {
+                id: port.id.to_string(),
+                interface: port.name.clone(),
+                speed_bps: port.speed.0,
+                agent: device.addr.clone().unwrap_or_default(),
+                credentials: device.credentials.clone().unwrap_or_default(),
+            })
+        });
+        planned.collect()
     }
 }
 
@@ -229,7 +277,7 @@ fn ns(span: Nanos) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeSet;
 
     use prost::Message as _;
     use prost::encoding::{DecodeContext, WireType, decode_key, skip_field};
@@ -255,6 +303,13 @@ mod tests {
                 flows: 5,
                 reflector: ReflectorKind::TwampLight.into(),
                 twamp_user: "u".into(),
+            }],
+            ports: vec![PlannedPort {
+                id: "p".into(),
+                interface: "et-0/0/0".into(),
+                speed_bps: 6,
+                agent: "192.0.2.9".into(),
+                credentials: "/etc/owl/snmp/r1".into(),
             }],
         }
     }
@@ -313,6 +368,7 @@ mod tests {
     fn the_proto_file_and_the_structs_name_the_same_fields_and_tags() {
         agrees("Plan", &full());
         agrees("PlannedSession", &full().sessions[0]);
+        agrees("PlannedPort", &full().ports[0]);
     }
 
     #[test]

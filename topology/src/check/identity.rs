@@ -65,6 +65,16 @@ pub(super) fn check(topology: &Topology, found: &mut Vec<Diagnostic>) {
         t.indicators.iter().map(|it| (it.id.as_str(), &it.places)),
         found,
     );
+    once(
+        "device",
+        t.devices.iter().map(|it| (it.id.as_str(), &it.places)),
+        found,
+    );
+    once(
+        "port",
+        t.ports.iter().map(|it| (it.id.as_str(), &it.places)),
+        found,
+    );
     endpoints(t, found);
 }
 

@@ -6,6 +6,7 @@
 
 mod clock;
 mod coverage;
+mod device;
 mod family;
 mod identity;
 mod indicator;
@@ -38,6 +39,7 @@ pub(crate) fn whole(topology: &Topology, found: &mut Vec<Diagnostic>) {
     coverage::check(topology, found);
     indicator::check(topology, found);
     family::check(topology, found);
+    device::check(topology, found);
 }
 
 #[cfg(test)]

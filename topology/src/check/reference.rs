@@ -98,6 +98,25 @@ pub(super) fn check(topology: &Topology, found: &mut Vec<Diagnostic>) {
         sites.require(&owner, &pon.site, pon.places.key("site"), found);
         carriers.require(&owner, &pon.carrier, pon.places.key("carrier"), found);
     }
+    let devices = Known::of("device", t.devices.iter().map(|it| it.id.as_str()));
+    let ports = Known::of("port", t.ports.iter().map(|it| it.id.as_str()));
+    let pons = Known::of("pon", t.pons.iter().map(|it| it.id.as_str()));
+    for device in &t.devices {
+        let owner = format!("device \"{}\"", device.id);
+        let place = |key| device.places.key(key);
+        sites.require(&owner, &device.site, place("site"), found);
+        carriers.require(&owner, &device.carrier, place("carrier"), found);
+        probes.require_all(&owner, &device.probe, |_| place("probe"), found);
+    }
+    for port in &t.ports {
+        let owner = format!("port \"{}\"", port.id);
+        let place = |key| port.places.key(key);
+        devices.require(&owner, &port.device, place("device"), found);
+        links.require_all(&owner, &port.link, |_| place("link"), found);
+        pons.require_all(&owner, &port.pon, |_| place("pon"), found);
+        ports.require_all(&owner, &port.within, |_| place("within"), found);
+        ports.require_all(&owner, &port.peer, |_| place("peer"), found);
+    }
 }
 
 /// The names of one kind.

@@ -615,3 +615,124 @@ fn w190_and_e191_an_indicator_reaches_its_target_and_counts_a_link_once() {
 fn w200_a_probe_has_the_address_families_that_are_asked_for() {
     breaks("W200", ", \"2001:db8::1\"]", "]", "addr = [\"192.0.2.1\"]");
 }
+
+/// Two devices at the ends of a link of two fibres, which are a LAG at the one of them.
+const DEVICES: &str = r#"[[device]]
+id = "r1"
+site = "port"
+carrier = "ct"
+kind = "router"
+probe = "port-ct"
+addr = "198.51.100.1"
+credentials = "/etc/owl/snmp/r1"
+[[device]]
+id = "r2"
+site = "town"
+carrier = "ct"
+kind = "router"
+[[port]]
+id = "r1-lag"
+device = "r1"
+name = "ae0"
+speed = "800G"
+link = "ct-work"
+[[port]]
+id = "r1-a"
+device = "r1"
+name = "et-0/0/0"
+speed = "400G"
+link = "ct-work"
+within = "r1-lag"
+peer = "r2-a"
+[[port]]
+id = "r2-a"
+device = "r2"
+name = "et-0/0/0"
+speed = "400G"
+link = "ct-work"
+"#;
+
+#[test]
+fn ports_count_each_octet_once() {
+    // The other end counts the same frames as the LAG, and nothing says so.
+    breaks_with(
+        "W215",
+        &DEVICES
+            .replace("peer = \"r2-a\"\n", "")
+            .replace("[[port]]\nid = \"r2-a\"", "[[port]] #\nid = \"r2-a\""),
+        "[[port]] #",
+    );
+    let text = format!("{GOOD}{DEVICES}")
+        .replace("peer = \"r2-a\"", "")
+        .replace(
+            "link = \"ct-work\"\n[[port]]\nid = \"r1-a\"",
+            "link = \"ct-work\"\npeer = \"r2-a\"\n[[port]]\nid = \"r1-a\"",
+        );
+    assert_eq!(findings(&text), [""; 0]);
+    let topology = Topology::parse(&[Source {
+        name: "t.toml",
+        text: &text,
+    }])
+    .unwrap()
+    .topology;
+    let counted = topology.counted_ports();
+    let told: Vec<_> = counted
+        .iter()
+        .flat_map(|(link, ports)| {
+            ports
+                .iter()
+                .map(|(port, along)| (link.as_str(), port.id.as_str(), *along))
+        })
+        .collect();
+    assert_eq!(told, [("ct-work", "r1-lag", crate::device::Along::Sent)]);
+}
+
+#[test]
+fn e210_to_e214_ports_and_devices_fit_together() {
+    let whole = DEVICES.replace(
+        "within = \"r1-lag\"\npeer = \"r2-a\"\n",
+        "within = \"r1-lag\"\n",
+    );
+    let whole = whole.replacen(
+        "speed = \"800G\"\nlink",
+        "speed = \"800G\"\npeer = \"r2-a\"\nlink",
+        1,
+    );
+    let check = |code: &str, from: &str, to: &str, begin: &str| {
+        assert!(whole.contains(from), "no {from:?}");
+        breaks_with(code, &whole.replacen(from, to, 1), begin);
+    };
+    check(
+        "E212",
+        "name = \"et-0/0/0\"\nspeed = \"400G\"\nlink = \"ct-work\"\nwithin",
+        "name  = \"ae0\"\nspeed = \"400G\"\nlink = \"ct-work\"\nwithin",
+        "name  =",
+    );
+    check("E211", "within = \"r1-lag\"", "within = \"r1-a\"", "within");
+    check("E211", "within = \"r1-lag\"", "within = \"r2-a\"", "within");
+    check("E213", "addr = \"198.51.100.1\"\n", "", "[[device]]");
+    check(
+        "E213",
+        "credentials = \"/etc/owl/snmp/r1\"",
+        "credentials = \"public\"",
+        "credentials",
+    );
+    check("E214", "peer = \"r2-a\"", "peer = \"r1-a\"", "peer");
+    check(
+        "E102",
+        "within = \"r1-lag\"",
+        "within = \"r1-lga\"",
+        "within",
+    );
+    let elsewhere = whole.replacen(
+        "site = \"town\"\ncarrier = \"ct\"\nkind",
+        "site = \"inland\"\ncarrier = \"ct\"\nkind",
+        1,
+    );
+    let elsewhere = elsewhere.replace(
+        "id = \"r2-a\"\ndevice = \"r2\"\nname = \"et-0/0/0\"\nspeed = \"400G\"\nlink",
+        "id = \"r2-a\"\ndevice = \"r2\"\nname = \"et-0/0/0\"\nspeed = \"400G\"\nlink ",
+    );
+    let site = "[[site]]\nid = \"inland\"\nname = { zh = \"内\", en = \"Inland\" }\nrole = \"x\"\nlat = 33.0\nlon = 120.0\naccuracy_km = 5\n";
+    breaks_with("E210", &format!("{elsewhere}{site}"), "link  =");
+}

@@ -14,6 +14,9 @@ pub(super) const MULTIHOMES: usize = 100;
 pub(super) const MAINTENANCES: usize = 1_000;
 pub(super) const PONS: usize = 10_000;
 pub(super) const INDICATORS: usize = 100;
+pub(super) const DEVICES: usize = 2_000;
+/// What every check of a port costs grows with it; PON ports of a hundred thousand are counted by their `pon`, not declared one by one.
+pub(super) const PORTS: usize = 20_000;
 /// Probes of one mesh.
 pub(super) const MESH: usize = 500;
 /// Ordered pairs of all meshes together.

@@ -12,6 +12,7 @@ use toml::de::DeTable;
 use super::reader::{Lines, Section};
 use super::value::Id;
 use super::{Source, most};
+use crate::device::{Device, Port};
 use crate::diagnostic::{Code, Diagnostic, Place, text};
 use crate::id::SiteId;
 use crate::model::{
@@ -53,6 +54,8 @@ pub(super) fn read(sources: &[Source<'_>], found: &mut Vec<Diagnostic>) -> Optio
         maintenances: Vec::new(),
         pons: Vec::new(),
         indicators: Vec::new(),
+        devices: Vec::new(),
+        ports: Vec::new(),
     };
     let mut globals = BTreeMap::new();
     for source in sources {
@@ -224,6 +227,18 @@ fn read_document<'t>(
         ("indicator", most::INDICATORS),
         indicator,
         &mut topology.indicators,
+        |it, places| it.places = places,
+    );
+    s.tables(
+        ("device", most::DEVICES),
+        device,
+        &mut topology.devices,
+        |it, places| it.places = places,
+    );
+    s.tables(
+        ("port", most::PORTS),
+        port,
+        &mut topology.ports,
         |it, places| it.places = places,
     );
     let places = s.finish();
@@ -698,6 +713,43 @@ fn indicator(s: Keys<'_, '_, '_>) -> Option<Indicator> {
         target: target?,
         sum: sum?,
         tag,
+        places: Default::default(),
+    })
+}
+
+fn device(s: Keys<'_, '_, '_>) -> Option<Device> {
+    let id = s.required("id");
+    let (site, carrier) = (s.required("site"), s.required("carrier"));
+    let kind = s.required("kind");
+    let (probe, addr) = (s.optional("probe"), s.optional("addr"));
+    let credentials = s.optional("credentials");
+    Some(Device {
+        id: id?,
+        site: site?,
+        carrier: carrier?,
+        kind: kind?,
+        probe,
+        addr,
+        credentials,
+        places: Default::default(),
+    })
+}
+
+fn port(s: Keys<'_, '_, '_>) -> Option<Port> {
+    let id = s.required("id");
+    let (device, name) = (s.required("device"), s.required("name"));
+    let speed = s.required("speed");
+    let (link, pon) = (s.optional("link"), s.optional::<Id>("pon"));
+    let (within, peer) = (s.optional("within"), s.optional("peer"));
+    Some(Port {
+        id: id?,
+        device: device?,
+        name: name?,
+        speed: speed?,
+        link,
+        pon: pon.map(|pon| pon.0),
+        within,
+        peer,
         places: Default::default(),
     })
 }

@@ -8,7 +8,7 @@ use toml::value::Datetime;
 
 use crate::choice::Choice;
 use crate::diagnostic::{Code, Text, is_control, shortened, text};
-use crate::id::{self, CarrierId, ClassId, LinkId, MeasureId, ProbeId, SiteId};
+use crate::id::{self, CarrierId, ClassId, DeviceId, LinkId, MeasureId, PortId, ProbeId, SiteId};
 use crate::quantity::{self, BusyHours, Rate};
 
 /// The longest text of one key, in octets: names are shown in tables and quoted in messages.
@@ -122,7 +122,9 @@ macro_rules! ids {
     )*};
 }
 
-ids!(CarrierId, SiteId, LinkId, ClassId, ProbeId, MeasureId);
+ids!(
+    CarrierId, SiteId, LinkId, ClassId, ProbeId, MeasureId, DeviceId, PortId
+);
 
 /// An id of a kind that nothing outside its own table refers to.
 pub(super) struct Id(pub(super) String);
