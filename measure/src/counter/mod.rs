@@ -11,6 +11,7 @@
 
 pub mod bit_errors;
 mod cache;
+mod convention;
 mod counted_once;
 mod delta;
 mod elapsed;
@@ -33,6 +34,7 @@ mod unknown;
 mod volume;
 
 pub use cache::{CACHE_AGE_MAX, CacheAge};
+pub use convention::{Convention, SentFrames, convention};
 pub use counted_once::{Interface, counted_once};
 pub use elapsed::{AGENT_CLOCK_BROKEN_PPM, AGENT_CLOCK_PPM, COLLECTOR_CLOCK_PPM, Elapsed};
 pub use evidence::{Doubt, Evidence};

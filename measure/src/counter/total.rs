@@ -2,6 +2,7 @@
 
 use super::Volume;
 use super::increase::octets_at;
+use super::percentile95::IntervalRate;
 use crate::time::Nanos;
 
 /// One link's part in a sum.
@@ -24,6 +25,18 @@ pub struct Total {
     pub at_most: u128,
     /// The known share of all links' time, each link weighing as much as its speed: 1 when nothing is missing.
     pub coverage: f64,
+}
+
+impl Total {
+    /// The mean rate over a window of this length; `None` when nothing is known of it.
+    pub fn rate(&self, window: Nanos) -> Option<IntervalRate> {
+        let bps = |octets: u128| octets as f64 * 8.0 / window.as_secs_f64();
+        (self.coverage > 0.0 && window > Nanos::ZERO).then(|| IntervalRate {
+            bps: bps(self.octets),
+            at_least: bps(self.at_least),
+            at_most: bps(self.at_most),
+        })
+    }
 }
 
 /// Adds up links over a window of this length. Each link is to be given once: [`super::counted_once`] sees to that.

@@ -15,11 +15,11 @@ use crate::summary::{
 use crate::time::{Monotonic, Nanos, Timestamp};
 
 /// A span that cannot be negative; a sender's negative one becomes zero.
-fn unsigned(span: Nanos) -> u64 {
+pub(super) fn unsigned(span: Nanos) -> u64 {
     u64::try_from(span.0).unwrap_or(0)
 }
 
-fn span(ns: u64) -> Nanos {
+pub(super) fn span(ns: u64) -> Nanos {
     Nanos(i64::try_from(ns).unwrap_or(i64::MAX))
 }
 
@@ -140,6 +140,7 @@ pub(super) fn from_report(report: &Report) -> wire::Report {
         summary: Some(from_summary(&report.summary)),
         clock: Some(from_clock(&report.clock)),
         flow: report.flow,
+        link: None,
     }
 }
 

@@ -6,9 +6,13 @@
 //! than the message itself.
 
 pub(crate) mod convert;
+mod link;
 mod numbers;
 pub(crate) mod wire;
 
+pub use link::{
+    LinkPeak, LinkPoint, LinkReport, LinkSource, LinkWay, PEAKS_MAX, POINTS_MAX, Reported,
+};
 pub use numbers::{Abilities, Loss, Numbers};
 
 use prost::Message as _;
@@ -395,7 +399,7 @@ mod tests {
         });
         let ours = ours.encode();
         assert_eq!(ours[2..hello.len()], hello[2..]);
-        assert_eq!(ours[hello.len()..], [0xA0, 0x01, 0x01], "tag 20, the bits");
+        assert_eq!(ours[hello.len()..], [0xA0, 0x01, 0x03], "tag 20, the bits");
         let unable = FromProbe::Hello(read);
         assert_eq!(unable.encode(), hello);
         assert_eq!(FromCollector::Stored(7).encode(), b"\x10\x07");
@@ -423,7 +427,7 @@ mod tests {
         assert_eq!(FromCollector::Taken(numbers).encode(), expected);
         let expected = message(b"\xb2\x01\x0e");
         assert_eq!(FromCollector::Again(numbers).encode(), expected);
-        let welcome = FromCollector::Welcome(Abilities::OURS).encode();
+        let welcome = FromCollector::Welcome(Abilities::RANGES).encode();
         assert_eq!(welcome, b"\xa2\x01\x02\x08\x01");
         let expected = [&message(b"\xa2\x01\x12\x0a\x0e")[..], b"\x10\x01"].concat();
         assert_eq!(FromProbe::Gone(numbers, Loss::Full).encode(), expected);

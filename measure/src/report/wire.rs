@@ -106,6 +106,8 @@ pub(super) struct Report {
     pub(super) clock: Option<Clock>,
     #[prost(uint32, tag = "6")]
     pub(super) flow: u32,
+    #[prost(message, optional, tag = "60")]
+    pub(super) link: Option<Link>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -292,4 +294,74 @@ pub(super) struct Clock {
     pub(super) as_of_monotonic_ns: i64,
     #[prost(sint32, tag = "35")]
     pub(super) kernel_frequency_ppb: i32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Link {
+    #[prost(string, tag = "1")]
+    pub(super) port: String,
+    #[prost(string, tag = "2")]
+    pub(super) generation: String,
+    #[prost(uint32, tag = "3")]
+    pub(super) source: u32,
+    #[prost(uint64, tag = "4")]
+    pub(super) speed_bps: u64,
+    #[prost(bool, optional, tag = "5")]
+    pub(super) is_up: Option<bool>,
+    #[prost(message, repeated, tag = "6")]
+    pub(super) points: Vec<LinkPoint>,
+    #[prost(message, optional, tag = "7")]
+    pub(super) received: Option<LinkWay>,
+    #[prost(message, optional, tag = "8")]
+    pub(super) sent: Option<LinkWay>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct LinkPoint {
+    #[prost(sint64, tag = "1")]
+    pub(super) at_ns: i64,
+    #[prost(uint64, tag = "2")]
+    pub(super) within_ns: u64,
+    #[prost(uint64, tag = "3")]
+    pub(super) received_octets: u64,
+    #[prost(uint64, tag = "4")]
+    pub(super) sent_octets: u64,
+    #[prost(uint64, tag = "5")]
+    pub(super) received_frames: u64,
+    #[prost(uint64, tag = "6")]
+    pub(super) sent_frames: u64,
+    #[prost(bool, tag = "7")]
+    pub(super) unanswered: bool,
+    #[prost(uint32, optional, tag = "8")]
+    pub(super) up: Option<u32>,
+    #[prost(uint32, optional, tag = "9")]
+    pub(super) boots: Option<u32>,
+    #[prost(uint32, optional, tag = "10")]
+    pub(super) discontinuity: Option<u32>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct LinkWay {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) peaks: Vec<LinkPeak>,
+    #[prost(uint32, tag = "2")]
+    pub(super) refresh: u32,
+    #[prost(uint64, tag = "3")]
+    pub(super) age_ns: u64,
+    #[prost(uint64, tag = "4")]
+    pub(super) errors: u64,
+    #[prost(uint64, tag = "5")]
+    pub(super) dropped: u64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct LinkPeak {
+    #[prost(uint64, tag = "1")]
+    pub(super) window_ns: u64,
+    #[prost(uint64, tag = "2")]
+    pub(super) bps: u64,
+    #[prost(uint64, tag = "3")]
+    pub(super) at_least_bps: u64,
+    #[prost(uint64, tag = "4")]
+    pub(super) at_most_bps: u64,
 }

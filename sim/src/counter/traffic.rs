@@ -63,6 +63,32 @@ impl Traffic {
         Self { pieces }
     }
 
+    /// Traffic about a share of the link's speed, in thousandths, that changes every half minute or so.
+    pub fn about(seed: u64, speed_bps: u64, end_ns: i64, thousandths: u64) -> Self {
+        let mut random = Random::seeded(seed);
+        let mut pieces = Vec::new();
+        let (mut at, mut octets) = (0_i64, 0_u64);
+        while at < end_ns {
+            let share = thousandths as f64 / 1e3 * random.between(0.7, 1.3);
+            let bps = (speed_bps as f64 * share.min(1.0)) as u64;
+            let length = (random.between(10e9, 50e9) as i64).min(end_ns - at);
+            pieces.push((at, octets, bps));
+            octets += passed(bps, length);
+            at += length;
+        }
+        Self { pieces }
+    }
+
+    /// Its pieces until an instant: how long each is, in nanoseconds, and its rate in b/s.
+    pub fn pieces(&self, end_ns: i64) -> Vec<(u64, u64)> {
+        let ends = self.pieces.iter().skip(1).map(|&(from, ..)| from);
+        let pieces = self.pieces.iter().zip(ends.chain([end_ns]));
+        let length = |from: i64, to: i64| u64::try_from(to.min(end_ns) - from).unwrap_or(0);
+        pieces
+            .map(|(&(from, _, bps), to)| (length(from, to), bps))
+            .collect()
+    }
+
     /// The most octets in any window of this length that begins at or after one instant and ends at or before another.
     pub fn largest_window(&self, window_ns: i64, from_ns: i64, until_ns: i64) -> u64 {
         // Between two changes of the rate at either end the octets in a window change evenly, so the largest is at a change.
