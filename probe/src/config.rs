@@ -83,6 +83,19 @@ pub struct LabConfig {
     /// Path → where its packets are sent instead of to the peer.
     #[serde(default)]
     pub via: BTreeMap<String, SocketAddr>,
+    /// Port → the traffic that its simulated counters count.
+    #[serde(default)]
+    pub ports: BTreeMap<String, LabTraffic>,
+}
+
+/// Simulated traffic of a port. It begins anew when it is over, so that it never ends.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabTraffic {
+    /// Received: pieces of so many nanoseconds at so many b/s.
+    pub received: Vec<(u64, u64)>,
+    /// Sent.
+    pub sent: Vec<(u64, u64)>,
 }
 
 fn everywhere() -> Vec<SocketAddr> {

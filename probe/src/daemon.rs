@@ -5,6 +5,7 @@
 mod far_end;
 mod keeper;
 mod key_files;
+mod ports;
 mod settings;
 mod signals;
 mod twamp;
@@ -18,7 +19,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use owl_measure::clock::ClockStatus;
-use owl_measure::report::Report;
+use owl_measure::report::Reported;
 use owl_measure::time::Nanos;
 use owl_protocol::session::sender::Protection;
 use owl_topology::{Plan, PlannedSession, ReflectorKind};
@@ -28,6 +29,7 @@ use tokio::sync::watch;
 use self::far_end::FarEnd;
 use self::keeper::Keeper;
 use self::key_files::{KeyFiles, SenderKeys};
+use self::ports::Ports;
 use self::signals::{Asked, Signals};
 use self::twamp::{Conversations, Wishes};
 use crate::clock::{Clock, ClockKeeper, ClockWatch, Reading, Teller};
@@ -238,6 +240,12 @@ impl Probe {
         };
         let saved = config.state.join("plan");
         let (plans, mut new_plans) = watch::channel(read_plan(&saved, &config.id));
+        let mut ports = Ports::new(
+            config.lab.clone(),
+            reports.clone(),
+            vitals.clone(),
+            shared.clone(),
+        );
         let mut senders = Senders {
             config: config.clone(),
             vitals: vitals.clone(),
@@ -267,6 +275,7 @@ impl Probe {
                     changed = new_plans.changed() => {
                         let plan = new_plans.borrow_and_update().clone();
                         if let (Ok(()), Some(plan)) = (changed, plan) {
+                            ports.follow(&plan);
                             senders.follow(plan, &saved);
                         }
                     }
@@ -278,6 +287,8 @@ impl Probe {
             }
             senders.stop();
             drop(senders);
+            ports.stop();
+            drop(ports);
             // Nothing comes any more, so the last reports are on disk soon; a short while is given to send them, and they
             // keep if that fails.
             let empty = async {
@@ -317,13 +328,13 @@ fn log_change(last: &mut Option<(Option<Teller>, ClockStatus)>, reading: &Readin
 }
 
 /// Writes reports to disk as they come, many in one commit when they come fast.
-fn spool_all(reports: &Receiver<Report>, shared: &Shared) {
+fn spool_all(reports: &Receiver<Reported>, shared: &Shared) {
     let mut complained = false;
     while let Ok(first) = reports.recv() {
         let mut waiting = vec![first];
         waiting.extend(reports.try_iter().take(255));
         // A full or failing disk is tried again with the same reports; the channel behind fills, and its bound counts.
-        while let Err(error) = shared.spool().append(&waiting) {
+        while let Err(error) = shared.spool().append_all(&waiting) {
             if !complained {
                 tracing::error!(%error, "reports cannot be written; trying again");
                 complained = true;
@@ -339,7 +350,7 @@ fn spool_all(reports: &Receiver<Report>, shared: &Shared) {
 struct Senders {
     config: Config,
     vitals: Arc<Vitals>,
-    reports: SyncSender<Report>,
+    reports: SyncSender<Reported>,
     keys: Arc<LiveKeys>,
     running: Option<Running>,
 }
@@ -374,11 +385,9 @@ impl Senders {
             );
             return;
         }
-        if self
-            .running
-            .as_ref()
-            .is_some_and(|running| running.plan.sessions == plan.sessions)
-        {
+        if self.running.as_ref().is_some_and(|running| {
+            running.plan.sessions == plan.sessions && running.plan.ports == plan.ports
+        }) {
             return;
         }
         write_plan(saved, &plan);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{SyncSender, TrySendError};
 
-use owl_measure::report::Report;
+use owl_measure::report::{Report, Reported};
 use owl_measure::sample::Sample;
 use owl_measure::summary::Summary;
 use owl_measure::time::Nanos;
@@ -20,7 +20,7 @@ pub(super) struct Keeper {
     pub(super) planned: Vec<(PlannedSession, u32)>,
     pub(super) generation: String,
     pub(super) vitals: Arc<Vitals>,
-    pub(super) reports: SyncSender<Report>,
+    pub(super) reports: SyncSender<Reported>,
 }
 
 impl Keeper {
@@ -39,7 +39,7 @@ impl Keeper {
             summary,
             clock,
         };
-        match self.reports.try_send(report) {
+        match self.reports.try_send(report.into()) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 self.vitals.reports_dropped.fetch_add(1, Relaxed);

@@ -19,7 +19,7 @@ struct Ends {
     near: KeyFiles,
     far: KeyFiles,
     senders: Senders,
-    reports: Receiver<Report>,
+    reports: Receiver<Reported>,
     stop: Arc<AtomicBool>,
     reflecting: Option<JoinHandle<()>>,
     /// When the keys were looked at last.
@@ -130,7 +130,8 @@ impl Ends {
     fn until(&self, what: &str, fits: impl Fn(&Summary) -> bool) {
         let began = std::time::Instant::now();
         while began.elapsed() < PATIENCE {
-            let report = self.reports.recv_timeout(PATIENCE).unwrap();
+            let reported = self.reports.recv_timeout(PATIENCE).unwrap();
+            let report = reported.path().unwrap();
             if report.summary.start > self.looked && fits(&report.summary) {
                 return;
             }

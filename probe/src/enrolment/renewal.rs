@@ -132,7 +132,7 @@ async fn ask(connection: &Connection, question: Vec<u8>) -> Result<Vec<u8>, Caus
     Ok(hear(&mut receive).await?.ok_or("its answer is too long")?)
 }
 
-/// The host's idea of UTC; certificates are dated by it, and nothing is measured with it.
+/// The host's idea of UTC; certificates and readings of ports are dated by it, and no time is measured with it.
 pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)

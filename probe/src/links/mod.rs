@@ -8,5 +8,5 @@
 mod sampler;
 mod statistics;
 
-pub use sampler::{RATE_HZ_MAX, Sampled, Sampler};
+pub use sampler::{Interval, RATE_HZ_MAX, Sampled, Sampler};
 pub use statistics::{Counters, InterfaceError, Statistics};

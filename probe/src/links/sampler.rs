@@ -5,7 +5,7 @@ use std::thread;
 use owl_measure::counter::{Carried, Moment, PortWatch, Profile, Width};
 use owl_measure::time::{Monotonic, Nanos};
 
-use super::{InterfaceError, Statistics};
+use super::{Counters, InterfaceError, Statistics};
 use crate::net::{monotonic_clock, set_timer_slack};
 
 /// Readings a second at most: faster, and reading costs more than a hundredth of a processor.
@@ -26,6 +26,17 @@ pub struct Sampled {
     pub skipped: u64,
 }
 
+/// What an interface carried between two readings.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interval {
+    /// The reading at its beginning.
+    pub first: Counters,
+    /// The reading at its end.
+    pub last: Counters,
+    /// Received and sent.
+    pub carried: [Carried; 2],
+}
+
 /// Reads one interface again and again.
 #[derive(Debug)]
 pub struct Sampler {
@@ -33,8 +44,8 @@ pub struct Sampler {
     interval: Nanos,
     next: Monotonic,
     watches: [PortWatch; 2],
-    first: super::Counters,
-    last: super::Counters,
+    first: Counters,
+    last: Counters,
     skipped: u64,
 }
 
@@ -72,6 +83,15 @@ impl Sampler {
     /// # Errors
     /// When the interface is gone.
     pub fn sample_for(&mut self, span: Nanos) -> Result<Sampled, InterfaceError> {
+        self.read_for(span)?;
+        Ok(self.so_far())
+    }
+
+    /// Reads until so much time has passed. On the calling thread, which is woken for every reading.
+    ///
+    /// # Errors
+    /// When the interface is gone.
+    pub fn read_for(&mut self, span: Nanos) -> Result<(), InterfaceError> {
         set_timer_slack();
         let end = self.now()? + span;
         while self.next < end {
@@ -86,7 +106,25 @@ impl Sampler {
             self.skipped += behind.unsigned_abs();
             self.next = self.next + self.interval.times(behind + 1);
         }
-        Ok(self.so_far())
+        Ok(())
+    }
+
+    /// What was carried since the start or the last call, and the readings at both ends: the last one of an interval is the first
+    /// of the next.
+    pub fn take(&mut self) -> Interval {
+        let (first, last) = (self.first, self.last);
+        self.first = last;
+        let [received, sent] = &mut self.watches;
+        Interval {
+            first,
+            last,
+            carried: [received.take(), sent.take()],
+        }
+    }
+
+    /// Whether the kernel says that the interface is up; `None` where it does not know, as of the loopback.
+    pub fn is_up(&self) -> Option<bool> {
+        self.statistics.is_up()
     }
 
     fn now(&self) -> Result<Monotonic, InterfaceError> {
@@ -96,7 +134,7 @@ impl Sampler {
         })
     }
 
-    fn take_in(&mut self, counters: super::Counters) {
+    fn take_in(&mut self, counters: Counters) {
         for (way, watch) in self.watches.iter_mut().enumerate() {
             let moment = Moment {
                 earliest: counters.earliest,

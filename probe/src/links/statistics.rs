@@ -112,6 +112,16 @@ impl Statistics {
         self.speed_bps
     }
 
+    /// Whether the kernel says that it is up; `None` where it does not know, as of the loopback.
+    pub fn is_up(&self) -> Option<bool> {
+        let told = fs::read_to_string(format!("/sys/class/net/{}/operstate", self.interface));
+        match told.ok()?.trim() {
+            "up" => Some(true),
+            "unknown" => None,
+            _ => Some(false),
+        }
+    }
+
     /// Its name.
     pub fn interface(&self) -> &str {
         &self.interface

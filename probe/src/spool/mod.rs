@@ -17,7 +17,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use owl_measure::report::{Loss, Report};
+use owl_measure::report::{Loss, Report, Reported};
 use owl_measure::sequences::Sequences;
 use rusqlite::{Connection, Transaction, params};
 use sha2::{Digest as _, Sha256};
@@ -165,16 +165,26 @@ impl Spool {
     /// # Errors
     /// When the database refuses; then none of them is kept.
     pub fn append(&mut self, reports: &[Report]) -> Result<(), SpoolError> {
-        self.append_at(reports, now_s())
+        let bodies: Vec<Vec<u8>> = reports.iter().map(Report::encode).collect();
+        self.append_at(&bodies, now_s())
     }
 
-    fn append_at(&mut self, reports: &[Report], now_s: i64) -> Result<(), SpoolError> {
+    /// The same of reports of paths and of ports.
+    ///
+    /// # Errors
+    /// When the disk refuses; then none of them is kept.
+    pub fn append_all(&mut self, reports: &[Reported]) -> Result<(), SpoolError> {
+        let bodies: Vec<Vec<u8>> = reports.iter().map(Reported::encode).collect();
+        self.append_at(&bodies, now_s())
+    }
+
+    fn append_at(&mut self, bodies: &[Vec<u8>], now_s: i64) -> Result<(), SpoolError> {
         let (octets_max, replay_s) = (self.octets_max, self.replay_s);
         let dropped = self.mending("write to", |spool| {
             let mut dropped = Vec::new();
             spool.change(Durability::Synced, |change| {
-                for report in reports {
-                    change.insert(&report.encode())?;
+                for body in bodies {
+                    change.insert(body)?;
                 }
                 change.release(now_s.saturating_sub(replay_s))?;
                 dropped = change.make_room(octets_max)?;

@@ -75,7 +75,8 @@ fn what_is_sent_already_is_not_sent_again_and_order_is_kept() {
 #[test]
 fn an_acknowledged_report_is_there_for_who_asks_again_until_the_horizon() {
     let (_directory, mut spool) = spool_of(1 << 20);
-    let append = |spool: &mut Spool, at_s| spool.append_at(&[report("a~b")], at_s).unwrap();
+    let append =
+        |spool: &mut Spool, at_s| spool.append_at(&[report("a~b").encode()], at_s).unwrap();
     for _ in 0..5 {
         append(&mut spool, 0);
     }

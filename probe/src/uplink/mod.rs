@@ -99,6 +99,8 @@ pub(crate) struct Shared {
     /// Told when there is something new in the spool.
     pub(crate) spooled: Notify,
     pub(crate) connected: AtomicBool,
+    /// That the collector understands reports of ports: it said so when it was last called.
+    pub(crate) takes_links: AtomicBool,
     /// That a failure was logged, and nothing since that it is over.
     pub(crate) failure_said: AtomicBool,
     /// When the certificate runs out, in nanoseconds since 1970.
@@ -111,6 +113,7 @@ impl Shared {
             spool: spool.into(),
             spooled: Notify::new(),
             connected: false.into(),
+            takes_links: false.into(),
             failure_said: false.into(),
             certificate_until_ns: certificate_until_ns.into(),
         }

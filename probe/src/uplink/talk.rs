@@ -127,7 +127,11 @@ impl<'a> Talk<'a> {
     pub(super) async fn hear(&self, message: FromCollector) -> Result<(), UplinkError> {
         let epoch = self.flight().epoch();
         match message {
-            FromCollector::Welcome(abilities) => self.flight().agree(abilities),
+            FromCollector::Welcome(abilities) => {
+                let takes = abilities.include(Abilities::LINKS);
+                self.shared.takes_links.store(takes, Relaxed);
+                self.flight().agree(abilities);
+            }
             FromCollector::Plan(octets) => {
                 let plan = Plan::decode(octets.as_slice()).map_err(UplinkError::Plan)?;
                 // Who speaks first of its plan is of the version before.
