@@ -18,6 +18,7 @@ mod headers;
 mod history;
 mod lasting;
 pub(crate) mod latency;
+mod links;
 mod listener;
 mod openapi;
 mod probes;

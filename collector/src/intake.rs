@@ -21,7 +21,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use owl_measure::report::{FLOWS_MAX, FromCollector, FromProbe, Hello, Report, VERSION};
+use owl_measure::report::{
+    FLOWS_MAX, FromCollector, FromProbe, Hello, LinkReport, Report, Reported, VERSION,
+};
 use owl_measure::time::{Nanos, Timestamp};
 use owl_topology::{Plan, ProbeId, Topology};
 use prost::Message as _;
@@ -100,6 +102,8 @@ struct Planned {
     generation: String,
     /// The paths that it is to report on, with their flows.
     flows: HashMap<String, u32>,
+    /// The ports that it is to report on.
+    ports: HashSet<String>,
 }
 
 impl Planned {
@@ -110,6 +114,7 @@ impl Planned {
             octets: plan.encode_to_vec(),
             generation: plan.generation.clone(),
             flows: flows.collect(),
+            ports: plan.ports.iter().map(|port| port.id.clone()).collect(),
         }
     }
 
@@ -516,27 +521,61 @@ impl Desk {
         body: Vec<u8>,
         received_at: Timestamp,
     ) -> Result<Admitted, Rejected> {
-        let report = Report::decode(&body).map_err(|_| Refusal::Unreadable);
-        let found = report.and_then(|report| {
-            let (start, length) = (report.summary.start, report.summary.length);
-            let planned = self.plans.get(probe);
-            if !self.paths.contains(&report.path) {
-                Err(Refusal::UnknownPath)
-            } else if !planned.is_some_and(|plan| plan.holds(&report)) {
-                Err(Refusal::Unplanned)
-            } else if length > INTERVAL_MAX {
-                Err(Refusal::TooLong)
-            } else if start < received_at - self.keep {
-                Err(Refusal::TooOld)
-            } else if start + length > received_at + FUTURE_MAX {
-                Err(Refusal::Future)
-            } else {
-                Ok(report)
-            }
-        });
-        match found {
-            Ok(report) => Ok(Admitted { report, body }),
-            Err(refusal) => Err(Rejected { refusal, body }),
+        let Ok(report) = Reported::decode(&body) else {
+            let refusal = Refusal::Unreadable;
+            return Err(Rejected { refusal, body });
+        };
+        let refusal = match &report {
+            Reported::Path(report) => self.refusal_of_path(probe, report, received_at),
+            Reported::Link(report) => self.refusal_of_link(probe, report, received_at),
+        };
+        match refusal {
+            None => Ok(Admitted { report, body }),
+            Some(refusal) => Err(Rejected { refusal, body }),
+        }
+    }
+
+    /// Why a report of a path may not be stored, if it may not.
+    fn refusal_of_path(
+        &self,
+        probe: &str,
+        report: &Report,
+        received_at: Timestamp,
+    ) -> Option<Refusal> {
+        let (start, length) = (report.summary.start, report.summary.length);
+        let planned = self.plans.get(probe);
+        if !self.paths.contains(&report.path) {
+            Some(Refusal::UnknownPath)
+        } else if !planned.is_some_and(|plan| plan.holds(report)) {
+            Some(Refusal::Unplanned)
+        } else if length > INTERVAL_MAX {
+            Some(Refusal::TooLong)
+        } else if start < received_at - self.keep {
+            Some(Refusal::TooOld)
+        } else if start + length > received_at + FUTURE_MAX {
+            Some(Refusal::Future)
+        } else {
+            None
+        }
+    }
+
+    /// The same of a report of a port.
+    fn refusal_of_link(
+        &self,
+        probe: &str,
+        report: &LinkReport,
+        received_at: Timestamp,
+    ) -> Option<Refusal> {
+        let (first, last) = report.span();
+        let planned = self.plans.get(probe);
+        if !planned.is_some_and(|plan| plan.ports.contains(&report.port)) {
+            Some(Refusal::Unplanned)
+        } else if first < received_at - self.keep {
+            Some(Refusal::TooOld)
+        } else if last > received_at + FUTURE_MAX {
+            Some(Refusal::Future)
+        } else {
+            None
         }
     }
 }

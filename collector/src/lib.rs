@@ -27,6 +27,7 @@ mod in_short;
 mod intake;
 mod judge;
 mod judgement;
+mod links;
 mod live;
 mod metrics;
 mod now;

@@ -20,6 +20,7 @@ use crate::compliance::Running;
 use crate::finding::Finding;
 use crate::history::Latest;
 use crate::judgement::Judgement;
+use crate::links::Board;
 use crate::metrics::{DelayEdges, PathLabels};
 use crate::now::now;
 use crate::totals::Totals;
@@ -279,6 +280,7 @@ impl Table {
 pub(crate) struct Live {
     table: RwLock<Table>,
     latest: Latest,
+    links: RwLock<Board>,
 }
 
 impl Live {
@@ -349,7 +351,18 @@ impl Live {
         Self {
             table,
             latest: Latest::default(),
+            links: RwLock::new(Board::new(topology)),
         }
+    }
+
+    /// What ports counted, behind a lock of its own.
+    pub(crate) fn links(&self) -> RwLockReadGuard<'_, Board> {
+        // A reading is taken in by whole steps, so a board left by a panicking holder is still whole.
+        self.links.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn links_mut(&self) -> RwLockWriteGuard<'_, Board> {
+        self.links.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The latest windows of all paths, behind a lock of their own.

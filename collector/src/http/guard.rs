@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use owl_measure::delay::Floors;
-use owl_measure::time::Nanos;
+use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::Quantile;
 use owl_measure::words::Lang;
 
@@ -24,6 +24,7 @@ use super::{Web, language};
 use crate::access::{Peer, Refusal, Right, Viewer};
 use crate::event::Events;
 use crate::history::LatestOf;
+use crate::links::Figures;
 use crate::live::{Live, Table};
 use crate::page::{self, Notice};
 
@@ -224,6 +225,15 @@ impl Shown {
             Seen::Whole(table)
         } else {
             Seen::Part(Box::new(table.part(viewer.scope())))
+        }
+    }
+
+    /// What links carry, as far as this viewer may see it.
+    pub(super) fn links(&self, viewer: &Viewer, now: Timestamp) -> Arc<Figures> {
+        let figures = self.0.links().figures(now);
+        match viewer.scope().is_all() {
+            true => figures,
+            false => Arc::new(figures.part(viewer.scope())),
         }
     }
 

@@ -18,7 +18,7 @@ use super::query::{Pairs, Takes};
 use super::refusal::for_people;
 use super::{
     Web, alto, audit, compliance, entrance, events, explain, findings, gaps, history, latency,
-    openapi, probes, problem, revisions, scrape, stored, topology, verdicts,
+    links, openapi, probes, problem, revisions, scrape, stored, topology, verdicts,
 };
 use crate::access::Right;
 use crate::page;
@@ -159,12 +159,13 @@ pub(super) fn routes() -> Vec<Route> {
         Route::page("/findings", Probes, get(findings::page)),
         Route::page("/compliance", Paths, get(compliance::page))
             .once(&["path", "period", "profile"]),
+        Route::page("/links", Paths, get(links::page)),
         Route::page("/login", Nothing, get(entrance::show)).once(&["next"]),
         Route::form("/login", post(entrance::log_in)),
         Route::form("/logout", post(entrance::log_out)),
         Route::page(page::style_address(), Nothing, get(super::style)),
         Route::data("/healthz", Nothing, get(super::health)),
-        Route::data("/metrics", Network, get(scrape::paths)).once(&["shard"]),
+        Route::data("/metrics", Network, get(scrape::paths)).once(&["shard", "ports"]),
         Route::data("/metrics/self", Network, get(scrape::rest)),
         Route::data("/api/v1/alto", Nothing, get(alto::directory)),
         Route::data("/api/v1/alto/networkmap", Probes, get(alto::network_map)),
@@ -182,6 +183,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::data("/api/v1/latency", Paths, get(latency::api))
             .once(&["stat", "max_age"])
             .often(&["from", "to"]),
+        Route::data("/api/v1/links", Paths, get(links::api)).once(&["ports"]),
         Route::data("/api/v1/percentiles", Paths, get(history::percentiles))
             .once(&["reach"])
             .often(&["quantile"]),

@@ -8,10 +8,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 
 use super::Web;
+use super::links::wants_ports;
 use super::problem::Problem;
 use super::query::{Asked, Pairs};
 use crate::access::Viewer;
-use crate::metrics::{self, Form, Part, Scrape};
+use crate::metrics::{self, Detail, Form, Part, Scrape};
 use crate::now::now;
 
 /// The text format of Prometheus.
@@ -22,7 +23,7 @@ const PROTOBUF: HeaderValue = HeaderValue::from_static(
     "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
 );
 
-/// `/metrics`, or with `?shard=K/N` the series of a part of the paths alone.
+/// `/metrics`, or with `?shard=K/N` the series of a part of the paths alone; with `?ports=true` those of single ports, too.
 pub(super) async fn paths(
     State(web): State<Arc<Web>>,
     viewer: Viewer,
@@ -35,7 +36,11 @@ pub(super) async fn paths(
             .parse()
             .map_err(|error: metrics::ShardError| Problem::query(error.to_string()))?,
     };
-    answer(&web, &viewer, part, &headers)
+    let detail = match wants_ports(&query)? {
+        true => Detail::Ports,
+        false => Detail::Sums,
+    };
+    answer(&web, &viewer, (part, detail), &headers)
 }
 
 /// `/metrics/self`: probes, findings and the collector.
@@ -44,18 +49,18 @@ pub(super) async fn rest(
     viewer: Viewer,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    answer(&web, &viewer, Part::Rest, &headers)
+    answer(&web, &viewer, (Part::Rest, Detail::Sums), &headers)
 }
 
 fn answer(
     web: &Web,
     viewer: &Viewer,
-    part: Part,
+    (part, detail): (Part, Detail),
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     let form = wanted_form(headers);
     let (live, own) = (web.shown.whole(viewer)?, Arc::clone(&web.own));
-    let scrape = Scrape::new(live, own, part, form, (now(), web.grace));
+    let scrape = Scrape::new(live, own, (part, detail), form, (now(), web.grace));
     let kind = match form {
         Form::Text => TEXT,
         Form::Protobuf => PROTOBUF,

@@ -54,7 +54,7 @@ async fn round(desk: &Arc<Desk>) -> Option<u64> {
 async fn reexamine(desk: &Desk, aside: Aside) -> Option<u64> {
     let outcome = desk.examine(&aside.probe, aside.body.clone(), now());
     let outcome = outcome
-        .map(|admitted| Box::new(admitted.report))
+        .map(|admitted| admitted.report)
         .map_err(|rejected| rejected.refusal);
     desk.store
         .write(Work::Reexamined { aside, outcome })

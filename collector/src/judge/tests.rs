@@ -99,7 +99,7 @@ impl Court {
             .map(|report| {
                 Ok(Admitted {
                     body: report.encode(),
-                    report,
+                    report: report.into(),
                 })
             })
             .collect();
@@ -363,7 +363,7 @@ fn reports_that_reach_over_the_end_of_a_window_say_so() {
     report.summary.length = Nanos::from_secs(5);
     let reports = vec![Ok(Admitted {
         body: report.encode(),
-        report,
+        report: report.into(),
     })];
     let (probe, received_at) = ("yannan-ct".to_owned(), Timestamp(14 * SECOND));
     let arrival = Arrival {

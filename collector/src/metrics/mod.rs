@@ -15,6 +15,7 @@ mod findings;
 mod flows;
 mod judged;
 mod labels;
+mod links;
 mod own;
 mod probes;
 mod protobuf;
@@ -30,6 +31,7 @@ use owl_measure::time::{Nanos, Timestamp};
 pub(crate) use body::Body;
 pub(crate) use edges::DelayEdges;
 pub(crate) use labels::{Labels, PathLabels};
+pub(crate) use links::Detail;
 pub(crate) use own::Own;
 pub use rehearsal::Rehearsal;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::{EvidenceClass, Quantile, State, Verdict};
 use owl_topology::{Path, Topology};
 
+use super::links::Detail;
 use super::{Body, Form, Own, Part, Scrape};
 use crate::delays::{Delays, Spans};
 use crate::judgement::{Judgement, Percentile, Span};
@@ -65,7 +66,13 @@ impl Rehearsal {
 
     fn scrape(&self, form: Form) -> Scrape {
         let (live, own) = (Arc::clone(&self.live), Arc::clone(&self.own));
-        Scrape::new(live, own, Part::Whole, form, (NOW, Nanos::ZERO))
+        Scrape::new(
+            live,
+            own,
+            (Part::Whole, Detail::Sums),
+            form,
+            (NOW, Nanos::ZERO),
+        )
     }
 
     /// Makes a whole answer in the text format, lets go of each piece, and tells how many octets it had.

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use owl_measure::time::{Nanos, Timestamp};
 
 use super::families::{self, PathFamily, SeenPath};
+use super::links::{self, Detail};
 use super::own::Own;
 use super::protobuf::Protobuf;
 use super::sink::Sink;
 use super::text::Text;
+use crate::links::Figures;
 use crate::live::{Judging, Live, LivePath, Table};
 
 /// A piece ends with the first path that brings it to this many octets; one path has less than 8 KiB of a metric.
@@ -128,6 +130,8 @@ enum Step {
     /// A metric of probes, and the last probe that was written.
     Probes(usize, Option<String>),
     Rest,
+    /// A metric of links, and the next of them.
+    Links(usize, usize),
     Own,
     Done,
 }
@@ -140,6 +144,9 @@ pub(crate) struct Scrape {
     now: Timestamp,
     grace: Nanos,
     step: Step,
+    detail: Detail,
+    /// What links carry, once the answer has come to them.
+    figures: Option<Arc<Figures>>,
     families: Vec<&'static PathFamily>,
     piece: Piece,
 }
@@ -148,7 +155,7 @@ impl Scrape {
     pub(crate) fn new(
         live: Arc<Live>,
         own: Arc<Own>,
-        part: Part,
+        (part, detail): (Part, Detail),
         form: Form,
         (now, grace): (Timestamp, Nanos),
     ) -> Self {
@@ -167,6 +174,8 @@ impl Scrape {
             now,
             grace,
             step,
+            detail,
+            figures: None,
             families: families::of_paths().collect(),
             piece: match form {
                 Form::Text => Piece::Text(Text::default()),
@@ -229,7 +238,32 @@ impl Scrape {
     fn rest(&mut self) -> Step {
         let table: &Table = &self.live.read();
         families::of_the_rest(table, self.piece.sink());
-        Step::Own
+        match table.judging {
+            Judging::Here => Step::Links(0, 0),
+            Judging::Elsewhere => Step::Own,
+        }
+    }
+
+    /// Links of one metric.
+    fn links(&mut self, family: usize, first: usize) -> Step {
+        let (live, now) = (&self.live, self.now);
+        let figures = self
+            .figures
+            .get_or_insert_with(|| live.links().figures(now));
+        let Some(of) = links::families(self.detail).nth(family) else {
+            return Step::Own;
+        };
+        let sink = self.piece.sink();
+        if first == 0 {
+            sink.metric(of.metric);
+        }
+        for place in first..(of.count)(figures) {
+            (of.write)(figures, place, self.piece.sink());
+            if self.piece.is_full() {
+                return Step::Links(family, place + 1);
+            }
+        }
+        Step::Links(family + 1, 0)
     }
 }
 
@@ -242,6 +276,7 @@ impl Iterator for Scrape {
                 Step::Paths(family, first) => self.paths(family, first),
                 Step::Probes(family, after) => self.probes(family, after),
                 Step::Rest => self.rest(),
+                Step::Links(family, first) => self.links(family, first),
                 Step::Own => {
                     self.own.series(self.piece.sink());
                     Step::Done

@@ -139,6 +139,32 @@ metrics! {
         "Between what the share of available time lies; a window is unavailable when over a fifth of its packets was lost.";
     COMPLIANCE_AT = Gauge "owl_compliance_last_judged_timestamp_seconds" [] "seconds"
         "When the running days and months were judged last, since 1970.";
+    LINK_CAPACITY = Gauge "owl_link_capacity_bytes_per_second" ["link", "carrier", "state"] "bytes per second"
+        "What a link could carry in each direction (installed), and what is in service of it while any of its ports is up (in_service).";
+    LINK_TRAFFIC = Gauge "owl_link_traffic_bytes_per_second" ["link", "carrier", "direction"] "bytes per second"
+        "Mean rate of octets in the latest minute, of what was read; no series where nothing was.";
+    LINK_TRAFFIC_BOUND = Gauge "owl_link_traffic_bound_bytes_per_second" ["link", "carrier", "direction", "bound"] "bytes per second"
+        "Bounds of that rate: what was not read counts as nothing in the lower one and as full lines in the upper one.";
+    LINK_UTILISATION = Gauge "owl_link_utilisation_ratio" ["link", "carrier", "direction"] "ratio"
+        "Share of the minute in which the ports that were read were busy, preambles and gaps included; no series where frames were not counted.";
+    LINK_COVERAGE = Gauge "owl_link_coverage_ratio" ["link", "carrier", "direction"] "ratio"
+        "Known share of the minute of what is lit of a link.";
+    PON_TRAFFIC = Gauge "owl_pon_traffic_bytes_per_second" ["pon", "carrier", "direction"] "bytes per second"
+        "Mean rate of octets in the latest minute over the ports of a passive optical network that were read; no series where none was.";
+    PON_COVERAGE = Gauge "owl_pon_coverage_ratio" ["pon", "carrier", "direction"] "ratio"
+        "Known share of the minute of all declared ports of a passive optical network.";
+    INDICATOR_CAPACITY = Gauge "owl_indicator_capacity_bytes_per_second" ["indicator", "figure"] "bytes per second"
+        "Capacity that counts toward an indicator: target, installed, in_service, and after_worst_failure, which is in service less the risk group that costs most (N-1).";
+    INDICATOR_TRAFFIC = Gauge "owl_indicator_traffic_bytes_per_second" ["indicator", "direction"] "bytes per second"
+        "Mean rate of octets in the latest minute over an indicator's links, each octet once, of what was read; no series where nothing was. Never to be compared with the target, which is a capacity.";
+    INDICATOR_TRAFFIC_BOUND = Gauge "owl_indicator_traffic_bound_bytes_per_second" ["indicator", "direction", "bound"] "bytes per second"
+        "Bounds of that rate.";
+    INDICATOR_COVERAGE = Gauge "owl_indicator_coverage_ratio" ["indicator", "direction"] "ratio"
+        "Known share of the minute of what is lit of an indicator's links, each weighing as much as its speed.";
+    PORT_TRAFFIC = Gauge "owl_port_traffic_bytes_per_second" ["port", "carrier", "direction"] "bytes per second"
+        "The same of a single port; only with ?ports=true.";
+    PORT_PEAK = Gauge "owl_port_peak_bytes_per_second" ["port", "carrier", "window", "bound", "direction"] "bytes per second"
+        "Bounds of the highest rate over any window of so many seconds in the last report of an interface of a probe's own host; only with ?ports=true.";
     PROBE_INFO = Gauge "owl_probe_info" ["probe", "site", "carrier", "software", "simulated"] "flag"
         "1 for each probe that has called, with its software.";
     PROBE_UP = Gauge "owl_probe_up" ["probe"] "flag"

@@ -6,6 +6,7 @@ mod entrance;
 mod findings;
 mod flows;
 mod headings;
+mod links;
 mod matrix;
 mod overview;
 mod path;
@@ -28,6 +29,7 @@ use sha2::{Digest as _, Sha256};
 pub(crate) use compliance::{ComplianceView, compliance};
 pub(crate) use entrance::{Entrance, Notice, Said, entrance, notice};
 pub(crate) use findings::findings;
+pub(crate) use links::links;
 pub(crate) use overview::overview;
 pub(crate) use path::{Past, path};
 pub(crate) use refusal::refusal;
@@ -171,6 +173,7 @@ impl Frame<'_> {
                     header.top {
                         a.brand href=(self.address("/")) { "owl" }
                         span.network { (self.topology.name) }
+                        a href=(self.address("/links")) { (lang.pick("Links", "链路")) }
                         a href=(self.address("/compliance")) { (lang.pick("Compliance", "达标周期")) }
                         nav aria-label=(lang.pick("Language", "语言")) {
                             a href=(sheet.translated) lang=(other.tag()) hreflang=(other.tag()) {

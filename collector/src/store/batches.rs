@@ -108,7 +108,8 @@ pub(super) fn put(
         fresh
             .iter()
             .filter_map(admitted)
-            .map(|one| &one.report.summary)
+            .filter_map(|one| one.report.path())
+            .map(|report| &report.summary)
     };
     let (Some(start), Some(end)) = (
         intervals().map(|summary| summary.start).min(),

@@ -16,9 +16,11 @@ use tracing::{error, info, warn};
 use super::counting::counted_by;
 use super::database::{Begin, values};
 use super::lease::{Lease, Standing};
+use super::links::Came;
 use super::reader::epoch_of;
 use super::{FindingsQuery, Reader, Store, StoreError};
 use crate::judgement::Judgement;
+use crate::links::READINGS_OF;
 use crate::live::{Judging, Live};
 use crate::now::now;
 use crate::totals::Totals;
@@ -29,6 +31,8 @@ const PERIOD: Duration = Duration::from_secs(1);
 const COUNTED: Duration = Duration::from_secs(10);
 /// A probe that reported to another collector within this is connected there.
 const ELSEWHERE: Nanos = Nanos::from_secs(60);
+/// How often new readings of ports are looked for.
+const LINKS: Duration = Duration::from_secs(5);
 /// Findings that are shown.
 const FINDINGS_MAX: usize = 1_000;
 
@@ -43,6 +47,9 @@ pub(crate) struct Follower {
     /// Probes that reported to others since their paths' counters were read, and when that was.
     stale: BTreeSet<String>,
     counted_at: Instant,
+    /// Readings of ports that came, and when they were looked for.
+    came: Came,
+    links_at: Option<Instant>,
     failing: bool,
 }
 
@@ -61,6 +68,8 @@ impl Follower {
             newest: newest.unwrap_or(Timestamp(i64::MIN)),
             stale: BTreeSet::new(),
             counted_at: Instant::now(),
+            came: Came::since(now() - READINGS_OF),
+            links_at: None,
             failing: false,
         })
     }
@@ -103,10 +112,25 @@ impl Follower {
             };
         }
         self.probes(now)?;
+        self.links()?;
         if mine {
             self.counters()?;
         } else if before.is_none_or(|before| before.round != standing.round) {
             self.verdicts()?;
+        }
+        Ok(())
+    }
+
+    /// Takes in what ports counted, whichever collector it was told.
+    fn links(&mut self) -> Result<(), StoreError> {
+        if self.links_at.is_some_and(|at| at.elapsed() < LINKS) {
+            return Ok(());
+        }
+        self.links_at = Some(Instant::now());
+        let new = self.reader.new_links(&mut self.came)?;
+        if !new.is_empty() {
+            let mut board = self.live.links_mut();
+            new.into_iter().for_each(|report| board.take(report));
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ mod hops;
 mod hours;
 mod lease;
 mod lent;
+mod links;
 mod numbers;
 mod packing;
 mod raw;
@@ -39,7 +40,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use owl_measure::report::{Loss, Numbers, Report};
+use owl_measure::report::{Loss, Numbers, Reported};
 use owl_measure::time::{Nanos, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
@@ -181,7 +182,7 @@ impl Windowing {
 /// A report that may be stored, and its octets.
 #[derive(Debug, Clone)]
 pub(crate) struct Admitted {
-    pub(crate) report: Report,
+    pub(crate) report: Reported,
     pub(crate) body: Vec<u8>,
 }
 
@@ -221,7 +222,7 @@ pub(crate) enum Work {
     /// A report that was kept aside was looked at once more. Answers 1 when it is stored now.
     Reexamined {
         aside: Aside,
-        outcome: Result<Box<Report>, Refusal>,
+        outcome: Result<Reported, Refusal>,
     },
     /// The judge spoke on a window, by a rulebook. Answers 0.
     Verdicts {

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use owl_measure::report::{Loss, Numbers, Report};
+use owl_measure::report::{Loss, Numbers, Reported};
 use owl_measure::sequences::Sequences;
 use owl_measure::time::Timestamp;
 
 use super::counting::Counting;
 use super::database::{DatabaseError, Transaction, values};
 use super::writer::Ordered;
-use super::{Admitted, Arrival, Aside, Rejected, Work, aside, batches, epoch_column, numbers};
+use super::{
+    Admitted, Arrival, Aside, Rejected, Work, aside, batches, epoch_column, links, numbers,
+};
 use crate::aside::Refusal;
 use crate::live::Caller;
 use crate::numbering::Lost;
@@ -18,7 +20,10 @@ use crate::numbering::Lost;
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Taken {
     pub(super) stored_to: u64,
+    /// Places of the reports of paths that are new.
     pub(super) fresh: Vec<usize>,
+    /// Places of the reports of ports that are.
+    pub(super) links: Vec<usize>,
     pub(super) duplicate: u64,
     pub(super) rejected: u64,
     /// Numbers that are lost from now on.
@@ -79,7 +84,7 @@ pub(super) fn gone(
 pub(super) fn reexamined(
     transaction: &Transaction<'_>,
     aside: &Aside,
-    outcome: &Result<Box<Report>, Refusal>,
+    outcome: &Result<Reported, Refusal>,
     counting: &mut Counting<'_>,
 ) -> Result<Taken, DatabaseError> {
     let mut taken = Taken::default();
@@ -97,15 +102,23 @@ pub(super) fn reexamined(
                 received_at: aside.received_at,
                 can_be_asked: true,
                 reports: vec![Ok(Admitted {
-                    report: (**report).clone(),
+                    report: report.clone(),
                     body: aside.body.clone(),
                 })],
             };
-            batches::put(transaction, &of_one, &[0])?;
-            counting.add(transaction, report)?;
-            counting.span(transaction, report, aside.received_at)?;
+            match report {
+                Reported::Path(report) => {
+                    batches::put(transaction, &of_one, &[0])?;
+                    counting.add(transaction, report)?;
+                    counting.span(transaction, report, aside.received_at)?;
+                    taken.fresh.push(0);
+                }
+                Reported::Link(_) => {
+                    links::put(transaction, &of_one, &[0])?;
+                    taken.links.push(0);
+                }
+            }
             counting.leave(&aside.probe, progress);
-            taken.fresh.push(0);
         }
         Ok(_) => {}
     }
@@ -177,11 +190,14 @@ pub(super) fn take(
             continue;
         }
         match place {
-            Ok(Admitted { report, .. }) => {
-                taken.fresh.push(index);
-                counting.add(transaction, report)?;
-                counting.span(transaction, report, arrival.received_at)?;
-            }
+            Ok(Admitted { report, .. }) => match report {
+                Reported::Path(report) => {
+                    taken.fresh.push(index);
+                    counting.add(transaction, report)?;
+                    counting.span(transaction, report, arrival.received_at)?;
+                }
+                Reported::Link(_) => taken.links.push(index),
+            },
             Err(Rejected { refusal, body }) => {
                 taken.rejected += 1;
                 let aside = Aside {
@@ -213,6 +229,7 @@ pub(super) fn take(
     )?;
     numbers::lose(transaction, probe, epoch, &taken.lost, arrival.received_at)?;
     batches::put(transaction, arrival, &taken.fresh)?;
+    links::put(transaction, arrival, &taken.links)?;
     taken.stored_to = now.highest;
     taken.awaited = now.missing;
     Ok(taken)

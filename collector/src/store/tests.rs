@@ -114,7 +114,7 @@ impl Bench {
             let report = report(PATH, start);
             Ok(Admitted {
                 body: report.encode(),
-                report,
+                report: report.into(),
             })
         });
         self.arrive(first_sequence, reports.collect())
@@ -336,7 +336,7 @@ fn a_rejected_report_uses_up_its_number_and_is_kept_aside(mut bench: Bench) {
         let aside = asked[at].clone();
         bench.writer.commit(&[&Work::Reexamined { aside, outcome }])
     };
-    let good = || Ok(Box::new(report(PATH, 0)));
+    let good = || Ok(report(PATH, 0).into());
     assert_eq!(again(&mut bench, 0, good()), Ok(vec![1]));
     assert_eq!(again(&mut bench, 0, good()), Ok(vec![0]), "once");
     assert_eq!(again(&mut bench, 1, Err(Refusal::Future)), Ok(vec![0]));
@@ -568,7 +568,7 @@ fn with_ttl(start_s: i64, ttl: (u8, u8)) -> Result<Admitted, Rejected> {
     report.summary.forward.headers.ttl = Some(ttl);
     Ok(Admitted {
         body: report.encode(),
-        report,
+        report: report.into(),
     })
 }
 

@@ -237,7 +237,7 @@ impl Writer {
                     self.own
                         .reports
                         .with_label_values(&["stored"])
-                        .inc_by(taken.fresh.len() as u64);
+                        .inc_by((taken.fresh.len() + taken.links.len()) as u64);
                     self.own
                         .reports
                         .with_label_values(&["duplicate"])
@@ -251,7 +251,7 @@ impl Writer {
                     let fresh = || {
                         let fresh = taken.fresh.iter();
                         let place = |&index: &usize| arrival.reports[index].as_ref().ok();
-                        fresh.filter_map(move |index| Some(&place(index)?.report))
+                        fresh.filter_map(move |index| place(index)?.report.path())
                     };
                     for report in fresh() {
                         if let Some(live) = table.path_mut(&report.path) {
@@ -280,7 +280,7 @@ impl Writer {
                 }
                 Work::Reexamined { .. } => {
                     let stored = self.own.reports.with_label_values(&["stored"]);
-                    stored.inc_by(done.taken.fresh.len() as u64);
+                    stored.inc_by((done.taken.fresh.len() + done.taken.links.len()) as u64);
                     self.show_aside(done.taken.aside);
                 }
                 Work::Verdicts {
@@ -329,7 +329,7 @@ fn carry_out(
         Work::Reexamined { aside, outcome } => {
             let taken = reexamined(transaction, aside, outcome, counting)?;
             Ok(Done {
-                answer: taken.fresh.len() as u64,
+                answer: (taken.fresh.len() + taken.links.len()) as u64,
                 taken,
             })
         }
@@ -455,6 +455,7 @@ fn retain(transaction: &Transaction<'_>, before: Timestamp) -> Result<u64, Datab
         "DELETE FROM dirty WHERE window_start_ns < $1",
         &values![before.0],
     )?;
+    removed += remove(("link_batch", "end_ns"), before.0)?;
     removed += remove(("gap", "closed_at_ns"), before.0)?;
     // The epoch that a probe last called with may go on after any silence.
     removed += transaction.execute(

@@ -282,7 +282,7 @@ fn arrive(store: &Store, (path, link): (&str, Link), seconds: std::ops::Range<i6
         let report = report_of(path, second, link);
         Ok(Admitted {
             body: report.encode(),
-            report,
+            report: report.into(),
         })
     });
     let arrival = Arrival {
