@@ -14,6 +14,7 @@ use serde::Serialize;
 use toml::{Table, Value};
 
 use crate::child::Part;
+use crate::counters::{self, PortTraffic};
 use crate::error::LabError;
 use crate::truth::Truth;
 
@@ -153,6 +154,7 @@ struct ClockFile {
 struct LabFile {
     lie: String,
     via: BTreeMap<String, SocketAddr>,
+    ports: BTreeMap<String, PortTraffic>,
 }
 
 /// The players' parts, written down in a directory.
@@ -236,6 +238,7 @@ impl Cast {
                 lab: LabFile {
                     lie: format!("{}ns", clock.error.0),
                     via,
+                    ports: counters::ports(&truth.topology, id, truth.seed),
                 },
             };
             let file = format!("{id}.toml");

@@ -10,6 +10,7 @@ mod api;
 mod cast;
 mod child;
 pub mod comparison;
+mod counters;
 mod delay_box;
 mod error;
 pub mod feeder;
