@@ -1,5 +1,6 @@
 //! `owl links`: the traffic of links, from their octet counters.
 
+mod import;
 mod per_second;
 mod replay;
 mod watch;
@@ -18,12 +19,14 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    Import(import::Args),
     Replay(replay::Args),
     Watch(watch::Args),
 }
 
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     match args.action {
+        Action::Import(args) => import::run(args, lang),
         Action::Replay(args) => replay::run(args, lang),
         Action::Watch(args) => watch::run(args, lang),
     }
