@@ -235,6 +235,8 @@ pub(crate) enum Work {
     Pack(Box<Pack>),
     /// What is kept for longer than reports changes.
     Tiers(Change),
+    /// A look whether the store takes anything. Answers 0.
+    Nothing,
     /// Somebody did something. Answers 0.
     Access(Box<Act>),
     /// A receiver of remote write has the verdicts up to here. Answers 0.
@@ -347,7 +349,6 @@ impl Store {
     }
 
     /// The same from a plain thread.
-    #[cfg(test)]
     pub(crate) fn write_blocking(&self, work: Work) -> Result<u64, Refused> {
         self.order_blocking(work, None)
     }

@@ -304,6 +304,7 @@ impl Writer {
                 Work::Access(_)
                 | Work::Pack(_)
                 | Work::Tiers(_)
+                | Work::Nothing
                 | Work::Sent { .. }
                 | Work::Retain { .. } => {}
             }
@@ -351,6 +352,7 @@ fn carry_out(
             Ok(Done::answer(packed))
         }
         Work::Tiers(change) => tiers::change(transaction, change).map(Done::answer),
+        Work::Nothing => Ok(Done::answer(0)),
         Work::Access(act) => access::act(transaction, act).map(|_| Done::answer(0)),
         Work::Sent { receiver, sent } => {
             remote_write::sent(transaction, receiver, sent)?;
