@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use owl_lab::feeder::{Feed, Measured, spool};
+use owl_lab::feeder::{Feed, Measured, Queues, spool};
 use owl_tests::network::{Network, Stored, WINDOW_NS, digest_of, until};
 use owl_tests::postgres::Postgres;
 use owl_tests::{Daemon, get, say};
@@ -26,6 +26,7 @@ fn feed() -> Feed {
         length_ns: SECOND_NS,
         step_ns: SECOND_NS,
         packets: 10,
+        queues: Queues::Steady,
         paths: vec![Measured::well(PATH)],
     }
 }
