@@ -187,6 +187,8 @@ metrics! {
         "Attempts to log in, by what became of them: in, wrong, locked-out, turned-away.";
     HTTP_REFUSALS = Counter "owl_collector_http_refusals_total" ["reason"] "requests"
         "Requests that were refused, by why: no-login, no-users, token, role, in-the-clear, store.";
+    ALERTS_TOLD = Counter "owl_collector_alerts_told_total" ["receiver", "result"] "alerts"
+        "Alerts told to a receiver, each minute anew to an Alertmanager: taken; or attempts that failed: failed.";
     REMOTE_SAMPLES = Counter "owl_collector_remote_write_samples_total" ["receiver", "result"] "samples"
         "Samples sent by remote write, by what became of them: taken, refused (and dropped).";
     REMOTE_SENT_AT = Gauge "owl_collector_remote_write_last_taken_timestamp_seconds" ["receiver"] "seconds"

@@ -181,6 +181,9 @@ fn live() -> Live {
 fn part_of(live: Live, part: Part, now: Timestamp) -> String {
     let (live, own) = (Arc::new(live), Arc::new(Own::new()));
     let receiver = "http://127.0.0.1:9090/api/v1/write";
+    own.alerts_told
+        .with_label_values(&[receiver, "taken"])
+        .inc();
     own.remote_samples
         .with_label_values(&[receiver, "taken"])
         .inc();
