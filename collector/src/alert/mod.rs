@@ -29,5 +29,7 @@ pub use deliver::AlertReceiver;
 pub(crate) use deliver::{AlertmanagerFile, Delivery, PagesAt, WebhookFile};
 pub(crate) use kind::{Kind, Severity};
 pub(crate) use map::Map;
+#[cfg(test)]
+pub(crate) use subject::Of;
 pub(crate) use subject::Subject;
 pub(crate) use watch::Watch;

@@ -149,6 +149,8 @@ metrics! {
         "When the collector stored the last batch of the probe, since 1970.";
     PROBE_AWAITED = Gauge "owl_probe_reports_awaited" ["probe"] "reports"
         "Reports of the probe that did not come yet though later ones did: asked for again, or still to be caught up with.";
+    PROBE_SPOOL = Gauge "owl_probe_spool_filled_ratio" ["probe"] "ratio"
+        "How much of the probe's spool was taken by reports that no collector had, as it said with its last batch.";
     CLOCK_FINDING = Gauge "owl_clock_finding" ["probe", "kind"] "flag"
         "1 for each open finding on a probe's clock; no series for a clock without one.";
     CLOCK_FINDING_OFFSET = Gauge "owl_clock_finding_offset_seconds" ["probe", "kind"] "seconds"

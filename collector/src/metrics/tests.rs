@@ -174,6 +174,7 @@ fn live() -> Live {
     probe.reported_at = Some(NOW);
     probe.clock = Some((report.clock, NOW));
     probe.certificate_until = Some(NOW);
+    probe.spool_filled_ppm = Some(250_000);
     drop(table);
     live
 }
