@@ -18,6 +18,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use tracing::warn;
 
+use crate::alert::{AlertReceiver, AlertmanagerFile, WebhookFile};
 use crate::remote_write::{Receiver, ReceiverFile};
 use crate::store::{Place, PostgresAddress};
 pub(crate) use pages::Transport;
@@ -71,6 +72,8 @@ pub struct Config {
     pub keep_hours: Nanos,
     /// Who is sent metrics, besides those who scrape.
     pub remote_write: Vec<Receiver>,
+    /// Who is told of alerts, besides those who look at the page.
+    pub alert_receivers: Vec<AlertReceiver>,
 }
 
 /// Certificates that were made by hand.
@@ -145,6 +148,10 @@ struct File {
     keep_hours: Option<Spanned<Nanos>>,
     #[serde(default)]
     remote_write: Vec<Spanned<ReceiverFile>>,
+    #[serde(default)]
+    alertmanager: Vec<Spanned<AlertmanagerFile>>,
+    #[serde(default)]
+    webhook: Vec<Spanned<WebhookFile>>,
 }
 
 impl Config {
@@ -264,6 +271,18 @@ impl Config {
         };
         let remote_write = file.remote_write.into_iter().map(receiver);
         let remote_write = remote_write.collect::<Result<Vec<_>, _>>()?;
+        let alertmanagers = file.alertmanager.into_iter().map(|told| {
+            let span = told.span();
+            (span, told.into_inner().read(base))
+        });
+        let webhooks = file.webhook.into_iter().map(|told| {
+            let span = told.span();
+            (span, told.into_inner().read(base))
+        });
+        let alert_receivers = alertmanagers
+            .chain(webhooks)
+            .map(|(span, read)| read.map_err(|message| at(name, text, Some(span), message)))
+            .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             topology,
             state,
@@ -281,6 +300,7 @@ impl Config {
             keep_five_minutes,
             keep_hours,
             remote_write,
+            alert_receivers,
         })
     }
 }
