@@ -85,10 +85,13 @@ fn recorded() -> BTreeSet<String> {
         .collect()
 }
 
-/// The names in the first column of the tables of docs/metrics.md.
+/// The names in the first column of the tables of the collector's metrics and of a probe's.
 fn documented() -> BTreeSet<String> {
-    let page = read(repository().join("docs/metrics.md"));
-    page.lines()
+    let pages = ["docs/metrics.md", "docs/probe-metrics.md"];
+    let pages = pages.map(|page| read(repository().join(page)));
+    pages
+        .iter()
+        .flat_map(|page| page.lines())
         .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
         .map(str::to_owned)
         .collect()
@@ -97,10 +100,7 @@ fn documented() -> BTreeSet<String> {
 #[test]
 fn every_metric_of_the_dashboard_and_the_rules_is_documented() {
     let (documented, recorded) = (documented(), recorded());
-    assert!(
-        documented.len() > 10,
-        "docs/metrics.md lists {documented:?}"
-    );
+    assert!(documented.len() > 10, "the pages list {documented:?}");
     let (dashboard, rules) = (dashboard(), RULES.map(|file| read(grafana(file))).concat());
     let queries = queries(&dashboard);
     let variables = list(&dashboard["templating"], "list")
@@ -117,7 +117,7 @@ fn every_metric_of_the_dashboard_and_the_rules_is_documented() {
         .collect();
     assert!(
         unknown.is_empty(),
-        "neither in docs/metrics.md nor recorded: {unknown:?}"
+        "neither documented nor recorded: {unknown:?}"
     );
 }
 
@@ -161,6 +161,34 @@ fn every_panel_explains_itself_and_says_its_unit() {
             counts, rates,
             "{panel}: a counter is shown as a rate over $__rate_interval, and only a counter: {expression}"
         );
+    }
+}
+
+#[test]
+fn amtool_takes_the_example_of_alertmanager_and_sends_what_is_critical_to_who_is_on_call() {
+    if !installed("amtool") {
+        return;
+    }
+    let file = grafana("alertmanager/alertmanager.yml")
+        .display()
+        .to_string();
+    let amtool = |arguments: &[&str]| {
+        let output = Command::new("amtool").args(arguments).output();
+        let output = output.expect("amtool was started a moment ago");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "amtool {arguments:?}: {said}");
+        said
+    };
+    amtool(&["check-config", &file]);
+    let routes = format!("--config.file={file}");
+    for (severity, receiver) in [
+        ("critical", "on-call"),
+        ("warning", "operators"),
+        ("info", "operators"),
+    ] {
+        let severity = format!("severity={severity}");
+        let said = amtool(&["config", "routes", "test", &routes, &severity]);
+        assert_eq!(said.trim(), receiver, "{severity}");
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use tracing::debug;
 
 use super::{CallError, Desk, SOFTWARE_MAX, STORE_AGAIN};
-use crate::live::Caller;
+use crate::live::{Caller, LiveProbe};
 use crate::now::now;
 use crate::store::{Arrival, Work};
 
@@ -22,6 +22,8 @@ pub(super) struct Conversation<'a> {
     epoch: u64,
     /// Whether the probe knows of ranges of numbers.
     ranges: bool,
+    /// Whether it wants to know the highest number that came.
+    highest: bool,
     /// Asked for in this conversation already.
     asked: Sequences,
 }
@@ -33,6 +35,7 @@ impl<'a> Conversation<'a> {
             probe,
             epoch: hello.epoch,
             ranges: hello.abilities.include(Abilities::RANGES),
+            highest: hello.abilities.include(Abilities::HIGHEST),
             asked: Sequences::default(),
         }
     }
@@ -48,7 +51,7 @@ impl<'a> Conversation<'a> {
         said
     }
 
-    /// Notes who called; tells what is asked of him from before.
+    /// Notes who called; tells what came of his spool, and what is asked of him from before.
     pub(super) async fn called(&mut self, hello: &Hello) -> Vec<FromCollector> {
         let software = hello.software.chars().filter(|c| !c.is_control());
         let caller = Caller {
@@ -57,12 +60,14 @@ impl<'a> Conversation<'a> {
             simulated: hello.simulated,
             called_at: now(),
         };
-        self.write(|| Work::Call {
-            probe: self.probe.to_owned(),
-            caller: caller.clone(),
-        })
-        .await;
-        self.questions()
+        let highest = self
+            .write(|| Work::Call {
+                probe: self.probe.to_owned(),
+                caller: caller.clone(),
+            })
+            .await;
+        let told = self.highest.then_some(FromCollector::Highest(highest));
+        told.into_iter().chain(self.questions()).collect()
     }
 
     /// Takes a message in, and answers after the commit.
@@ -104,6 +109,7 @@ impl<'a> Conversation<'a> {
             ));
         }
         let numbers = batch.numbers();
+        self.fills(batch.spool_filled_ppm);
         let arrival = Arc::new(self.examine(batch, now()));
         let stored = self.write(|| Work::Arrival(Arc::clone(&arrival))).await;
         if !self.ranges {
@@ -112,6 +118,26 @@ impl<'a> Conversation<'a> {
         let mut said: Vec<_> = numbers.map(FromCollector::Taken).into_iter().collect();
         said.extend(self.questions());
         Ok(said)
+    }
+
+    /// Notes how full its spool is; nobody's is more than full.
+    fn fills(&self, filled_ppm: Option<u32>) {
+        let filled = filled_ppm.map(|filled| filled.min(1_000_000));
+        // Mostly it is as it was, and nobody need wait for that.
+        let known = |probe: &LiveProbe| probe.spool_filled_ppm == filled;
+        if self
+            .desk
+            .live
+            .read()
+            .probes
+            .get(self.probe)
+            .is_some_and(known)
+        {
+            return;
+        }
+        if let Some(probe) = self.desk.live.write().probes.get_mut(self.probe) {
+            probe.spool_filled_ppm = filled;
+        }
     }
 
     /// Sorts out what may not be stored.

@@ -10,7 +10,7 @@ use owl_measure::time::{Nanos, Timestamp};
 use owl_topology::{Along, Sum, Topology};
 use serde::Serialize;
 
-use super::board::PortState;
+use super::readings::PortState;
 use crate::access::Scope;
 
 /// What one direction carried in a window. Bounds are hard: missing readings widen them.
@@ -463,7 +463,7 @@ pub(super) fn figures(
 mod tests {
     use owl_measure::report::{LinkPoint, LinkReport, LinkWay};
 
-    use super::super::Board;
+    use super::super::Readings;
     use super::*;
 
     const S: i64 = 1_000_000_000;
@@ -507,7 +507,7 @@ mod tests {
     #[test]
     fn a_city_is_added_up_once_with_its_bounds_and_what_is_missing() {
         let topology = Topology::yancheng();
-        let mut board = Board::new(&topology);
+        let mut board = Readings::new(&topology);
         // The bundle and its members count the same octets.
         for (port, gbps) in [
             ("urban-ct-r1-ae1", 400),
@@ -571,7 +571,7 @@ mod tests {
     #[test]
     fn readings_come_in_any_order_and_twice() {
         let topology = Topology::yancheng();
-        let (mut once, mut shuffled) = (Board::new(&topology), Board::new(&topology));
+        let (mut once, mut shuffled) = (Readings::new(&topology), Readings::new(&topology));
         let all = report("urban-ct-r1-ae1", 400_000_000_000, -60..130);
         once.take(all.clone());
         for place in [
@@ -584,7 +584,7 @@ mod tests {
             shuffled.take(one);
         }
         let at = Timestamp(START + 85 * S);
-        let octets = |board: &Board| {
+        let octets = |board: &Readings| {
             let figures = board.figures(at);
             figures
                 .ports

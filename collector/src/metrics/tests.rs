@@ -176,6 +176,7 @@ fn live() -> Live {
     probe.reported_at = Some(NOW);
     probe.clock = Some((report.clock, NOW));
     probe.certificate_until = Some(NOW);
+    probe.spool_filled_ppm = Some(250_000);
     drop(table);
     for port in ["urban-ct-r1-ae1", "yannan-ct-olt1-pon0"] {
         live.links_mut().take(counted(port));
@@ -219,6 +220,9 @@ fn counted(port: &str) -> LinkReport {
 fn part_of(live: Live, part: Part, now: Timestamp) -> String {
     let (live, own) = (Arc::new(live), Arc::new(Own::new()));
     let receiver = "http://127.0.0.1:9090/api/v1/write";
+    own.alerts_told
+        .with_label_values(&[receiver, "taken"])
+        .inc();
     own.remote_samples
         .with_label_values(&[receiver, "taken"])
         .inc();

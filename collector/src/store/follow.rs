@@ -18,7 +18,7 @@ use super::database::{Begin, values};
 use super::lease::{Lease, Standing};
 use super::links::Came;
 use super::reader::epoch_of;
-use super::{FindingsQuery, Reader, Store, StoreError};
+use super::{FindingsQuery, Reader, Store, StoreError, verdicts};
 use crate::judgement::Judgement;
 use crate::links::READINGS_OF;
 use crate::live::{Judging, Live};
@@ -129,8 +129,8 @@ impl Follower {
         self.links_at = Some(Instant::now());
         let new = self.reader.new_links(&mut self.came)?;
         if !new.is_empty() {
-            let mut board = self.live.links_mut();
-            new.into_iter().for_each(|report| board.take(report));
+            let mut readings = self.live.links_mut();
+            new.into_iter().for_each(|report| readings.take(report));
         }
         Ok(())
     }
@@ -206,9 +206,12 @@ impl Follower {
 
     /// What another judge said since the last time.
     fn verdicts(&mut self) -> Result<(), StoreError> {
-        let sql = "SELECT body FROM verdict WHERE window_start_ns >= $1 ORDER BY window_start_ns";
+        let sql = format!(
+            "SELECT {} FROM verdict WHERE window_start_ns >= $1 ORDER BY window_start_ns",
+            verdicts::COLUMNS
+        );
         let from = values![self.newest.0];
-        let bodies = self.reader.rows(sql, &from, |row| row.get::<String>(0))?;
+        let bodies = self.reader.rows(&sql, &from, verdicts::only)?;
         let judgements = bodies
             .iter()
             .map(|body| self.reader.judgement(body))

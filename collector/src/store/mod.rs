@@ -6,6 +6,7 @@
 //! stored is stored.
 
 mod access;
+mod alerts;
 mod aside;
 pub(crate) mod batches;
 mod blocks;
@@ -21,6 +22,7 @@ mod hours;
 mod lease;
 mod lent;
 mod links;
+mod maintenance;
 mod numbers;
 mod packing;
 mod raw;
@@ -32,6 +34,7 @@ mod seen;
 mod taking;
 mod tiers;
 pub mod upkeep;
+mod verdicts;
 mod writer;
 
 use std::fs::{self, File, TryLockError};
@@ -52,6 +55,7 @@ use crate::live::{Caller, Judging, Live};
 use crate::metrics::Own;
 use crate::rulebook::Rulebook;
 pub(crate) use access::{Console, Listed};
+pub(crate) use alerts::AlertChange;
 pub(crate) use aside::{Aside, ask as ask_aside};
 pub use database::{DatabaseError, Place, PlaceError, PostgresAddress};
 pub(crate) use dossier::{Side, StoredReport, StoredVerdict};
@@ -68,6 +72,8 @@ pub(crate) use remote_write::Sent;
 pub use report_number::ReportNumber;
 pub(crate) use seen::last_seen;
 pub(crate) use tiers::{Change, Disbelieved, InputRow, SETTLED, TierRow, Unmade};
+#[cfg(test)]
+pub(crate) use verdicts::unpack as unpack_verdict;
 use writer::Writer;
 
 /// Orders that wait for the writer; when it is full, whoever brings one more waits (back-pressure up to the probes).
@@ -236,10 +242,14 @@ pub(crate) enum Work {
     Pack(Box<Pack>),
     /// What is kept for longer than reports changes.
     Tiers(Change),
+    /// A look whether the store takes anything. Answers 0.
+    Nothing,
     /// Somebody did something. Answers 0.
     Access(Box<Act>),
     /// A receiver of remote write has the verdicts up to here. Answers 0.
     Sent { receiver: String, sent: Sent },
+    /// What is told changes, or what a receiver of alerts knows of it. Answers 0.
+    Alerts(Box<AlertChange>),
     /// What is older may go. Answers how many rows went; more may be left while it is not 0.
     Retain { before: Timestamp },
 }
@@ -264,8 +274,8 @@ pub(crate) struct Store {
 #[derive(Debug)]
 pub(crate) struct WriterThread {
     thread: thread::JoinHandle<()>,
-    /// Held open for its lock.
-    _lock: File,
+    /// Held open for their locks.
+    _locks: Vec<File>,
 }
 
 impl WriterThread {
@@ -299,7 +309,7 @@ impl Store {
         live: &Arc<Live>,
         own: &Arc<Own>,
     ) -> Result<(Self, WriterThread), StoreError> {
-        let lock = hold(directory)?;
+        let locks = hold_both(directory, &place)?;
         let lease = Arc::new(Lease::on(&place));
         if lease.is_shared() {
             live.write().judging = Judging::Elsewhere;
@@ -328,27 +338,26 @@ impl Store {
             },
             WriterThread {
                 thread,
-                _lock: lock,
+                _locks: locks,
             },
         ))
     }
 
     /// Has something written; returns after the commit.
     pub(crate) async fn write(&self, work: Work) -> Result<u64, Refused> {
+        self.order(work, None).await
+    }
+
+    async fn order(&self, work: Work, epoch: Option<i64>) -> Result<u64, Refused> {
         let (reply, answer) = oneshot::channel();
         self.orders
-            .send(Order {
-                work,
-                epoch: None,
-                reply,
-            })
+            .send(Order { work, epoch, reply })
             .await
             .map_err(|_| Refused)?;
         answer.await.map_err(|_| Refused)?
     }
 
     /// The same from a plain thread.
-    #[cfg(test)]
     pub(crate) fn write_blocking(&self, work: Work) -> Result<u64, Refused> {
         self.order_blocking(work, None)
     }
@@ -356,6 +365,11 @@ impl Store {
     /// The same for a judge: refused when the lease of that epoch is another's meanwhile.
     pub(crate) fn write_judged(&self, work: Work, epoch: i64) -> Result<u64, Refused> {
         self.order_blocking(work, Some(epoch))
+    }
+
+    /// The same from a task.
+    pub(crate) async fn write_as_judge(&self, work: Work, epoch: i64) -> Result<u64, Refused> {
+        self.order(work, Some(epoch)).await
     }
 
     fn order_blocking(&self, work: Work, epoch: Option<i64>) -> Result<u64, Refused> {
@@ -393,6 +407,21 @@ fn hold(directory: &Path) -> Result<File, StoreError> {
         TryLockError::Error(source) => fault(source),
     })?;
     Ok(lock)
+}
+
+/// Holds a state directory, and the directory of a file of SQLite that is elsewhere.
+fn hold_both(state: &Path, place: &Place) -> Result<Vec<File>, StoreError> {
+    let mut locks = vec![hold(state)?];
+    let Place::Sqlite(file) = place else {
+        return Ok(locks);
+    };
+    let parent = file.parent().filter(|it| !it.as_os_str().is_empty());
+    let elsewhere = parent.unwrap_or(Path::new("."));
+    let is_there = |directory: &Path| fs::canonicalize(directory).ok();
+    if is_there(elsewhere).is_none_or(|it| Some(it) != is_there(state)) {
+        locks.push(hold(elsewhere)?);
+    }
+    Ok(locks)
 }
 
 /// Says which store it was that refused.

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tracing::{error, info};
 
 use super::access;
+use super::alerts;
 use super::counting::{Counted, Counting, Known};
 use super::database::{Begin, Database, DatabaseError, Purpose, Transaction, values};
 use super::findings;
@@ -24,6 +25,7 @@ use super::packing;
 use super::remote_write;
 use super::taking::{Taken, call, gone, lock, reexamined, take};
 use super::tiers;
+use super::verdicts;
 use super::{
     Dirty, Order, Place, Reader, Refused, StoreError, Windowing, Work, aside, refused, schema,
 };
@@ -304,7 +306,9 @@ impl Writer {
                 Work::Access(_)
                 | Work::Pack(_)
                 | Work::Tiers(_)
+                | Work::Nothing
                 | Work::Sent { .. }
+                | Work::Alerts(_)
                 | Work::Retain { .. } => {}
             }
         }
@@ -351,9 +355,14 @@ fn carry_out(
             Ok(Done::answer(packed))
         }
         Work::Tiers(change) => tiers::change(transaction, change).map(Done::answer),
+        Work::Nothing => Ok(Done::answer(0)),
         Work::Access(act) => access::act(transaction, act).map(|_| Done::answer(0)),
         Work::Sent { receiver, sent } => {
             remote_write::sent(transaction, receiver, sent)?;
+            Ok(Done::answer(0))
+        }
+        Work::Alerts(change) => {
+            alerts::change(transaction, change)?;
             Ok(Done::answer(0))
         }
         Work::Retain { before } => retain(transaction, *before).map(Done::answer),
@@ -384,10 +393,11 @@ fn judged(
         }
         let state: State = judgement.verdict.state;
         transaction.execute(
-            "INSERT INTO verdict (path, profile, window_start_ns, window_ns, state, judged_at_ns, body)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)
+            "INSERT INTO verdict (path, profile, window_start_ns, window_ns, state, judged_at_ns, body, packed)
+             VALUES ($1, $2, $3, $4, $5, $6, '', $7)
              ON CONFLICT (path, profile, window_start_ns) DO UPDATE SET window_ns = excluded.window_ns,
-                 state = excluded.state, judged_at_ns = excluded.judged_at_ns, body = excluded.body",
+                 state = excluded.state, judged_at_ns = excluded.judged_at_ns, body = excluded.body,
+                 packed = excluded.packed",
             &values![
                 &judgement.path,
                 &judgement.profile,
@@ -395,7 +405,7 @@ fn judged(
                 judgement.window.0,
                 state.code(),
                 judgement.judged_at.0,
-                &serde_json::to_string(judgement)?
+                &verdicts::pack(judgement)?
             ],
         )?;
     }
@@ -457,6 +467,10 @@ fn retain(transaction: &Transaction<'_>, before: Timestamp) -> Result<u64, Datab
     )?;
     removed += remove(("link_batch", "end_ns"), before.0)?;
     removed += remove(("gap", "closed_at_ns"), before.0)?;
+    removed += remove(("alert", "ended_ns"), before.0)?;
+    removed += alerts::retain(transaction, before)?;
+    // As long as the hours that it excuses.
+    removed += remove(("maintenance", "end_ns"), hours_before.0)?;
     // The epoch that a probe last called with may go on after any silence.
     removed += transaction.execute(
         "DELETE FROM ack WHERE received_at_ns < $1

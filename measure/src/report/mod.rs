@@ -75,6 +75,8 @@ pub struct ReportBatch {
     /// The octets of each report, as [`Report::encode`] makes them. They are read one by one, so that one which cannot be read
     /// takes no other with it.
     pub reports: Vec<Vec<u8>>,
+    /// How much of the spool's room is taken by reports that no collector has, in millionths; `None` of a probe that does not say.
+    pub spool_filled_ppm: Option<u32>,
 }
 
 impl ReportBatch {
@@ -116,6 +118,9 @@ pub enum FromCollector {
     Taken(Numbers),
     /// The reports with these numbers did not come: they are to be sent again, or said to be gone.
     Again(Numbers),
+    /// The highest number that came of the epoch in the hello, 0 when none did. Said to probes with [`Abilities::HIGHEST`], once
+    /// the store has told it; they send nothing before.
+    Highest(u64),
 }
 
 /// A message that cannot be understood.
@@ -269,6 +274,7 @@ mod tests {
             epoch: u64::MAX,
             first_sequence: 12,
             reports: vec![report().encode(), report().encode()],
+            spool_filled_ppm: Some(500_000),
         };
         let hello = Hello {
             version: VERSION,
@@ -294,6 +300,7 @@ mod tests {
             FromCollector::Welcome(Abilities::OURS),
             FromCollector::Taken(numbers),
             FromCollector::Again(numbers),
+            FromCollector::Highest(7),
         ] {
             assert_eq!(FromCollector::decode(&message.encode()), Ok(message));
         }
@@ -306,6 +313,7 @@ mod tests {
             epoch: 1,
             first_sequence: 1,
             reports: vec![report().encode()],
+            spool_filled_ppm: None,
         })
         .encode();
         let reports = |octets: &[u8]| match FromProbe::decode(octets) {
@@ -394,12 +402,12 @@ mod tests {
         assert_eq!(read.abilities, Abilities::NONE);
         // What it does not know of ours is one field at the end, which a reader of protobuf skips.
         let ours = FromProbe::Hello(Hello {
-            abilities: Abilities::OURS,
+            abilities: Abilities::RANGES,
             ..read.clone()
         });
         let ours = ours.encode();
         assert_eq!(ours[2..hello.len()], hello[2..]);
-        assert_eq!(ours[hello.len()..], [0xA0, 0x01, 0x03], "tag 20, the bits");
+        assert_eq!(ours[hello.len()..], [0xA0, 0x01, 0x01], "tag 20, the bits");
         let unable = FromProbe::Hello(read);
         assert_eq!(unable.encode(), hello);
         assert_eq!(FromCollector::Stored(7).encode(), b"\x10\x07");
@@ -408,6 +416,7 @@ mod tests {
             epoch: 9,
             first_sequence: 4,
             reports: vec![report().encode()],
+            spool_filled_ppm: None,
         });
         let octets = batch.encode();
         assert_eq!(octets[3..14], *b"\x09\x09\0\0\0\0\0\0\0\x10\x04");
@@ -429,6 +438,7 @@ mod tests {
         assert_eq!(FromCollector::Again(numbers).encode(), expected);
         let welcome = FromCollector::Welcome(Abilities::RANGES).encode();
         assert_eq!(welcome, b"\xa2\x01\x02\x08\x01");
+        assert_eq!(FromCollector::Highest(300).encode(), b"\xe0\x01\xac\x02");
         let expected = [&message(b"\xa2\x01\x12\x0a\x0e")[..], b"\x10\x01"].concat();
         assert_eq!(FromProbe::Gone(numbers, Loss::Full).encode(), expected);
         assert!(
@@ -443,6 +453,7 @@ mod tests {
             epoch: 1,
             first_sequence: 1,
             reports: vec![report().encode(), b"no report".to_vec()],
+            spool_filled_ppm: None,
         });
         let Ok(FromProbe::Batch(batch)) = FromProbe::decode(&sent.encode()) else {
             panic!("no batch");

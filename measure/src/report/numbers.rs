@@ -99,8 +99,11 @@ impl Abilities {
     pub const RANGES: Self = Self(1);
     /// Reports of ports ([`super::LinkReport`]) are understood: to a collector without it none are made.
     pub const LINKS: Self = Self(2);
+    /// The collector tells the highest number that it has of the probe's spool before anything is sent
+    /// ([`super::FromCollector::Highest`]), so that an older copy of a spool gives no number out twice.
+    pub const HIGHEST: Self = Self(1 << 4);
     /// What this version can do.
-    pub const OURS: Self = Self(Self::RANGES.0 | Self::LINKS.0);
+    pub const OURS: Self = Self(Self::RANGES.0 | Self::LINKS.0 | Self::HIGHEST.0);
 
     /// From the bits of a message.
     pub fn from_bits(bits: u64) -> Self {

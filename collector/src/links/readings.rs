@@ -34,13 +34,13 @@ pub(super) struct PortState {
 
 /// All ports. Its size is the topology's: nobody else's name gets in.
 #[derive(Debug)]
-pub(crate) struct Board {
+pub(crate) struct Readings {
     wiring: Wiring,
     ports: BTreeMap<String, Option<PortState>>,
     made: Mutex<Option<(Timestamp, Arc<Figures>)>>,
 }
 
-impl Board {
+impl Readings {
     /// For a topology, with nothing known yet.
     pub(crate) fn new(topology: &Topology) -> Self {
         let ports = topology.ports.iter();
