@@ -8,6 +8,7 @@ mod copy;
 mod enrolment;
 mod history;
 mod password;
+mod plan;
 mod token;
 mod user;
 
@@ -48,6 +49,7 @@ enum Action {
     Restore(copy::Restore),
     Verify(copy::Verify),
     History(history::History),
+    Plan(plan::Args),
 }
 
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
@@ -77,11 +79,16 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
         Action::Probes(probes) => probes.run(&config, lang),
         Action::Aside(aside) => aside.run(&config, lang),
         Action::History(history) => history.run(&config, lang),
+        Action::Plan(plan) => plan.run(&config, lang),
     }
 }
 
 fn read(file: &Path, lang: Lang) -> Result<Config, Failure> {
-    Config::read(file).map_err(|error| match error {
+    Config::read(file).map_err(|error| unreadable(error, lang))
+}
+
+fn unreadable(error: ConfigError, lang: Lang) -> Failure {
+    match error {
         ConfigError::Topology {
             ref name,
             ref source,
@@ -106,7 +113,7 @@ fn read(file: &Path, lang: Lang) -> Result<Config, Failure> {
                 failure
             }
         }
-    })
+    }
 }
 
 fn collect(config: Config) -> Result<Outcome, Failure> {

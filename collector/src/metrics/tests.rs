@@ -174,6 +174,7 @@ fn live() -> Live {
     probe.reported_at = Some(NOW);
     probe.clock = Some((report.clock, NOW));
     probe.certificate_until = Some(NOW);
+    (probe.plan.reports, probe.wanted) = (7, 8);
     drop(table);
     live
 }

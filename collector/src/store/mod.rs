@@ -22,6 +22,7 @@ mod lease;
 mod lent;
 mod numbers;
 mod packing;
+pub(crate) mod plans;
 mod raw;
 mod reader;
 mod remote_write;
@@ -49,6 +50,7 @@ use crate::block::BlockError;
 use crate::judgement::Judgement;
 use crate::live::{Caller, Judging, Live};
 use crate::metrics::Own;
+use crate::plan::Standing;
 use crate::rulebook::Rulebook;
 pub(crate) use access::{Console, Listed};
 pub(crate) use aside::{Aside, ask as ask_aside};
@@ -235,6 +237,8 @@ pub(crate) enum Work {
     Pack(Box<Pack>),
     /// What is kept for longer than reports changes.
     Tiers(Change),
+    /// A probe stands otherwise than before. Answers 0.
+    Standing { probe: String, standing: Standing },
     /// Somebody did something. Answers 0.
     Access(Box<Act>),
     /// A receiver of remote write has the verdicts up to here. Answers 0.

@@ -1,8 +1,8 @@
 //! Makes reports of what session-senders tell, and hands them to the disk.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use owl_measure::report::Report;
 use owl_measure::sample::Sample;
@@ -13,12 +13,33 @@ use owl_topology::PlannedSession;
 use super::Vitals;
 use crate::sender::Watcher;
 
+/// The generation of the plan that is followed, for the threads that report under it.
+#[derive(Debug, Clone)]
+pub(super) struct Generation(Arc<Mutex<String>>);
+
+impl Generation {
+    pub(super) fn of(generation: &str) -> Self {
+        Self(Arc::new(Mutex::new(generation.to_owned())))
+    }
+
+    /// From now on another one.
+    pub(super) fn set(&self, generation: &str) {
+        // It is replaced as a whole, so it is whole whoever panicked.
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = generation.to_owned();
+    }
+
+    fn get(&self) -> String {
+        let generation = self.0.lock();
+        generation.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// What the reports of one thread have in common.
 #[derive(Debug, Clone)]
 pub(super) struct Keeper {
     /// By session: what it is of the plan, and which of its flows.
     pub(super) planned: Vec<(PlannedSession, u32)>,
-    pub(super) generation: String,
+    pub(super) generation: Generation,
     pub(super) vitals: Arc<Vitals>,
     pub(super) reports: SyncSender<Report>,
 }
@@ -33,7 +54,7 @@ impl Keeper {
         };
         let report = Report {
             path: planned.path.clone(),
-            generation: self.generation.clone(),
+            generation: self.generation.get(),
             flow: *flow,
             packet_interval: Nanos(i64::try_from(planned.packet_interval_ns).unwrap_or(i64::MAX)),
             summary,

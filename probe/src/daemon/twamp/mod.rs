@@ -4,7 +4,7 @@
 mod conversation;
 mod gap;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
@@ -68,7 +68,12 @@ impl Wishes {
     }
 
     /// Asks for them from now on. `keeper` reports what comes of it.
-    pub(super) fn ask(self, config: &Config, keeper: &Keeper) -> Conversations {
+    pub(super) fn ask(
+        self,
+        config: &Config,
+        source: Option<IpAddr>,
+        keeper: &Keeper,
+    ) -> Conversations {
         let stop = Arc::new(AtomicBool::new(false));
         keeper.vitals.asked.store(self.sessions, Relaxed);
         let threads = self.wanted.into_iter().filter_map(|wanted| {
@@ -76,8 +81,7 @@ impl Wishes {
                 server: wanted.server,
                 user: wanted.user,
                 users: config.sender.twamp_users.clone(),
-                source: config
-                    .source
+                source: source
                     .filter(|source| source.is_ipv4() == wanted.server.is_ipv4()),
                 clock: config.shown_clock(),
                 // Many threads share the processor of one, so none keeps it from the others by looking at the clock.
