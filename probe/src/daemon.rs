@@ -8,8 +8,10 @@ mod keeper;
 mod key_files;
 mod settings;
 mod signals;
+mod slot;
 mod twamp;
 
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -26,9 +28,10 @@ use tokio::sync::watch;
 
 use self::far_end::FarEnd;
 use self::following::Following;
-use self::keeper::{Generation, Keeper};
+use self::keeper::{Generation, Keeper, Ongoing, PlanChange};
 use self::key_files::{KeyFiles, SenderKeys};
 use self::signals::{Asked, Signals};
+use self::slot::Slot;
 use self::twamp::{Conversations, Wishes};
 use crate::clock::{Clock, ClockKeeper, ClockWatch, Reading, Teller};
 use crate::config::Config;
@@ -40,7 +43,7 @@ use crate::keys::{KeyFileError, LiveKeys};
 use crate::metrics::{self, Metrics};
 use crate::net::SocketError;
 use crate::reflector::{Reflector, ReflectorError, ReflectorStats};
-use crate::sender::{SenderStats, SessionSenders, SessionSettings};
+use crate::sender::{Change, SenderStats, SessionSenders, SessionSettings};
 use crate::spool::{Spool, SpoolError};
 use crate::uplink::{self, Shared, UplinkError};
 
@@ -53,6 +56,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const DISK_PAUSE: Duration = Duration::from_secs(1);
 /// Sessions that one plan may hold; what is beyond is not measured, and said.
 const SESSIONS_MAX: usize = 10_000;
+/// Sockets that the sessions of one thread have at most when plans changed some of them; beyond, all begin anew.
+const SOCKETS_MAX: usize = 256;
+/// Changes that a sender's thread has not taken up yet; beyond, all begin anew. It takes one up five times a second.
+const CHANGES_MAX: usize = 4;
 /// How long shutting down waits for the last reports to be acknowledged.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -358,14 +365,20 @@ struct Running {
     protected: Vec<bool>,
     stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
+    /// Its sessions, by their numbers, also those that left.
+    slots: Vec<Slot>,
+    sockets: usize,
+    changes: SyncSender<PlanChange>,
     conversations: Conversations,
+    /// What servers are asked for.
+    asked: Vec<(PlannedSession, u32)>,
 }
 
 /// What a plan has come to.
 struct Opened {
     senders: SessionSenders,
-    /// By session of the senders: what it is of the plan, and which of its flows.
-    planned: Vec<(PlannedSession, u32)>,
+    /// By session of the senders.
+    slots: Vec<Slot>,
     /// What others must be asked for first.
     wishes: Wishes,
     /// Why the first that is not opened is not.
@@ -384,7 +397,112 @@ impl Senders {
             running.plan = plan;
             return Ok(());
         }
+        if let Some(running) = self.running.take() {
+            match self.change(running.into(), &plan) {
+                Ok(()) => return Ok(()),
+                Err(running) => {
+                    running.stop();
+                }
+            }
+        }
         self.start(plan)
+    }
+
+    /// Lets those sessions go on that the new plan has, too, and changes the others. Hands back what runs when it has to begin
+    /// anew.
+    fn change(&mut self, mut running: Box<Running>, plan: &Plan) -> Result<(), Box<Running>> {
+        let same_source = running.plan.sends_from == plan.sends_from;
+        if !same_source || running.thread.is_finished() {
+            return Err(running);
+        }
+        let protected = self.protected(plan);
+        let mut by_path: HashMap<(&str, u32), usize> = HashMap::new();
+        for (number, slot) in running
+            .slots
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| slot.runs)
+        {
+            by_path.insert((&slot.session.path, slot.flow), number);
+        }
+        let stays = |flow: &Flow<'_>, protected: bool| {
+            let number = by_path.get(&(flow.session.path.as_str(), flow.number))?;
+            running.slots[*number]
+                .does(flow, protected)
+                .then_some(*number)
+        };
+        let flows = flow::all(plan).take(SESSIONS_MAX).zip(&protected);
+        let staying: HashSet<usize> = flows
+            .filter_map(|(flow, &protected)| stays(&flow, protected))
+            .collect();
+        if staying.is_empty() {
+            return Err(running);
+        }
+        let opened = self.open(plan, &protected, |flow, protected| {
+            stays(flow, protected).is_none()
+        });
+        let sessions = running.slots.len() + opened.slots.len();
+        let sockets = running.sockets + opened.senders.sockets();
+        if sessions > SESSIONS_MAX || sockets > SOCKETS_MAX {
+            return Err(running);
+        }
+        let mut leaving = Vec::new();
+        for (number, slot) in running.slots.iter_mut().enumerate() {
+            if slot.runs && !staying.contains(&number) {
+                slot.runs = false;
+                leaving.push(number);
+            }
+        }
+        let joining = opened.slots.iter();
+        let joining = joining.map(|slot| (slot.session.clone(), slot.flow));
+        let change = PlanChange {
+            joining: joining.collect(),
+            before: running.plan.generation.clone(),
+            after: plan.generation.clone(),
+            change: Change {
+                leaving,
+                joining: opened.senders,
+            },
+        };
+        let (left, joined) = (change.change.leaving.len(), opened.slots.len());
+        if running.changes.try_send(change).is_err() {
+            return Err(running);
+        }
+        tracing::info!(
+            generation = plan.generation,
+            stay = staying.len(),
+            left,
+            joined,
+            sockets,
+            "follows a plan; the sessions that it does not change go on"
+        );
+        let asked = opened.wishes.planned();
+        if asked != running.asked {
+            running.conversations.stop();
+            let keeper = self.keeper(&running.generation, Vec::new());
+            let source = self.source(plan);
+            running.conversations = opened.wishes.ask(&self.config, source, &keeper);
+        }
+        let count = staying.len() + joined + asked.len();
+        self.vitals.sessions.store(count as u64, Relaxed);
+        running.slots.extend(opened.slots);
+        self.running = Some(Running {
+            plan: plan.clone(),
+            protected,
+            sockets,
+            asked,
+            ..*running
+        });
+        Ok(())
+    }
+
+    fn keeper(&self, generation: &Generation, planned: Vec<(PlannedSession, u32)>) -> Keeper {
+        Keeper {
+            planned,
+            generation: generation.clone(),
+            vitals: self.vitals.clone(),
+            reports: self.reports.clone(),
+        }
     }
 
     /// Lets sessions follow a change of keys. A new key in place of an old one they find themselves; they begin anew
@@ -420,34 +538,33 @@ impl Senders {
         let protected = self.protected(&plan);
         let Opened {
             senders: mut sessions,
-            planned,
+            slots,
             wishes,
             failure,
-        } = self.open(&plan);
+        } = self.open(&plan, &protected, |_, _| true);
         tracing::info!(
             generation = plan.generation,
-            sessions = planned.len(),
+            sessions = slots.len(),
             sockets = sessions.sockets(),
             asked = wishes.sessions(),
             "follows a plan"
         );
-        let running = planned.len() as u64 + wishes.sessions();
+        let running = slots.len() as u64 + wishes.sessions();
         self.vitals.sessions.store(running, Relaxed);
         let stop = Arc::new(AtomicBool::new(false));
         let generation = Generation::of(&plan.generation);
         let opened = running > 0;
-        let mut keeper = Keeper {
-            planned,
-            generation: generation.clone(),
-            vitals: self.vitals.clone(),
-            reports: self.reports.clone(),
-        };
+        let planned = slots.iter().map(|slot| (slot.session.clone(), slot.flow));
+        let keeper = self.keeper(&generation, planned.collect());
+        let (asked, sockets) = (wishes.planned(), sessions.sockets());
         let conversations = wishes.ask(&self.config, self.source(&plan), &keeper);
+        let (changes, to_change) = sync_channel(CHANGES_MAX);
         let thread = {
             let stop = stop.clone();
+            let mut ongoing = Ongoing::of(keeper, to_change);
             std::thread::spawn(move || {
-                let vitals = keeper.vitals.clone();
-                if let Err(error) = sessions.run(&stop, || vitals.claim(), &mut keeper) {
+                let vitals = ongoing.vitals();
+                if let Err(error) = sessions.run(&stop, || vitals.claim(), &mut ongoing) {
                     tracing::error!(%error, "the session-senders stopped");
                 }
             })
@@ -458,7 +575,11 @@ impl Senders {
             protected,
             stop,
             thread,
+            slots,
+            sockets,
+            changes,
             conversations,
+            asked,
         });
         failure.filter(|_| !opened).map_or(Ok(()), Err)
     }
@@ -469,7 +590,13 @@ impl Senders {
         }
     }
 
-    fn open(&self, plan: &Plan) -> Opened {
+    /// Opens the sessions of a plan that are wanted, and says what is to be asked for all of it.
+    fn open(
+        &self,
+        plan: &Plan,
+        protected: &[bool],
+        wanted: impl Fn(&Flow<'_>, bool) -> bool,
+    ) -> Opened {
         let flows = plan.sessions.iter().map(PlannedSession::flow_count);
         let flows = flows.fold(0_u32, u32::saturating_add);
         if flows as usize > SESSIONS_MAX {
@@ -482,9 +609,9 @@ impl Senders {
         let (clock, source) = (self.config.shown_clock(), self.source(plan));
         let mut senders = SessionSenders::new(clock, self.vitals.sender.clone())
             .at_pace(self.config.sender_pace());
-        let (mut planned, mut wishes) = (Vec::new(), Wishes::default());
+        let (mut slots, mut wishes) = (Vec::new(), Wishes::default());
         let mut failure = None;
-        for flow in flow::all(plan).take(SESSIONS_MAX) {
+        for (flow, &protected) in flow::all(plan).take(SESSIONS_MAX).zip(protected) {
             let opened = if flow.session.reflector() == ReflectorKind::Twamp {
                 self.peer(flow.session).and_then(|server| {
                     let added = wishes.add(server, flow.session, flow.number);
@@ -492,11 +619,13 @@ impl Senders {
                         "as many control connections as there may be are taken".to_owned()
                     })
                 })
+            } else if !wanted(&flow, protected) {
+                Ok(())
             } else {
                 self.settings(&flow, source, clock).and_then(|settings| {
                     let opened = senders.open(settings);
                     opened.map_err(|error| error.to_string())?;
-                    planned.push((flow.session.clone(), flow.number));
+                    slots.push(Slot::of(&flow, protected));
                     Ok(())
                 })
             };
@@ -515,7 +644,7 @@ impl Senders {
         }
         Opened {
             senders,
-            planned,
+            slots,
             wishes,
             failure,
         }

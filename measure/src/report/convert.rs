@@ -92,6 +92,7 @@ pub(super) fn from_collector(message: &FromCollector) -> wire::FromCollector {
             FromCollector::Taken(numbers) => wire::CollectorSays::Taken(from_numbers(*numbers)),
             FromCollector::Again(numbers) => wire::CollectorSays::Again(from_numbers(*numbers)),
             FromCollector::Order(order) => wire::CollectorSays::Order(order.clone()),
+            FromCollector::Highest(sequence) => wire::CollectorSays::Highest(*sequence),
         }),
     }
 }
@@ -110,6 +111,12 @@ pub(super) fn to_from_collector(
             wire::CollectorSays::Taken(numbers) => FromCollector::Taken(to_numbers(numbers)?),
             wire::CollectorSays::Again(numbers) => FromCollector::Again(to_numbers(numbers)?),
             wire::CollectorSays::Order(order) => FromCollector::Order(order),
+            wire::CollectorSays::Highest(sequence) if sequence > SEQUENCE_MAX => {
+                return Err(ReportError::Impossible(
+                    "a number that nobody can have reached",
+                ));
+            }
+            wire::CollectorSays::Highest(sequence) => FromCollector::Highest(sequence),
         },
     )
 }
@@ -142,6 +149,9 @@ fn to_standing(standing: wire::PlanStanding) -> Result<PlanStanding, ReportError
         turned_down: standing.turned_down.map(turned_down).transpose()?,
     })
 }
+
+/// No probe gives out as many.
+const SEQUENCE_MAX: u64 = 1 << 62;
 
 fn from_numbers(numbers: Numbers) -> wire::Numbers {
     wire::Numbers {

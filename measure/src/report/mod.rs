@@ -119,6 +119,9 @@ pub enum FromCollector {
     Again(Numbers),
     /// What to measure, as a signed plan of the topology: after the welcome, and whenever there is a newer one.
     Order(Vec<u8>),
+    /// The highest number that came of the epoch in the hello, 0 when none did. Said to probes with [`Abilities::HIGHEST`], once
+    /// the store has told it; they send nothing before.
+    Highest(u64),
 }
 
 /// A message that cannot be understood.
@@ -310,6 +313,7 @@ mod tests {
             FromCollector::Taken(numbers),
             FromCollector::Again(numbers),
             FromCollector::Order(vec![3]),
+            FromCollector::Highest(7),
         ] {
             assert_eq!(FromCollector::decode(&message.encode()), Ok(message));
         }
@@ -410,12 +414,12 @@ mod tests {
         assert_eq!(read.abilities, Abilities::NONE);
         // What it does not know of ours is one field at the end, which a reader of protobuf skips.
         let ours = FromProbe::Hello(Hello {
-            abilities: Abilities::OURS,
+            abilities: Abilities::RANGES,
             ..read.clone()
         });
         let ours = ours.encode();
         assert_eq!(ours[2..hello.len()], hello[2..]);
-        assert_eq!(ours[hello.len()..], [0xA0, 0x01, 0x03], "tag 20, the bits");
+        assert_eq!(ours[hello.len()..], [0xA0, 0x01, 0x01], "tag 20, the bits");
         let unable = FromProbe::Hello(read);
         assert_eq!(unable.encode(), hello);
         assert_eq!(FromCollector::Stored(7).encode(), b"\x10\x07");
@@ -445,6 +449,7 @@ mod tests {
         assert_eq!(FromCollector::Again(numbers).encode(), expected);
         let welcome = FromCollector::Welcome(Abilities::RANGES).encode();
         assert_eq!(welcome, b"\xa2\x01\x02\x08\x01");
+        assert_eq!(FromCollector::Highest(300).encode(), b"\xe0\x01\xac\x02");
         let expected = [&message(b"\xa2\x01\x12\x0a\x0e")[..], b"\x10\x01"].concat();
         assert_eq!(FromProbe::Gone(numbers, Loss::Full).encode(), expected);
         assert_eq!(FromCollector::Order(vec![5]).encode(), b"\xba\x01\x01\x05");

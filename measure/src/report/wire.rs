@@ -23,7 +23,7 @@ pub(super) enum ProbeSays {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct FromCollector {
-    #[prost(oneof = "CollectorSays", tags = "1, 2, 3, 20, 21, 22, 23")]
+    #[prost(oneof = "CollectorSays", tags = "1, 2, 3, 20, 21, 22, 23, 28")]
     pub(super) say: Option<CollectorSays>,
 }
 
@@ -43,6 +43,8 @@ pub(super) enum CollectorSays {
     Again(Numbers),
     #[prost(bytes = "vec", tag = "23")]
     Order(Vec<u8>),
+    #[prost(uint64, tag = "28")]
+    Highest(u64),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -1,5 +1,6 @@
 //! Two probes' ends of one session: the senders of a plan, and a reflector that answers nothing that is not authentic.
 
+mod plans;
 mod twamp;
 
 use super::*;

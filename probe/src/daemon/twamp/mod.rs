@@ -62,6 +62,12 @@ impl Wishes {
         true
     }
 
+    /// The flows, in the order of the connections.
+    pub(super) fn planned(&self) -> Vec<(PlannedSession, u32)> {
+        let wanted = self.wanted.iter();
+        wanted.flat_map(|wanted| wanted.planned.clone()).collect()
+    }
+
     /// How many sessions they are.
     pub(super) fn sessions(&self) -> u64 {
         self.sessions
