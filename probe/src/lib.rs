@@ -17,6 +17,7 @@ pub mod member;
 mod metrics;
 pub mod net;
 pub mod network;
+mod plan;
 pub mod reflector;
 pub mod reporting;
 pub mod secret;
