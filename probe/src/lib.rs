@@ -13,6 +13,7 @@ mod flow;
 mod history;
 pub mod interface;
 pub mod keys;
+pub mod links;
 pub mod member;
 mod metrics;
 pub mod net;
