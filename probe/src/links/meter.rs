@@ -133,7 +133,8 @@ impl Kept {
     ) {
         self.withdrawn_since = None;
         if let Some(last) = self.last {
-            let known = self.discontinuity.map(|(_, ticks)| ticks);
+            // Where this round did not ask, the counters are believed to have gone on; the next round that asks withdraws it.
+            let known = told.and(self.discontinuity).map(|(_, ticks)| ticks);
             let samples = |way| (last.sample(way, known), next.sample(way, told));
             let (before, after) = samples(0);
             let mut evidence = Evidence::between(&before, &after);

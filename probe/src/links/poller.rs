@@ -41,7 +41,7 @@ pub struct Poller {
     /// Targets that may have something to send, each once, in turn.
     ready: VecDeque<usize>,
     /// When each request is given up. Requests that were answered stay until then: a few for each place.
-    deadlines: BinaryHeap<Reverse<(Monotonic, i32, usize)>>,
+    deadlines: BinaryHeap<Reverse<(Monotonic, i32, u64)>>,
     writer: Writer,
     room: Vec<u8>,
     unheard: Unheard,
@@ -110,13 +110,13 @@ impl Poller {
             match target.next_ask(now) {
                 Step::Send(ask, repeats) => {
                     let bits = target.device().profile.request_id_bits;
-                    let id = self
+                    let (id, serial) = self
                         .slots
                         .take(k, ask.clone(), repeats, now, bits)
                         .expect("there was room above");
                     target.write(&mut self.writer, id, &ask, now);
                     let deadline = now + target.timeout(repeats);
-                    self.deadlines.push(Reverse((deadline, id, k)));
+                    self.deadlines.push(Reverse((deadline, id, serial)));
                     break k;
                 }
                 Step::Wait => {}
@@ -164,11 +164,12 @@ impl Poller {
 
     /// Gives up what has not been answered in time.
     pub fn handle_timeout(&mut self, now: Monotonic) {
-        while let Some(&Reverse((deadline, id, k))) = self.deadlines.peek()
+        while let Some(&Reverse((deadline, id, serial))) = self.deadlines.peek()
             && deadline <= now
         {
             self.deadlines.pop();
-            if let Some(request) = self.slots.answered(id, k) {
+            if let Some(request) = self.slots.overdue(id, serial) {
+                let k = request.target;
                 self.targets[k].lost(request, now);
                 self.make_ready(k);
             }

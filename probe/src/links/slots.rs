@@ -18,14 +18,16 @@ pub(super) struct Request<T> {
     /// How often it has left before.
     pub(super) repeats: u32,
     id: i32,
+    serial: u64,
 }
 
-/// All places. A place's generation tells an answer to what was asked there before.
+/// All places. Identifiers go through what is left of their bits, so that an answer to what was asked at a place before is
+/// told from one to what is asked there now.
 #[derive(Debug)]
 pub(super) struct Slots<T> {
     places: Vec<Option<Request<T>>>,
     free: Vec<u16>,
-    generation: u32,
+    serial: u64,
 }
 
 impl<T> Slots<T> {
@@ -33,7 +35,7 @@ impl<T> Slots<T> {
         Self {
             places: (0..SLOTS).map(|_| None).collect(),
             free: (0..SLOTS as u16).rev().collect(),
-            generation: 0,
+            serial: 0,
         }
     }
 
@@ -42,7 +44,8 @@ impl<T> Slots<T> {
         !self.free.is_empty()
     }
 
-    /// Remembers a request, and gives it an identifier of so many bits; `None` when there is no room.
+    /// Remembers a request, and gives it an identifier of so many bits, and a number that no other request ever had; `None`
+    /// when there is no room.
     pub(super) fn take(
         &mut self,
         target: usize,
@@ -50,26 +53,39 @@ impl<T> Slots<T> {
         repeats: u32,
         now: Monotonic,
         bits: u32,
-    ) -> Option<i32> {
+    ) -> Option<(i32, u64)> {
         let slot = self.free.pop()?;
-        self.generation = self.generation.wrapping_add(1);
+        self.serial += 1;
         let mask = (1_u32 << bits.clamp(SLOT_BITS + 1, 31)) - 1;
-        let id = ((self.generation << SLOT_BITS | u32::from(slot)) & mask) as i32;
+        let id = (((self.serial as u32) << SLOT_BITS | u32::from(slot)) & mask) as i32;
         self.places[usize::from(slot)] = Some(Request {
             target,
             ask,
             sent_at: now,
             repeats,
             id,
+            serial: self.serial,
         });
-        Some(id)
+        Some((id, self.serial))
     }
 
     /// The request of this identifier, which is then forgotten; `None` when there is none, or it was another target's.
     pub(super) fn answered(&mut self, id: i32, target: usize) -> Option<Request<T>> {
+        self.remove(id, |request| request.id == id && request.target == target)
+    }
+
+    /// The request of this identifier and number, which is then forgotten; `None` when it was answered.
+    pub(super) fn overdue(&mut self, id: i32, serial: u64) -> Option<Request<T>> {
+        self.remove(id, |request| request.serial == serial)
+    }
+
+    fn remove(
+        &mut self,
+        id: i32,
+        is_it: impl FnOnce(&mut Request<T>) -> bool,
+    ) -> Option<Request<T>> {
         let slot = (id as u32 as usize) & (SLOTS - 1);
-        let place = &mut self.places[slot];
-        let request = place.take_if(|request| request.id == id && request.target == target)?;
+        let request = self.places[slot].take_if(is_it)?;
         self.free.push(slot as u16);
         Some(request)
     }
@@ -84,14 +100,15 @@ mod tests {
         for bits in [15, 31] {
             let mut slots = Slots::new();
             let now = Monotonic(0);
-            let first = slots.take(3, 'a', 0, now, bits).unwrap();
+            let (first, serial) = slots.take(3, 'a', 0, now, bits).unwrap();
             assert!(slots.answered(first, 4).is_none());
             assert_eq!(slots.answered(first, 3).unwrap().ask, 'a');
             assert!(slots.answered(first, 3).is_none());
-            let second = slots.take(3, 'b', 0, now, bits).unwrap();
+            let (second, _) = slots.take(3, 'b', 0, now, bits).unwrap();
             assert_ne!(first, second);
             assert!(slots.answered(first, 3).is_none());
             assert!(slots.answered(-1, 3).is_none());
+            assert!(slots.overdue(second, serial).is_none());
             assert!(slots.answered(second, 3).is_some());
         }
     }
@@ -100,7 +117,7 @@ mod tests {
     fn there_is_room_for_so_many_and_no_more() {
         let mut slots = Slots::new();
         let ids: Vec<i32> = (0..SLOTS)
-            .map(|k| slots.take(0, k, 0, Monotonic(0), 31).unwrap())
+            .map(|k| slots.take(0, k, 0, Monotonic(0), 31).unwrap().0)
             .collect();
         assert!(!slots.has_room());
         assert_eq!(slots.take(0, 0, 0, Monotonic(0), 31), None);

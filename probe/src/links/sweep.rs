@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 /// What surrounds the rows of an answer: headers, community, sysUpTime. SNMPv3 has more, and learns it as larger rows.
-const AROUND_OCTETS: usize = 80;
+const AROUND_OCTETS: usize = 60;
 /// A cell whose size nobody knows yet: a name of 17 octets, a counter of nine, and what is around both.
 const CELL_OCTETS: usize = 28;
 
@@ -41,11 +41,19 @@ impl Capacity {
             self.octets_max = AROUND_OCTETS + self.row_octets * (asked / 2).max(1);
             return;
         }
-        self.row_octets = octets.saturating_sub(AROUND_OCTETS).div_ceil(rows).max(1);
-        if rows < asked {
-            // The agent's own limit is somewhere within the next row.
-            self.octets_max = self.octets_max.min(octets + self.row_octets - 1);
+        if asked < self.rows() {
+            // A small answer tells more of what is around the rows than of them.
+            return;
         }
+        let row_octets = octets.saturating_sub(AROUND_OCTETS).div_ceil(rows).max(1);
+        if rows < asked {
+            // The next cell did not fit, and a part of a row may have come for nothing.
+            self.octets_max = self.octets_max.min(octets);
+            if self.rows() < asked {
+                return;
+            }
+        }
+        self.row_octets = row_octets;
     }
 }
 
@@ -121,18 +129,22 @@ mod tests {
     fn as_many_rows_are_asked_for_as_an_answer_holds() {
         let mut capacity = Capacity::new(1_472, 64, 7);
         assert_eq!(capacity.rows(), 7);
-        capacity.learn(80 + 7 * 170, 7, 7);
+        capacity.learn(60 + 7 * 170, 7, 7);
         assert_eq!(capacity.rows(), 8);
-        // The agent's own limit is smaller.
-        capacity.learn(80 + 5 * 170, 5, 8);
+        // The agent's own limit is smaller: five rows and a part of the sixth came.
+        capacity.learn(60 + 5 * 170 + 120, 5, 8);
+        assert_eq!(capacity.rows(), 5);
+        capacity.learn(60 + 5 * 168, 5, 5);
+        assert_eq!(capacity.rows(), 5);
+        capacity.learn(60 + 100, 1, 1);
         assert_eq!(capacity.rows(), 5);
         // One answer was too big for the agent.
         capacity.learn(60, 0, 5);
         assert_eq!(capacity.rows(), 2);
         let mut two_columns = Capacity::new(1_472, 64, 2);
-        assert_eq!(two_columns.rows(), 24);
-        two_columns.learn(80 + 24 * 50, 24, 24);
-        assert_eq!(two_columns.rows(), 27);
+        assert_eq!(two_columns.rows(), 25);
+        two_columns.learn(60 + 25 * 50, 25, 25);
+        assert_eq!(two_columns.rows(), 28);
         assert_eq!(Capacity::new(65_000, 8, 7).rows(), 8);
     }
 }
