@@ -183,10 +183,7 @@ fn every_port_is_read_in_every_round_and_no_rate_is_wrong() {
         keys: keys("maplesyrup"),
     };
     let users = Options {
-        user: Some(User {
-            name: "owl".to_owned(),
-            keys: keys("maplesyrup"),
-        }),
+        user: Some(User::new("owl", "maplesyrup", "maplesyrup").unwrap()),
         ..near.clone()
     };
     let lossy = Options {
@@ -278,10 +275,7 @@ fn a_slow_agent_is_kept_busy_with_four_requests_at_most() {
 fn who_does_not_answer_holds_up_nobody_and_is_told_apart_from_who_refuses() {
     let options = Options {
         ports: 100,
-        user: Some(User {
-            name: "owl".to_owned(),
-            keys: keys("maplesyrup"),
-        }),
+        user: Some(User::new("owl", "maplesyrup", "maplesyrup").unwrap()),
         ..Options::default()
     };
     let dead = Options {

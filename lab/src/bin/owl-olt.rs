@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use clap::Parser;
 use owl_lab::olt::{Olts, Options, User};
 use owl_measure::time::Nanos;
-use owl_protocol::snmp::usm::MasterKeys;
 
 /// Simulate OLTs that answer SNMP, and print the address of each
 #[derive(Debug, Parser)]
@@ -68,10 +67,7 @@ fn main() -> ExitCode {
 
 fn run(args: Args) -> Result<std::convert::Infallible, Box<dyn std::error::Error>> {
     let user = match (args.user, args.passphrase) {
-        (Some(name), Some(phrase)) => Some(User {
-            name,
-            keys: MasterKeys::new(phrase.as_bytes(), Some(phrase.as_bytes()))?,
-        }),
+        (Some(name), Some(phrase)) => Some(User::new(&name, &phrase, &phrase)?),
         _ => None,
     };
     let options = Options {

@@ -1,7 +1,7 @@
 //! What a simulated OLT is like.
 
 use owl_measure::time::Nanos;
-use owl_protocol::snmp::usm::MasterKeys;
+use owl_protocol::snmp::usm::{MasterKeys, ShortPassphrase};
 
 /// Who may ask by SNMPv3.
 #[derive(Debug, Clone)]
@@ -10,6 +10,19 @@ pub struct User {
     pub name: String,
     /// The keys.
     pub keys: MasterKeys,
+}
+
+impl User {
+    /// With these pass phrases.
+    ///
+    /// # Errors
+    /// When one is shorter than eight octets.
+    pub fn new(name: &str, authentication: &str, privacy: &str) -> Result<Self, ShortPassphrase> {
+        Ok(Self {
+            name: name.to_owned(),
+            keys: MasterKeys::new(authentication.as_bytes(), Some(privacy.as_bytes()))?,
+        })
+    }
 }
 
 /// What an OLT is like.

@@ -54,9 +54,9 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// `snmpget -v2c -c public HOST 1.3.6.1.2.1.1.3.0` of net-snmp 5.9.3, and snmpd's answer.
+    /// Captured: `snmpget -v2c -c public HOST 1.3.6.1.2.1.1.3.0` of net-snmp 5.9.3.
     const GET: &[u8] =
-        b"\x30\x29\x02\x01\x01\x04\x06public\xa0\x1c\x02\x04\x5d\x7e\x34\x13\x02\x01\0\x02\x01\0\x30\x0e\x30\x0c\x06\x08\x2b\x06\x01\x02\x01\x01\x03\0\x05\0";
+        b"\x30\x29\x02\x01\x01\x04\x06public\xa0\x1c\x02\x04\x2d\xa6\x29\x7c\x02\x01\0\x02\x01\0\x30\x0e\x30\x0c\x06\x08\x2b\x06\x01\x02\x01\x01\x03\0\x05\0";
 
     #[test]
     fn a_request_of_another_program_is_read_and_written_octet_by_octet() {
