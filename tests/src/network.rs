@@ -297,7 +297,10 @@ pub fn topology(
 pub fn digest_of(feed: &Feed, probe: &str, epoch: u64, first: u64, last: u64) -> String {
     let mut digest = Sha256::new();
     for sequence in first..=last {
-        for text in [probe.as_bytes(), &feed.report(sequence).encode()] {
+        for text in [
+            probe.as_bytes(),
+            &feed.report(sequence).for_judge().encode(),
+        ] {
             digest.update((text.len() as u64).to_be_bytes());
             digest.update(text);
         }

@@ -85,10 +85,13 @@ fn recorded() -> BTreeSet<String> {
         .collect()
 }
 
-/// The names in the first column of the tables of docs/metrics.md.
+/// The names in the first column of the tables of the collector's metrics and of a probe's.
 fn documented() -> BTreeSet<String> {
-    let page = read(repository().join("docs/metrics.md"));
-    page.lines()
+    let pages = ["docs/metrics.md", "docs/probe-metrics.md"];
+    let pages = pages.map(|page| read(repository().join(page)));
+    pages
+        .iter()
+        .flat_map(|page| page.lines())
         .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
         .map(str::to_owned)
         .collect()
@@ -97,10 +100,7 @@ fn documented() -> BTreeSet<String> {
 #[test]
 fn every_metric_of_the_dashboard_and_the_rules_is_documented() {
     let (documented, recorded) = (documented(), recorded());
-    assert!(
-        documented.len() > 10,
-        "docs/metrics.md lists {documented:?}"
-    );
+    assert!(documented.len() > 10, "the pages list {documented:?}");
     let (dashboard, rules) = (dashboard(), RULES.map(|file| read(grafana(file))).concat());
     let queries = queries(&dashboard);
     let variables = list(&dashboard["templating"], "list")
@@ -117,7 +117,7 @@ fn every_metric_of_the_dashboard_and_the_rules_is_documented() {
         .collect();
     assert!(
         unknown.is_empty(),
-        "neither in docs/metrics.md nor recorded: {unknown:?}"
+        "neither documented nor recorded: {unknown:?}"
     );
 }
 

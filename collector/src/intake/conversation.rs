@@ -22,6 +22,8 @@ pub(super) struct Conversation<'a> {
     epoch: u64,
     /// Whether the probe knows of ranges of numbers.
     ranges: bool,
+    /// Whether it wants to know the highest number that came.
+    highest: bool,
     /// Asked for in this conversation already.
     asked: Sequences,
 }
@@ -33,6 +35,7 @@ impl<'a> Conversation<'a> {
             probe,
             epoch: hello.epoch,
             ranges: hello.abilities.include(Abilities::RANGES),
+            highest: hello.abilities.include(Abilities::HIGHEST),
             asked: Sequences::default(),
         }
     }
@@ -48,7 +51,7 @@ impl<'a> Conversation<'a> {
         said
     }
 
-    /// Notes who called; tells what is asked of him from before.
+    /// Notes who called; tells what came of his spool, and what is asked of him from before.
     pub(super) async fn called(&mut self, hello: &Hello) -> Vec<FromCollector> {
         let software = hello.software.chars().filter(|c| !c.is_control());
         let caller = Caller {
@@ -57,12 +60,14 @@ impl<'a> Conversation<'a> {
             simulated: hello.simulated,
             called_at: now(),
         };
-        self.write(|| Work::Call {
-            probe: self.probe.to_owned(),
-            caller: caller.clone(),
-        })
-        .await;
-        self.questions()
+        let highest = self
+            .write(|| Work::Call {
+                probe: self.probe.to_owned(),
+                caller: caller.clone(),
+            })
+            .await;
+        let told = self.highest.then_some(FromCollector::Highest(highest));
+        told.into_iter().chain(self.questions()).collect()
     }
 
     /// Takes a message in, and answers after the commit.

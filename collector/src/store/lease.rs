@@ -225,5 +225,10 @@ mod tests {
             (one.keep(&database).unwrap().epoch, other.epoch()),
             (3, None)
         );
+        assert!(may_write(&one, &database, 3));
+        assert!(
+            !may_write(&one, &database, 1),
+            "what it began when it judged before"
+        );
     }
 }

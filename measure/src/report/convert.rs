@@ -89,6 +89,7 @@ pub(super) fn from_collector(message: &FromCollector) -> wire::FromCollector {
             }),
             FromCollector::Taken(numbers) => wire::CollectorSays::Taken(from_numbers(*numbers)),
             FromCollector::Again(numbers) => wire::CollectorSays::Again(from_numbers(*numbers)),
+            FromCollector::Highest(sequence) => wire::CollectorSays::Highest(*sequence),
         }),
     }
 }
@@ -106,9 +107,18 @@ pub(super) fn to_from_collector(
             }
             wire::CollectorSays::Taken(numbers) => FromCollector::Taken(to_numbers(numbers)?),
             wire::CollectorSays::Again(numbers) => FromCollector::Again(to_numbers(numbers)?),
+            wire::CollectorSays::Highest(sequence) if sequence > SEQUENCE_MAX => {
+                return Err(ReportError::Impossible(
+                    "a number that nobody can have reached",
+                ));
+            }
+            wire::CollectorSays::Highest(sequence) => FromCollector::Highest(sequence),
         },
     )
 }
+
+/// No probe gives out as many.
+const SEQUENCE_MAX: u64 = 1 << 62;
 
 fn from_numbers(numbers: Numbers) -> wire::Numbers {
     wire::Numbers {

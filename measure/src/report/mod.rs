@@ -112,6 +112,9 @@ pub enum FromCollector {
     Taken(Numbers),
     /// The reports with these numbers did not come: they are to be sent again, or said to be gone.
     Again(Numbers),
+    /// The highest number that came of the epoch in the hello, 0 when none did. Said to probes with [`Abilities::HIGHEST`], once
+    /// the store has told it; they send nothing before.
+    Highest(u64),
 }
 
 /// A message that cannot be understood.
@@ -290,6 +293,7 @@ mod tests {
             FromCollector::Welcome(Abilities::OURS),
             FromCollector::Taken(numbers),
             FromCollector::Again(numbers),
+            FromCollector::Highest(7),
         ] {
             assert_eq!(FromCollector::decode(&message.encode()), Ok(message));
         }
@@ -390,7 +394,7 @@ mod tests {
         assert_eq!(read.abilities, Abilities::NONE);
         // What it does not know of ours is one field at the end, which a reader of protobuf skips.
         let ours = FromProbe::Hello(Hello {
-            abilities: Abilities::OURS,
+            abilities: Abilities::RANGES,
             ..read.clone()
         });
         let ours = ours.encode();
@@ -423,8 +427,9 @@ mod tests {
         assert_eq!(FromCollector::Taken(numbers).encode(), expected);
         let expected = message(b"\xb2\x01\x0e");
         assert_eq!(FromCollector::Again(numbers).encode(), expected);
-        let welcome = FromCollector::Welcome(Abilities::OURS).encode();
+        let welcome = FromCollector::Welcome(Abilities::RANGES).encode();
         assert_eq!(welcome, b"\xa2\x01\x02\x08\x01");
+        assert_eq!(FromCollector::Highest(300).encode(), b"\xe0\x01\xac\x02");
         let expected = [&message(b"\xa2\x01\x12\x0a\x0e")[..], b"\x10\x01"].concat();
         assert_eq!(FromProbe::Gone(numbers, Loss::Full).encode(), expected);
         assert!(

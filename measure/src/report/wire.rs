@@ -21,7 +21,7 @@ pub(super) enum ProbeSays {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct FromCollector {
-    #[prost(oneof = "CollectorSays", tags = "1, 2, 3, 20, 21, 22")]
+    #[prost(oneof = "CollectorSays", tags = "1, 2, 3, 20, 21, 22, 28")]
     pub(super) say: Option<CollectorSays>,
 }
 
@@ -39,6 +39,8 @@ pub(super) enum CollectorSays {
     Taken(Numbers),
     #[prost(message, tag = "22")]
     Again(Numbers),
+    #[prost(uint64, tag = "28")]
+    Highest(u64),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -69,6 +69,8 @@ pub struct Spool {
     /// What waits and what is held, as it was committed last.
     waiting: Sequences,
     held: Held,
+    /// The last number given out before this process had the spool, or when a collector last knew of all that were given out.
+    settled: u64,
     /// Lost since a connection last asked.
     losses: Vec<(RangeInclusive<u64>, Loss)>,
 }
@@ -127,10 +129,12 @@ impl Spool {
                 [drawn.cast_signed()],
             )?;
             let epoch: i64 = database.query_row("SELECT epoch FROM epoch", [], |row| row.get(0))?;
+            let held = schema::held(&database)?;
             Ok(Self {
                 epoch: epoch.cast_unsigned(),
                 waiting: ranges::waiting(&database)?,
-                held: schema::held(&database)?,
+                settled: held.made.cast_unsigned(),
+                held,
                 database,
                 file: file.into(),
                 octets_max: i64::try_from(config.octets_max).unwrap_or(i64::MAX),
@@ -318,6 +322,36 @@ impl Spool {
         Ok(reasons.map_err(failed)?.into_iter().flatten().collect())
     }
 
+    /// A collector has numbers of this epoch up to `highest`. When more were given out than this spool knows, it is an older copy
+    /// of the one that gave them out: a host was set back to a snapshot. Then the reports that this process made and no collector
+    /// has get numbers behind that; those from before are what the collector knows by their numbers. Then tells the last number
+    /// that is given out now.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn go_beyond(&mut self, highest: u64) -> Result<Option<u64>, SpoolError> {
+        let made = self.made();
+        let is_older = highest > made;
+        if is_older {
+            let renumbered = self.mending("number anew in", |spool| {
+                let first = spool.settled.saturating_add(1);
+                let by = highest - spool.settled;
+                let moving: Sequences = spool.waiting.within(first..=u64::MAX).collect();
+                spool.change(Durability::Synced, |change| change.renumber(&moving, by))?;
+                Ok(moving.count())
+            })?;
+            tracing::warn!(
+                file = %self.file.display(),
+                given_out = made,
+                collector_has = highest,
+                renumbered,
+                "the spool is an older copy of the one that the collector knows; its numbers go on behind that"
+            );
+        }
+        self.settled = self.made();
+        Ok(is_older.then_some(self.settled))
+    }
+
     /// What was lost since this was last asked.
     pub(crate) fn losses(&mut self) -> Vec<(RangeInclusive<u64>, Loss)> {
         std::mem::take(&mut self.losses)
@@ -413,6 +447,24 @@ impl Change<'_> {
         self.held.octets += octets;
         self.held.waiting_octets += octets;
         Ok(())
+    }
+
+    /// Waiting numbers become higher ones, which nobody has, and so do all that will be given out.
+    fn renumber(&mut self, moving: &Sequences, by: u64) -> rusqlite::Result<()> {
+        for range in moving.ranges() {
+            let (first, last) = ranges::columns(&range);
+            let offset = i64::try_from(by).unwrap_or(i64::MAX);
+            self.transaction
+                .prepare_cached(
+                    "UPDATE report SET sequence = sequence + ?3 WHERE sequence BETWEEN ?1 AND ?2",
+                )?
+                .execute([first, last, offset])?;
+            self.waiting.remove(range.clone());
+            self.waiting.insert(range.start() + by..=range.end() + by);
+        }
+        let by = i64::try_from(by).unwrap_or(i64::MAX);
+        self.held.made = self.held.made.saturating_add(by);
+        schema::write_made(&self.transaction, self.held.made)
     }
 
     fn octets_of(&self, range: &RangeInclusive<u64>) -> rusqlite::Result<i64> {

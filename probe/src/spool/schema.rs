@@ -59,6 +59,17 @@ fn made(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
     )
 }
 
+/// Notes the last number that was given out, or is to count as such.
+pub(super) fn write_made(transaction: &Transaction<'_>, made: i64) -> rusqlite::Result<()> {
+    transaction.execute("DELETE FROM sqlite_sequence WHERE name = 'report'", [])?;
+    transaction
+        .execute(
+            "INSERT INTO sqlite_sequence (name, seq) VALUES ('report', ?1)",
+            [made],
+        )
+        .map(|_| ())
+}
+
 /// What a spool's tables amount to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Held {

@@ -58,6 +58,38 @@ fn what_was_committed_is_there_again_and_a_number_is_never_given_twice() {
 }
 
 #[test]
+fn an_older_copy_of_a_spool_gives_no_number_out_twice_and_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut spool = Spool::open(directory.path()).unwrap();
+    spool.append(&[report("a~b"), report("a~c")]).unwrap();
+    drop(spool);
+    // The collector has 5 numbers of it: the host was set back to when there were 2.
+    let mut spool = Spool::open(directory.path()).unwrap();
+    spool.append(&[report("a~d"), report("a~e")]).unwrap();
+    assert_eq!(spool.go_beyond(5).unwrap(), Some(7));
+    assert_eq!(
+        unsent(&mut spool),
+        [1, 2, 6, 7],
+        "1 and 2 are what they were"
+    );
+    let none = Sequences::default();
+    let body = |spool: &mut Spool, number| {
+        let found = spool.unsent(number..=number, &none, 1, 9_999).unwrap();
+        Report::decode(&found[0].octets).unwrap()
+    };
+    assert_eq!(body(&mut spool, 6), report("a~d"));
+    spool.append(&[report("a~f")]).unwrap();
+    assert_eq!(body(&mut spool, 8), report("a~f"));
+    let counts = spool.counts().unwrap();
+    drop(spool);
+    let mut spool = Spool::open(directory.path()).unwrap();
+    assert_eq!(spool.counts().unwrap(), counts);
+    assert_eq!(unsent(&mut spool), [1, 2, 6, 7, 8]);
+    assert_eq!(spool.go_beyond(8).unwrap(), None, "nothing is news to it");
+    assert_eq!(told(&mut spool, 3..=5), [(3..=5, Loss::Released)]);
+}
+
+#[test]
 fn what_is_sent_already_is_not_sent_again_and_order_is_kept() {
     let (_directory, mut spool) = spool_of(1 << 20);
     fill(&mut spool, 9);

@@ -37,6 +37,8 @@ pub(super) struct Flight {
     begun_at: u64,
     /// What both ends can do; nothing is sent before that is known.
     agreed: Option<Abilities>,
+    /// Whether the collector has told the highest number that it has; one that can is waited for.
+    highest_told: bool,
     /// Sent, and not answered.
     sent: Sequences,
     gone: Vec<(Numbers, Loss)>,
@@ -49,6 +51,7 @@ impl Flight {
             epoch,
             begun_at,
             agreed: None,
+            highest_told: false,
             sent: Sequences::default(),
             gone: Vec::new(),
             pace,
@@ -62,6 +65,19 @@ impl Flight {
     /// What the collector can do; it says so first, or it is of a version that can do nothing of it.
     pub(super) fn agree(&mut self, collector: Abilities) {
         self.agreed.get_or_insert(collector);
+    }
+
+    /// Notes that no number up to the collector's highest will be given out again; for that, those up to `renumbered_to` were
+    /// given out anew.
+    pub(super) fn go_on(&mut self, renumbered_to: Option<u64>) {
+        self.highest_told = true;
+        self.begun_at = renumbered_to.unwrap_or(self.begun_at);
+    }
+
+    /// Whether numbers can be sent that the collector has not seen.
+    fn open(&self) -> bool {
+        self.agreed
+            .is_some_and(|agreed| self.highest_told || !agreed.include(Abilities::HIGHEST))
     }
 
     fn ranges(&self) -> bool {
@@ -85,12 +101,15 @@ impl Flight {
                 paced,
             }
         };
+        if !self.open() {
+            return (self.sent.clone(), lanes);
+        }
         if self.ranges() {
             lanes.push(lane(self.begun_at + 1..=u64::MAX, LIVE_WINDOW, false));
             if due {
                 lanes.push(lane(1..=self.begun_at, BACKLOG_WINDOW, true));
             }
-        } else if self.agreed.is_some() && due {
+        } else if due {
             lanes.push(lane(1..=u64::MAX, LIVE_WINDOW, true));
         }
         lanes.retain(|lane| lane.reports_max > 0);
@@ -100,7 +119,7 @@ impl Flight {
     /// When a lane opens that only the pace keeps shut.
     pub(super) fn due(&self, now: Instant) -> Option<Instant> {
         let due = self.pace.next_at();
-        (self.agreed.is_some() && due > now).then_some(due)
+        (self.open() && due > now).then_some(due)
     }
 
     /// Notes that a batch goes.
@@ -163,6 +182,8 @@ mod tests {
         let mut flight = flight(now);
         check(&flight, now, &[]);
         flight.agree(Abilities::OURS);
+        check(&flight, now, &[]);
+        flight.go_on(None);
         let (live, backlog) = ((101..=u64::MAX, LIVE_WINDOW), (1..=100, BACKLOG_WINDOW));
         check(&flight, now, &[live.clone(), backlog]);
         let (_, lanes) = flight.lanes(now);
@@ -192,6 +213,7 @@ mod tests {
         let now = Instant::now();
         let mut flight = flight(now);
         flight.agree(Abilities::OURS);
+        flight.go_on(None);
         let (_, lanes) = flight.lanes(now);
         flight.send(&lanes[0], &numbers(101..=100 + LIVE_WINDOW), 1, now);
         check(&flight, now, &[(1..=100, BACKLOG_WINDOW)]);

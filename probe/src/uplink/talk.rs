@@ -154,6 +154,11 @@ impl<'a> Talk<'a> {
                 let absent = blocking(move || shared.spool().again(numbers.range())).await?;
                 self.flight().lose(absent);
             }
+            FromCollector::Highest(highest) => {
+                let shared = self.shared.clone();
+                let made = blocking(move || shared.spool().go_beyond(highest)).await?;
+                self.flight().go_on(made);
+            }
             // Of another spool, which is not here any more.
             FromCollector::Taken(_) | FromCollector::Again(_) => {}
             FromCollector::Refusal(why) => return Err(UplinkError::Refused(why)),

@@ -13,8 +13,8 @@ fn numbers(first: u64, count: u64) -> Numbers {
 }
 
 impl Call {
-    /// Lets a probe that knows of ranges greet, and be greeted.
-    async fn ranges(running: &Running) -> Self {
+    /// Lets a probe that knows of ranges greet, and be greeted and told the highest number that came of it.
+    async fn ranges(running: &Running, highest: u64) -> Self {
         let caller = running.authority.caller(PROBE, &running.authority);
         let mut call = running.call(caller).await.unwrap();
         let FromProbe::Hello(hello) = hello(PROBE) else {
@@ -28,6 +28,7 @@ impl Call {
         let welcome = FromCollector::Welcome(Abilities::OURS);
         assert_eq!(call.hear().await, Some(welcome));
         assert!(matches!(call.hear().await, Some(FromCollector::Plan(_))));
+        call.hears(FromCollector::Highest(highest)).await;
         call
     }
 
@@ -39,7 +40,7 @@ impl Call {
 #[tokio::test]
 async fn what_did_not_come_is_asked_for_once_a_call_until_it_comes_or_is_said_to_be_gone() {
     let running = Running::start();
-    let mut call = Call::ranges(&running).await;
+    let mut call = Call::ranges(&running, 0).await;
     call.say(&batch(5, PATH, 4..6)).await;
     call.hears(FromCollector::Taken(numbers(5, 2))).await;
     call.hears(FromCollector::Again(numbers(1, 4))).await;
@@ -51,7 +52,7 @@ async fn what_did_not_come_is_asked_for_once_a_call_until_it_comes_or_is_said_to
     drop(call);
 
     let running = running.restart();
-    let mut call = Call::ranges(&running).await;
+    let mut call = Call::ranges(&running, 7).await;
     call.hears(FromCollector::Again(numbers(2, 3))).await;
     call.say(&FromProbe::Gone(numbers(3, 2), Loss::Full)).await;
     call.say(&batch(2, PATH, 1..2)).await;
@@ -74,7 +75,7 @@ async fn what_did_not_come_is_asked_for_once_a_call_until_it_comes_or_is_said_to
 #[tokio::test]
 async fn a_refused_report_is_kept_aside_and_taken_when_the_reason_is_gone() {
     let running = Running::start();
-    let mut call = Call::ranges(&running).await;
+    let mut call = Call::ranges(&running, 0).await;
     let nobody = report("yannan-ct~nowhere", now().0 / 1_000_000_000);
     call.say(&FromProbe::Batch(ReportBatch {
         epoch: 7,
