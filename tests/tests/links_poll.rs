@@ -22,9 +22,13 @@ fn secret(dir: &Path, text: &str, mode: u32) -> PathBuf {
 }
 
 fn poll(agent: SocketAddr, secret: &Path, more: &[&str]) -> Output {
+    rounds("3", agent, secret, more)
+}
+
+fn rounds(count: &str, agent: SocketAddr, secret: &Path, more: &[&str]) -> Output {
     Command::new(owl_binary())
         .args(["links", "poll", &agent.to_string(), "--json", "--all"])
-        .args(["--rounds", "3", "--interval", "1s", "--secret"])
+        .args(["--rounds", count, "--interval", "1s", "--secret"])
         .arg(secret)
         .args(more)
         .output()
