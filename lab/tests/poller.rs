@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use owl_lab::olt::{self, Agent, Options, User};
 use owl_measure::counter::Unknown;
 use owl_measure::time::{Monotonic, Nanos};
-use owl_probe::links::{
+use owl_probe::snmp::{
     Credentials, Device, Lane, Meter, Poller, Profile, Refusal, Target, Trouble, Way,
 };
 use owl_protocol::snmp::usm::MasterKeys;

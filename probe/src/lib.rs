@@ -13,7 +13,6 @@ mod flow;
 mod history;
 pub mod interface;
 pub mod keys;
-pub mod links;
 pub mod member;
 mod metrics;
 pub mod net;
@@ -22,6 +21,7 @@ pub mod reflector;
 pub mod reporting;
 pub mod secret;
 pub mod sender;
+pub mod snmp;
 pub mod spool;
 #[cfg(test)]
 mod testing;

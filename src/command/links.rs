@@ -1,7 +1,7 @@
 //! `owl links`: the traffic of links, from their octet counters.
 
+mod per_second;
 mod poll;
-mod rate;
 mod replay;
 
 use clap::Subcommand;

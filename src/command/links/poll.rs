@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use owl_measure::time::{Monotonic, Nanos};
 use owl_measure::words::Lang;
-use owl_probe::links::{Credentials, Device, Lane, Meter, Polling, Profile};
+use owl_probe::snmp::{Credentials, Device, Lane, Meter, Polling, Profile};
 
 use self::agent::Agent;
 use self::show::Choice;

@@ -4,10 +4,10 @@ use std::cmp::Reverse;
 
 use owl_measure::counter::{Increase, Unknown};
 use owl_measure::words::Lang;
-use owl_probe::links::{Column, Lane, Meter, Polling, Target, Way};
+use owl_probe::snmp::{Column, Lane, Meter, Polling, Target, Way};
 use serde_json::{Value, json};
 
-use super::super::rate::per_second;
+use super::super::per_second::per_second;
 use crate::terminal::{Side, Table};
 
 /// Agents in a person's table: the slowest ones.

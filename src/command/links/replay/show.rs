@@ -8,8 +8,8 @@ use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::words::Lang;
 use serde_json::{Value, json};
 
-use super::super::rate::per_second;
 use super::history::{File, History};
+use crate::command::links::per_second::per_second;
 use crate::terminal::{Side, Table};
 
 pub(super) fn json(judged: &File<(History, Judged)>) -> Value {

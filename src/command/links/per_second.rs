@@ -1,15 +1,20 @@
-//! How a rate is shown.
+//! Rates in bits per second as a person reads them.
 
-/// A rate in the unit that fits it, and how far it may be off in the same unit: two digits of that, and the rate as fine. The
-/// error is rounded up and holds what the rate's rounding added, so the interval that is shown holds the one that is known.
-pub(super) fn per_second(bps: f64, u_bps: f64) -> (String, String) {
-    let (scale, unit) = match bps {
+/// The unit that fits a rate: how many b/s it is, and its name.
+pub(super) fn unit(bps: f64) -> (f64, &'static str) {
+    match bps {
         ..1e3 => (1.0, "b/s"),
         ..1e6 => (1e3, "kb/s"),
         ..1e9 => (1e6, "Mb/s"),
         ..1e12 => (1e9, "Gb/s"),
         _ => (1e12, "Tb/s"),
-    };
+    }
+}
+
+/// A rate in the unit that fits it, and how far it may be off in the same unit: two digits of that, and the rate as fine. The
+/// error is rounded up and holds what the rate's rounding added, so the interval that is shown holds the one that is known.
+pub(super) fn per_second(bps: f64, u_bps: f64) -> (String, String) {
+    let (scale, unit) = unit(bps);
     let (rate, error) = (bps / scale, u_bps / scale);
     // A double has no more than fifteen digits to show.
     let places = if error > 0.0 {
