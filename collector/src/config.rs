@@ -25,8 +25,8 @@ pub(crate) use pages::Transport;
 pub use pages::{PageCertificate, Pages};
 pub use rollout::RolloutSettings;
 
-/// How long after a window's end the judge waits for reports unless told otherwise.
-const GRACE: Nanos = Nanos::from_secs(3);
+/// How long a report may be on its way.
+const WAY: Nanos = Nanos::from_secs(2);
 /// How long verdicts are kept, and what they were judged from, unless told otherwise: thirteen months.
 const KEEP: Nanos = Nanos::from_secs(396 * 86_400);
 /// How long reports are kept as they came unless told otherwise: a week.
@@ -223,7 +223,12 @@ impl Config {
             }
         };
         // A year of grace or a millennium of retention are slips of the unit, not wishes.
-        let grace = span("grace", file.grace, GRACE, 0..Nanos::from_secs(3_600).0)?;
+        let grace = span(
+            "grace",
+            file.grace,
+            default_grace(&topology),
+            0..Nanos::from_secs(3_600).0,
+        )?;
         let kept = Nanos::from_secs(60).0..Nanos::from_secs(20 * 366 * 86_400).0;
         let keep = span("keep", file.keep, KEEP, kept.clone())?;
         let keep_reports = span(
@@ -374,6 +379,20 @@ pub(crate) fn parse_topology(texts: &[(String, String)]) -> Result<Topology, Dia
     Topology::parse(&sources).map(|checked| checked.topology)
 }
 
+/// How long after a window's end the judge waits for reports unless told otherwise.
+pub(crate) fn default_grace(topology: &Topology) -> Nanos {
+    patience(topology) + WAY
+}
+
+/// How long after its interval the last report of a topology leaves its probe: which way a packet was lost is certain after three
+/// times the loss threshold, and probes spread their reports over a tenth of the interval.
+pub(crate) fn patience(topology: &Topology) -> Nanos {
+    let measures = topology.measures.iter();
+    let last =
+        measures.map(|measure| measure.timeout.times(3) + Nanos(measure.report_every.0 / 10));
+    last.max().unwrap_or(Nanos::ZERO)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -394,7 +413,7 @@ mod tests {
         let config = Config::parse("owl.toml", GOOD, Path::new("/etc/owl")).unwrap();
         assert_eq!(
             (config.grace, config.keep, config.aligned_to),
-            (GRACE, KEEP, Timestamp(0))
+            (Nanos::from_secs(9), KEEP, Timestamp(0))
         );
         assert_eq!(config.state, Path::new("/etc/owl/var"));
         assert_eq!(config.store.to_string(), "/etc/owl/var/owl.sqlite");

@@ -284,6 +284,13 @@ async fn collect(
         paths = live.read().paths.len(), "the collector runs"
     );
     targets::warn_of_impossible(&config.topology);
+    let patience = config::patience(&config.topology);
+    if config.grace < patience {
+        warn!(
+            grace = %config.grace, reports_take = %patience,
+            "windows are judged before their reports can be there, and again afterwards: leave `grace` out, or make it longer"
+        );
+    }
     ready(addresses);
 
     let (stopping, stopped) = watch::channel(());

@@ -32,6 +32,7 @@ mod seen;
 mod taking;
 mod tiers;
 pub mod upkeep;
+mod verdicts;
 mod writer;
 
 use std::fs::{self, File, TryLockError};
@@ -69,6 +70,8 @@ pub(crate) use remote_write::Sent;
 pub use report_number::ReportNumber;
 pub(crate) use seen::last_seen;
 pub(crate) use tiers::{Change, Disbelieved, InputRow, SETTLED, TierRow, Unmade};
+#[cfg(test)]
+pub(crate) use verdicts::unpack as unpack_verdict;
 use writer::Writer;
 
 /// Orders that wait for the writer; when it is full, whoever brings one more waits (back-pressure up to the probes).
@@ -239,6 +242,8 @@ pub(crate) enum Work {
     Tiers(Change),
     /// A probe stands otherwise than before. Answers 0.
     Standing { probe: String, standing: Standing },
+    /// A look whether the store takes anything. Answers 0.
+    Nothing,
     /// Somebody did something. Answers 0.
     Access(Box<Act>),
     /// A receiver of remote write has the verdicts up to here. Answers 0.
@@ -267,8 +272,8 @@ pub(crate) struct Store {
 #[derive(Debug)]
 pub(crate) struct WriterThread {
     thread: thread::JoinHandle<()>,
-    /// Held open for its lock.
-    _lock: File,
+    /// Held open for their locks.
+    _locks: Vec<File>,
 }
 
 impl WriterThread {
@@ -302,7 +307,7 @@ impl Store {
         live: &Arc<Live>,
         own: &Arc<Own>,
     ) -> Result<(Self, WriterThread), StoreError> {
-        let lock = hold(directory)?;
+        let locks = hold_both(directory, &place)?;
         let lease = Arc::new(Lease::on(&place));
         if lease.is_shared() {
             live.write().judging = Judging::Elsewhere;
@@ -331,7 +336,7 @@ impl Store {
             },
             WriterThread {
                 thread,
-                _lock: lock,
+                _locks: locks,
             },
         ))
     }
@@ -351,7 +356,6 @@ impl Store {
     }
 
     /// The same from a plain thread.
-    #[cfg(test)]
     pub(crate) fn write_blocking(&self, work: Work) -> Result<u64, Refused> {
         self.order_blocking(work, None)
     }
@@ -396,6 +400,21 @@ fn hold(directory: &Path) -> Result<File, StoreError> {
         TryLockError::Error(source) => fault(source),
     })?;
     Ok(lock)
+}
+
+/// Holds a state directory, and the directory of a file of SQLite that is elsewhere.
+fn hold_both(state: &Path, place: &Place) -> Result<Vec<File>, StoreError> {
+    let mut locks = vec![hold(state)?];
+    let Place::Sqlite(file) = place else {
+        return Ok(locks);
+    };
+    let parent = file.parent().filter(|it| !it.as_os_str().is_empty());
+    let elsewhere = parent.unwrap_or(Path::new("."));
+    let is_there = |directory: &Path| fs::canonicalize(directory).ok();
+    if is_there(elsewhere).is_none_or(|it| Some(it) != is_there(state)) {
+        locks.push(hold(elsewhere)?);
+    }
+    Ok(locks)
 }
 
 /// Says which store it was that refused.

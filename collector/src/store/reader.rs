@@ -15,7 +15,7 @@ use super::database::{Database, DatabaseError, Purpose, Row, Value, values};
 use super::delays;
 use super::lent::Lent;
 use super::raw::Wanted;
-use super::{Place, ReportNumber, StoreError, hours, numbers, refused, schema};
+use super::{Place, ReportNumber, StoreError, hours, numbers, refused, schema, verdicts};
 use crate::history::inputs::Input;
 use crate::judgement::{Inputs, Judgement};
 use crate::live::{Caller, Live};
@@ -274,11 +274,13 @@ impl Reader {
     }
 
     fn latest(&self, path: &str, profile: &str) -> Result<Option<Judgement>, StoreError> {
-        let sql = "SELECT body FROM verdict WHERE path = $1 AND profile = $2 ORDER BY window_start_ns DESC LIMIT 1";
-        let body: Option<String> = self
-            .database
-            .one(sql, &values![path, profile])
-            .map_err(|source| self.fault(source))?;
+        let sql = format!(
+            "SELECT {} FROM verdict WHERE path = $1 AND profile = $2 ORDER BY window_start_ns DESC LIMIT 1",
+            verdicts::COLUMNS
+        );
+        let body = self
+            .rows(&sql, &values![path, profile], verdicts::only)?
+            .pop();
         body.map(|body| self.judgement(&body)).transpose()
     }
 
@@ -407,25 +409,29 @@ impl Reader {
 
     /// Verdicts of the past: newest first, those of one instant by path and profile.
     pub(crate) fn history(&self, query: HistoryQuery<'_>) -> Result<Vec<Judgement>, StoreError> {
-        let text = |row: &Row<'_>| row.get::<String>(0);
+        let columns = verdicts::COLUMNS;
         // No window begins as late as that, so all are behind it.
         let (start, path, profile) = query.after.map_or((i64::MAX, "", ""), |after| {
             (after.start.0, after.path.as_str(), after.profile.as_str())
         });
         let bodies = match query.path {
             Some(path) => self.rows(
-                "SELECT body FROM verdict WHERE path = $1 AND window_start_ns >= $2
-                 AND (window_start_ns < $3 OR (window_start_ns = $3 AND profile > $4))
-                 ORDER BY window_start_ns DESC, profile LIMIT $5",
+                &format!(
+                    "SELECT {columns} FROM verdict WHERE path = $1 AND window_start_ns >= $2
+                     AND (window_start_ns < $3 OR (window_start_ns = $3 AND profile > $4))
+                     ORDER BY window_start_ns DESC, profile LIMIT $5"
+                ),
                 &values![path, query.since.0, start, profile, query.limit],
-                text,
+                verdicts::only,
             ),
             None => self.rows(
-                "SELECT body FROM verdict WHERE window_start_ns >= $1 AND window_start_ns <= $2
-                 AND (window_start_ns < $2 OR path > $3 OR (path = $3 AND profile > $4))
-                 ORDER BY window_start_ns DESC, path, profile LIMIT $5",
+                &format!(
+                    "SELECT {columns} FROM verdict WHERE window_start_ns >= $1 AND window_start_ns <= $2
+                     AND (window_start_ns < $2 OR path > $3 OR (path = $3 AND profile > $4))
+                     ORDER BY window_start_ns DESC, path, profile LIMIT $5"
+                ),
                 &values![query.since.0, start, path, profile, query.limit],
-                text,
+                verdicts::only,
             ),
         }?;
         bodies.iter().map(|body| self.judgement(body)).collect()
@@ -486,10 +492,13 @@ impl Reader {
             return Ok(());
         }
         let bodies = self.rows(
-            "SELECT body FROM verdict WHERE path = $1 AND profile = $2 AND window_start_ns >= $3 AND window_start_ns < $4
-                 AND window_ns = $5 ORDER BY window_start_ns",
+            &format!(
+                "SELECT {} FROM verdict WHERE path = $1 AND profile = $2 AND window_start_ns >= $3 AND window_start_ns < $4
+                     AND window_ns = $5 ORDER BY window_start_ns",
+                verdicts::COLUMNS
+            ),
             &values![wanted.path, wanted.profile, start.0, end.0, wanted.length.0],
-            |row| row.get::<String>(0),
+            verdicts::only,
         )?;
         for body in bodies {
             windows.push(self.judgement(&body)?.in_short());

@@ -25,6 +25,7 @@ use super::plans;
 use super::remote_write;
 use super::taking::{Taken, call, gone, lock, reexamined, take};
 use super::tiers;
+use super::verdicts;
 use super::{
     Dirty, Order, Place, Reader, Refused, StoreError, Windowing, Work, aside, refused, schema,
 };
@@ -323,6 +324,7 @@ impl Writer {
                 | Work::Standing { .. }
                 | Work::Pack(_)
                 | Work::Tiers(_)
+                | Work::Nothing
                 | Work::Sent { .. }
                 | Work::Retain { .. } => {}
             }
@@ -374,6 +376,7 @@ fn carry_out(
             plans::stand(transaction, probe, standing)?;
             Ok(Done::answer(0))
         }
+        Work::Nothing => Ok(Done::answer(0)),
         Work::Access(act) => access::act(transaction, act).map(|_| Done::answer(0)),
         Work::Sent { receiver, sent } => {
             remote_write::sent(transaction, receiver, sent)?;
@@ -407,10 +410,11 @@ fn judged(
         }
         let state: State = judgement.verdict.state;
         transaction.execute(
-            "INSERT INTO verdict (path, profile, window_start_ns, window_ns, state, judged_at_ns, body)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)
+            "INSERT INTO verdict (path, profile, window_start_ns, window_ns, state, judged_at_ns, body, packed)
+             VALUES ($1, $2, $3, $4, $5, $6, '', $7)
              ON CONFLICT (path, profile, window_start_ns) DO UPDATE SET window_ns = excluded.window_ns,
-                 state = excluded.state, judged_at_ns = excluded.judged_at_ns, body = excluded.body",
+                 state = excluded.state, judged_at_ns = excluded.judged_at_ns, body = excluded.body,
+                 packed = excluded.packed",
             &values![
                 &judgement.path,
                 &judgement.profile,
@@ -418,7 +422,7 @@ fn judged(
                 judgement.window.0,
                 state.code(),
                 judgement.judged_at.0,
-                &serde_json::to_string(judgement)?
+                &verdicts::pack(judgement)?
             ],
         )?;
     }

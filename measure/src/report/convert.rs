@@ -400,60 +400,69 @@ fn to_lengths(lengths: Option<wire::Lengths>) -> Result<Lengths, ReportError> {
 fn from_histogram(histogram: &Histogram) -> wire::Histogram {
     let base = histogram.base();
     let (min, max) = histogram.extremes().unwrap_or((base, base));
-    let mut out = wire::Histogram {
+    let side = |cells: &mut dyn ExactSizeIterator<Item = (u32, u64)>| {
+        let (mut gaps, mut counts) = (
+            Vec::with_capacity(cells.len()),
+            Vec::with_capacity(cells.len()),
+        );
+        let mut last = 0;
+        for (cell, count) in cells {
+            gaps.push(cell - last);
+            counts.push(count);
+            last = cell;
+        }
+        (gaps, counts)
+    };
+    // Cells are in the order of their spans, so those below the base come first, the farthest of them at the beginning.
+    let cells = histogram.cells();
+    let (below, above) =
+        cells.split_at(cells.partition_point(|(cell, _)| matches!(cell, Cell::Below(_))));
+    let number = |&(cell, count): &(Cell, u64)| match cell {
+        Cell::Below(cell) | Cell::AtOrAbove(cell) => (cell, count),
+    };
+    let (above_gaps, above_counts) = side(&mut above.iter().map(number));
+    let (below_gaps, below_counts) = side(&mut below.iter().rev().map(number));
+    wire::Histogram {
         base_ns: base.0,
         min_ns: (min - base).0,
         max_ns: (max - base).0,
         sum_ns: histogram.sum().0,
-        ..wire::Histogram::default()
-    };
-    let mut last = 0;
-    for &(cell, count) in histogram.cells() {
-        if let Cell::AtOrAbove(cell) = cell {
-            out.above_gaps.push(cell - last);
-            out.above_counts.push(count);
-            last = cell;
-        }
+        above_gaps,
+        above_counts,
+        below_gaps,
+        below_counts,
     }
-    let mut last = 0;
-    for &(cell, count) in histogram.cells().iter().rev() {
-        if let Cell::Below(cell) = cell {
-            out.below_gaps.push(cell - last);
-            out.below_counts.push(count);
-            last = cell;
-        }
-    }
-    out
 }
 
 fn to_histogram(histogram: &wire::Histogram) -> Result<Histogram, ReportError> {
-    let half = |gaps: &[u32], counts: &[u64]| {
+    let mut cells = Vec::with_capacity(histogram.below_gaps.len() + histogram.above_gaps.len());
+    let add = |cells: &mut Vec<_>, gaps: &[u32], counts: &[u64], side: fn(u32) -> Cell| {
         if gaps.len() != counts.len() {
             return Err(ReportError::Impossible("a histogram of unequal lists"));
         }
         let mut cell = 0_u32;
-        gaps.iter()
-            .zip(counts)
-            .map(|(&gap, &count)| {
-                cell = cell
-                    .checked_add(gap)
-                    .ok_or(ReportError::Impossible("a histogram cell out of range"))?;
-                Ok((cell, count))
-            })
-            .collect::<Result<Vec<_>, _>>()
+        for (&gap, &count) in gaps.iter().zip(counts) {
+            cell = cell
+                .checked_add(gap)
+                .ok_or(ReportError::Impossible("a histogram cell out of range"))?;
+            cells.push((side(cell), count));
+        }
+        Ok(())
     };
-    let below = half(&histogram.below_gaps, &histogram.below_counts)?
-        .into_iter()
-        .rev();
-    let above = half(&histogram.above_gaps, &histogram.above_counts)?;
-    let cells = below
-        .map(|(cell, count)| (Cell::Below(cell), count))
-        .chain(
-            above
-                .into_iter()
-                .map(|(cell, count)| (Cell::AtOrAbove(cell), count)),
-        )
-        .collect::<Vec<_>>();
+    add(
+        &mut cells,
+        &histogram.below_gaps,
+        &histogram.below_counts,
+        Cell::Below,
+    )?;
+    // They come from the base downwards, and stand from the smallest span on.
+    cells.reverse();
+    add(
+        &mut cells,
+        &histogram.above_gaps,
+        &histogram.above_counts,
+        Cell::AtOrAbove,
+    )?;
     let base = Nanos(histogram.base_ns);
     let extremes = if cells.is_empty() {
         (Nanos::MAX, Nanos::MIN)
