@@ -18,13 +18,14 @@ use serde::Deserialize;
 use toml::Spanned;
 use tracing::warn;
 
+use crate::alert::{AlertReceiver, AlertmanagerFile, WebhookFile};
 use crate::remote_write::{Receiver, ReceiverFile};
 use crate::store::{Place, PostgresAddress};
 pub(crate) use pages::Transport;
 pub use pages::{PageCertificate, Pages};
 
-/// How long after a window's end the judge waits for reports unless told otherwise.
-const GRACE: Nanos = Nanos::from_secs(3);
+/// How long a report may be on its way.
+const WAY: Nanos = Nanos::from_secs(2);
 /// How long verdicts are kept, and what they were judged from, unless told otherwise: thirteen months.
 const KEEP: Nanos = Nanos::from_secs(396 * 86_400);
 /// How long reports are kept as they came unless told otherwise: a week.
@@ -71,6 +72,8 @@ pub struct Config {
     pub keep_hours: Nanos,
     /// Who is sent metrics, besides those who scrape.
     pub remote_write: Vec<Receiver>,
+    /// Who is told of alerts, besides those who look at the page.
+    pub alert_receivers: Vec<AlertReceiver>,
 }
 
 /// Certificates that were made by hand.
@@ -145,6 +148,10 @@ struct File {
     keep_hours: Option<Spanned<Nanos>>,
     #[serde(default)]
     remote_write: Vec<Spanned<ReceiverFile>>,
+    #[serde(default)]
+    alertmanager: Vec<Spanned<AlertmanagerFile>>,
+    #[serde(default)]
+    webhook: Vec<Spanned<WebhookFile>>,
 }
 
 impl Config {
@@ -209,7 +216,12 @@ impl Config {
             }
         };
         // A year of grace or a millennium of retention are slips of the unit, not wishes.
-        let grace = span("grace", file.grace, GRACE, 0..Nanos::from_secs(3_600).0)?;
+        let grace = span(
+            "grace",
+            file.grace,
+            default_grace(&topology),
+            0..Nanos::from_secs(3_600).0,
+        )?;
         let kept = Nanos::from_secs(60).0..Nanos::from_secs(20 * 366 * 86_400).0;
         let keep = span("keep", file.keep, KEEP, kept.clone())?;
         let keep_reports = span(
@@ -259,6 +271,18 @@ impl Config {
         };
         let remote_write = file.remote_write.into_iter().map(receiver);
         let remote_write = remote_write.collect::<Result<Vec<_>, _>>()?;
+        let alertmanagers = file.alertmanager.into_iter().map(|told| {
+            let span = told.span();
+            (span, told.into_inner().read(base))
+        });
+        let webhooks = file.webhook.into_iter().map(|told| {
+            let span = told.span();
+            (span, told.into_inner().read(base))
+        });
+        let alert_receivers = alertmanagers
+            .chain(webhooks)
+            .map(|(span, read)| read.map_err(|message| at(name, text, Some(span), message)))
+            .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             topology,
             state,
@@ -276,6 +300,7 @@ impl Config {
             keep_five_minutes,
             keep_hours,
             remote_write,
+            alert_receivers,
         })
     }
 }
@@ -342,6 +367,20 @@ fn read_topology(place: &Path) -> Result<Topology, ConfigError> {
     }
 }
 
+/// How long after a window's end the judge waits for reports unless told otherwise.
+pub(crate) fn default_grace(topology: &Topology) -> Nanos {
+    patience(topology) + WAY
+}
+
+/// How long after its interval the last report of a topology leaves its probe: which way a packet was lost is certain after three
+/// times the loss threshold, and probes spread their reports over a tenth of the interval.
+pub(crate) fn patience(topology: &Topology) -> Nanos {
+    let measures = topology.measures.iter();
+    let last =
+        measures.map(|measure| measure.timeout.times(3) + Nanos(measure.report_every.0 / 10));
+    last.max().unwrap_or(Nanos::ZERO)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -362,7 +401,7 @@ mod tests {
         let config = Config::parse("owl.toml", GOOD, Path::new("/etc/owl")).unwrap();
         assert_eq!(
             (config.grace, config.keep, config.aligned_to),
-            (GRACE, KEEP, Timestamp(0))
+            (Nanos::from_secs(9), KEEP, Timestamp(0))
         );
         assert_eq!(config.state, Path::new("/etc/owl/var"));
         assert_eq!(config.store.to_string(), "/etc/owl/var/owl.sqlite");

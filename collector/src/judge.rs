@@ -127,11 +127,12 @@ impl Judge {
             warn!(%error, "the latest windows are not told until they are judged anew");
         }
         while stop.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
+            let failed_before = self.failing;
             match self.round(now()) {
-                Ok(()) if self.failing => info!("the judge goes on"),
+                Ok(()) if failed_before => info!("the judge goes on"),
                 // The writer has said why.
                 Err(RoundError::Write(_)) => {}
-                Err(RoundError::Read(error)) if !self.failing => {
+                Err(RoundError::Read(error)) if !failed_before => {
                     error!(%error, "the judge cannot read; windows wait")
                 }
                 Ok(()) | Err(_) => {}
@@ -163,7 +164,11 @@ impl Judge {
     /// Judges what is due at `now`.
     pub(crate) fn round(&mut self, now: Timestamp) -> Result<(), RoundError> {
         let Some(epoch) = self.store.lease().epoch() else {
-            self.office = None;
+            (self.office, self.failing) = (None, false);
+            // Nobody else may have anything to write, and then nobody would notice that the store takes it again.
+            if self.live.read().store_failure.is_some() {
+                self.store.write_blocking(Work::Nothing)?;
+            }
             return Ok(());
         };
         let outcome = self

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use owl_measure::clock::ClockState;
 use owl_measure::sequences::Sequences;
@@ -16,10 +16,12 @@ use owl_topology::{Path, ReflectorKind, Topology};
 use sha2::{Digest as _, Sha256};
 
 use crate::access::Scope;
+use crate::alert::{self, Board, Map};
 use crate::compliance::Running;
 use crate::finding::Finding;
 use crate::history::Latest;
 use crate::judgement::Judgement;
+use crate::maintenance::Maintenance;
 use crate::metrics::{DelayEdges, PathLabels};
 use crate::now::now;
 use crate::totals::Totals;
@@ -40,8 +42,10 @@ pub(crate) struct LivePath {
     pub(crate) shard: u64,
     /// Since when the collector would know of a report.
     watched_since: Timestamp,
-    /// When work on its route is announced for.
+    /// When the topology announces work on its route.
     pub(crate) maintenance: Vec<Range<Timestamp>>,
+    /// When work that touches it was announced to the collector for.
+    pub(crate) announced: Vec<Range<Timestamp>>,
 }
 
 impl LivePath {
@@ -58,6 +62,7 @@ impl LivePath {
             edges: DelayEdges::with(path.target),
             shard: first.fold(0, |shard, octet| shard << 8 | u64::from(*octet)),
             maintenance: announced.map(|works| works.start..works.end).collect(),
+            announced: Vec::new(),
             path,
         }
     }
@@ -67,6 +72,13 @@ impl LivePath {
     pub(crate) fn is_reporting(&self, now: Timestamp, grace: Nanos) -> bool {
         let silence = self.path.profile.interval.times(REPORTING_WINDOWS) + grace;
         now - self.reported_at.unwrap_or(self.watched_since) <= silence
+    }
+
+    /// Until when it is in maintenance that goes on at this moment; `None` when it is in none.
+    pub(crate) fn works_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let works = self.maintenance.iter().chain(&self.announced);
+        let during = works.filter(|works| works.contains(&now));
+        during.map(|works| works.end).max()
     }
 
     /// What pages and the API show of it. Totals are for metrics, which tell of all carriers, and are large.
@@ -80,6 +92,7 @@ impl LivePath {
             edges: self.edges.clone(),
             shard: self.shard,
             maintenance: self.maintenance.clone(),
+            announced: self.announced.clone(),
             watched_since: self.watched_since,
         }
     }
@@ -143,6 +156,9 @@ pub(crate) struct LiveProbe {
     pub(crate) clock: Option<(ClockState, Timestamp)>,
     /// When its certificate runs out, as far as that is known.
     pub(crate) certificate_until: Option<Timestamp>,
+    /// How much of its spool is taken by reports that no collector has, in millionths, as it said last; `None` when it did not
+    /// say, and after a restart until it does.
+    pub(crate) spool_filled_ppm: Option<u32>,
 }
 
 impl LiveProbe {
@@ -181,6 +197,10 @@ pub(crate) struct Table {
     by_id: HashMap<String, usize>,
     /// What is wrong with clocks, coordinates and routes at this moment.
     pub(crate) findings: Vec<Finding>,
+    /// What somebody should look at.
+    pub(crate) board: Board,
+    /// Maintenance that was announced to the collector and is not over.
+    pub(crate) announced: Vec<Maintenance>,
     /// Who judges.
     pub(crate) judging: Judging,
     /// Why the store refuses, while it does.
@@ -255,6 +275,11 @@ impl Table {
                 .map(|(id, carrier)| (id.clone(), carrier.clone()))
                 .collect(),
             findings: Vec::new(),
+            board: Board {
+                alerts: Vec::new(),
+                ..self.board
+            },
+            announced: Vec::new(),
             store_failure: self.store_failure.clone(),
             running: Running {
                 paths: kept.iter().filter_map(running).collect(),
@@ -265,7 +290,32 @@ impl Table {
         };
         let told = self.findings.iter();
         part.findings = told.filter_map(|found| scope.tell(found, &part)).collect();
+        let told = self.board.alerts.iter();
+        part.board.alerts = told
+            .flat_map(|told| alert::told(told, scope, &part))
+            .collect();
+        let announced = self.announced.iter();
+        part.announced = announced
+            .filter(|works| part.is_touched_by(works))
+            .cloned()
+            .collect();
         part
+    }
+
+    /// Takes over what is announced to the collector.
+    pub(crate) fn announce(&mut self, announced: Vec<Maintenance>) {
+        for live in &mut self.paths {
+            let works = announced.iter();
+            let works = works.filter(|works| works.affected.touches(&live.path));
+            live.announced = works.map(|works| works.start..works.end).collect();
+        }
+        self.announced = announced;
+    }
+
+    /// Whether work touches one of its paths.
+    pub(crate) fn is_touched_by(&self, works: &Maintenance) -> bool {
+        let mut paths = self.paths.iter();
+        paths.any(|live| works.affected.touches(&live.path))
     }
 
     /// Whether some probe says that its delays or clocks are injected.
@@ -278,6 +328,8 @@ impl Table {
 #[derive(Debug)]
 pub(crate) struct Live {
     table: RwLock<Table>,
+    /// Where its paths begin and end, which never changes.
+    map: Arc<Map>,
     latest: Latest,
 }
 
@@ -304,6 +356,7 @@ impl Live {
             .enumerate()
             .map(|(index, live)| (live.path.id.clone(), index))
             .collect();
+        let map = Map::of(topology, paths.iter().map(|live| &live.path));
         // Whoever only reflects never calls.
         let calling = topology
             .probes
@@ -325,6 +378,7 @@ impl Live {
                 elsewhere: false,
                 clock: None,
                 certificate_until: None,
+                spool_filled_ppm: None,
             };
             (live.id.clone(), live)
         });
@@ -341,6 +395,8 @@ impl Live {
             reflecting,
             by_id,
             findings: Vec::new(),
+            board: Board::default(),
+            announced: Vec::new(),
             judging: Judging::Here,
             store_failure: None,
             running: Running::default(),
@@ -348,8 +404,14 @@ impl Live {
         });
         Self {
             table,
+            map: Arc::new(map),
             latest: Latest::default(),
         }
+    }
+
+    /// Where its paths begin and end.
+    pub(crate) fn map(&self) -> &Arc<Map> {
+        &self.map
     }
 
     /// The latest windows of all paths, behind a lock of their own.

@@ -7,6 +7,7 @@ mod authority;
 mod copy;
 mod enrolment;
 mod history;
+mod maintenance;
 mod password;
 mod token;
 mod user;
@@ -53,6 +54,7 @@ enum Action {
     Restore(copy::Restore),
     Verify(copy::Verify),
     History(history::History),
+    Maintenance(maintenance::Args),
 }
 
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
@@ -82,6 +84,7 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
         Action::Probes(probes) => probes.run(&config, lang),
         Action::Aside(aside) => aside.run(&config, lang),
         Action::History(history) => history.run(&config, lang),
+        Action::Maintenance(maintenance) => maintenance.run(&config, lang),
     }
 }
 

@@ -259,6 +259,10 @@ fn a_collector_dies_and_the_primary_dies_and_every_acknowledged_report_is_there_
         });
     }
     assert!(judges(&http) != judges(&one_http), "one of them judges");
+    until("both say that the store takes reports", || {
+        let is_well = |http: &str| get(http, "/healthz").is_ok_and(|(status, _)| status == 200);
+        is_well(&http) && is_well(&one_http)
+    });
     say(format_args!(
         "{} reports made, {acknowledged} acknowledged when the probe ended; {} stored: 0 lost, 0 doubled; {windows} windows judged \
          from the same octets; longest stall when a collector died {} ms (judging again after {} ms), when the primary died {} ms \

@@ -24,6 +24,7 @@ pub(crate) struct Own {
     pub(crate) enrolments: IntCounterVec,
     pub(crate) logins: IntCounterVec,
     pub(crate) refusals: IntCounterVec,
+    pub(crate) alerts_told: IntCounterVec,
     pub(crate) remote_samples: IntCounterVec,
     pub(crate) remote_sent_at: GaugeVec,
 }
@@ -42,6 +43,7 @@ impl Own {
             enrolments: vector(&registry, table::ENROLMENTS),
             logins: vector(&registry, table::LOGINS),
             refusals: vector(&registry, table::HTTP_REFUSALS),
+            alerts_told: vector(&registry, table::ALERTS_TOLD),
             remote_samples: vector(&registry, table::REMOTE_SAMPLES),
             remote_sent_at: gauge(&registry, table::REMOTE_SENT_AT),
             registry,

@@ -221,7 +221,7 @@ pub fn restore(
     let contents = verify(&Place::Sqlite(copy.to_owned()))?;
     let part = beside(file, "part");
     fs::copy(copy, &part).map_err(fault(&part))?;
-    let before = beside(file, "before");
+    let before = unused(file);
     let there = file.exists();
     if there {
         // A collector that was killed left part of it in the log beside it.
@@ -249,6 +249,14 @@ fn fault(file: &Path) -> impl Fn(io::Error) -> UpkeepError {
         file: file.to_owned(),
         source,
     }
+}
+
+/// A name for the store that was there; one that an earlier restoration kept is not taken.
+fn unused(file: &Path) -> PathBuf {
+    let numbered = (2..=u32::MAX).map(|number| beside(file, &format!("before-{number}")));
+    let mut names = std::iter::once(beside(file, "before")).chain(numbered);
+    let free = names.find(|name| !name.exists());
+    free.expect("a directory does not hold four billion files")
 }
 
 fn beside(file: &Path, ending: &str) -> PathBuf {
