@@ -2,6 +2,7 @@
 
 mod import;
 mod per_second;
+mod poll;
 mod replay;
 mod watch;
 
@@ -20,6 +21,7 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     Import(import::Args),
+    Poll(poll::Args),
     Replay(replay::Args),
     Watch(watch::Args),
 }
@@ -27,6 +29,7 @@ enum Action {
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     match args.action {
         Action::Import(args) => import::run(args, lang),
+        Action::Poll(args) => poll::run(args, lang),
         Action::Replay(args) => replay::run(args, lang),
         Action::Watch(args) => watch::run(args, lang),
     }

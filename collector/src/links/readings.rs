@@ -51,6 +51,15 @@ impl Readings {
         }
     }
 
+    /// Another topology from now on. What is known of the ports of both stays.
+    pub(crate) fn follow(&mut self, topology: &Topology) {
+        let mut next = Self::new(topology);
+        for (port, state) in &mut next.ports {
+            *state = self.ports.get_mut(port).and_then(Option::take);
+        }
+        *self = next;
+    }
+
     /// Takes in what a port counted; again is the same as once. A port that the topology does not have is passed over.
     pub(crate) fn take(&mut self, report: LinkReport) {
         let Some(state) = self.ports.get_mut(&report.port) else {

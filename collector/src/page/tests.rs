@@ -180,7 +180,7 @@ fn pages(lang: Lang) -> Vec<String> {
     let frame = Frame {
         user: None,
         lang,
-        topology: &topology,
+        topology: Arc::new(topology.clone()),
         zone: &zone,
         now: NOW,
         grace: Nanos::from_secs(3),
@@ -222,7 +222,7 @@ fn what_was_not_measured_is_grey_and_never_red_under_any_rule() {
         let frame = Frame {
             user: None,
             lang,
-            topology: &topology,
+            topology: Arc::new(topology.clone()),
             zone: &zone,
             now: NOW,
             grace: Nanos::from_secs(3),
@@ -283,7 +283,7 @@ fn page_with(lang: Lang, verdict: &Verdict, lost: Lost) -> [String; 2] {
     let frame = Frame {
         user: None,
         lang,
-        topology: &topology,
+        topology: Arc::new(topology.clone()),
         zone: &zone,
         now: NOW,
         grace: Nanos::from_secs(3),

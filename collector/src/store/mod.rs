@@ -25,6 +25,7 @@ mod links;
 mod maintenance;
 mod numbers;
 mod packing;
+pub(crate) mod plans;
 mod raw;
 mod reader;
 mod remote_write;
@@ -53,6 +54,7 @@ use crate::block::BlockError;
 use crate::judgement::Judgement;
 use crate::live::{Caller, Judging, Live};
 use crate::metrics::Own;
+use crate::plan::Standing;
 use crate::rulebook::Rulebook;
 pub(crate) use access::{Console, Listed};
 pub(crate) use alerts::AlertChange;
@@ -244,6 +246,8 @@ pub(crate) enum Work {
     Tiers(Change),
     /// A look whether the store takes anything. Answers 0.
     Nothing,
+    /// A probe stands otherwise than before. Answers 0.
+    Standing { probe: String, standing: Standing },
     /// Somebody did something. Answers 0.
     Access(Box<Act>),
     /// A receiver of remote write has the verdicts up to here. Answers 0.

@@ -1,6 +1,6 @@
 //! Those who read.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use owl_measure::report::Report;
@@ -10,7 +10,7 @@ use owl_measure::verdict::{ReportedClock, SessionWindow};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::counting::uncounted;
+use super::counting::{counted_by, uncounted};
 use super::database::{Database, DatabaseError, Purpose, Row, Value, values};
 use super::delays;
 use super::lent::Lent;
@@ -165,6 +165,32 @@ impl Reader {
         self.database
             .rows(sql, values, read)
             .map_err(|source| self.fault(source))
+    }
+
+    /// Fills in what the store knows of these paths, which the table did not have before. Their counters begin where the store
+    /// has them; the writer adds to them from there.
+    pub(crate) fn fill_paths(&self, live: &Live, new: &HashSet<String>) -> Result<(), StoreError> {
+        if new.is_empty() {
+            return Ok(());
+        }
+        let targets = live.read().targets();
+        let mut counted: HashMap<String, Totals> = HashMap::new();
+        let probes: BTreeSet<&str> = new
+            .iter()
+            .filter_map(|path| Some(path.split_once('~')?.0))
+            .collect();
+        for probe in probes {
+            let of_it = counted_by(&self.database, probe, &targets);
+            counted.extend(of_it.map_err(|source| self.fault(source))?);
+        }
+        let mut table = live.write();
+        for live in &mut table.paths {
+            if new.contains(&live.path.id) {
+                live.totals = counted.remove(&live.path.id).unwrap_or_default();
+                live.latest = self.latest(&live.path.id, &live.path.profile.id)?;
+            }
+        }
+        Ok(())
     }
 
     /// Fills a table of what is live from the store; returns all totals, also of paths that are judged no more.

@@ -1,8 +1,8 @@
 //! Between the values of this crate and the messages of the wire.
 
 use super::{
-    Abilities, FromCollector, FromProbe, Hello, Loss, Numbers, Report, ReportBatch, ReportError,
-    wire,
+    Abilities, FromCollector, FromProbe, Hello, Loss, Numbers, PlanFault, PlanStanding, Report,
+    ReportBatch, ReportError, TurnedDown, wire,
 };
 use crate::clock::{BoundBasis, ClockSource, ClockState, ClockStatus, KernelClock};
 use crate::hindrance::Hindrance;
@@ -43,6 +43,7 @@ pub(super) fn from_probe(message: &FromProbe) -> wire::FromProbe {
             numbers: Some(from_numbers(*numbers)),
             loss: loss.number(),
         }),
+        FromProbe::Plan(standing) => wire::ProbeSays::Plan(from_standing(standing)),
     };
     wire::FromProbe { say: Some(say) }
 }
@@ -62,6 +63,7 @@ pub(super) fn to_from_probe(message: wire::FromProbe) -> Result<FromProbe, Repor
                 let numbers = gone.numbers.ok_or(ReportError::Missing("the numbers"))?;
                 FromProbe::Gone(to_numbers(numbers)?, Loss::of(gone.loss))
             }
+            wire::ProbeSays::Plan(standing) => FromProbe::Plan(to_standing(standing)?),
             wire::ProbeSays::Batch(batch) => {
                 let count = batch.reports.len() as u64;
                 if batch.first_sequence == 0 || batch.first_sequence.checked_add(count).is_none() {
@@ -91,6 +93,7 @@ pub(super) fn from_collector(message: &FromCollector) -> wire::FromCollector {
             }),
             FromCollector::Taken(numbers) => wire::CollectorSays::Taken(from_numbers(*numbers)),
             FromCollector::Again(numbers) => wire::CollectorSays::Again(from_numbers(*numbers)),
+            FromCollector::Order(order) => wire::CollectorSays::Order(order.clone()),
             FromCollector::Highest(sequence) => wire::CollectorSays::Highest(*sequence),
         }),
     }
@@ -109,6 +112,7 @@ pub(super) fn to_from_collector(
             }
             wire::CollectorSays::Taken(numbers) => FromCollector::Taken(to_numbers(numbers)?),
             wire::CollectorSays::Again(numbers) => FromCollector::Again(to_numbers(numbers)?),
+            wire::CollectorSays::Order(order) => FromCollector::Order(order),
             wire::CollectorSays::Highest(sequence) if sequence > SEQUENCE_MAX => {
                 return Err(ReportError::Impossible(
                     "a number that nobody can have reached",
@@ -117,6 +121,35 @@ pub(super) fn to_from_collector(
             wire::CollectorSays::Highest(sequence) => FromCollector::Highest(sequence),
         },
     )
+}
+
+fn from_standing(standing: &PlanStanding) -> wire::PlanStanding {
+    let turned_down = |told: &TurnedDown| wire::TurnedDown {
+        generation: told.generation,
+        fault: told.fault.number(),
+        detail: told.detail.clone(),
+    };
+    wire::PlanStanding {
+        follows: standing.follows,
+        on_trial: standing.on_trial,
+        turned_down: standing.turned_down.as_ref().map(turned_down),
+    }
+}
+
+fn to_standing(standing: wire::PlanStanding) -> Result<PlanStanding, ReportError> {
+    let turned_down = |told: wire::TurnedDown| {
+        let told = TurnedDown {
+            generation: told.generation,
+            fault: PlanFault::of(told.fault),
+            detail: told.detail,
+        };
+        told.checked()
+    };
+    Ok(PlanStanding {
+        follows: standing.follows,
+        on_trial: standing.on_trial,
+        turned_down: standing.turned_down.map(turned_down).transpose()?,
+    })
 }
 
 /// No probe gives out as many.

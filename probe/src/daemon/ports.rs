@@ -16,6 +16,7 @@ use owl_measure::time::{Monotonic, Nanos, Timestamp};
 use owl_topology::{Plan, PlannedPort};
 
 use super::Vitals;
+use super::keeper::Generation;
 use crate::config::{LabConfig, LabTraffic};
 use crate::enrolment::now;
 use crate::links::{Counters, InterfaceError, RATE_HZ_MAX, Sampler};
@@ -41,7 +42,7 @@ struct Desk {
     vitals: Arc<Vitals>,
     shared: Arc<Shared>,
     stop: Arc<AtomicBool>,
-    generation: String,
+    generation: Generation,
 }
 
 impl Desk {
@@ -79,6 +80,7 @@ pub(super) struct Ports {
     vitals: Arc<Vitals>,
     shared: Arc<Shared>,
     followed: Vec<PlannedPort>,
+    generation: Generation,
     stop: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -96,6 +98,7 @@ impl Ports {
             vitals,
             shared,
             followed: Vec::new(),
+            generation: Generation::of(""),
             stop: Arc::default(),
             threads: Vec::new(),
         }
@@ -103,6 +106,7 @@ impl Ports {
 
     /// Follows a plan from now on.
     pub(super) fn follow(&mut self, plan: &Plan) {
+        self.generation.set(&plan.generation);
         if plan.ports == self.followed {
             return;
         }
@@ -114,7 +118,7 @@ impl Ports {
             vitals: self.vitals.clone(),
             shared: self.shared.clone(),
             stop: self.stop.clone(),
-            generation: plan.generation.clone(),
+            generation: self.generation.clone(),
         };
         let own = plan.ports.iter().filter(|port| port.agent.is_empty());
         let beyond = own.clone().count().saturating_sub(INTERFACES_MAX);
@@ -200,7 +204,7 @@ fn watch(port: &PlannedPort, desk: &Desk, complained: &mut bool) -> Result<(), I
             };
             desk.report(LinkReport {
                 port: port.id.clone(),
-                generation: desk.generation.clone(),
+                generation: desk.generation.get(),
                 source: LinkSource::Own,
                 speed_bps,
                 is_up: sampler.is_up(),
@@ -258,7 +262,7 @@ fn simulate(ports: &[(PlannedPort, LabTraffic)], desk: &Desk) {
             ];
             desk.report(LinkReport {
                 port: port.id.clone(),
-                generation: desk.generation.clone(),
+                generation: desk.generation.get(),
                 source: LinkSource::Simulated,
                 speed_bps: Some(port.speed_bps),
                 is_up: Some(true),

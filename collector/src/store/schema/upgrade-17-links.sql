@@ -1,4 +1,4 @@
--- Version 16: readings of ports.
+-- Version 17: readings of ports.
 
 -- What a batch held of them, as it came; the body is the reports' octets (store/links.rs).
 CREATE TABLE link_batch (
