@@ -6,6 +6,10 @@
 //! statistics are monotone. Histograms of different bases merge without
 //! any further loss.
 
+mod side;
+
+use side::{Side, Totals};
+
 use crate::histogram::Histogram;
 use crate::time::Nanos;
 
@@ -21,9 +25,8 @@ pub struct Bounds {
 /// The spans of one or more histograms, ready to be asked for ranks.
 #[derive(Debug, Clone, Default)]
 pub struct Distribution {
-    /// (edge, spans up to and with it), ascending.
-    lower: Vec<(Nanos, u64)>,
-    upper: Vec<(Nanos, u64)>,
+    lower: Side,
+    upper: Side,
     extremes: Option<(Nanos, Nanos)>,
     sum: f64,
 }
@@ -36,7 +39,9 @@ pub(crate) struct Edges<L, U> {
 
 /// A distribution whose edges are being written.
 pub(crate) struct Filling<'a> {
-    of: &'a mut Distribution,
+    /// Of the distribution, with room for all of them.
+    lower: &'a mut Vec<(Nanos, u64)>,
+    upper: &'a mut Vec<(Nanos, u64)>,
     /// Of lower edges and of upper ones.
     totals: (u64, u64),
     kept: (usize, usize),
@@ -49,10 +54,10 @@ impl Filling<'_> {
         self.totals.0 = self.totals.0.saturating_add(lower.1);
         self.totals.1 = self.totals.1.saturating_add(upper.1);
         // Written whether it is kept or not: which of them are empty, no processor guesses.
-        if let Some(place) = self.of.lower.get_mut(self.kept.0) {
+        if let Some(place) = self.lower.get_mut(self.kept.0) {
             *place = (lower.0, self.totals.0);
         }
-        if let Some(place) = self.of.upper.get_mut(self.kept.1) {
+        if let Some(place) = self.upper.get_mut(self.kept.1) {
             *place = (upper.0, self.totals.1);
         }
         self.kept.0 += usize::from(lower.1 > 0);
@@ -61,17 +66,15 @@ impl Filling<'_> {
 
     /// Leaves what was added.
     pub(crate) fn finish(self) {
-        self.of.lower.truncate(self.kept.0);
-        self.of.upper.truncate(self.kept.1);
+        self.lower.truncate(self.kept.0);
+        self.upper.truncate(self.kept.1);
     }
 }
 
 /// Of running totals, what each adds to the one before.
-fn steps(totals: &[(Nanos, u64)]) -> impl Iterator<Item = (Nanos, u64)> + '_ {
+fn steps(totals: Totals<'_>) -> impl Iterator<Item = (Nanos, u64)> + '_ {
     let mut before = 0;
-    totals
-        .iter()
-        .map(move |&(edge, total)| (edge, total - std::mem::replace(&mut before, total)))
+    totals.map(move |(edge, total)| (edge, total - std::mem::replace(&mut before, total)))
 }
 
 impl Distribution {
@@ -81,8 +84,8 @@ impl Distribution {
     ) -> Edges<impl Iterator<Item = (Nanos, u64)> + '_, impl Iterator<Item = (Nanos, u64)> + '_>
     {
         Edges {
-            lower: steps(&self.lower),
-            upper: steps(&self.upper),
+            lower: steps(self.lower.totals()),
+            upper: steps(self.upper.totals()),
         }
     }
 
@@ -93,18 +96,19 @@ impl Distribution {
 
     /// Takes everything out.
     pub(crate) fn clear(&mut self) {
-        self.lower.clear();
-        self.upper.clear();
+        self.lower.open().clear();
+        self.upper.open().clear();
         (self.extremes, self.sum) = (None, 0.0);
     }
 
     /// Takes everything out, for edges of which there are `most` of either kind.
     pub(crate) fn fill(&mut self, most: usize) -> Filling<'_> {
-        for side in [&mut self.lower, &mut self.upper] {
-            side.resize(most, (Nanos::ZERO, 0));
-        }
+        let (lower, upper) = (self.lower.open(), self.upper.open());
+        lower.resize(most, (Nanos::ZERO, 0));
+        upper.resize(most, (Nanos::ZERO, 0));
         Filling {
-            of: self,
+            lower,
+            upper,
             totals: (0, 0),
             kept: (0, 0),
         }
@@ -112,10 +116,10 @@ impl Distribution {
 
     /// Tells what is exact of the spans whose edges were added: no edge is beyond their extremes.
     pub(crate) fn summed(&mut self, (min, max): (Nanos, Nanos), sum: f64) {
-        if let Some((edge, _)) = self.lower.first_mut() {
+        if let Some((edge, _)) = self.lower.open().first_mut() {
             *edge = min.max(*edge);
         }
-        if let Some((edge, _)) = self.upper.last_mut() {
+        if let Some((edge, _)) = self.upper.open().last_mut() {
             *edge = max.min(*edge);
         }
         (self.extremes, self.sum) = (Some((min, max)), sum);
@@ -123,14 +127,8 @@ impl Distribution {
 
     /// The spans of all the given histograms together.
     pub fn of<'a>(histograms: impl IntoIterator<Item = &'a Histogram>) -> Self {
-        let histograms: Vec<&Histogram> = histograms.into_iter().collect();
-        // A judge holds those of all paths at once, so no room is kept for more.
-        let cells = histograms.iter().map(|it| it.cells().len()).sum();
-        let mut distribution = Self {
-            lower: Vec::with_capacity(cells),
-            upper: Vec::with_capacity(cells),
-            ..Self::default()
-        };
+        let mut distribution = Self::default();
+        let (mut lower, mut upper) = (Vec::new(), Vec::new());
         for histogram in histograms {
             let Some((min, max)) = histogram.extremes() else {
                 continue;
@@ -139,25 +137,22 @@ impl Distribution {
             distribution.extremes = Some((min.min(so_far_min), max.max(so_far_max)));
             distribution.sum += histogram.sum().0 as f64;
             for (low, high, count) in histogram.spans() {
-                distribution.lower.push((low, count));
-                distribution.upper.push((high, count));
+                lower.push((low, count));
+                upper.push((high, count));
             }
         }
-        for edges in [&mut distribution.lower, &mut distribution.upper] {
+        let packed = |mut edges: Vec<(Nanos, u64)>| {
             // Each histogram is in order already, which a stable sort makes use of.
             edges.sort();
-            let mut total = 0_u64;
-            for (_, count) in edges.iter_mut() {
-                total = total.saturating_add(*count);
-                *count = total;
-            }
-        }
+            Side::pack(&edges)
+        };
+        (distribution.lower, distribution.upper) = (packed(lower), packed(upper));
         distribution
     }
 
     /// How many spans there are.
     pub fn count(&self) -> u64 {
-        self.lower.last().map_or(0, |&(_, total)| total)
+        self.lower.count()
     }
 
     /// The smallest span, exactly.
@@ -187,10 +182,9 @@ impl Distribution {
     }
 
     fn mean_square_about(&self, about: Nanos) -> Option<f64> {
-        let of = |edges: &[(Nanos, u64)]| {
-            let mut before = 0;
-            edges.iter().fold(0.0, |sum, &(edge, total)| {
-                let count = (total - std::mem::replace(&mut before, total)) as f64;
+        let of = |side: &Side| {
+            steps(side.totals()).fold(0.0, |sum, (edge, count)| {
+                let count = count as f64;
                 let away = (edge - about).0 as f64;
                 sum + count * away * away
             })
@@ -204,11 +198,9 @@ impl Distribution {
         if rank == 0 || rank > self.count() {
             return None;
         }
-        let edge =
-            |edges: &[(Nanos, u64)]| edges[edges.partition_point(|&(_, total)| total < rank)].0;
         Some(Bounds {
-            at_least: edge(&self.lower),
-            at_most: edge(&self.upper),
+            at_least: self.lower.at_rank(rank)?,
+            at_most: self.upper.at_rank(rank)?,
         })
     }
 
@@ -233,19 +225,13 @@ impl Distribution {
 
     /// How many spans are at most `value`, whatever they are within their cells: never too many.
     pub fn surely_at_most(&self, value: Nanos) -> u64 {
-        up_to(&self.upper, |edge| edge <= value)
+        self.upper.up_to(|edge| edge <= value)
     }
 
     /// How many spans are larger than `value`, whatever they are within their cells: never too many.
     pub fn surely_above(&self, value: Nanos) -> u64 {
-        self.count() - up_to(&self.lower, |edge| edge <= value)
+        self.count() - self.lower.up_to(|edge| edge <= value)
     }
-}
-
-/// The total of the edges from the first on that are `in_front`.
-fn up_to(edges: &[(Nanos, u64)], in_front: impl Fn(Nanos) -> bool) -> u64 {
-    let place = edges.partition_point(|&(edge, _)| in_front(edge));
-    place.checked_sub(1).map_or(0, |last| edges[last].1)
 }
 
 #[cfg(test)]
