@@ -4,6 +4,7 @@
 //! known is an error, and every error says where in the file it is.
 
 mod pages;
+mod rollout;
 
 use std::fs;
 use std::io;
@@ -23,9 +24,10 @@ use crate::remote_write::{Receiver, ReceiverFile};
 use crate::store::{Place, PostgresAddress};
 pub(crate) use pages::Transport;
 pub use pages::{PageCertificate, Pages};
+pub use rollout::RolloutSettings;
 
-/// How long after a window's end the judge waits for reports unless told otherwise.
-const GRACE: Nanos = Nanos::from_secs(3);
+/// How long a report may be on its way.
+const WAY: Nanos = Nanos::from_secs(2);
 /// How long verdicts are kept, and what they were judged from, unless told otherwise: thirteen months.
 const KEEP: Nanos = Nanos::from_secs(396 * 86_400);
 /// How long reports are kept as they came unless told otherwise: a week.
@@ -42,6 +44,12 @@ const FILE_OCTETS_MAX: u64 = 16 << 20;
 pub struct Config {
     /// The network that it judges.
     pub topology: Topology,
+    /// The texts that it was read from, with their names.
+    pub texts: Vec<(String, String)>,
+    /// Where they were read: a file or a directory; `None` for the built-in ones.
+    pub topology_at: Option<PathBuf>,
+    /// How a new topology reaches the probes.
+    pub rollout: RolloutSettings,
     /// Its own directory: certificates, who is enrolled, and the store, unless that is elsewhere.
     pub state: PathBuf,
     /// Its store: in `state`, unless the configuration names a PostgreSQL.
@@ -152,6 +160,7 @@ struct File {
     alertmanager: Vec<Spanned<AlertmanagerFile>>,
     #[serde(default)]
     webhook: Vec<Spanned<WebhookFile>>,
+    rollout: Option<Spanned<rollout::Table>>,
 }
 
 impl Config {
@@ -172,14 +181,19 @@ impl Config {
     pub fn parse(name: &str, text: &str, base: &Path) -> Result<Self, ConfigError> {
         let file: File = toml::from_str(text)
             .map_err(|error| at(name, text, error.span(), error.message().to_owned()))?;
-        let topology = match &file.topology {
+        let topology_at = file.topology.as_ref().map(|place| base.join(place));
+        let (topology, texts) = match &topology_at {
             None => {
                 warn!(
                     "the built-in topology is an illustration; its probes have documentation addresses (RFC 5737): name your own with `topology`"
                 );
-                Topology::yancheng()
+                let text = (
+                    "yancheng.toml".to_owned(),
+                    owl_topology::YANCHENG.to_owned(),
+                );
+                (Topology::yancheng(), vec![text])
             }
-            Some(place) => read_topology(&base.join(place))?,
+            Some(place) => read_topology(place)?,
         };
         let profile = file
             .profile
@@ -216,7 +230,12 @@ impl Config {
             }
         };
         // A year of grace or a millennium of retention are slips of the unit, not wishes.
-        let grace = span("grace", file.grace, GRACE, 0..Nanos::from_secs(3_600).0)?;
+        let grace = span(
+            "grace",
+            file.grace,
+            default_grace(&topology),
+            0..Nanos::from_secs(3_600).0,
+        )?;
         let kept = Nanos::from_secs(60).0..Nanos::from_secs(20 * 366 * 86_400).0;
         let keep = span("keep", file.keep, KEEP, kept.clone())?;
         let keep_reports = span(
@@ -278,8 +297,19 @@ impl Config {
             .chain(webhooks)
             .map(|(span, read)| read.map_err(|message| at(name, text, Some(span), message)))
             .collect::<Result<Vec<_>, _>>()?;
+        let rollout = match file.rollout {
+            None => RolloutSettings::default(),
+            Some(table) => {
+                let span = table.span();
+                let read = table.into_inner().read();
+                read.map_err(|message| at(name, text, Some(span), message))?
+            }
+        };
         Ok(Self {
             topology,
+            texts,
+            topology_at,
+            rollout,
             state,
             store,
             intake: file.intake,
@@ -327,8 +357,10 @@ fn read_text(file: &Path) -> Result<String, ConfigError> {
     fs::read_to_string(file).map_err(fault)
 }
 
-/// A topology from one file, or from every `*.toml` of a directory.
-fn read_topology(place: &Path) -> Result<Topology, ConfigError> {
+/// A topology from one file, or from every `*.toml` of a directory; with its texts.
+pub(crate) fn read_topology(
+    place: &Path,
+) -> Result<(Topology, Vec<(String, String)>), ConfigError> {
     let fault = |source| ConfigError::Read {
         file: place.to_owned(),
         source,
@@ -349,17 +381,36 @@ fn read_topology(place: &Path) -> Result<Topology, ConfigError> {
     for file in files {
         texts.push((file.display().to_string(), read_text(&file)?));
     }
-    let sources: Vec<Source<'_>> = texts
-        .iter()
-        .map(|(name, text)| Source { name, text })
-        .collect();
-    match Topology::parse(&sources) {
-        Ok(checked) => Ok(checked.topology),
+    match parse_topology(&texts) {
+        Ok(topology) => Ok((topology, texts)),
         Err(found) => Err(ConfigError::Topology {
             name: place.display().to_string(),
             source: Box::new(found),
         }),
     }
+}
+
+/// How long after a window's end the judge waits for reports unless told otherwise.
+pub(crate) fn default_grace(topology: &Topology) -> Nanos {
+    patience(topology) + WAY
+}
+
+/// How long after its interval the last report of a topology leaves its probe: which way a packet was lost is certain after three
+/// times the loss threshold, and probes spread their reports over a tenth of the interval.
+pub(crate) fn patience(topology: &Topology) -> Nanos {
+    let measures = topology.measures.iter();
+    let last =
+        measures.map(|measure| measure.timeout.times(3) + Nanos(measure.report_every.0 / 10));
+    last.max().unwrap_or(Nanos::ZERO)
+}
+
+/// A topology from its texts.
+pub(crate) fn parse_topology(texts: &[(String, String)]) -> Result<Topology, Diagnostics> {
+    let sources: Vec<Source<'_>> = texts
+        .iter()
+        .map(|(name, text)| Source { name, text })
+        .collect();
+    Topology::parse(&sources).map(|checked| checked.topology)
 }
 
 #[cfg(test)]
@@ -382,7 +433,7 @@ mod tests {
         let config = Config::parse("owl.toml", GOOD, Path::new("/etc/owl")).unwrap();
         assert_eq!(
             (config.grace, config.keep, config.aligned_to),
-            (GRACE, KEEP, Timestamp(0))
+            (Nanos::from_secs(9), KEEP, Timestamp(0))
         );
         assert_eq!(config.state, Path::new("/etc/owl/var"));
         assert_eq!(config.store.to_string(), "/etc/owl/var/owl.sqlite");

@@ -48,7 +48,7 @@ use owl_topology::Topology;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use self::certificate::Certificate;
@@ -71,6 +71,8 @@ use crate::store::{HistoryQuery, Reader, Store, StoreError};
 const ANSWER: Duration = Duration::from_secs(10);
 /// Queries to the store at once; further ones wait within their request's time.
 const QUERIES_MAX: usize = 4;
+/// How often it is seen whether another topology is judged by, for the audit log.
+const FOLLOWED: Duration = Duration::from_secs(1);
 /// Windows on a path's page.
 const PAGE_WINDOWS: usize = 120;
 /// Changes of the hop count on a path's page.
@@ -102,7 +104,7 @@ pub enum HttpError {
 
 /// What every answer is made from.
 struct Web {
-    topology: Topology,
+    live: Arc<Live>,
     shown: Shown,
     gate: Arc<Gate>,
     own: Arc<Own>,
@@ -138,8 +140,7 @@ impl Http {
             .await
             .map_err(|source| HttpError::Bind { address, source })?;
         let gate = Gate::open(&config.pages, address.ip(), store.clone(), Arc::clone(&own))?;
-        let topology = config.topology.clone();
-        let zone = Zone::named(&topology.timezone);
+        let zone = Zone::named(&config.topology.timezone);
         let queries = Arc::new(Semaphore::new(QUERIES_MAX));
         let started_at = now();
         Ok(Self {
@@ -147,8 +148,8 @@ impl Http {
             certificate,
             tls: tls.map(Arc::new),
             web: Arc::new(Web {
-                topology,
-                shown: Shown::new(live),
+                shown: Shown::new(Arc::clone(&live)),
+                live,
                 gate: Arc::new(gate),
                 own,
                 store,
@@ -179,9 +180,19 @@ impl Http {
             _ => Hardened::Always,
         };
         let (gate, web) = (Arc::clone(&self.web.gate), Arc::clone(&self.web));
-        let topology = &self.web.topology;
-        gate.follows_plan(&topology.name, &topology.generation)
-            .await;
+        let followed = async {
+            let mut recorded = None;
+            loop {
+                let followed = web.live.followed();
+                if recorded != Some(followed.edition) {
+                    let topology = &followed.topology;
+                    gate.follows_plan(&topology.name, &topology.generation)
+                        .await;
+                    recorded = Some(followed.edition);
+                }
+                sleep(FOLLOWED).await;
+            }
+        };
         let renewed = async {
             match self.certificate {
                 Some(certificate) => certificate.follow().await,
@@ -193,7 +204,8 @@ impl Http {
         tokio::select! {
             () = served => {}
             // Neither ends before the collector does.
-            () = gate.follow() => {}
+            () = Arc::clone(&gate).follow() => {}
+            () = followed => {}
             () = web.shown.watch(&web.events, web.grace) => {}
             () = renewed => {}
         }
@@ -235,9 +247,14 @@ fn language(query: &[(String, String)], headers: &HeaderMap) -> Lang {
 }
 
 impl Web {
+    /// The topology that is judged by.
+    fn topology(&self) -> Arc<Topology> {
+        self.live.followed().topology
+    }
+
     /// Tells what this viewer sees of the topology from every other part and every other topology.
     fn tag(&self, viewer: &Viewer) -> String {
-        format!("{}{}", self.topology.generation, viewer.scope().tag())
+        format!("{}{}", self.topology().generation, viewer.scope().tag())
     }
 
     /// What this viewer sees of the present.
@@ -249,7 +266,7 @@ impl Web {
         Frame {
             lang,
             user: viewer.user(),
-            topology: &self.topology,
+            topology: self.topology(),
             zone: &self.zone,
             now: now(),
             grace: self.grace,

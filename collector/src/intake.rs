@@ -14,19 +14,16 @@ mod ration;
 mod reexamining;
 mod reset;
 
-use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
-use owl_measure::report::{FLOWS_MAX, FromCollector, FromProbe, Hello, Report, VERSION};
+use owl_measure::report::{FromCollector, FromProbe, Hello, Report, VERSION};
 use owl_measure::time::{Nanos, Timestamp};
-use owl_topology::{Plan, ProbeId, Topology};
-use prost::Message as _;
 use quinn::{Connection, Endpoint, Incoming, RecvStream, SendStream, TransportConfig, VarInt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
@@ -38,6 +35,7 @@ use crate::identity::{self, Identity, IdentityError, Purpose, Roster};
 use crate::live::Live;
 use crate::metrics::Own;
 use crate::now::now;
+use crate::plan::{Edition, Plans};
 use crate::store::{Admitted, Rejected, Store};
 use conversation::Conversation;
 use door::Door;
@@ -94,40 +92,9 @@ pub enum IntakeError {
     },
 }
 
-/// A probe's plan.
-struct Planned {
-    octets: Vec<u8>,
-    generation: String,
-    /// The paths that it is to report on, with their flows.
-    flows: HashMap<String, u32>,
-}
-
-impl Planned {
-    fn new(plan: &Plan) -> Self {
-        let sessions = plan.sessions.iter();
-        let flows = sessions.map(|session| (session.path.clone(), session.flow_count()));
-        Self {
-            octets: plan.encode_to_vec(),
-            generation: plan.generation.clone(),
-            flows: flows.collect(),
-        }
-    }
-
-    /// Whether it gave the probe such a report to make.
-    fn holds(&self, report: &Report) -> bool {
-        // What waited in the spool may be of an older plan, with more flows of the path.
-        let is_of_this = report.generation == self.generation;
-        let flows = self.flows.get(&report.path);
-        flows.is_some_and(|&flows| report.flow < if is_of_this { flows } else { FLOWS_MAX })
-    }
-}
-
 /// What every connection needs to know.
 struct Desk {
-    /// By probe.
-    plans: HashMap<String, Planned>,
-    /// The paths of the topology.
-    paths: HashSet<String>,
+    plans: Arc<Plans>,
     keep: Nanos,
     store: Store,
     live: Arc<Live>,
@@ -163,6 +130,7 @@ impl Intake {
     pub(crate) fn bind(
         config: &Config,
         identity: Identity,
+        plans: Arc<Plans>,
         store: Store,
         live: Arc<Live>,
         own: Arc<Own>,
@@ -174,15 +142,8 @@ impl Intake {
         quic.max_incoming(STRANGERS_MAX);
         let secret = identity.authority.secret_for("connections");
         let (endpoint, https) = bind_both(&quic, config.intake, &secret, &identity.https)?;
-        let paths = live
-            .read()
-            .paths
-            .iter()
-            .map(|live| live.path.id.clone())
-            .collect();
         let desk = Desk {
-            plans: plans(topology),
-            paths,
+            plans,
             keep: config.keep,
             store,
             live,
@@ -223,14 +184,16 @@ impl Intake {
         let shown = enrolling::show(Arc::clone(&roster), Arc::clone(&desk.live));
         let followed = roster.follow();
         let reexamined = reexamining::run(Arc::clone(&desk));
+        let grown = grow(desk.plans.changes(), Arc::clone(&room));
         let over_tcp = https.run(Arc::clone(&desk));
-        tokio::pin!(stop, shown, followed, reexamined, over_tcp);
+        tokio::pin!(stop, shown, followed, reexamined, grown, over_tcp);
         loop {
             tokio::select! {
                 () = &mut stop => break,
                 // None of them ends before the collector does.
                 () = &mut followed => {}
                 () = &mut reexamined => {}
+                () = &mut grown => {}
                 () = &mut shown => {}
                 Err(error) = &mut over_tcp, if over_tcp_runs => {
                     error!(%error, "probes can no longer call over HTTPS");
@@ -254,6 +217,18 @@ impl Intake {
         calls.shutdown().await;
         let _ = timeout(FAREWELL, endpoint.wait_idle()).await;
     }
+}
+
+/// Makes room for the probes of a topology that has more of them than the one before.
+async fn grow(mut changes: watch::Receiver<Arc<Edition>>, room: Arc<Semaphore>) {
+    let probes = |edition: &Edition| edition.released().topology.probes.len();
+    let mut most = probes(&changes.borrow_and_update());
+    while changes.changed().await.is_ok() {
+        let now = probes(&changes.borrow_and_update());
+        room.add_permits(now.saturating_sub(most) * CONNECTIONS_A_PROBE);
+        most = most.max(now);
+    }
+    std::future::pending().await
 }
 
 /// Binds one port of UDP and of TCP. A port that the system chose may be taken in the other protocol; then it chooses again.
@@ -280,12 +255,6 @@ fn bind_both(
             }
         }
     }
-}
-
-fn plans(topology: &Topology) -> HashMap<String, Planned> {
-    let ids = topology.probes.iter().map(|probe| &probe.id);
-    ids.filter_map(|id: &ProbeId| Some((id.to_string(), Planned::new(&topology.plan(id)?))))
-        .collect()
 }
 
 fn transport() -> TransportConfig {
@@ -481,7 +450,7 @@ impl Desk {
         if hello.probe != probe {
             return Err(format!("the certificate is {probe}'s"));
         }
-        if !self.plans.contains_key(probe) {
+        if !self.plans.edition().has_probe(probe) {
             return Err(format!("the topology has no probe {probe}"));
         }
         Ok(hello)
@@ -501,12 +470,28 @@ impl Desk {
         for message in conversation.called(hello).await {
             frame::write(send, &message.encode()).await?;
         }
-        while let Some(octets) = frame::read(receive).await? {
+        let mut changes = self.plans.changes();
+        loop {
+            // Half a message that was read must not be lost to a newer plan.
+            let next = frame::read(receive);
+            tokio::pin!(next);
+            let octets = loop {
+                tokio::select! {
+                    octets = &mut next => break octets?,
+                    Ok(()) = changes.changed() => {
+                        if let Some(message) = conversation.news() {
+                            frame::write(send, &message.encode()).await?;
+                        }
+                    }
+                }
+            };
+            let Some(octets) = octets else {
+                return Ok(());
+            };
             for message in conversation.hear(octets).await? {
                 frame::write(send, &message.encode()).await?;
             }
         }
-        Ok(())
     }
 
     /// A report of a probe, if it may be stored.
@@ -519,10 +504,10 @@ impl Desk {
         let report = Report::decode(&body).map_err(|_| Refusal::Unreadable);
         let found = report.and_then(|report| {
             let (start, length) = (report.summary.start, report.summary.length);
-            let planned = self.plans.get(probe);
-            if !self.paths.contains(&report.path) {
+            let plans = self.plans.edition();
+            if !plans.has_path(&report.path) {
                 Err(Refusal::UnknownPath)
-            } else if !planned.is_some_and(|plan| plan.holds(&report)) {
+            } else if !plans.planned(probe, &report) {
                 Err(Refusal::Unplanned)
             } else if length > INTERVAL_MAX {
                 Err(Refusal::TooLong)

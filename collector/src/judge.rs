@@ -6,6 +6,7 @@
 //! began before the collector did are judged from what arrives, and what does
 //! not arrive is not held against anybody.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use owl_measure::tier::recent::REACH;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::SessionWindow;
-use owl_topology::Topology;
+use owl_topology::{Path, Topology};
 use tracing::{error, info, warn};
 
 use crate::finding::Inquest;
@@ -34,13 +35,40 @@ const DIRTY_A_ROUND: usize = 64;
 /// left out: nobody measured in time that did not pass.
 const SCHEDULED_A_ROUND: usize = 120;
 
+/// Releases that are remembered for windows that began before the last one.
+const CHAPTERS_MAX: usize = 16;
+
 /// All paths that are judged in windows of one length.
 struct Docket {
     length: Nanos,
-    /// Their ids.
-    paths: Vec<String>,
     /// The next window that is due by the clock.
     next: Timestamp,
+}
+
+/// What is judged, and by which rules, in windows that begin at an instant or later.
+struct Chapter {
+    since: Timestamp,
+    book: Arc<Rulebook>,
+    /// The ids of the paths by the length of their windows.
+    paths: BTreeMap<Nanos, Arc<[String]>>,
+}
+
+impl Chapter {
+    fn of(topology: &Topology, paths: &[Path], since: Timestamp) -> Self {
+        let mut by_length: BTreeMap<Nanos, Vec<String>> = BTreeMap::new();
+        for path in paths {
+            let of_length = by_length.entry(path.profile.interval).or_default();
+            of_length.push(path.id.clone());
+        }
+        let by_length = by_length.into_iter();
+        Self {
+            since,
+            book: Arc::new(Rulebook::of(topology, paths)),
+            paths: by_length
+                .map(|(length, ids)| (length, ids.into()))
+                .collect(),
+        }
+    }
 }
 
 pub(crate) struct Judge {
@@ -52,7 +80,10 @@ pub(crate) struct Judge {
     /// Since when the collector has been there to receive reports.
     watching_since: Timestamp,
     dockets: Vec<Docket>,
-    book: Arc<Rulebook>,
+    /// In order; a window is judged by the last that began no later than it. There is one at least.
+    chapters: Vec<Chapter>,
+    /// Of the topology that the last of them is of.
+    edition: u64,
     inquest: Inquest,
     /// The epoch of the lease under which it judges; `None` while another collector of the store does.
     office: Option<i64>,
@@ -78,41 +109,24 @@ impl Judge {
         watching_since: Timestamp,
     ) -> Result<Self, StoreError> {
         let reader = store.reader()?;
-        let table = live.read();
-        let book = Rulebook::of(topology, table.paths.iter().map(|live| &live.path));
-        let dockets = windowing
-            .lengths
-            .iter()
-            .map(|&length| {
-                let running = watching_since.period_start(length, windowing.aligned_to);
-                let next = if running == watching_since {
-                    running
-                } else {
-                    running + length
-                };
-                Docket {
-                    length,
-                    next,
-                    paths: table
-                        .paths
-                        .iter()
-                        .filter(|live| live.path.profile.interval == length)
-                        .map(|live| live.path.id.clone())
-                        .collect(),
-                }
-            })
-            .collect();
-        drop(table);
+        let paths: Vec<Path> = {
+            let table = live.read();
+            table.paths.iter().map(|live| live.path.clone()).collect()
+        };
+        let chapter = Chapter::of(topology, &paths, Timestamp(i64::MIN));
+        let mut dockets = Vec::new();
+        enter(&mut dockets, &chapter, watching_since, windowing.aligned_to);
         let inquest = Inquest::restored(&reader, &windowing)?;
         live.write().findings = inquest.open();
         Ok(Self {
             reader,
+            edition: live.followed().edition,
             live,
             windowing,
             grace,
             watching_since,
             dockets,
-            book: Arc::new(book),
+            chapters: vec![chapter],
             inquest,
             // The only collector of a store has just read what there is to know.
             office: store.lease().epoch().filter(|_| !store.lease().is_shared()),
@@ -121,17 +135,73 @@ impl Judge {
         })
     }
 
+    /// Windows that began before the last release are judged by what held then: the earlier releases that are known, in order.
+    pub(crate) fn after<'a>(
+        mut self,
+        releases: impl Iterator<Item = (Timestamp, &'a Arc<Topology>)>,
+    ) -> Self {
+        let chapters: Vec<Chapter> = releases
+            .map(|(since, topology)| {
+                Chapter::of(topology, &self.live.judged_paths(topology), since)
+            })
+            .collect();
+        if let Some(last) = self.chapters.pop() {
+            let since = chapters.last().map_or(last.since, |last| last.since);
+            let earlier = chapters.len().saturating_sub(1);
+            self.chapters = chapters.into_iter().take(earlier).collect();
+            self.chapters.push(Chapter { since, ..last });
+        }
+        self
+    }
+
+    /// Follows another topology from its release on.
+    fn follow(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let followed = self.live.followed();
+        if followed.edition == self.edition {
+            return Ok(());
+        }
+        let paths = self.live.judged_paths(&followed.topology);
+        let since = followed.since.min(now);
+        let chapter = Chapter::of(&followed.topology, &paths, since);
+        let aligned_to = self.windowing.aligned_to;
+        self.dockets
+            .retain(|docket| chapter.paths.contains_key(&docket.length) || docket.next < since);
+        enter(&mut self.dockets, &chapter, since, aligned_to);
+        self.windowing = Windowing::of(&self.live, aligned_to);
+        self.inquest = Inquest::restored(&self.reader, &self.windowing)?;
+        if self.chapters.len() == CHAPTERS_MAX {
+            self.chapters.remove(0);
+        }
+        self.chapters.push(chapter);
+        self.edition = followed.edition;
+        Ok(())
+    }
+
+    /// By which a window is judged that begins at `start`.
+    fn chapter(&self, start: Timestamp) -> &Chapter {
+        let mut latest_first = self.chapters.iter().rev();
+        let of_then = latest_first.find(|chapter| chapter.since <= start);
+        of_then.unwrap_or(&self.chapters[0])
+    }
+
+    /// Those paths that are judged in such a window.
+    fn paths(&self, start: Timestamp, length: Nanos) -> Arc<[String]> {
+        let paths = self.chapter(start).paths.get(&length);
+        paths.cloned().unwrap_or_default()
+    }
+
     /// Judges until `stop` is dropped.
     pub(crate) fn run(mut self, stop: &Receiver<()>) {
         if let Err(error) = self.remember() {
             warn!(%error, "the latest windows are not told until they are judged anew");
         }
         while stop.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
+            let failed_before = self.failing;
             match self.round(now()) {
-                Ok(()) if self.failing => info!("the judge goes on"),
+                Ok(()) if failed_before => info!("the judge goes on"),
                 // The writer has said why.
                 Err(RoundError::Write(_)) => {}
-                Err(RoundError::Read(error)) if !self.failing => {
+                Err(RoundError::Read(error)) if !failed_before => {
                     error!(%error, "the judge cannot read; windows wait")
                 }
                 Ok(()) | Err(_) => {}
@@ -141,17 +211,14 @@ impl Judge {
 
     /// Reads the latest windows again, which are held in memory only. What is not there yet comes with the next window.
     fn remember(&self) -> Result<(), StoreError> {
-        for Docket {
-            length,
-            paths,
-            next,
-        } in &self.dockets
-        {
+        for Docket { length, next } in &self.dockets {
             let mut start = (*next - REACH).period_start(*length, self.windowing.aligned_to);
             while start < *next {
                 let end = start + *length;
                 let sessions = self.reader.at_once(|reader| reader.sessions(start, end))?;
-                let hearing = Hearing::open(&self.book, start, *length, &sessions);
+                let paths = self.paths(start, *length);
+                let book = &self.chapter(start).book;
+                let hearing = Hearing::open(book, start, *length, &sessions);
                 let heard = hearing.noted(paths.iter().map(String::as_str));
                 self.live.latest().note((start, *length), heard);
                 start = end;
@@ -163,11 +230,16 @@ impl Judge {
     /// Judges what is due at `now`.
     pub(crate) fn round(&mut self, now: Timestamp) -> Result<(), RoundError> {
         let Some(epoch) = self.store.lease().epoch() else {
-            self.office = None;
+            (self.office, self.failing) = (None, false);
+            // Nobody else may have anything to write, and then nobody would notice that the store takes it again.
+            if self.live.read().store_failure.is_some() {
+                self.store.write_blocking(Work::Nothing)?;
+            }
             return Ok(());
         };
         let outcome = self
             .take_office(epoch)
+            .and_then(|()| Ok(self.follow(now)?))
             .and_then(|()| self.scheduled(now))
             .and_then(|()| self.again(now));
         self.failing = outcome.is_err();
@@ -192,7 +264,7 @@ impl Judge {
 
     fn scheduled(&mut self, now: Timestamp) -> Result<(), RoundError> {
         for k in 0..self.dockets.len() {
-            let Docket { length, next, .. } = self.dockets[k];
+            let Docket { length, next } = self.dockets[k];
             if next > now + length {
                 // The windows since are judged when they are over by this clock, too; what nobody has reported on them since
                 // is judged as it was.
@@ -228,7 +300,7 @@ impl Judge {
             match self.dockets.iter().position(of_length) {
                 Some(k) => self.judge(k, dirty.start, now)?,
                 // No path is judged in such windows any more, or nothing but what was judged is left of that time.
-                None => self.write(Vec::new(), Some(dirty), None)?,
+                None => self.write(dirty.start, Vec::new(), Some(dirty), None)?,
             }
         }
         Ok(())
@@ -236,13 +308,14 @@ impl Judge {
 
     fn write(
         &self,
+        start: Timestamp,
         judgements: Vec<Judgement>,
         seen: Option<Dirty>,
         audited: Option<Box<Audited>>,
     ) -> Result<(), RoundError> {
         let work = Work::Verdicts {
             judgements,
-            book: Arc::clone(&self.book),
+            book: Arc::clone(&self.chapter(start).book),
             seen,
             audited,
         };
@@ -252,7 +325,8 @@ impl Judge {
     }
 
     fn judge(&mut self, docket: usize, start: Timestamp, now: Timestamp) -> Result<(), RoundError> {
-        let Docket { length, paths, .. } = &self.dockets[docket];
+        let length = &self.dockets[docket].length;
+        let paths = self.paths(start, *length);
         // Before the reports are read: what comes in between makes the window dirty again.
         let seen = self.reader.dirty_window(*length, start)?;
         let ask = |reader: &Reader| reader.sessions(start, start + *length);
@@ -260,7 +334,8 @@ impl Judge {
         if let Some((damage, count)) = &sessions.damaged {
             error!(error = %damage, count, "the store is damaged; the window is judged without what cannot be read");
         }
-        let hearing = Hearing::open(&self.book, start, *length, &sessions);
+        let book = Arc::clone(&self.chapter(start).book);
+        let hearing = Hearing::open(&book, start, *length, &sessions);
         let watched = start >= self.watching_since;
         let table = self.live.read();
         let absence = Absence {
@@ -286,9 +361,25 @@ impl Judge {
         let audited = self
             .inquest
             .note(hearing.span(), hearing.findings(), hearing.measured());
-        self.write(judgements, seen, audited)?;
+        self.write(start, judgements, seen, audited)?;
         self.inquest.settle();
         Ok(())
+    }
+}
+
+/// Adds a docket for each length of window that has none yet; its first window begins at `from` or right after.
+fn enter(dockets: &mut Vec<Docket>, chapter: &Chapter, from: Timestamp, aligned_to: Timestamp) {
+    for &length in chapter.paths.keys() {
+        if dockets.iter().any(|docket| docket.length == length) {
+            continue;
+        }
+        let running = from.period_start(length, aligned_to);
+        let next = if running == from {
+            running
+        } else {
+            running + length
+        };
+        dockets.push(Docket { length, next });
     }
 }
 

@@ -35,6 +35,7 @@ mod now;
 mod numbering;
 mod packer;
 mod page;
+pub mod plan;
 mod post;
 mod reading;
 mod remote_write;
@@ -53,6 +54,7 @@ mod way;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -75,7 +77,7 @@ pub use compliance::{
     AskError, Asked, AskedProfiles, ComplianceAnswer, ComplianceError, PathCompliance, SpanError,
     compared, read_compliance,
 };
-pub use config::{Config, ConfigError, GivenCertificates, PageCertificate, Pages};
+pub use config::{Config, ConfigError, GivenCertificates, PageCertificate, Pages, RolloutSettings};
 pub use history::{
     Ends, HistoryAnswer, HistoryError, HistoryPercentile, HistoryPoint, HistoryQuestion,
     HistorySources, read_history,
@@ -100,6 +102,7 @@ use crate::metrics::Own;
 use crate::now::now;
 use crate::packer::Packer;
 use crate::page::Zone;
+use crate::plan::{Lead, Plans};
 use crate::remote_write::RemoteWrite;
 use crate::retention::Believed;
 use crate::store::{Follower, Store, Windowing};
@@ -198,15 +201,23 @@ async fn collect(
 ) -> Result<store::WriterThread, Error> {
     // Before the store: who cannot be a collector leaves no state behind.
     let identity = Identity::open(&config).map_err(IntakeError::from)?;
+    let mut config = config;
+    if let Some(topology) = plan::in_force(&config.store)? {
+        config.topology = topology;
+    }
+    let config = config;
     let live = Arc::new(Live::new(&config.topology, config.profile.as_ref()));
     let own = Arc::new(Own::new());
     let windowing = Windowing::of(&live, config.aligned_to);
     let authority = Arc::clone(&identity.authority);
     let place = config.store.clone();
     let (store, writer) = Store::open_at(&config.state, place, windowing.clone(), &live, &own)?;
+    let signer = Arc::clone(&identity.plan_signer);
+    let plans = Arc::new(Plans::open(&config, signer, now())?);
     let intake = Intake::bind(
         &config,
         identity,
+        Arc::clone(&plans),
         store.clone(),
         Arc::clone(&live),
         Arc::clone(&own),
@@ -233,6 +244,7 @@ async fn collect(
         config.grace,
         now(),
     )?;
+    let judge = judge.after(plans.edition().releases());
     let follower = if store.lease().is_shared() {
         Some(Follower::new(&store, Arc::clone(&live))?)
     } else {
@@ -252,6 +264,21 @@ async fn collect(
     let clerk = tokio::task::block_in_place(|| {
         Clerk::new(store.clone(), Arc::clone(&live), config.keep_reports)
     })?;
+    let reload = Arc::new(AtomicBool::new(false));
+    let lead = Lead::new(
+        &config,
+        plans,
+        store.clone(),
+        Arc::clone(&live),
+        Arc::clone(&own),
+        Arc::clone(&reload),
+    )?;
+    let (lead_stop, lead_stopped) = mpsc::channel();
+    let lead = thread::Builder::new()
+        .name("plans".into())
+        .spawn(move || lead.run(&lead_stopped))
+        .map_err(fault("the roll-out of plans"))?;
+    tokio::spawn(reload_when_told(reload));
     let (clerk_stop, clerk_stopped) = mpsc::channel();
     let clerk = thread::Builder::new()
         .name("clerk".into())
@@ -280,6 +307,13 @@ async fn collect(
         paths = live.read().paths.len(), "the collector runs"
     );
     targets::warn_of_impossible(&config.topology);
+    let patience = config::patience(&config.topology);
+    if config.grace < patience {
+        warn!(
+            grace = %config.grace, reports_take = %patience,
+            "windows are judged before their reports can be there, and again afterwards: leave `grace` out, or make it longer"
+        );
+    }
     ready(addresses);
 
     let (stopping, stopped) = watch::channel(());
@@ -310,7 +344,6 @@ async fn collect(
     let running = tokio::spawn(compliance::refresh(
         store.clone(),
         Arc::clone(&live),
-        config.topology,
         config.grace,
         stopped.clone(),
     ));
@@ -327,13 +360,14 @@ async fn collect(
             warn!(%error, "a part of the collector did not end well");
         }
     }
-    drop((judge_stop, packer_stop, clerk_stop, alerts_stop));
+    drop((judge_stop, packer_stop, clerk_stop, alerts_stop, lead_stop));
     // Each is at most one round away from seeing that.
     for (thread, name) in [
         (judge, "judge"),
         (packer, "packer"),
         (clerk, "clerk"),
         (alerts, "watch for alerts"),
+        (lead, "roll-out of plans"),
     ] {
         let joined = tokio::task::spawn_blocking(move || thread.join()).await;
         if joined.is_ok_and(|joined| joined.is_err()) {
@@ -350,6 +384,17 @@ async fn collect(
         warn!("the follower panicked");
     }
     Ok(writer)
+}
+
+/// Asks for the topology's files to be read whenever SIGHUP comes.
+async fn reload_when_told(reload: Arc<AtomicBool>) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else {
+        // The files are read when they change all the same.
+        return warn!("cannot listen to SIGHUP");
+    };
+    while hangup.recv().await.is_some() {
+        reload.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Removes what is older than it is kept, every hour and in small pieces.

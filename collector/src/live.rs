@@ -4,7 +4,7 @@
 //! writer changes it right after a commit, so nothing is shown that could still
 //! be lost. Pages, API and metrics read it and nothing else.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -24,6 +24,7 @@ use crate::judgement::Judgement;
 use crate::maintenance::Maintenance;
 use crate::metrics::{DelayEdges, PathLabels};
 use crate::now::now;
+use crate::plan::Standing;
 use crate::totals::Totals;
 
 /// Windows without a report after which a path's counters are shown no more.
@@ -159,6 +160,10 @@ pub(crate) struct LiveProbe {
     /// How much of its spool is taken by reports that no collector has, in millionths, as it said last; `None` when it did not
     /// say, and after a restart until it does.
     pub(crate) spool_filled_ppm: Option<u32>,
+    /// How it stands to plans, the generation that it is to follow (0 before that is known), and its stage of the newest, from 1.
+    pub(crate) plan: Standing,
+    pub(crate) wanted: u64,
+    pub(crate) stage: Option<usize>,
 }
 
 impl LiveProbe {
@@ -328,25 +333,130 @@ impl Table {
 #[derive(Debug)]
 pub(crate) struct Live {
     table: RwLock<Table>,
-    /// Where its paths begin and end, which never changes.
-    map: Arc<Map>,
     latest: Latest,
+    followed: RwLock<Followed>,
+    /// Replaces every path's own.
+    profile: Option<Profile>,
+}
+
+/// The topology that the table is of.
+#[derive(Debug, Clone)]
+pub(crate) struct Followed {
+    pub(crate) topology: Arc<Topology>,
+    /// Windows that began before are judged by the one before.
+    pub(crate) since: Timestamp,
+    /// Counts the topologies of this process.
+    pub(crate) edition: u64,
+    /// Where its paths begin and end.
+    pub(crate) map: Arc<Map>,
 }
 
 impl Live {
     /// Everything of a topology, with nothing known yet; `profile` replaces every path's own.
     pub(crate) fn new(topology: &Topology, profile: Option<&Profile>) -> Self {
-        let mut paths = topology.paths();
-        if let Some(profile) = profile {
-            paths
-                .iter_mut()
-                .for_each(|path| path.profile.clone_from(profile));
+        let live = Self::of(judged_paths(topology, profile), topology);
+        Self {
+            profile: profile.cloned(),
+            ..live
         }
-        Self::of(paths, topology)
     }
 
     /// The same of `paths`, whatever the topology says of them.
     pub(crate) fn of(paths: Vec<Path>, topology: &Topology) -> Self {
+        let map = Map::of(topology, paths.iter());
+        Self {
+            table: RwLock::new(Table::of(paths, topology)),
+            latest: Latest::default(),
+            followed: RwLock::new(Followed {
+                topology: Arc::new(topology.clone()),
+                since: Timestamp(i64::MIN),
+                edition: 0,
+                map: Arc::new(map),
+            }),
+            profile: None,
+        }
+    }
+
+    /// Follows another topology from now on. What is known of the paths and probes of both stays; tells the paths that are new,
+    /// of which nothing is known yet.
+    pub(crate) fn follow(&self, topology: &Arc<Topology>, since: Timestamp) -> HashSet<String> {
+        let paths = judged_paths(topology, self.profile.as_ref());
+        let map = Map::of(topology, paths.iter());
+        let mut table = self.write();
+        let mut next = Table::of(paths, topology);
+        let mut new = HashSet::new();
+        for live in &mut next.paths {
+            match table.path_mut(&live.path.id) {
+                Some(known) => {
+                    live.totals = std::mem::take(&mut known.totals);
+                    live.latest = known.latest.take();
+                    (live.reported_at, live.watched_since) =
+                        (known.reported_at, known.watched_since);
+                }
+                None => {
+                    new.insert(live.path.id.clone());
+                }
+            }
+        }
+        for (id, probe) in &mut next.probes {
+            if let Some(known) = table.probes.remove(id) {
+                *probe = LiveProbe {
+                    site: std::mem::take(&mut probe.site),
+                    carrier: std::mem::take(&mut probe.carrier),
+                    ..known
+                };
+            }
+        }
+        next.findings = std::mem::take(&mut table.findings);
+        next.board = std::mem::take(&mut table.board);
+        next.announce(std::mem::take(&mut table.announced));
+        next.judging = table.judging;
+        next.store_failure = table.store_failure.take();
+        next.certificate_until = table.certificate_until;
+        *table = next;
+        let mut followed = self
+            .followed
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *followed = Followed {
+            topology: Arc::clone(topology),
+            since,
+            edition: followed.edition + 1,
+            map: Arc::new(map),
+        };
+        new
+    }
+
+    /// The topology that the table is of, or is about to be.
+    pub(crate) fn followed(&self) -> Followed {
+        // It is replaced as a whole, so it is whole whoever panicked.
+        let followed = self.followed.read();
+        followed.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Where its paths begin and end.
+    pub(crate) fn map(&self) -> Arc<Map> {
+        self.followed().map
+    }
+
+    /// The paths of a topology, with the profiles that the collector judges by.
+    pub(crate) fn judged_paths(&self, topology: &Topology) -> Vec<Path> {
+        judged_paths(topology, self.profile.as_ref())
+    }
+}
+
+fn judged_paths(topology: &Topology, profile: Option<&Profile>) -> Vec<Path> {
+    let mut paths = topology.paths();
+    if let Some(profile) = profile {
+        paths
+            .iter_mut()
+            .for_each(|path| path.profile.clone_from(profile));
+    }
+    paths
+}
+
+impl Table {
+    fn of(paths: Vec<Path>, topology: &Topology) -> Self {
         let paths: Vec<LivePath> = paths
             .into_iter()
             .map(|path| LivePath::of(path, topology))
@@ -356,7 +466,6 @@ impl Live {
             .enumerate()
             .map(|(index, live)| (live.path.id.clone(), index))
             .collect();
-        let map = Map::of(topology, paths.iter().map(|live| &live.path));
         // Whoever only reflects never calls.
         let calling = topology
             .probes
@@ -379,6 +488,9 @@ impl Live {
                 clock: None,
                 certificate_until: None,
                 spool_filled_ppm: None,
+                plan: Standing::default(),
+                wanted: 0,
+                stage: None,
             };
             (live.id.clone(), live)
         });
@@ -389,7 +501,7 @@ impl Live {
             .filter(|probe| probe.reflector != ReflectorKind::Owl);
         let carrier = only.map(|probe| (probe.id.to_string(), probe.carrier.to_string()));
         let reflecting = carrier.collect();
-        let table = RwLock::new(Table {
+        Self {
             paths,
             probes,
             reflecting,
@@ -401,19 +513,11 @@ impl Live {
             store_failure: None,
             running: Running::default(),
             certificate_until: None,
-        });
-        Self {
-            table,
-            map: Arc::new(map),
-            latest: Latest::default(),
         }
     }
+}
 
-    /// Where its paths begin and end.
-    pub(crate) fn map(&self) -> &Arc<Map> {
-        &self.map
-    }
-
+impl Live {
     /// The latest windows of all paths, behind a lock of their own.
     pub(crate) fn latest(&self) -> &Latest {
         &self.latest

@@ -24,11 +24,42 @@ const PACKETS: u32 = 10;
 
 /// Nanoseconds that a packet is sent after its time, at most.
 const SEND_NOISE: i64 = 60_000;
-/// Nanoseconds that a packet waits on its way, at most.
-const QUEUE: i64 = 100_000;
 
 fn packets() -> u32 {
     PACKETS
+}
+
+/// How packets wait on their way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Queues {
+    /// Up to 100 µs, short waits more often than long ones.
+    #[default]
+    Steady,
+    /// Up to 8 µs, and one packet in fifty up to 50 µs more: a metro path that nobody fills.
+    Quiet,
+    /// Up to 8 µs as a rule, at times ten, a hundred or 250 times that: as many different delays as a link that is filled
+    /// at random can have, and more than a report is made for.
+    Unkind,
+}
+
+impl Queues {
+    /// How long a packet waits, of numbers that are drawn below a limit.
+    fn wait(self, mut draw: impl FnMut(i64) -> i64) -> i64 {
+        const STEADY: i64 = 100_000;
+        const QUIET: i64 = 8_000;
+        const CROSSING: i64 = 50_000;
+        const OCTAVES: u32 = 8;
+        match self {
+            Self::Steady => draw(STEADY).min(draw(STEADY)),
+            Self::Quiet => {
+                let crossing = if draw(50) == 0 { draw(CROSSING) } else { 0 };
+                draw(QUIET).min(draw(QUIET)) + crossing
+            }
+            // Each octave half as often as the one before.
+            Self::Unkind => draw(QUIET) << draw(1 << OCTAVES).trailing_zeros().min(OCTAVES),
+        }
+    }
 }
 
 /// The reports of one probe: interval by interval, in each one report a path.
@@ -42,6 +73,9 @@ pub struct Feed {
     /// Test packets in each interval; one at least.
     #[serde(default = "packets")]
     pub packets: u32,
+    /// How its packets wait on their way.
+    #[serde(default)]
+    pub queues: Queues,
     /// From the begin of an interval to that of the next, in nanoseconds.
     pub step_ns: i64,
     /// The paths that it measures; one at least.
@@ -74,7 +108,7 @@ impl Measured {
 impl Feed {
     /// The report with a number, which is 1 for the first.
     ///
-    /// Its delays are drawn from the number: 0.7 ms there and 0.8 ms back, and up to 0.1 ms more.
+    /// Its delays are drawn from the number: 0.7 ms there and 0.8 ms back, and what its packets wait.
     pub fn report(&self, sequence: u64) -> Report {
         let paths = self.paths.len().max(1) as u64;
         let (interval, way) = (
@@ -106,10 +140,8 @@ impl Feed {
                 drawn(number) % below
             };
             let sent = start.0 + i64::from(k) * gap + draw(SEND_NOISE.min(gap));
-            // Short queues are more frequent than long ones.
-            let mut queue = || draw(QUEUE).min(draw(QUEUE));
-            let there = 700_000 + queue();
-            let back = there + 800_000 + queue();
+            let there = 700_000 + self.queues.wait(&mut draw);
+            let back = there + 800_000 + self.queues.wait(&mut draw);
             recorder.sent(Timestamp(sent), Nanos::ZERO);
             let sample = sample(k, sent, sent + there + ahead, sent + back);
             recorder.received(&sample, Reordered::default());
@@ -300,6 +332,7 @@ mod tests {
             from_ns: 5_000_000_000,
             length_ns: 1_000_000_000,
             packets: PACKETS,
+            queues: Queues::default(),
             step_ns: 1_000_000_000,
             paths: ["a~b", "a~c"].map(Measured::well).to_vec(),
         };
@@ -322,6 +355,7 @@ mod tests {
             from_ns: 0,
             length_ns: 1_000_000_000,
             packets: PACKETS,
+            queues: Queues::default(),
             step_ns: 1_000_000_000,
             paths: vec![Measured {
                 path: "a~b".into(),

@@ -34,6 +34,38 @@ pub(crate) struct Edges<L, U> {
     pub(crate) upper: U,
 }
 
+/// A distribution whose edges are being written.
+pub(crate) struct Filling<'a> {
+    of: &'a mut Distribution,
+    /// Of lower edges and of upper ones.
+    totals: (u64, u64),
+    kept: (usize, usize),
+}
+
+impl Filling<'_> {
+    /// Adds so many lower edges at one place and upper ones at another, neither before those that are there.
+    #[inline]
+    pub(crate) fn push(&mut self, lower: (Nanos, u64), upper: (Nanos, u64)) {
+        self.totals.0 = self.totals.0.saturating_add(lower.1);
+        self.totals.1 = self.totals.1.saturating_add(upper.1);
+        // Written whether it is kept or not: which of them are empty, no processor guesses.
+        if let Some(place) = self.of.lower.get_mut(self.kept.0) {
+            *place = (lower.0, self.totals.0);
+        }
+        if let Some(place) = self.of.upper.get_mut(self.kept.1) {
+            *place = (upper.0, self.totals.1);
+        }
+        self.kept.0 += usize::from(lower.1 > 0);
+        self.kept.1 += usize::from(upper.1 > 0);
+    }
+
+    /// Leaves what was added.
+    pub(crate) fn finish(self) {
+        self.of.lower.truncate(self.kept.0);
+        self.of.upper.truncate(self.kept.1);
+    }
+}
+
 /// Of running totals, what each adds to the one before.
 fn steps(totals: &[(Nanos, u64)]) -> impl Iterator<Item = (Nanos, u64)> + '_ {
     let mut before = 0;
@@ -66,24 +98,39 @@ impl Distribution {
         (self.extremes, self.sum) = (None, 0.0);
     }
 
-    /// Adds so many lower edges at one place and upper ones at another, neither before those that are there.
-    pub(crate) fn push(&mut self, lower: (Nanos, u64), upper: (Nanos, u64)) {
-        for (edges, (edge, count)) in [(&mut self.lower, lower), (&mut self.upper, upper)] {
-            if count > 0 {
-                let total = edges.last().map_or(0, |&(_, total)| total);
-                edges.push((edge, total.saturating_add(count)));
-            }
+    /// Takes everything out, for edges of which there are `most` of either kind.
+    pub(crate) fn fill(&mut self, most: usize) -> Filling<'_> {
+        for side in [&mut self.lower, &mut self.upper] {
+            side.resize(most, (Nanos::ZERO, 0));
+        }
+        Filling {
+            of: self,
+            totals: (0, 0),
+            kept: (0, 0),
         }
     }
 
-    /// Tells what is exact of the spans whose edges were added.
-    pub(crate) fn summed(&mut self, extremes: (Nanos, Nanos), sum: f64) {
-        (self.extremes, self.sum) = (Some(extremes), sum);
+    /// Tells what is exact of the spans whose edges were added: no edge is beyond their extremes.
+    pub(crate) fn summed(&mut self, (min, max): (Nanos, Nanos), sum: f64) {
+        if let Some((edge, _)) = self.lower.first_mut() {
+            *edge = min.max(*edge);
+        }
+        if let Some((edge, _)) = self.upper.last_mut() {
+            *edge = max.min(*edge);
+        }
+        (self.extremes, self.sum) = (Some((min, max)), sum);
     }
 
     /// The spans of all the given histograms together.
     pub fn of<'a>(histograms: impl IntoIterator<Item = &'a Histogram>) -> Self {
-        let mut distribution = Self::default();
+        let histograms: Vec<&Histogram> = histograms.into_iter().collect();
+        // A judge holds those of all paths at once, so no room is kept for more.
+        let cells = histograms.iter().map(|it| it.cells().len()).sum();
+        let mut distribution = Self {
+            lower: Vec::with_capacity(cells),
+            upper: Vec::with_capacity(cells),
+            ..Self::default()
+        };
         for histogram in histograms {
             let Some((min, max)) = histogram.extremes() else {
                 continue;
@@ -97,7 +144,8 @@ impl Distribution {
             }
         }
         for edges in [&mut distribution.lower, &mut distribution.upper] {
-            edges.sort_unstable();
+            // Each histogram is in order already, which a stable sort makes use of.
+            edges.sort();
             let mut total = 0_u64;
             for (_, count) in edges.iter_mut() {
                 total = total.saturating_add(*count);

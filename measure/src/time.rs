@@ -48,6 +48,16 @@ impl Nanos {
         self.0 as f64 / 1e6
     }
 
+    /// Milliseconds with three digits, rounded down: the lower end of an interval stays a lower end.
+    pub fn millis_down(self) -> String {
+        thousandths(self.0.div_euclid(1_000).into())
+    }
+
+    /// Milliseconds with three digits, rounded up: the upper end of an interval stays an upper end.
+    pub fn millis_up(self) -> String {
+        thousandths(-(-i128::from(self.0)).div_euclid(1_000))
+    }
+
     /// The span without its sign.
     pub const fn abs(self) -> Self {
         Self(self.0.saturating_abs())
@@ -241,9 +251,33 @@ impl Add<Nanos> for Monotonic {
     }
 }
 
+/// A number of thousandths, as a decimal number.
+fn thousandths(number: i128) -> String {
+    let (sign, size) = (if number < 0 { "-" } else { "" }, number.unsigned_abs());
+    format!("{sign}{}.{:03}", size / 1_000, size % 1_000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_ends_of_an_interval_are_rounded_outwards() {
+        for (ns, down, up) in [
+            (0, "0.000", "0.000"),
+            (1, "0.000", "0.001"),
+            (1_000_400, "1.000", "1.001"),
+            (1_000_000, "1.000", "1.000"),
+            (-1, "-0.001", "0.000"),
+            (-1_500_001, "-1.501", "-1.500"),
+            (i64::MIN, "-9223372036854.776", "-9223372036854.775"),
+        ] {
+            assert_eq!(
+                (Nanos(ns).millis_down(), Nanos(ns).millis_up()),
+                (down.into(), up.into())
+            );
+        }
+    }
 
     #[track_caller]
     fn reads(text: &str, ns: i64) {

@@ -3,14 +3,16 @@
 //! bounded channel and a few numbers.
 
 mod far_end;
+mod following;
 mod keeper;
 mod key_files;
 mod settings;
 mod signals;
+mod slot;
 mod twamp;
 
+use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,13 +24,14 @@ use owl_measure::report::Report;
 use owl_measure::time::Nanos;
 use owl_protocol::session::sender::Protection;
 use owl_topology::{Plan, PlannedSession, ReflectorKind};
-use prost::Message as _;
 use tokio::sync::watch;
 
 use self::far_end::FarEnd;
-use self::keeper::Keeper;
+use self::following::Following;
+use self::keeper::{Generation, Keeper, Ongoing, PlanChange};
 use self::key_files::{KeyFiles, SenderKeys};
 use self::signals::{Asked, Signals};
+use self::slot::Slot;
 use self::twamp::{Conversations, Wishes};
 use crate::clock::{Clock, ClockKeeper, ClockWatch, Reading, Teller};
 use crate::config::Config;
@@ -40,19 +43,23 @@ use crate::keys::{KeyFileError, LiveKeys};
 use crate::metrics::{self, Metrics};
 use crate::net::SocketError;
 use crate::reflector::{Reflector, ReflectorError, ReflectorStats};
-use crate::sender::{SenderStats, SessionSenders, SessionSettings};
+use crate::sender::{Change, SenderStats, SessionSenders, SessionSettings};
 use crate::spool::{Spool, SpoolError};
 use crate::uplink::{self, Shared, UplinkError};
 
 /// Reports between the sender thread and the disk. When the disk is so slow that they are all taken, a report is
 /// dropped and counted rather than a packet sent late.
 const REPORTS_IN_FLIGHT: usize = 4_096;
-/// How often the key files are looked at.
-const KEYS_EVERY: Duration = Duration::from_secs(1);
+/// How often the key files are looked at, and whether the plan on trial has proved good.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a disk that refuses reports is left alone.
 const DISK_PAUSE: Duration = Duration::from_secs(1);
 /// Sessions that one plan may hold; what is beyond is not measured, and said.
 const SESSIONS_MAX: usize = 10_000;
+/// Sockets that the sessions of one thread have at most when plans changed some of them; beyond, all begin anew.
+const SOCKETS_MAX: usize = 256;
+/// Changes that a sender's thread has not taken up yet; beyond, all begin anew. It takes one up five times a second.
+const CHANGES_MAX: usize = 4;
 /// How long shutting down waits for the last reports to be acknowledged.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -236,8 +243,9 @@ impl Probe {
             let shared = shared.clone();
             std::thread::spawn(move || spool_all(&spooling, &shared))
         };
-        let saved = config.state.join("plan");
-        let (plans, mut new_plans) = watch::channel(read_plan(&saved, &config.id));
+        let mut plan = Following::open(&config, shared.clone());
+        let (offers, mut offered) = watch::channel(None);
+        let (collectors, to_call) = watch::channel(plan.collectors());
         let mut senders = Senders {
             config: config.clone(),
             vitals: vitals.clone(),
@@ -257,17 +265,21 @@ impl Probe {
                     .map_err(|source| ProbeError::Metrics { address, source })?;
                 tokio::spawn(metrics::serve(listener, metrics));
             }
-            let uplink = tokio::spawn(uplink::run(config.clone(), shared.clone(), plans, stopped));
-            let mut key_tick = tokio::time::interval(KEYS_EVERY);
+            let uplink = uplink::run(config.clone(), shared.clone(), offers, to_call, stopped);
+            let uplink = tokio::spawn(uplink);
+            let mut tick = tokio::time::interval(LOOK_EVERY);
             let mut signals = Signals::listen().map_err(ProbeError::Runtime)?;
-            new_plans.mark_changed();
+            plan.begin(&mut senders, &collectors);
             loop {
                 tokio::select! {
-                    _ = key_tick.tick() => senders.follow_keys(keys.look()),
-                    changed = new_plans.changed() => {
-                        let plan = new_plans.borrow_and_update().clone();
-                        if let (Ok(()), Some(plan)) = (changed, plan) {
-                            senders.follow(plan, &saved);
+                    _ = tick.tick() => {
+                        senders.follow_keys(keys.look());
+                        plan.look(&mut senders, &collectors);
+                    }
+                    Ok(()) = offered.changed() => {
+                        let offer = offered.borrow_and_update().clone();
+                        if let Some(offer) = offer {
+                            plan.take(&offer, &mut senders, &collectors);
                         }
                     }
                     asked = signals.next() => match asked {
@@ -323,7 +335,7 @@ fn spool_all(reports: &Receiver<Report>, shared: &Shared) {
         let mut waiting = vec![first];
         waiting.extend(reports.try_iter().take(255));
         // A full or failing disk is tried again with the same reports; the channel behind fills, and its bound counts.
-        while let Err(error) = shared.spool().append(&waiting) {
+        while let Err(error) = shared.append(&waiting) {
             if !complained {
                 tracing::error!(%error, "reports cannot be written; trying again");
                 complained = true;
@@ -347,42 +359,150 @@ struct Senders {
 /// What runs, and how it was opened.
 struct Running {
     plan: Plan,
+    /// What its reports say.
+    generation: Generation,
     /// Which sessions of the plan are protected.
     protected: Vec<bool>,
     stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
+    /// Its sessions, by their numbers, also those that left.
+    slots: Vec<Slot>,
+    sockets: usize,
+    changes: SyncSender<PlanChange>,
     conversations: Conversations,
+    /// What servers are asked for.
+    asked: Vec<(PlannedSession, u32)>,
 }
 
 /// What a plan has come to.
 struct Opened {
     senders: SessionSenders,
-    /// By session of the senders: what it is of the plan, and which of its flows.
-    planned: Vec<(PlannedSession, u32)>,
+    /// By session of the senders.
+    slots: Vec<Slot>,
     /// What others must be asked for first.
     wishes: Wishes,
+    /// Why the first that is not opened is not.
+    failure: Option<String>,
 }
 
 impl Senders {
-    /// Follows a plan from now on, and keeps it on disk for the next start.
-    fn follow(&mut self, plan: Plan, saved: &Path) {
-        if plan.probe != self.config.id {
-            tracing::error!(
-                plan = plan.probe,
-                probe = self.config.id,
-                "the plan is for another probe; it is not followed"
-            );
-            return;
+    /// Follows a plan from now on. Why none of its sessions can be had is told, when there are some.
+    fn follow(&mut self, plan: Plan) -> Result<(), String> {
+        let as_before = |running: &&mut Running| {
+            running.plan.sessions == plan.sessions && running.plan.sends_from == plan.sends_from
+        };
+        if let Some(running) = self.running.as_mut().filter(as_before) {
+            // Nothing begins anew; only the reports say another generation from now on.
+            running.generation.set(&plan.generation);
+            running.plan = plan;
+            return Ok(());
         }
-        if self
-            .running
-            .as_ref()
-            .is_some_and(|running| running.plan.sessions == plan.sessions)
+        if let Some(running) = self.running.take() {
+            match self.change(running.into(), &plan) {
+                Ok(()) => return Ok(()),
+                Err(running) => {
+                    running.stop();
+                }
+            }
+        }
+        self.start(plan)
+    }
+
+    /// Lets those sessions go on that the new plan has, too, and changes the others. Hands back what runs when it has to begin
+    /// anew.
+    fn change(&mut self, mut running: Box<Running>, plan: &Plan) -> Result<(), Box<Running>> {
+        let same_source = running.plan.sends_from == plan.sends_from;
+        if !same_source || running.thread.is_finished() {
+            return Err(running);
+        }
+        let protected = self.protected(plan);
+        let mut by_path: HashMap<(&str, u32), usize> = HashMap::new();
+        for (number, slot) in running
+            .slots
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| slot.runs)
         {
-            return;
+            by_path.insert((&slot.session.path, slot.flow), number);
         }
-        write_plan(saved, &plan);
-        self.start(plan);
+        let stays = |flow: &Flow<'_>, protected: bool| {
+            let number = by_path.get(&(flow.session.path.as_str(), flow.number))?;
+            running.slots[*number]
+                .does(flow, protected)
+                .then_some(*number)
+        };
+        let flows = flow::all(plan).take(SESSIONS_MAX).zip(&protected);
+        let staying: HashSet<usize> = flows
+            .filter_map(|(flow, &protected)| stays(&flow, protected))
+            .collect();
+        if staying.is_empty() {
+            return Err(running);
+        }
+        let opened = self.open(plan, &protected, |flow, protected| {
+            stays(flow, protected).is_none()
+        });
+        let sessions = running.slots.len() + opened.slots.len();
+        let sockets = running.sockets + opened.senders.sockets();
+        if sessions > SESSIONS_MAX || sockets > SOCKETS_MAX {
+            return Err(running);
+        }
+        let mut leaving = Vec::new();
+        for (number, slot) in running.slots.iter_mut().enumerate() {
+            if slot.runs && !staying.contains(&number) {
+                slot.runs = false;
+                leaving.push(number);
+            }
+        }
+        let joining = opened.slots.iter();
+        let joining = joining.map(|slot| (slot.session.clone(), slot.flow));
+        let change = PlanChange {
+            joining: joining.collect(),
+            before: running.plan.generation.clone(),
+            after: plan.generation.clone(),
+            change: Change {
+                leaving,
+                joining: opened.senders,
+            },
+        };
+        let (left, joined) = (change.change.leaving.len(), opened.slots.len());
+        if running.changes.try_send(change).is_err() {
+            return Err(running);
+        }
+        tracing::info!(
+            generation = plan.generation,
+            stay = staying.len(),
+            left,
+            joined,
+            sockets,
+            "follows a plan; the sessions that it does not change go on"
+        );
+        let asked = opened.wishes.planned();
+        if asked != running.asked {
+            running.conversations.stop();
+            let keeper = self.keeper(&running.generation, Vec::new());
+            let source = self.source(plan);
+            running.conversations = opened.wishes.ask(&self.config, source, &keeper);
+        }
+        let count = staying.len() + joined + asked.len();
+        self.vitals.sessions.store(count as u64, Relaxed);
+        running.slots.extend(opened.slots);
+        self.running = Some(Running {
+            plan: plan.clone(),
+            protected,
+            sockets,
+            asked,
+            ..*running
+        });
+        Ok(())
+    }
+
+    fn keeper(&self, generation: &Generation, planned: Vec<(PlannedSession, u32)>) -> Keeper {
+        Keeper {
+            planned,
+            generation: generation.clone(),
+            vitals: self.vitals.clone(),
+            reports: self.reports.clone(),
+        }
     }
 
     /// Lets sessions follow a change of keys. A new key in place of an old one they find themselves; they begin anew
@@ -397,7 +517,9 @@ impl Senders {
             .take_if(|running| running.protected != protected)
         {
             let plan = running.stop();
-            self.start(plan);
+            if let Err(why) = self.start(plan) {
+                tracing::error!(why, "nothing is measured with these keys");
+            }
         }
     }
 
@@ -411,47 +533,55 @@ impl Senders {
             .collect()
     }
 
-    fn start(&mut self, plan: Plan) {
+    fn start(&mut self, plan: Plan) -> Result<(), String> {
         self.stop();
         let protected = self.protected(&plan);
         let Opened {
             senders: mut sessions,
-            planned,
+            slots,
             wishes,
-        } = self.open(&plan);
+            failure,
+        } = self.open(&plan, &protected, |_, _| true);
         tracing::info!(
             generation = plan.generation,
-            sessions = planned.len(),
+            sessions = slots.len(),
             sockets = sessions.sockets(),
             asked = wishes.sessions(),
             "follows a plan"
         );
-        let running = planned.len() as u64 + wishes.sessions();
+        let running = slots.len() as u64 + wishes.sessions();
         self.vitals.sessions.store(running, Relaxed);
         let stop = Arc::new(AtomicBool::new(false));
-        let mut keeper = Keeper {
-            planned,
-            generation: plan.generation.clone(),
-            vitals: self.vitals.clone(),
-            reports: self.reports.clone(),
-        };
-        let conversations = wishes.ask(&self.config, &keeper);
+        let generation = Generation::of(&plan.generation);
+        let opened = running > 0;
+        let planned = slots.iter().map(|slot| (slot.session.clone(), slot.flow));
+        let keeper = self.keeper(&generation, planned.collect());
+        let (asked, sockets) = (wishes.planned(), sessions.sockets());
+        let conversations = wishes.ask(&self.config, self.source(&plan), &keeper);
+        let (changes, to_change) = sync_channel(CHANGES_MAX);
         let thread = {
             let stop = stop.clone();
+            let mut ongoing = Ongoing::of(keeper, to_change);
             std::thread::spawn(move || {
-                let vitals = keeper.vitals.clone();
-                if let Err(error) = sessions.run(&stop, || vitals.claim(), &mut keeper) {
+                let vitals = ongoing.vitals();
+                if let Err(error) = sessions.run(&stop, || vitals.claim(), &mut ongoing) {
                     tracing::error!(%error, "the session-senders stopped");
                 }
             })
         };
         self.running = Some(Running {
             plan,
+            generation,
             protected,
             stop,
             thread,
+            slots,
+            sockets,
+            changes,
             conversations,
+            asked,
         });
+        failure.filter(|_| !opened).map_or(Ok(()), Err)
     }
 
     fn stop(&mut self) {
@@ -460,7 +590,13 @@ impl Senders {
         }
     }
 
-    fn open(&self, plan: &Plan) -> Opened {
+    /// Opens the sessions of a plan that are wanted, and says what is to be asked for all of it.
+    fn open(
+        &self,
+        plan: &Plan,
+        protected: &[bool],
+        wanted: impl Fn(&Flow<'_>, bool) -> bool,
+    ) -> Opened {
         let flows = plan.sessions.iter().map(PlannedSession::flow_count);
         let flows = flows.fold(0_u32, u32::saturating_add);
         if flows as usize > SESSIONS_MAX {
@@ -470,11 +606,12 @@ impl Senders {
                 "the plan has too many sessions; the first {SESSIONS_MAX} are measured"
             );
         }
-        let clock = self.config.shown_clock();
+        let (clock, source) = (self.config.shown_clock(), self.source(plan));
         let mut senders = SessionSenders::new(clock, self.vitals.sender.clone())
             .at_pace(self.config.sender_pace());
-        let (mut planned, mut wishes) = (Vec::new(), Wishes::default());
-        for flow in flow::all(plan).take(SESSIONS_MAX) {
+        let (mut slots, mut wishes) = (Vec::new(), Wishes::default());
+        let mut failure = None;
+        for (flow, &protected) in flow::all(plan).take(SESSIONS_MAX).zip(protected) {
             let opened = if flow.session.reflector() == ReflectorKind::Twamp {
                 self.peer(flow.session).and_then(|server| {
                     let added = wishes.add(server, flow.session, flow.number);
@@ -482,29 +619,40 @@ impl Senders {
                         "as many control connections as there may be are taken".to_owned()
                     })
                 })
+            } else if !wanted(&flow, protected) {
+                Ok(())
             } else {
-                self.settings(&flow, clock).and_then(|settings| {
+                self.settings(&flow, source, clock).and_then(|settings| {
                     let opened = senders.open(settings);
                     opened.map_err(|error| error.to_string())?;
-                    planned.push((flow.session.clone(), flow.number));
+                    slots.push(Slot::of(&flow, protected));
                     Ok(())
                 })
             };
             match opened {
                 Ok(()) => {}
-                Err(error) => tracing::error!(
-                    path = flow.session.path,
-                    flow = flow.number,
-                    error,
-                    "a session cannot be opened; its flow of the path is not measured"
-                ),
+                Err(error) => {
+                    tracing::error!(
+                        path = flow.session.path,
+                        flow = flow.number,
+                        error,
+                        "a session cannot be opened; its flow of the path is not measured"
+                    );
+                    failure.get_or_insert(error);
+                }
             }
         }
         Opened {
             senders,
-            planned,
+            slots,
             wishes,
+            failure,
         }
+    }
+
+    /// Where packets are sent from: what the plan says, else what the configuration does, else the kernel chooses.
+    fn source(&self, plan: &Plan) -> Option<IpAddr> {
+        plan.sends_from.parse().ok().or(self.config.source)
     }
 
     /// Where the packets of a session are sent.
@@ -520,13 +668,18 @@ impl Senders {
         Ok(detour.unwrap_or(SocketAddr::new(address, port)))
     }
 
-    fn settings(&self, flow: &Flow<'_>, clock: Clock) -> Result<SessionSettings, String> {
+    fn settings(
+        &self,
+        flow: &Flow<'_>,
+        source: Option<IpAddr>,
+        clock: Clock,
+    ) -> Result<SessionSettings, String> {
         let peer = self.peer(flow.session)?;
         let key = self.keys.current().of(peer.ip(), flow.ssid).next().cloned();
         let keys = key.is_some().then(|| Arc::clone(&self.keys));
         let protects = self.config.sender.authentication;
         let far_end = FarEnd::of(flow.session.reflector());
-        let mut settings = settings::of(flow, peer, self.config.source, far_end, clock);
+        let mut settings = settings::of(flow, peer, source, far_end, clock);
         settings.sender.protection = key.map_or(Protection::None, |key| protects.with(key));
         settings.keys = keys;
         Ok(settings)
@@ -542,27 +695,6 @@ impl Running {
         }
         self.conversations.stop();
         self.plan
-    }
-}
-
-/// The plan of the last run, so that a probe measures before its collector answers; `None` without one.
-fn read_plan(saved: &Path, id: &str) -> Option<Plan> {
-    let octets = std::fs::read(saved).ok()?;
-    match Plan::decode(octets.as_slice()) {
-        Ok(plan) if plan.probe == id => Some(plan),
-        _ => {
-            tracing::warn!(file = %saved.display(), "the saved plan cannot be used; waiting for the collector's");
-            None
-        }
-    }
-}
-
-fn write_plan(saved: &Path, plan: &Plan) {
-    let new = saved.with_extension("new");
-    let result =
-        std::fs::write(&new, plan.encode_to_vec()).and_then(|()| std::fs::rename(&new, saved));
-    if let Err(error) = result {
-        tracing::warn!(file = %saved.display(), %error, "the plan cannot be kept; after a restart the probe waits for its collector");
     }
 }
 

@@ -17,10 +17,12 @@ pub mod member;
 mod metrics;
 pub mod net;
 pub mod network;
+mod plan;
 pub mod reflector;
 pub mod reporting;
 pub mod secret;
 pub mod sender;
+pub mod snmp;
 pub mod spool;
 #[cfg(test)]
 mod testing;

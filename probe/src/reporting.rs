@@ -42,7 +42,7 @@ impl Reporting {
     /// # Errors
     /// When the spool refuses; then none of them is kept.
     pub fn commit(&self, reports: &[Report]) -> Result<(), SpoolError> {
-        self.shared.spool().append(reports)?;
+        self.shared.append(reports)?;
         self.shared.spooled.notify_one();
         Ok(())
     }
@@ -57,8 +57,10 @@ impl Reporting {
 
     /// Keeps the collector informed until it is dropped.
     pub async fn run(&self) {
-        let (plans, _) = watch::channel(None);
+        let (offers, _) = watch::channel(None);
+        let (_staying, collectors) = watch::channel(self.config.collector.clone());
         let (_going_on, stopped) = watch::channel(false);
-        uplink::run(self.config.clone(), self.shared.clone(), plans, stopped).await;
+        let (config, shared) = (self.config.clone(), self.shared.clone());
+        uplink::run(config, shared, offers, collectors, stopped).await;
     }
 }

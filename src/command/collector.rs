@@ -9,13 +9,14 @@ mod enrolment;
 mod history;
 mod maintenance;
 mod password;
+mod plan;
 mod token;
 mod user;
 
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use owl_collector::{Config, ConfigError, Error, IdentityError, IntakeError};
+use owl_collector::{Config, ConfigError, Error, IdentityError, IntakeError, Place};
 use owl_measure::words::Lang;
 
 use crate::failure::{Failure, Outcome};
@@ -31,6 +32,11 @@ pub(crate) struct Args {
         default_value = "/etc/owl/collector.toml"
     )]
     config: PathBuf,
+    /// Store instead of the configuration's: postgres://USER@HOST/DATABASE, or a FILE of SQLite
+    ///
+    /// Whoever lists this host's processes can read a password in it; one in the configuration is as safe as that file.
+    #[arg(long, global = true, value_name = "STORE")]
+    store: Option<Place>,
     #[command(subcommand)]
     action: Option<Action>,
 }
@@ -50,12 +56,13 @@ enum Action {
     Verify(copy::Verify),
     History(history::History),
     Maintenance(maintenance::Args),
+    Plan(plan::Args),
 }
 
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     let Some(action) = args.action else {
         super::log_to_stderr();
-        return collect(read(&args.config, lang)?);
+        return collect(read(&args.config, args.store, lang)?);
     };
     // An export is checked wherever it was carried to.
     let action = match action {
@@ -65,7 +72,7 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
         },
         action => action,
     };
-    let config = read(&args.config, lang)?;
+    let config = read(&args.config, args.store, lang)?;
     match action {
         Action::User(user) => user.run(&config, lang),
         Action::Token(token) => token.run(&config, lang),
@@ -80,11 +87,21 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
         Action::Aside(aside) => aside.run(&config, lang),
         Action::History(history) => history.run(&config, lang),
         Action::Maintenance(maintenance) => maintenance.run(&config, lang),
+        Action::Plan(plan) => plan.run(&config, lang),
     }
 }
 
-fn read(file: &Path, lang: Lang) -> Result<Config, Failure> {
-    Config::read(file).map_err(|error| match error {
+/// The configuration, with another store where one was given.
+fn read(file: &Path, store: Option<Place>, lang: Lang) -> Result<Config, Failure> {
+    let mut config = Config::read(file).map_err(|error| unreadable(error, lang))?;
+    if let Some(store) = store {
+        config.store = store;
+    }
+    Ok(config)
+}
+
+fn unreadable(error: ConfigError, lang: Lang) -> Failure {
+    match error {
         ConfigError::Topology {
             ref name,
             ref source,
@@ -109,7 +126,7 @@ fn read(file: &Path, lang: Lang) -> Result<Config, Failure> {
                 failure
             }
         }
-    })
+    }
 }
 
 fn collect(config: Config) -> Result<Outcome, Failure> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use owl_lab::feeder::{Feed, Measured, spool};
+use owl_lab::feeder::{Feed, Measured, Queues, spool};
 use owl_tests::network::{Network, Stored, WINDOW_NS, digest_of, until};
 use owl_tests::postgres::Postgres;
 use owl_tests::{Daemon, get, say};
@@ -26,6 +26,7 @@ fn feed() -> Feed {
         length_ns: SECOND_NS,
         step_ns: SECOND_NS,
         packets: 10,
+        queues: Queues::Steady,
         paths: vec![Measured::well(PATH)],
     }
 }
@@ -258,6 +259,10 @@ fn a_collector_dies_and_the_primary_dies_and_every_acknowledged_report_is_there_
         });
     }
     assert!(judges(&http) != judges(&one_http), "one of them judges");
+    until("both say that the store takes reports", || {
+        let is_well = |http: &str| get(http, "/healthz").is_ok_and(|(status, _)| status == 200);
+        is_well(&http) && is_well(&one_http)
+    });
     say(format_args!(
         "{} reports made, {acknowledged} acknowledged when the probe ended; {} stored: 0 lost, 0 doubled; {windows} windows judged \
          from the same octets; longest stall when a collector died {} ms (judging again after {} ms), when the primary died {} ms \

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use owl_lab::feeder::{Feed, Measured, spool};
+use owl_lab::feeder::{Feed, Measured, Queues, spool};
 use owl_tests::network::{Network, WINDOW_NS, until};
 use owl_tests::{Daemon, say};
 
@@ -24,6 +24,7 @@ fn prepared() -> Network {
         length_ns: SECOND_NS,
         step_ns: SECOND_NS,
         packets: 10,
+        queues: Queues::Steady,
         paths: vec![Measured::well("p-north~p-south")],
     };
     network.script(

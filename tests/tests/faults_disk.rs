@@ -4,7 +4,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use owl_lab::feeder::{Feed, Measured, spool};
+use owl_lab::feeder::{Feed, Measured, Queues, spool};
 use owl_tests::network::{Network, WINDOW_NS, until};
 use owl_tests::{Daemon, get, owl_binary, say, skip};
 
@@ -71,6 +71,7 @@ fn feed() -> Feed {
         from_ns: then - then % WINDOW_NS,
         length_ns: SECOND_NS,
         packets: 10,
+        queues: Queues::Steady,
         step_ns: SECOND_NS,
         paths: vec![Measured::well("p-north~p-south")],
     }

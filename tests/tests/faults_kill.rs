@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use owl_lab::feeder::{Feed, Measured, spool};
+use owl_lab::feeder::{Feed, Measured, Queues, spool};
 use owl_tests::network::{Dice, Network, WINDOW_NS, digest_of, until};
 use owl_tests::{Daemon, say};
 
@@ -26,6 +26,7 @@ fn feed() -> Feed {
         from_ns: then - then % WINDOW_NS,
         length_ns: SECOND_NS,
         packets: 10,
+        queues: Queues::Steady,
         step_ns: SECOND_NS,
         paths: vec![Measured::well(PATH)],
     }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use owl_lab::feeder::{Feed, Measured};
+use owl_lab::feeder::{Feed, Measured, Queues};
 use owl_tests::network::{Network, WINDOW_NS, topology};
 use owl_tests::{Daemon, get, say};
 
@@ -46,6 +46,7 @@ fn feed(probe: usize, now_ns: i64, reports: u64) -> Feed {
         length_ns: WINDOW_NS,
         step_ns: step - step % WINDOW_NS,
         packets: 10,
+        queues: Queues::Steady,
         paths: vec![Measured::well(format!("p{probe}~p{}", across(probe)))],
     }
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use owl_lab::feeder::{Feed, Measured, spool};
+use owl_lab::feeder::{Feed, Measured, Queues, spool};
 use owl_tests::network::{Dice, Network, WINDOW_NS, topology, until};
 use owl_tests::{Daemon, say};
 use serde_json::Value;
@@ -47,6 +47,7 @@ fn feed(probe: usize) -> Feed {
         from_ns: FROM_NS,
         length_ns: SECOND_NS,
         packets: 10,
+        queues: Queues::Steady,
         step_ns: SECOND_NS,
         paths: paths.collect(),
     }

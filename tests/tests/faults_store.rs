@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use owl_lab::feeder::{Feed, Measured, spool};
+use owl_lab::feeder::{Feed, Measured, Queues, spool};
 use owl_tests::network::{Network, WINDOW_NS, until};
 use owl_tests::{Daemon, get, say};
 use rusqlite::Connection;
@@ -24,6 +24,7 @@ fn prepared() -> Network {
         from_ns: then - then % WINDOW_NS,
         length_ns: SECOND_NS,
         packets: 10,
+        queues: Queues::Steady,
         step_ns: SECOND_NS,
         paths: vec![Measured::well("p-north~p-south")],
     };

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use owl_lab::feeder::{Feed, Measured};
+use owl_lab::feeder::{Feed, Measured, Queues};
 use owl_tests::Daemon;
 use owl_tests::network::{Network, until};
 
@@ -45,6 +45,7 @@ fn a_probe_whose_udp_is_blocked_reports_over_https() {
         length_ns: 1_000_000_000,
         step_ns: 1_000_000_000,
         packets: 10,
+        queues: Queues::Steady,
         paths: vec![Measured::well("p-north~p-south")],
     };
     let (_collector, http) = network.collector();

@@ -16,6 +16,7 @@ mod id;
 mod impossible;
 mod maintenance;
 mod model;
+mod order;
 mod path;
 mod plan;
 mod quantity;
@@ -30,6 +31,7 @@ pub use model::{
     Measure, Medium, Multihome, Name, PathClass, Pon, PonStandard, Probe, Proto, Publish, Region,
     RouteSource, Site, StatProfile, Sum, Topology,
 };
+pub use order::{PLAN_SIGNER, PlanOrder, SIGNED_AS, SignedPlan};
 pub use path::Path;
 pub use plan::{Plan, PlannedSession, ReflectorKind, Schedule};
 pub use quantity::{BusyHours, ParseBusyHoursError, ParseRateError, Rate};

@@ -5,7 +5,7 @@
 //! every number is in its range.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::Profile;
@@ -479,6 +479,10 @@ pub struct Probe {
     /// As whom its TWAMP server is asked for sessions (a KeyID, RFC 4656, section 3.1); nobody, unauthenticated, when it is
     /// not said.
     pub twamp_user: Option<String>,
+    /// The address that it sends test packets from; what its own configuration says when it is not said.
+    pub sends_from: Option<IpAddr>,
+    /// The collector's intakes that it reports to, tried in turn; those of its own configuration when there are none.
+    pub reports_to: Vec<SocketAddr>,
     /// The name under which it is managed.
     pub mgmt: Option<String>,
     /// What its clock is worth.

@@ -18,7 +18,8 @@ use crate::path::Claim;
 /// Everything that one probe must do.
 #[derive(Clone, PartialEq, prost::Message, Serialize, Deserialize)]
 pub struct Plan {
-    /// SHA-256 of the topology's text, in hex: two plans of one generation agree.
+    /// Which plan it is: the number that the collector gave it, in decimal, or as long as none did, SHA-256 of the topology's
+    /// text in hex. Reports echo it.
     #[prost(string, tag = "1")]
     pub generation: String,
     /// The probe that it is for.
@@ -27,6 +28,14 @@ pub struct Plan {
     /// Its session-senders.
     #[prost(message, repeated, tag = "3")]
     pub sessions: Vec<PlannedSession>,
+    /// Where it sends test packets from, as text; empty for what its own configuration says.
+    #[prost(string, tag = "4")]
+    #[serde(default)]
+    pub sends_from: String,
+    /// The intakes that it reports to, as ADDRESS:PORT; none for those of its own configuration.
+    #[prost(string, repeated, tag = "5")]
+    #[serde(default)]
+    pub reports_to: Vec<String>,
 }
 
 /// One session-sender.
@@ -179,7 +188,7 @@ impl Topology {
     /// What `probe` must do, or `None` when there is no such probe. A probe that nobody measures from gets an empty plan:
     /// it only reflects.
     pub fn plan(&self, probe: &ProbeId) -> Option<Plan> {
-        self.probe(probe)?;
+        let declared = self.probe(probe)?;
         let sessions = self
             .claims_from(|from| from.id == *probe)
             .iter()
@@ -189,6 +198,15 @@ impl Topology {
             generation: self.generation.clone(),
             probe: probe.to_string(),
             sessions,
+            sends_from: declared
+                .sends_from
+                .map(|from| from.to_string())
+                .unwrap_or_default(),
+            reports_to: declared
+                .reports_to
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
         })
     }
 }
@@ -256,6 +274,8 @@ mod tests {
                 reflector: ReflectorKind::TwampLight.into(),
                 twamp_user: "u".into(),
             }],
+            sends_from: "192.0.2.2".into(),
+            reports_to: vec!["192.0.2.9:4455".into()],
         }
     }
 

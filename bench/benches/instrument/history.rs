@@ -13,7 +13,7 @@ use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::window::Claims;
 use owl_measure::verdict::{Quantile, SessionWindow};
 
-use crate::traffic;
+use crate::traffic::{self, Queues};
 
 /// Paths of a large collector.
 const PATHS: usize = 10_000;
@@ -27,14 +27,14 @@ const FLOORS: Floors = Floors {
 };
 
 /// So many minutes of one session, six reports of a hundred packets each.
-fn minutes(path: u32, count: i64) -> Vec<Report> {
+fn minutes(path: u32, count: i64, queues: Queues) -> Vec<Report> {
     let mut reports = Vec::new();
     for minute in 0..count {
         for (k, mut report) in traffic::window().into_iter().enumerate() {
             let start = Timestamp(0) + MINUTE.times(minute) + Nanos::from_secs(10 * k as i64);
             let mut recorder = traffic::recorder();
             let first = (path << 20) | ((minute as u32 * 6 + k as u32) * 100);
-            for sample in traffic::samples_from(first, start, 100) {
+            for sample in traffic::samples_from(first, start, 100, queues) {
                 recorder.sent(sample.origin, Nanos::ZERO);
                 recorder.received(&sample, Reordered::default());
             }
@@ -47,11 +47,11 @@ fn minutes(path: u32, count: i64) -> Vec<Report> {
     reports
 }
 
-fn recent() -> Vec<Recent> {
+fn recent(queues: Queues) -> Vec<Recent> {
     let different: HashMap<u32, Recent> = (0..DIFFERENT)
         .map(|path| {
             let mut recent = Recent::default();
-            for (k, minute) in (0..).zip(minutes(path, 5).chunks(6)) {
+            for (k, minute) in (0..).zip(minutes(path, 5, queues).chunks(6)) {
                 let session = SessionWindow::of(minute).expect("six reports are a window");
                 let start = Timestamp(0) + MINUTE.times(k);
                 recent.note(
@@ -72,7 +72,17 @@ fn recent() -> Vec<Recent> {
 /// Three percentiles of the one-way delay of ten thousand paths over five minutes, thirty reports each.
 #[divan::bench(sample_count = 20)]
 fn percentiles_of_10_000_paths(bencher: Bencher<'_, '_>) {
-    let paths = recent();
+    percentiles(bencher, Queues::Octaves);
+}
+
+/// The same of paths that nobody fills.
+#[divan::bench(sample_count = 20)]
+fn percentiles_of_10_000_quiet_paths(bencher: Bencher<'_, '_>) {
+    percentiles(bencher, Queues::Quiet);
+}
+
+fn percentiles(bencher: Bencher<'_, '_>, queues: Queues) {
+    let paths = recent(queues);
     let octets: usize = paths.iter().map(Recent::octets).sum();
     assert!(octets <= 60_000_000, "{octets} octets");
     let span = (Timestamp(0), Timestamp(0) + MINUTE.times(5));
@@ -95,7 +105,8 @@ fn percentiles_of_10_000_paths(bencher: Bencher<'_, '_>) {
 /// A judged minute of one path into the latest windows.
 #[divan::bench]
 fn note_a_minute(bencher: Bencher<'_, '_>) {
-    let session = SessionWindow::of(&minutes(1, 1)).expect("six reports are a window");
+    let session =
+        SessionWindow::of(&minutes(1, 1, Queues::Octaves)).expect("six reports are a window");
     let mut recent = Recent::default();
     bencher.counter(ItemsCount::new(1_u32)).bench_local(|| {
         let told = (black_box(&session), Direction::Forward);
@@ -106,7 +117,7 @@ fn note_a_minute(bencher: Bencher<'_, '_>) {
 /// The reports of an hour into its summary.
 #[divan::bench]
 fn summarise_an_hour(bencher: Bencher<'_, '_>) {
-    let reports = minutes(1, 60);
+    let reports = minutes(1, 60, Queues::Octaves);
     let mut gatherer = Gatherer::default();
     bencher
         .counter(ItemsCount::new(reports.len()))
@@ -122,7 +133,17 @@ fn summarise_an_hour(bencher: Bencher<'_, '_>) {
 /// Hours from their octets into one summary, with three percentiles: what is asked of thirty days.
 #[divan::bench(args = [24, 720])]
 fn merge_hours(bencher: Bencher<'_, '_>, hours: usize) {
-    let hour = TierSummary::of(&minutes(1, 60))
+    merge(bencher, hours, Queues::Octaves);
+}
+
+/// The same of a path that nobody fills.
+#[divan::bench(args = [720])]
+fn merge_quiet_hours(bencher: Bencher<'_, '_>, hours: usize) {
+    merge(bencher, hours, Queues::Quiet);
+}
+
+fn merge(bencher: Bencher<'_, '_>, hours: usize, queues: Queues) {
+    let hour = TierSummary::of(&minutes(1, 60, queues))
         .expect("360 reports")
         .encode();
     let kept = vec![hour; hours];

@@ -23,7 +23,16 @@ pub(crate) fn recorder() -> Recorder {
 
 /// So many packets that all came back, evenly spread over the interval that begins at `start`.
 pub(crate) fn samples(start: Timestamp, packets: u32) -> impl Iterator<Item = Sample> {
-    samples_from(0, start, packets)
+    samples_from(0, start, packets, Queues::Octaves)
+}
+
+/// How packets wait on their way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Queues {
+    /// Up to 8 µs as a rule, at times ten, a hundred or 250 times that.
+    Octaves,
+    /// Up to 8 µs, and one packet in fifty up to 50 µs more.
+    Quiet,
 }
 
 /// The same from a sequence number on, which their queueing follows.
@@ -31,12 +40,13 @@ pub(crate) fn samples_from(
     first: u32,
     start: Timestamp,
     packets: u32,
+    queues: Queues,
 ) -> impl Iterator<Item = Sample> {
     (0..packets).map(move |k| {
         let origin = start + Nanos(INTERVAL.0 / i64::from(packets) * i64::from(k));
         let sequence = first.wrapping_add(k);
-        let forward = Nanos::from_micros(700) + queueing(sequence);
-        let backward = Nanos::from_micros(690) + queueing(sequence.wrapping_add(1 << 16));
+        let forward = Nanos::from_micros(700) + queueing(queues, sequence);
+        let backward = Nanos::from_micros(690) + queueing(queues, sequence.wrapping_add(1 << 16));
         let kernel = |at| Stamp {
             at,
             source: StampSource::Kernel,
@@ -62,14 +72,18 @@ pub(crate) fn samples_from(
     })
 }
 
-/// Mostly some microseconds, at times ten or a hundred times that: the lower a hash bit, the longer the queue.
-fn queueing(sequence: u32) -> Nanos {
+fn queueing(queues: Queues, sequence: u32) -> Nanos {
     let hash = sequence
         .wrapping_mul(0x9E37_79B1)
         .rotate_left(15)
         .wrapping_mul(0x85EB_CA6B);
-    let octaves = (hash >> 16).trailing_zeros().min(8);
-    Nanos(i64::from(hash & 0x1FFF) << octaves)
+    let short = i64::from(hash & 0x1FFF);
+    Nanos(match queues {
+        // Each octave half as often as the one before.
+        Queues::Octaves => short << (hash >> 16).trailing_zeros().min(8),
+        Queues::Quiet if hash >> 16 < (1 << 16) / 50 => short * 7,
+        Queues::Quiet => short,
+    })
 }
 
 /// One minute of one session, as its six reports.

@@ -19,7 +19,8 @@ pub(crate) struct Caller {
     pub(crate) address: IpAddr,
     /// Nobody between could read it: TLS, a proxy that speaks it, or this host itself.
     pub(crate) confidential: bool,
-    /// The address is the caller's own, or was said by a proxy that is known.
+    /// The address is the caller's own, or was said by a proxy that is known, and no page of somebody else led a browser of
+    /// this host here.
     pub(crate) direct: bool,
     /// It comes from this host and asks for it by an address of it, and no proxy says otherwise.
     pub(crate) local: bool,
@@ -45,7 +46,7 @@ impl Caller {
             return Self {
                 address: said.unwrap_or(address),
                 confidential: true,
-                direct: true,
+                direct: said.is_some(),
                 local: false,
             };
         }
@@ -56,7 +57,7 @@ impl Caller {
         Self {
             address,
             confidential: peer.tls || here,
-            direct: !forwarded,
+            direct: !forwarded && (!address.is_loopback() || asks_for_this_host(headers)),
             local: here && asks_for_this_host(headers),
         }
     }

@@ -114,7 +114,7 @@ impl Watch {
             grace: self.grace,
         }
         .sight();
-        let alerts = self.book.step(map, &sight, now);
+        let alerts = self.book.step(&map, &sight, now);
         self.keep(&alerts, epoch, now);
         self.show(alerts, now);
         Ok(())

@@ -3,16 +3,13 @@
 use std::path::{Path as FilePath, PathBuf};
 
 use jiff::tz::TimeZone;
-use owl_measure::time::Nanos;
 use owl_topology::{Path, Topology};
 
 use super::ComplianceAnswer;
 use super::asked::{AskError, Asked, Scene};
+use crate::config::default_grace;
 use crate::now::now;
 use crate::store::{Place, Reader, StoreError};
-
-/// What is taken for the judge's patience: its default. Windows that are not judged yet would count as gaps.
-const GRACE: Nanos = Nanos::from_secs(3);
 
 /// A store that does not tell of a period.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +47,8 @@ pub fn read_compliance(
         topology,
         zone: &zone,
         now: now(),
-        grace: GRACE,
+        // Windows that are not judged yet would count as gaps.
+        grace: default_grace(topology),
     };
     let mut paths = topology.paths();
     for path in &mut paths {

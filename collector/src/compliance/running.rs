@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use jiff::tz::TimeZone;
 use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::period::{Compliance, PeriodProfile};
-use owl_topology::{Path, Topology};
+use owl_topology::Path;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
@@ -46,7 +46,6 @@ pub(crate) struct Running {
 struct Round {
     store: Store,
     live: Arc<Live>,
-    topology: Arc<Topology>,
     zone: TimeZone,
     grace: Nanos,
 }
@@ -55,15 +54,14 @@ struct Round {
 pub(crate) async fn refresh(
     store: Store,
     live: Arc<Live>,
-    topology: Topology,
     grace: Nanos,
     mut stopped: watch::Receiver<()>,
 ) {
+    let topology = live.followed().topology;
     let zone = TimeZone::get(&topology.timezone).unwrap_or(TimeZone::UTC);
     let round = Round {
         store,
         live,
-        topology: Arc::new(topology),
         zone,
         grace,
     };
@@ -94,6 +92,7 @@ pub(crate) async fn refresh(
 impl Round {
     fn run(&self, now: Timestamp) -> Result<(), StoreError> {
         let reader = self.store.reader()?;
+        let followed = self.live.followed();
         let paths: Vec<Path> = {
             let table = self.live.read();
             table.paths.iter().map(|live| live.path.clone()).collect()
@@ -102,7 +101,7 @@ impl Round {
         let (day, month) = (Span::day(&self.zone, now), Span::month(&self.zone, now));
         let announced = reader.maintenance_after(month.start)?;
         let judging = |span| Judging {
-            topology: &self.topology,
+            topology: &followed.topology,
             zone: &self.zone,
             span,
             announced: &announced,
@@ -124,10 +123,14 @@ impl Round {
                 })
             })
             .collect::<Result<Vec<_>, StoreError>>()?;
-        self.live.write().running = Running {
-            paths,
-            at: Some(now),
-        };
+        let mut table = self.live.write();
+        // They are told by their places: those of another topology wait for the next round.
+        if self.live.followed().edition == followed.edition {
+            table.running = Running {
+                paths,
+                at: Some(now),
+            };
+        }
         Ok(())
     }
 }

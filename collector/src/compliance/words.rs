@@ -97,9 +97,9 @@ fn interval(ends: Ends) -> String {
     let hi = if ends.hi == Nanos::MAX {
         "∞".to_owned()
     } else {
-        format!("{:.3} ms", ends.hi.as_millis_f64())
+        format!("{} ms", ends.hi.millis_up())
     };
-    format!("{:.3} … {hi}", ends.lo.as_millis_f64())
+    format!("{} … {hi}", ends.lo.millis_down())
 }
 
 /// Two ends in percent, rounded away from each other so that neither says too much.

@@ -30,6 +30,8 @@ pub(crate) struct Sources {
 pub(crate) struct Walk<'a> {
     reader: &'a Reader,
     path: &'a str,
+    /// Of the time before there is nothing.
+    oldest: Timestamp,
     /// Spans of which the tiers are not made, or not since a report came.
     unmade: BTreeSet<Timestamp>,
     /// The row of each step that was read last.
@@ -39,10 +41,14 @@ pub(crate) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(crate) fn of(reader: &'a Reader, path: &'a str) -> Result<Self, StoreError> {
+        let unmade = reader.unmade_spans(path)?;
+        let first_made = reader.first_tier(path)?;
+        let first = first_made.into_iter().chain(unmade.first().copied()).min();
         Ok(Self {
             reader,
             path,
-            unmade: reader.unmade_spans(path)?,
+            oldest: first.unwrap_or(Timestamp(i64::MAX)),
+            unmade,
             rows: BTreeMap::new(),
             gatherer: Gatherer::default(),
         })
@@ -55,7 +61,7 @@ impl<'a> Walk<'a> {
     ) -> Result<Option<(TierSummary, Sources)>, StoreError> {
         self.gatherer.clear();
         let mut sources = Sources::default();
-        let mut at = from;
+        let mut at = from.max(self.oldest);
         while at < to {
             let span = Step::FiveMinutes.row_of(at);
             let end = to.min(span + Step::FiveMinutes.row());

@@ -123,11 +123,11 @@ pub(super) async fn api(
             .board
             .alerts
             .iter()
-            .map(|alert| view(map, alert, None, lang))
+            .map(|alert| view(&map, alert, None, lang))
             .collect(),
         ended: ended
             .iter()
-            .map(|ended| view(map, &ended.alert, Some(ended.at), lang))
+            .map(|ended| view(&map, &ended.alert, Some(ended.at), lang))
             .collect(),
     }))
 }
@@ -150,7 +150,7 @@ pub(super) async fn page(
         ended: told(&ended, &viewer, &table),
         works: touching(works, &viewer, &table),
     };
-    let page = page::alerts(&frame, &table, web.shown.map(), &past);
+    let page = page::alerts(&frame, &table, &web.shown.map(), &past);
     Ok(Html(page.into_string()))
 }
 

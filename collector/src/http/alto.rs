@@ -91,7 +91,7 @@ pub(super) async fn directory(State(web): State<Arc<Web>>, headers: HeaderMap) -
         };
         (name(stat), map)
     }));
-    lasting(&headers, &web.topology.generation, || {
+    lasting(&headers, &web.topology().generation, || {
         let directory = super::json(&json!({
             "meta": { "cost-types": types, "default-alto-network-map": NETWORK_MAP },
             "resources": resources,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::{Html, Response};
-use owl_topology::Path;
+use owl_measure::time::Timestamp;
+use owl_topology::{Path, Topology};
 
 use super::problem::{Kind, Problem};
 use super::query::{self, Pairs};
@@ -47,17 +48,18 @@ async fn answer(
         table.paths.iter().map(|live| live.path.clone()).collect()
     };
     let now = now();
-    fn scene(web: &Web, now: owl_measure::time::Timestamp) -> Scene<'_> {
+    fn scene<'a>(web: &'a Web, topology: &'a Topology, now: Timestamp) -> Scene<'a> {
         Scene {
-            topology: &web.topology,
+            topology,
             zone: web.zone.zone(),
             now,
             grace: web.grace,
         }
     }
-    let resolved = asked.resolve(&scene(web, now), paths)?;
+    let topology = web.topology();
+    let resolved = asked.resolve(&scene(web, &topology, now), paths)?;
     let there = Arc::clone(web);
-    web.ask(move |reader| resolved.answer(reader, &scene(&there, now)))
+    web.ask(move |reader| resolved.answer(reader, &scene(&there, &topology, now)))
         .await
 }
 

@@ -29,8 +29,9 @@ fn next(pairs: &[(String, String)]) -> &str {
     let next = value(pairs, "next");
     let own = next.starts_with('/')
         && !next.starts_with("//")
-        && !next.contains(['\\', '\r', '\n'])
-        && next.is_ascii()
+        && !next.contains('\\')
+        // Browsers pass over tabs and line ends, also before a second slash.
+        && next.bytes().all(|octet| octet.is_ascii_graphic() || octet == b' ')
         && next.len() <= NEXT_OCTETS_MAX
         && !next.starts_with("/login");
     if own { next } else { "/" }
@@ -147,6 +148,8 @@ mod tests {
             ("//evil.example/", "/"),
             ("/\\evil.example/", "/"),
             ("/a\r\nSet-Cookie: x", "/"),
+            ("/\t/evil.example/", "/"),
+            ("/\x0b/evil.example/", "/"),
             ("/login?next=/login", "/"),
             ("/路径", "/"),
         ] {

@@ -229,7 +229,7 @@ impl Shown {
     }
 
     /// Where its paths begin and end.
-    pub(super) fn map(&self) -> &Map {
+    pub(super) fn map(&self) -> Arc<Map> {
         self.0.map()
     }
 

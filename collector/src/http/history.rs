@@ -96,7 +96,7 @@ pub(super) async fn series(
         table.path(&question.path).map(|live| floors(&live.path))
     };
     let floors = known.ok_or_else(|| Problem::plain(Kind::UnknownName))?;
-    let zone = web.topology.timezone.clone();
+    let zone = web.topology().timezone.clone();
     let told = web
         .ask(
             move |reader| match answer(reader, &question, (from, to), floors, &zone) {

@@ -177,8 +177,8 @@ pub(super) async fn api(
 ) -> Result<Response, Problem> {
     let asked = Asked(&pairs);
     let question = Question {
-        from: sites(&web.topology, asked.all("from"))?,
-        to: sites(&web.topology, asked.all("to"))?,
+        from: sites(&web.topology(), asked.all("from"))?,
+        to: sites(&web.topology(), asked.all("to"))?,
         wanted: Wanted {
             stat: asked.one("stat").map(stat).transpose()?,
             max_age: asked.span("max_age")?,

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::{Web, json};
 use crate::access::Viewer;
+use crate::live::LiveProbe;
 use crate::now::now;
 
 #[derive(Serialize)]
@@ -36,6 +37,41 @@ struct ProbeView<'a> {
     /// When its certificate runs out, as far as that is known.
     certificate_until_ns: Option<Timestamp>,
     clock: Option<ClockView>,
+    plan: PlanView,
+}
+
+#[derive(Serialize)]
+struct PlanView {
+    /// The generation that it is to follow.
+    wanted: u64,
+    /// The one that it says it follows.
+    follows: Option<u64>,
+    /// It goes back unless a report under it is acknowledged in time.
+    on_trial: bool,
+    /// The highest generation that it has reported under.
+    reports: Option<u64>,
+    /// The stage of the newest generation that it is in, from 1.
+    stage: Option<usize>,
+    /// The generation that it turned down last, or went back from.
+    turned_down: Option<u64>,
+    /// Why: a name for machines.
+    fault: Option<&'static str>,
+}
+
+impl PlanView {
+    fn of(live: &LiveProbe) -> Self {
+        let known = |generation: u64| (generation > 0).then_some(generation);
+        let told = live.plan.turned_down();
+        Self {
+            wanted: live.wanted,
+            follows: known(live.plan.follows),
+            on_trial: live.plan.on_trial,
+            reports: known(live.plan.reports),
+            stage: live.stage,
+            turned_down: told.as_ref().map(|told| told.generation),
+            fault: told.map(|told| told.fault.code()),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -68,6 +104,7 @@ pub(super) async fn api(State(web): State<Arc<Web>>, viewer: Viewer) -> Response
             bound_ns: live.clock_bound(),
             basis: clock.bound.map(|(_, basis)| basis),
         }),
+        plan: PlanView::of(live),
     });
     json(&Probes {
         generated_at_ns: now(),

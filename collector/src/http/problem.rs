@@ -145,7 +145,7 @@ impl Kind {
             Self::UnknownAddress => "/api/v1/openapi.json tells which addresses there are",
             Self::UnknownMethod => "the answer's Allow header names the methods",
             Self::NoVerdict => "/api/v1/verdicts?path=FROM~TO lists those that there are",
-            Self::StoreFails => "/healthz and the collector's log say why; ask again in a minute",
+            Self::StoreFails => "the collector's log says why; ask again in a minute",
             Self::Damaged => "restore the store from a backup; the log names what is damaged",
             Self::TooSlow => "ask for less at once, or again in a minute",
             Self::NotLoggedIn => {

@@ -43,7 +43,7 @@ pub(super) async fn api(
     viewer: Viewer,
     headers: HeaderMap,
 ) -> Response {
-    let topology = &web.topology;
+    let topology = &*web.topology();
     let scope = viewer.scope();
     lasting(&headers, &web.tag(&viewer), || {
         let table = web.table(&viewer);

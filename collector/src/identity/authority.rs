@@ -6,6 +6,7 @@ use std::sync::Arc;
 use data_encoding::BASE64;
 use owl_measure::enrolment::Fingerprint;
 use owl_measure::time::{Nanos, Timestamp};
+use owl_topology::PLAN_SIGNER;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
@@ -205,6 +206,22 @@ impl Authority {
         params.use_authority_key_identifier_extension = true;
         let signed = params.signed_by(&request.params.public_key, &self.issuer)?;
         Ok(signed.der().clone())
+    }
+
+    /// A certificate (PEM) for a key that signs plans. Its name is not the collector's, so it opens no connection.
+    pub(crate) fn certify_plan_key(
+        &self,
+        key: &KeyPair,
+        now: Timestamp,
+    ) -> Result<String, SigningError> {
+        let mut params = dated(now, LIFE)?;
+        let name = DnType::CommonName;
+        params.distinguished_name.push(name, PLAN_SIGNER);
+        params.subject_alt_names = vec![SanType::DnsName(PLAN_SIGNER.try_into()?)];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        Ok(params.signed_by(key, &self.issuer)?.pem())
     }
 
     /// A certificate for this collector itself, with a new key that is written down nowhere.

@@ -1,6 +1,7 @@
 //! Who this collector is, whom it trusts, and how a caller's certificate names it.
 
 mod authority;
+mod plan_signer;
 mod presented;
 mod registry;
 mod roll;
@@ -27,6 +28,7 @@ use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 use authority::COLLECTOR_NAME;
 pub use authority::SigningError;
 pub(crate) use authority::{Authority, LIFE, Request, SerialOctets, digest, random};
+pub(crate) use plan_signer::{PlanSigner, PlanSigningError};
 pub use registry::RegistryError;
 pub(crate) use registry::{Registry, hand_over};
 pub(crate) use roll::{Issued, Joining, Record, Roll, Signer, Ticket};
@@ -107,6 +109,7 @@ pub(crate) struct Identity {
     /// Who may have signed the collector's certificate, in DER.
     pub(crate) authorities: Vec<Vec<u8>>,
     pub(crate) roster: Roster,
+    pub(crate) plan_signer: Arc<PlanSigner>,
     /// When the certificate of the configuration runs out; `None` where the collector signs its own.
     pub(crate) until: Option<Timestamp>,
 }
@@ -130,6 +133,12 @@ impl Identity {
         }
         let file = config.given.as_ref().map(|given| given.ca.clone());
         let file = file.unwrap_or_else(|| config.state.clone());
+        let shown = shown.map(Arc::new);
+        let plan_signer = PlanSigner::new(
+            shown.clone(),
+            roster.registry().clone(),
+            Arc::clone(&authority),
+        );
         let presented = Arc::new(Presented::new(shown, Arc::clone(&authority))?);
         let anybody = server_config(&trusted, Callers::Anybody, Arc::clone(&presented), &file)?;
         let known = server_config(&trusted, Callers::Known, presented, &file)?;
@@ -139,6 +148,7 @@ impl Identity {
             authority,
             authorities: trusted.iter().map(|der| der.to_vec()).collect(),
             roster,
+            plan_signer: Arc::new(plan_signer),
             until,
         })
     }

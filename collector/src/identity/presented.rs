@@ -28,13 +28,13 @@ pub(crate) struct Presented {
 
 impl Presented {
     pub(crate) fn new(
-        given: Option<CertifiedKey>,
+        given: Option<Arc<CertifiedKey>>,
         authority: Arc<Authority>,
     ) -> Result<Self, SigningError> {
         let signed_at = now();
         let own = authority.sign_own(signed_at)?;
         Ok(Self {
-            given: given.map(Arc::new),
+            given,
             authority,
             own: Mutex::new((own, signed_at)),
         })

@@ -148,6 +148,34 @@ impl Registry {
         Authority::read(&text).map_err(fault)
     }
 
+    /// The key that signs plans: the kept one as long as it `serves`, else one that is made now. `read` makes it usable.
+    pub(crate) fn plan_key<T>(
+        &self,
+        serves: impl Fn(&str) -> bool,
+        make: impl FnOnce() -> Result<String, SigningError>,
+        read_key: impl FnOnce(&str) -> Result<T, SigningError>,
+    ) -> Result<T, RegistryError> {
+        let file = self.file("plan.pem");
+        let fault = |source| RegistryError::Authority {
+            file: file.clone(),
+            source,
+        };
+        if let Some(text) = read(&file)?.filter(|text| serves(text)) {
+            return read_key(&text).map_err(fault);
+        }
+        let _held = self.lock()?;
+        // Somebody else may have been here first.
+        let text = match read(&file)?.filter(|text| serves(text)) {
+            Some(text) => text,
+            None => {
+                let text = make().map_err(fault)?;
+                self.replace(&file, &text)?;
+                text
+            }
+        };
+        read_key(&text).map_err(fault)
+    }
+
     /// The roll as it is.
     pub(crate) fn roll(&self) -> Result<Roll, RegistryError> {
         let file = self.file("probes.json");

@@ -8,11 +8,12 @@ use owl_measure::report::{
 use owl_measure::sequences::Sequences;
 use owl_measure::time::Timestamp;
 use tokio::time::sleep;
-use tracing::debug;
+use tracing::{debug, error};
 
 use super::{CallError, Desk, SOFTWARE_MAX, STORE_AGAIN};
 use crate::live::{Caller, LiveProbe};
 use crate::now::now;
+use crate::plan::Standing;
 use crate::store::{Arrival, Work};
 
 /// One caller's conversation.
@@ -26,6 +27,10 @@ pub(super) struct Conversation<'a> {
     highest: bool,
     /// Asked for in this conversation already.
     asked: Sequences,
+    /// Whether the probe wants its plan signed, and at any time.
+    plans: bool,
+    /// The generation that it was sent last.
+    ordered: u64,
 }
 
 impl<'a> Conversation<'a> {
@@ -37,18 +42,57 @@ impl<'a> Conversation<'a> {
             ranges: hello.abilities.include(Abilities::RANGES),
             highest: hello.abilities.include(Abilities::HIGHEST),
             asked: Sequences::default(),
+            plans: hello.abilities.include(Abilities::PLANS),
+            ordered: 0,
         }
     }
 
     /// The first words: what the collector can do, for who says what he can, and the plan.
-    pub(super) fn greeting(&self) -> Vec<FromCollector> {
-        let plan = self.desk.plans.get(self.probe);
-        let plan = plan.map(|plan| plan.octets.clone()).unwrap_or_default();
-        let mut said = vec![FromCollector::Plan(plan)];
+    pub(super) fn greeting(&mut self) -> Vec<FromCollector> {
+        let mut said = Vec::new();
         if self.ranges {
-            said.insert(0, FromCollector::Welcome(Abilities::OURS));
+            said.push(FromCollector::Welcome(Abilities::OURS));
+        }
+        if self.plans {
+            said.extend(self.news());
+        } else {
+            said.push(FromCollector::Plan(self.desk.plans.unsigned(self.probe)));
         }
         said
+    }
+
+    /// The plan that the probe is to follow, if it is another one than it was sent and it takes one at any time.
+    pub(super) fn news(&mut self) -> Option<FromCollector> {
+        let edition = self.desk.plans.edition();
+        let generation = edition.wanted(self.probe).row.generation;
+        if !self.plans || generation == self.ordered {
+            return None;
+        }
+        match self.desk.plans.signed(self.probe, now()) {
+            Ok(order) => {
+                self.ordered = generation;
+                Some(FromCollector::Order(order))
+            }
+            Err(cause) => {
+                let cause = &cause as &dyn std::error::Error;
+                error!(
+                    error = cause,
+                    "plans cannot be signed; probes keep what they have"
+                );
+                None
+            }
+        }
+    }
+
+    /// Keeps how the probe stands to plans, if that has changed.
+    async fn stand(&self, change: impl FnOnce(&mut Standing)) {
+        if let Some(standing) = self.desk.plans.stand(self.probe, change) {
+            self.write(|| Work::Standing {
+                probe: self.probe.to_owned(),
+                standing: standing.clone(),
+            })
+            .await;
+        }
     }
 
     /// Notes who called; tells what came of his spool, and what is asked of him from before.
@@ -91,6 +135,10 @@ impl<'a> Conversation<'a> {
                 Ok(self.questions())
             }
             FromProbe::Gone(..) => Ok(Vec::new()),
+            FromProbe::Plan(said) => {
+                self.stand(|standing| standing.say(&said)).await;
+                Ok(Vec::new())
+            }
         }
     }
 
@@ -112,6 +160,12 @@ impl<'a> Conversation<'a> {
         self.fills(batch.spool_filled_ppm);
         let arrival = Arc::new(self.examine(batch, now()));
         let stored = self.write(|| Work::Arrival(Arc::clone(&arrival))).await;
+        let under = arrival.reports.iter().flatten();
+        let under = under.filter_map(|admitted| admitted.report.generation.parse().ok());
+        if let Some(highest) = under.max() {
+            self.stand(|standing| standing.reports = standing.reports.max(highest))
+                .await;
+        }
         if !self.ranges {
             return Ok(vec![FromCollector::Stored(stored)]);
         }

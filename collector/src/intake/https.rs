@@ -27,7 +27,7 @@ use tracing::{debug, info};
 
 use super::conversation::Conversation;
 use super::enrolling::Standing;
-use super::{CONNECTIONS_A_PROBE, CallError, Desk, HANDSHAKE, Presence, STRANGERS_MAX};
+use super::{CONNECTIONS_A_PROBE, CallError, Desk, HANDSHAKE, Presence, STRANGERS_MAX, grow};
 use crate::identity::{self, Passport};
 
 /// Octets of a request's body: two of the largest messages, and their small company.
@@ -63,13 +63,16 @@ impl Https {
     /// Takes calls until it is dropped, and then drops those that are open.
     pub(super) async fn run(self, desk: Arc<Desk>) -> io::Result<Infallible> {
         let listener = TcpListener::from_std(self.listener)?;
-        let room = desk.plans.len() * CONNECTIONS_A_PROBE + STRANGERS_MAX;
-        let room = Arc::new(Semaphore::new(room));
+        let probes = desk.plans.edition().released().topology.probes.len();
+        let room = Arc::new(Semaphore::new(probes * CONNECTIONS_A_PROBE + STRANGERS_MAX));
+        let grown = grow(desk.plans.changes(), Arc::clone(&room));
+        tokio::pin!(grown);
         let mut calls = JoinSet::new();
         loop {
             let accepted = tokio::select! {
                 // Ended calls leave the set as they end, so it is never larger than the room.
                 Some(_) = calls.join_next(), if !calls.is_empty() => continue,
+                () = &mut grown => continue,
                 accepted = listener.accept() => accepted,
             };
             let (stream, from) = match accepted {
@@ -229,6 +232,7 @@ impl<'a> Call<'a> {
         let Some(Open { conversation, .. }) = open else {
             return Err(CallError::Silent);
         };
+        said.extend(conversation.news());
         for message in messages {
             said.extend(conversation.hear(message.to_vec()).await?);
         }

@@ -237,7 +237,12 @@ async fn a_report_is_acknowledged_once_it_is_stored_and_counted_once_however_oft
     let Some(FromCollector::Plan(plan)) = call.hear().await else {
         panic!("no plan")
     };
-    let plan = Plan::decode(plan.as_slice()).unwrap();
+    let plan = <Plan as prost::Message>::decode(plan.as_slice()).unwrap();
+    assert!(
+        plan.generation.parse::<u64>().is_ok(),
+        "{}",
+        plan.generation
+    );
     assert!(plan.probe == PROBE && plan.sessions.iter().any(|session| session.path == PATH));
 
     call.say(&batch(1, PATH, 0..3)).await;

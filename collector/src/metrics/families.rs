@@ -148,6 +148,14 @@ pub(crate) const PROBES: &[ProbeFamily] = &[
         metric: &table::PROBE_CERTIFICATE,
         write: probes::certificate,
     },
+    ProbeFamily {
+        metric: &table::PROBE_PLAN,
+        write: probes::plan,
+    },
+    ProbeFamily {
+        metric: &table::PROBE_PLAN_WANTED,
+        write: probes::plan_wanted,
+    },
 ];
 
 /// Everything of neither: as much as there are findings.

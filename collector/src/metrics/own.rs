@@ -27,6 +27,9 @@ pub(crate) struct Own {
     pub(crate) alerts_told: IntCounterVec,
     pub(crate) remote_samples: IntCounterVec,
     pub(crate) remote_sent_at: GaugeVec,
+    pub(crate) plan_generation: IntGauge,
+    pub(crate) plan_stopped: IntGauge,
+    pub(crate) topology_refused: IntGauge,
 }
 
 impl Own {
@@ -46,6 +49,9 @@ impl Own {
             alerts_told: vector(&registry, table::ALERTS_TOLD),
             remote_samples: vector(&registry, table::REMOTE_SAMPLES),
             remote_sent_at: gauge(&registry, table::REMOTE_SENT_AT),
+            plan_generation: plain_gauge(&registry, table::PLAN_GENERATION),
+            plan_stopped: plain_gauge(&registry, table::PLAN_STOPPED),
+            topology_refused: plain_gauge(&registry, table::TOPOLOGY_REFUSED),
             registry,
         };
         for result in ["stored", "duplicate", "rejected"] {

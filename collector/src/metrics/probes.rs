@@ -59,6 +59,19 @@ pub(super) fn certificate(probe: &LiveProbe, sink: &mut dyn Sink) {
     }
 }
 
+pub(super) fn plan(probe: &LiveProbe, sink: &mut dyn Sink) {
+    let generation = probe.plan.reports.max(probe.plan.follows);
+    if generation > 0 {
+        sink.series(&labels(probe), &NONE, Value::Count(generation));
+    }
+}
+
+pub(super) fn plan_wanted(probe: &LiveProbe, sink: &mut dyn Sink) {
+    if probe.wanted > 0 {
+        sink.series(&labels(probe), &NONE, Value::Count(probe.wanted));
+    }
+}
+
 pub(super) fn collector(table: &Table, sink: &mut dyn Sink) {
     sink.metric(&names::BUILD_INFO);
     let version = Labels::of([("version", env!("CARGO_PKG_VERSION"))]);

@@ -161,6 +161,10 @@ metrics! {
         "1 for each open finding on coordinates (of a probe) or on a route (between two probes, A~B).";
     PROBE_CERTIFICATE = Gauge "owl_probe_certificate_expiry_timestamp_seconds" ["probe"] "seconds"
         "When the probe's certificate runs out, since 1970.";
+    PROBE_PLAN = Gauge "owl_probe_plan_generation" ["probe"] "generations"
+        "The generation of plans that the probe follows, as it says or reports.";
+    PROBE_PLAN_WANTED = Gauge "owl_probe_plan_wanted_generation" ["probe"] "generations"
+        "The generation of plans that the probe is to follow, by the stage of its roll-out.";
     BUILD_INFO = Gauge "owl_collector_build_info" ["version"] "flag"
         "1, with the version of this collector.";
     STORE_UP = Gauge "owl_collector_store_up" [] "flag"
@@ -195,4 +199,10 @@ metrics! {
         "Samples sent by remote write, by what became of them: taken, refused (and dropped).";
     REMOTE_SENT_AT = Gauge "owl_collector_remote_write_last_taken_timestamp_seconds" ["receiver"] "seconds"
         "When a receiver of remote write last took a request, since 1970.";
+    PLAN_GENERATION = Gauge "owl_collector_plan_generation" [] "generations"
+        "The newest generation of plans, whatever its stage.";
+    PLAN_STOPPED = Gauge "owl_collector_plan_stopped" [] "flag"
+        "1 while the roll-out of the newest plans has stopped because a probe failed.";
+    TOPOLOGY_REFUSED = Gauge "owl_collector_topology_refused" [] "flag"
+        "1 while the files of the topology have errors, so that the one before stays.";
 }

@@ -10,7 +10,7 @@ use owl_measure::time::{Nanos, Timestamp};
 use owl_measure::verdict::Quantile;
 
 use super::Frame;
-use super::say::{Standing, ms, target as target_words};
+use super::say::{Standing, between, target as target_words};
 use crate::judgement::Judgement;
 
 const WIDTH: f64 = 900.0;
@@ -140,7 +140,7 @@ fn bands(frame: &Frame<'_>, paper: &Paper, judgement: &Judgement) -> Markup {
             @if let Some(delay) = judgement.percentile(quantile).and_then(|p| p.one_way).filter(|delay| delay.lo != Nanos::MAX) {
                 @let (top, bottom) = (paper.y(delay.hi), paper.y(delay.lo));
                 g {
-                    title { (frame.zone.clock(judgement.window_start)) " " (name) ": " (ms(delay.lo)) " … " (ms(delay.hi)) }
+                    title { (frame.zone.clock(judgement.window_start)) " " (name) ": " (between(delay.lo, delay.hi)) }
                     rect class=(format!("band {name}")) x=(n(x)) y=(n(top)) width=(n(width)) height=(n((bottom - top).max(1.0))) {}
                     @if delay.hi != Nanos::MAX {
                         line class=(format!("edge {name}")) x1=(n(x)) x2=(n(x + width)) y1=(n(top)) y2=(n(top)) {}

@@ -104,11 +104,9 @@ pub(super) fn revisions(frame: &Frame<'_>, revisions: &[Revision]) -> Markup {
     let said = |said: &Said| {
         let state = format!("{} {}", said.state.sign(), said.state.word(lang));
         match said.delay {
-            Some(delay) => format!(
-                "{state}, {} … {}",
-                super::say::ms(delay.lo),
-                super::say::ms(delay.hi)
-            ),
+            Some(delay) => {
+                format!("{state}, {}", super::say::between(delay.lo, delay.hi))
+            }
             None => state,
         }
     };

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use owl_measure::words::Lang;
 
 use super::headings::headings;
-use super::say::ms;
+use super::say::{at_most, ms};
 use crate::flow::{FlowDirection, FlowResult};
 
 /// A table of them, and a sentence on each that takes another route; nothing when the path has one flow.
@@ -35,7 +35,7 @@ pub(super) fn flows(flows: &[FlowResult], lang: Lang) -> Markup {
                                 th scope="row" { (flow.flow) @if flow.forward.elsewhere { " ≠" } }
                                 td.n { (hops(&flow.forward)) }
                                 td.n { (fastest(&flow.forward)) }
-                                td.n { (flow.forward.excess_median.map_or_else(|| "–".into(), |span| format!("≤ +{}", ms(span.hi)))) }
+                                td.n { (flow.forward.excess_median.map_or_else(|| "–".into(), |span| format!("≤ +{}", at_most(span.hi)))) }
                                 td.n { (fastest(&flow.backward)) }
                                 td.n { (flow.sent) }
                                 td.n { (flow.received) }

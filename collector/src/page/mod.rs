@@ -17,7 +17,7 @@ mod say;
 mod ways;
 mod why;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use jiff::tz::TimeZone;
 use maud::{DOCTYPE, Markup, html};
@@ -109,7 +109,7 @@ pub(crate) struct Frame<'a> {
     pub(crate) lang: Lang,
     /// Who logged in to see it.
     pub(crate) user: Option<&'a str>,
-    pub(crate) topology: &'a Topology,
+    pub(crate) topology: Arc<Topology>,
     pub(crate) zone: &'a Zone,
     pub(crate) now: Timestamp,
     pub(crate) grace: Nanos,

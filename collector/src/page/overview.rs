@@ -242,6 +242,7 @@ fn probes(frame: &Frame<'_>, table: &Table) -> Markup {
                     lang.pick("Clock error at most", "时钟误差界"),
                     lang.pick("Source", "时钟源"),
                     lang.pick("Last report", "最近上报"),
+                    lang.pick("Plan", "计划"),
                 ]))
                 tbody { @for probe in table.probes.values() { (probe_row(frame, probe)) } }
             }
@@ -272,6 +273,23 @@ fn probe_row(frame: &Frame<'_>, probe: &LiveProbe) -> Markup {
             }
             td { @if let Some((clock, _)) = &probe.clock { (source(clock.source, lang)) @if let Some((_, basis)) = clock.bound { ", " (bound_basis(basis, lang)) } } @else { "–" } }
             td { @match probe.reported_at { Some(at) => (frame.zone.instant(at)), None => "–" } }
+            td { (plan(probe, lang)) }
+        }
+    }
+}
+
+/// The generation that a probe reports under, the one that it is to follow, and why it does not.
+fn plan(probe: &LiveProbe, lang: Lang) -> Markup {
+    let (plan, wanted) = (&probe.plan, probe.wanted);
+    let reports = plan.reports.max(plan.follows);
+    html! {
+        @if reports == 0 { "–" }
+        @else if plan.reports >= wanted { (plan.reports) }
+        @else { (reports) " " b.unknown { "→" } " " (wanted) }
+        @if plan.on_trial { " (" (lang.pick("on trial", "试行")) ")" }
+        @if let Some(stage) = probe.stage { ", " (lang.pick("stage", "阶段")) " " (stage) }
+        @if let Some(told) = plan.turned_down() {
+            br; b.missed { "✗" } " " (told.generation) ": " (told.said(lang))
         }
     }
 }

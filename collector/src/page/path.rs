@@ -11,7 +11,7 @@ use super::headings::headings;
 use super::matrix::{carriers, ends};
 use super::physics;
 use super::sample::{population, ranked};
-use super::say::{Standing, basis, evidence, limits, ms, target};
+use super::say::{Standing, basis, between, evidence, limits, target};
 use super::ways::{hop_changes, ways};
 use crate::judgement::{Judgement, Span};
 use crate::live::{LivePath, Table};
@@ -86,7 +86,7 @@ fn facts(frame: &Frame<'_>, live: &LivePath, judgement: Option<&Judgement>) -> M
                 @if let Some(delay) = judgement.verdict.delay {
                     (row(
                         lang.pick("Interval", "区间"),
-                        format!("{} … {} ({})", ms(delay.lo), ms(delay.hi), basis(delay.basis, lang)),
+                        format!("{} ({})", between(delay.lo, delay.hi), basis(delay.basis, lang)),
                     ))
                 }
                 @if judgement.coordinates_are_wrong() {
@@ -143,12 +143,8 @@ fn facts(frame: &Frame<'_>, live: &LivePath, judgement: Option<&Judgement>) -> M
 /// The same as the chart, as text.
 fn windows(frame: &Frame<'_>, history: &[Judgement]) -> Markup {
     let lang = frame.lang;
-    let span = |span: Option<Span>| {
-        span.map_or_else(
-            || "–".into(),
-            |span| format!("{} … {}", ms(span.lo), ms(span.hi)),
-        )
-    };
+    let span =
+        |span: Option<Span>| span.map_or_else(|| "–".into(), |span| between(span.lo, span.hi));
     html! {
         div.wide tabindex="0" role="region" aria-label=(lang.pick("Windows", "窗口")) {
             table {

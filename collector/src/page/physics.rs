@@ -4,7 +4,7 @@ use owl_measure::implied::ImpliedRoute;
 use owl_measure::words::Lang;
 use owl_topology::Path;
 
-use super::say::{ms, target};
+use super::say::{at_least, ms, target};
 use crate::judgement::Judgement;
 
 /// Rows of the path's page, whether or not something was measured.
@@ -18,12 +18,12 @@ pub(super) fn rows(
         lang.pick(
             format!(
                 "{} ({:.1} km great circle, light in vacuum)",
-                ms(path.floor_forward),
+                at_least(path.floor_forward),
                 path.great_circle_km
             ),
             format!(
                 "{}（大圆距离 {:.1} km，真空光速）",
-                ms(path.floor_forward),
+                at_least(path.floor_forward),
                 path.great_circle_km
             ),
         ),

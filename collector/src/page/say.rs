@@ -60,23 +60,42 @@ impl Standing {
     }
 }
 
-/// Milliseconds with three digits, so that a column of them can be compared; `∞` for a lost packet.
+/// Milliseconds with three digits; no end of an interval.
 pub(super) fn ms(span: Nanos) -> String {
+    format!("{:.3} ms", span.as_millis_f64())
+}
+
+/// What is at least so much: milliseconds with three digits, so that a column of them can be compared; `∞` for a lost packet.
+pub(super) fn at_least(span: Nanos) -> String {
     if span == Nanos::MAX {
         "∞".into()
     } else {
-        format!("{:.3} ms", span.as_millis_f64())
+        format!("{} ms", span.millis_down())
     }
+}
+
+/// What is at most so much, in the same form.
+pub(super) fn at_most(span: Nanos) -> String {
+    if span == Nanos::MAX {
+        "∞".into()
+    } else {
+        format!("{} ms", span.millis_up())
+    }
+}
+
+/// Between the one and the other.
+pub(super) fn between(lo: Nanos, hi: Nanos) -> String {
+    format!("{} … {}", lo.millis_down(), at_most(hi))
 }
 
 /// What a verdict's interval says, as short as it can be: the end of it that decides, or both.
 pub(super) fn bound(verdict: &Verdict) -> Option<String> {
     let delay = verdict.delay?;
     Some(match verdict.state {
-        State::Met => format!("≤ {}", ms(delay.hi)),
+        State::Met => format!("≤ {}", at_most(delay.hi)),
         State::Missed if delay.lo == Nanos::MAX => "∞".into(),
-        State::Missed => format!("≥ {}", ms(delay.lo)),
-        State::Undecided => format!("{:.3} … {}", delay.lo.as_millis_f64(), ms(delay.hi)),
+        State::Missed => format!("≥ {}", at_least(delay.lo)),
+        State::Undecided => between(delay.lo, delay.hi),
     })
 }
 
@@ -134,7 +153,7 @@ impl Frame<'_> {
         let goal = target(verdict.target);
         match (verdict.state, verdict.delay) {
             (State::Met, Some(delay)) => {
-                let hi = ms(delay.hi);
+                let hi = at_most(delay.hi);
                 lang.pick(
                     format!("{share} of the packets take at most {hi}; the target is {goal}"),
                     format!("{share} 的报文单向时延不超过 {hi}，目标 {goal}"),
@@ -147,7 +166,7 @@ impl Frame<'_> {
                 format!("超过 {rest} 的报文丢失，目标为 {share} 的报文不超过 {goal}"),
             ),
             (State::Missed, Some(delay)) => {
-                let lo = ms(delay.lo);
+                let lo = at_least(delay.lo);
                 lang.pick(
                     format!("more than {rest} of the packets take {lo} or longer; the target is {goal} for {share}"),
                     format!("超过 {rest} 的报文单向时延达到 {lo} 或更长，目标为 {share} 的报文不超过 {goal}"),
@@ -165,7 +184,11 @@ impl Frame<'_> {
         match judgement.verdict.delay {
             None => reason,
             Some(delay) => {
-                let (lo, hi, goal) = (ms(delay.lo), ms(delay.hi), target(judgement.verdict.target));
+                let (lo, hi, goal) = (
+                    at_least(delay.lo),
+                    at_most(delay.hi),
+                    target(judgement.verdict.target),
+                );
                 lang.pick(
                     format!("{reason}: between {lo} and {hi}, target {goal}"),
                     format!("{reason}：介于 {lo} 与 {hi} 之间，目标 {goal}"),

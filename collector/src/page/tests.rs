@@ -181,7 +181,7 @@ fn pages(lang: Lang) -> Vec<String> {
     let frame = Frame {
         user: None,
         lang,
-        topology: &topology,
+        topology: Arc::new(topology.clone()),
         zone: &zone,
         now: NOW,
         grace: Nanos::from_secs(3),
@@ -223,7 +223,7 @@ fn what_was_not_measured_is_grey_and_never_red_under_any_rule() {
         let frame = Frame {
             user: None,
             lang,
-            topology: &topology,
+            topology: Arc::new(topology.clone()),
             zone: &zone,
             now: NOW,
             grace: Nanos::from_secs(3),
@@ -284,7 +284,7 @@ fn page_with(lang: Lang, verdict: &Verdict, lost: Lost) -> [String; 2] {
     let frame = Frame {
         user: None,
         lang,
-        topology: &topology,
+        topology: Arc::new(topology.clone()),
         zone: &zone,
         now: NOW,
         grace: Nanos::from_secs(3),

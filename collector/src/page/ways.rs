@@ -6,7 +6,7 @@ use owl_measure::verdict::Quantile;
 use owl_measure::words::Lang;
 
 use super::Frame;
-use super::say::ms;
+use super::say::at_most;
 use crate::store::HopChange;
 use crate::way::{Way, WayName};
 
@@ -56,9 +56,9 @@ pub(super) fn ways(ways: &[Way], lang: Lang) -> Vec<(&'static str, String)> {
     };
     let variation = told(&|way| {
         let variation = way.variation(Quantile::P95)?;
-        let pdv = ms(variation.pdv?.hi);
+        let pdv = at_most(variation.pdv?.hi);
         Some(match variation.ipdv {
-            Some(ipdv) => format!("PDV ≤ {pdv}, IPDV ≤ {}", ms(ipdv.hi)),
+            Some(ipdv) => format!("PDV ≤ {pdv}, IPDV ≤ {}", at_most(ipdv.hi)),
             None => format!("PDV ≤ {pdv}"),
         })
     });
@@ -73,7 +73,7 @@ pub(super) fn ways(ways: &[Way], lang: Lang) -> Vec<(&'static str, String)> {
     });
     let reordering = told(&|way| {
         let (reordered, extent, three) = (way.reordered, way.largest_extent, way.three_reordered);
-        let late = ms(way.late_offset_max);
+        let late = at_most(way.late_offset_max);
         (reordered > 0).then(|| {
             lang.pick(
                 format!("{reordered} packets, extent up to {extent}, late by up to {late}, {three} of them 3-reordered"),

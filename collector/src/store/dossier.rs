@@ -5,7 +5,7 @@ use owl_measure::time::{Nanos, Timestamp};
 
 use super::database::{Begin, DatabaseError, Row, values};
 use super::reader::Reader;
-use super::{ReportNumber, StoreError};
+use super::{ReportNumber, StoreError, verdicts};
 
 /// A row of the table of verdicts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,8 @@ pub(crate) enum Side {
 }
 
 const VERDICT: &str =
-    "SELECT path, profile, state, window_start_ns, window_ns, judged_at_ns, body FROM verdict";
+    "SELECT path, profile, state, window_start_ns, window_ns, judged_at_ns, body, packed
+     FROM verdict";
 
 fn verdict(row: &Row<'_>) -> Result<StoredVerdict, DatabaseError> {
     Ok(StoredVerdict {
@@ -47,7 +48,7 @@ fn verdict(row: &Row<'_>) -> Result<StoredVerdict, DatabaseError> {
         window_start: Timestamp(row.get(3)?),
         window: Nanos(row.get(4)?),
         judged_at: Timestamp(row.get(5)?),
-        body: row.get(6)?,
+        body: verdicts::text(row, 6)?,
     })
 }
 

@@ -4,7 +4,7 @@ use owl_measure::time::{Nanos, Timestamp};
 use serde::de::DeserializeOwned;
 
 use super::database::{DatabaseError, Transaction, values};
-use super::{Reader, StoreError};
+use super::{Reader, StoreError, verdicts};
 use crate::finding::Finding;
 use crate::finding::ledger::{Changes, WINDOWS_MAX};
 use crate::finding::symptoms::AuditedWindow;
@@ -97,10 +97,12 @@ pub(super) fn revised(
 ) -> Result<bool, DatabaseError> {
     let (path, profile) = (&judgement.path, &judgement.profile);
     let start = judgement.window_start.0;
-    let before: Option<String> = transaction.one(
-        "SELECT body FROM verdict WHERE path = $1 AND profile = $2 AND window_start_ns = $3",
-        &values![path, profile, start],
-    )?;
+    let sql = format!(
+        "SELECT {} FROM verdict WHERE path = $1 AND profile = $2 AND window_start_ns = $3",
+        verdicts::COLUMNS
+    );
+    let rows = transaction.rows(&sql, &values![path, profile, start], verdicts::only)?;
+    let before = rows.into_iter().next();
     // A verdict that cannot be read any more is replaced all the same; of it nothing can be told.
     let Some(before) = before.and_then(|body| serde_json::from_str::<Judgement>(&body).ok()) else {
         return Ok(true);

@@ -17,7 +17,7 @@ use super::counting::counted_by;
 use super::database::{Begin, values};
 use super::lease::{Lease, Standing};
 use super::reader::epoch_of;
-use super::{FindingsQuery, Reader, Store, StoreError};
+use super::{FindingsQuery, Reader, Store, StoreError, verdicts};
 use crate::judgement::Judgement;
 use crate::live::{Judging, Live};
 use crate::now::now;
@@ -182,9 +182,12 @@ impl Follower {
 
     /// What another judge said since the last time.
     fn verdicts(&mut self) -> Result<(), StoreError> {
-        let sql = "SELECT body FROM verdict WHERE window_start_ns >= $1 ORDER BY window_start_ns";
+        let sql = format!(
+            "SELECT {} FROM verdict WHERE window_start_ns >= $1 ORDER BY window_start_ns",
+            verdicts::COLUMNS
+        );
         let from = values![self.newest.0];
-        let bodies = self.reader.rows(sql, &from, |row| row.get::<String>(0))?;
+        let bodies = self.reader.rows(&sql, &from, verdicts::only)?;
         let judgements = bodies
             .iter()
             .map(|body| self.reader.judgement(body))

@@ -15,6 +15,7 @@ use owl_measure::verdict::period::PeriodWindow;
 use prost::Message as _;
 
 use super::database::{DatabaseError, Transaction, values};
+use super::verdicts;
 use crate::judgement::Judgement;
 
 /// The length of time in one row.
@@ -185,10 +186,13 @@ pub(super) fn put(
             Some(body) if let Some(windows) = read(hour, &body) => windows,
             _ => transaction
                 .rows(
-                    "SELECT body FROM verdict WHERE path = $1 AND profile = $2
-                         AND window_start_ns >= $3 AND window_start_ns < $4 AND window_ns = $5",
+                    &format!(
+                        "SELECT {} FROM verdict WHERE path = $1 AND profile = $2
+                             AND window_start_ns >= $3 AND window_start_ns < $4 AND window_ns = $5",
+                        verdicts::COLUMNS
+                    ),
                     &values![path, profile, hour.0, (hour + HOUR).0, length],
-                    |row| row.get::<String>(0),
+                    verdicts::only,
                 )?
                 .iter()
                 .filter_map(|body| serde_json::from_str::<Judgement>(body).ok())

@@ -24,6 +24,7 @@ mod lent;
 mod maintenance;
 mod numbers;
 mod packing;
+pub(crate) mod plans;
 mod raw;
 mod reader;
 mod remote_write;
@@ -33,6 +34,7 @@ mod seen;
 mod taking;
 mod tiers;
 pub mod upkeep;
+mod verdicts;
 mod writer;
 
 use std::fs::{self, File, TryLockError};
@@ -51,6 +53,7 @@ use crate::block::BlockError;
 use crate::judgement::Judgement;
 use crate::live::{Caller, Judging, Live};
 use crate::metrics::Own;
+use crate::plan::Standing;
 use crate::rulebook::Rulebook;
 pub(crate) use access::{Console, Listed};
 pub(crate) use alerts::AlertChange;
@@ -70,6 +73,8 @@ pub(crate) use remote_write::Sent;
 pub use report_number::ReportNumber;
 pub(crate) use seen::last_seen;
 pub(crate) use tiers::{Change, Disbelieved, InputRow, SETTLED, TierRow, Unmade};
+#[cfg(test)]
+pub(crate) use verdicts::unpack as unpack_verdict;
 use writer::Writer;
 
 /// Orders that wait for the writer; when it is full, whoever brings one more waits (back-pressure up to the probes).
@@ -238,6 +243,10 @@ pub(crate) enum Work {
     Pack(Box<Pack>),
     /// What is kept for longer than reports changes.
     Tiers(Change),
+    /// A look whether the store takes anything. Answers 0.
+    Nothing,
+    /// A probe stands otherwise than before. Answers 0.
+    Standing { probe: String, standing: Standing },
     /// Somebody did something. Answers 0.
     Access(Box<Act>),
     /// A receiver of remote write has the verdicts up to here. Answers 0.
@@ -268,8 +277,8 @@ pub(crate) struct Store {
 #[derive(Debug)]
 pub(crate) struct WriterThread {
     thread: thread::JoinHandle<()>,
-    /// Held open for its lock.
-    _lock: File,
+    /// Held open for their locks.
+    _locks: Vec<File>,
 }
 
 impl WriterThread {
@@ -303,7 +312,7 @@ impl Store {
         live: &Arc<Live>,
         own: &Arc<Own>,
     ) -> Result<(Self, WriterThread), StoreError> {
-        let lock = hold(directory)?;
+        let locks = hold_both(directory, &place)?;
         let lease = Arc::new(Lease::on(&place));
         if lease.is_shared() {
             live.write().judging = Judging::Elsewhere;
@@ -332,7 +341,7 @@ impl Store {
             },
             WriterThread {
                 thread,
-                _lock: lock,
+                _locks: locks,
             },
         ))
     }
@@ -352,7 +361,6 @@ impl Store {
     }
 
     /// The same from a plain thread.
-    #[cfg(test)]
     pub(crate) fn write_blocking(&self, work: Work) -> Result<u64, Refused> {
         self.order_blocking(work, None)
     }
@@ -402,6 +410,21 @@ fn hold(directory: &Path) -> Result<File, StoreError> {
         TryLockError::Error(source) => fault(source),
     })?;
     Ok(lock)
+}
+
+/// Holds a state directory, and the directory of a file of SQLite that is elsewhere.
+fn hold_both(state: &Path, place: &Place) -> Result<Vec<File>, StoreError> {
+    let mut locks = vec![hold(state)?];
+    let Place::Sqlite(file) = place else {
+        return Ok(locks);
+    };
+    let parent = file.parent().filter(|it| !it.as_os_str().is_empty());
+    let elsewhere = parent.unwrap_or(Path::new("."));
+    let is_there = |directory: &Path| fs::canonicalize(directory).ok();
+    if is_there(elsewhere).is_none_or(|it| Some(it) != is_there(state)) {
+        locks.push(hold(elsewhere)?);
+    }
+    Ok(locks)
 }
 
 /// Says which store it was that refused.

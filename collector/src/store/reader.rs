@@ -1,6 +1,6 @@
 //! Those who read.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use owl_measure::report::Report;
@@ -10,12 +10,12 @@ use owl_measure::verdict::{ReportedClock, SessionWindow};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::counting::uncounted;
+use super::counting::{counted_by, uncounted};
 use super::database::{Database, DatabaseError, Purpose, Row, Value, values};
 use super::delays;
 use super::lent::Lent;
 use super::raw::Wanted;
-use super::{Place, ReportNumber, StoreError, hours, numbers, refused, schema};
+use super::{Place, ReportNumber, StoreError, hours, numbers, refused, schema, verdicts};
 use crate::history::inputs::Input;
 use crate::judgement::{Inputs, Judgement};
 use crate::live::{Caller, Live};
@@ -167,6 +167,32 @@ impl Reader {
             .map_err(|source| self.fault(source))
     }
 
+    /// Fills in what the store knows of these paths, which the table did not have before. Their counters begin where the store
+    /// has them; the writer adds to them from there.
+    pub(crate) fn fill_paths(&self, live: &Live, new: &HashSet<String>) -> Result<(), StoreError> {
+        if new.is_empty() {
+            return Ok(());
+        }
+        let targets = live.read().targets();
+        let mut counted: HashMap<String, Totals> = HashMap::new();
+        let probes: BTreeSet<&str> = new
+            .iter()
+            .filter_map(|path| Some(path.split_once('~')?.0))
+            .collect();
+        for probe in probes {
+            let of_it = counted_by(&self.database, probe, &targets);
+            counted.extend(of_it.map_err(|source| self.fault(source))?);
+        }
+        let mut table = live.write();
+        for live in &mut table.paths {
+            if new.contains(&live.path.id) {
+                live.totals = counted.remove(&live.path.id).unwrap_or_default();
+                live.latest = self.latest(&live.path.id, &live.path.profile.id)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Fills a table of what is live from the store; returns all totals, also of paths that are judged no more.
     pub(super) fn fill(&self, live: &Live) -> Result<HashMap<String, Totals>, StoreError> {
         let mut totals: HashMap<String, Totals> = HashMap::new();
@@ -248,11 +274,13 @@ impl Reader {
     }
 
     fn latest(&self, path: &str, profile: &str) -> Result<Option<Judgement>, StoreError> {
-        let sql = "SELECT body FROM verdict WHERE path = $1 AND profile = $2 ORDER BY window_start_ns DESC LIMIT 1";
-        let body: Option<String> = self
-            .database
-            .one(sql, &values![path, profile])
-            .map_err(|source| self.fault(source))?;
+        let sql = format!(
+            "SELECT {} FROM verdict WHERE path = $1 AND profile = $2 ORDER BY window_start_ns DESC LIMIT 1",
+            verdicts::COLUMNS
+        );
+        let body = self
+            .rows(&sql, &values![path, profile], verdicts::only)?
+            .pop();
         body.map(|body| self.judgement(&body)).transpose()
     }
 
@@ -381,25 +409,29 @@ impl Reader {
 
     /// Verdicts of the past: newest first, those of one instant by path and profile.
     pub(crate) fn history(&self, query: HistoryQuery<'_>) -> Result<Vec<Judgement>, StoreError> {
-        let text = |row: &Row<'_>| row.get::<String>(0);
+        let columns = verdicts::COLUMNS;
         // No window begins as late as that, so all are behind it.
         let (start, path, profile) = query.after.map_or((i64::MAX, "", ""), |after| {
             (after.start.0, after.path.as_str(), after.profile.as_str())
         });
         let bodies = match query.path {
             Some(path) => self.rows(
-                "SELECT body FROM verdict WHERE path = $1 AND window_start_ns >= $2
-                 AND (window_start_ns < $3 OR (window_start_ns = $3 AND profile > $4))
-                 ORDER BY window_start_ns DESC, profile LIMIT $5",
+                &format!(
+                    "SELECT {columns} FROM verdict WHERE path = $1 AND window_start_ns >= $2
+                     AND (window_start_ns < $3 OR (window_start_ns = $3 AND profile > $4))
+                     ORDER BY window_start_ns DESC, profile LIMIT $5"
+                ),
                 &values![path, query.since.0, start, profile, query.limit],
-                text,
+                verdicts::only,
             ),
             None => self.rows(
-                "SELECT body FROM verdict WHERE window_start_ns >= $1 AND window_start_ns <= $2
-                 AND (window_start_ns < $2 OR path > $3 OR (path = $3 AND profile > $4))
-                 ORDER BY window_start_ns DESC, path, profile LIMIT $5",
+                &format!(
+                    "SELECT {columns} FROM verdict WHERE window_start_ns >= $1 AND window_start_ns <= $2
+                     AND (window_start_ns < $2 OR path > $3 OR (path = $3 AND profile > $4))
+                     ORDER BY window_start_ns DESC, path, profile LIMIT $5"
+                ),
                 &values![query.since.0, start, path, profile, query.limit],
-                text,
+                verdicts::only,
             ),
         }?;
         bodies.iter().map(|body| self.judgement(body)).collect()
@@ -460,10 +492,13 @@ impl Reader {
             return Ok(());
         }
         let bodies = self.rows(
-            "SELECT body FROM verdict WHERE path = $1 AND profile = $2 AND window_start_ns >= $3 AND window_start_ns < $4
-                 AND window_ns = $5 ORDER BY window_start_ns",
+            &format!(
+                "SELECT {} FROM verdict WHERE path = $1 AND profile = $2 AND window_start_ns >= $3 AND window_start_ns < $4
+                     AND window_ns = $5 ORDER BY window_start_ns",
+                verdicts::COLUMNS
+            ),
             &values![wanted.path, wanted.profile, start.0, end.0, wanted.length.0],
-            |row| row.get::<String>(0),
+            verdicts::only,
         )?;
         for body in bodies {
             windows.push(self.judgement(&body)?.in_short());

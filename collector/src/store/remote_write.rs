@@ -3,7 +3,7 @@
 use owl_measure::time::Timestamp;
 
 use super::database::{DatabaseError, Transaction, values};
-use super::{Reader, StoreError};
+use super::{Reader, StoreError, verdicts};
 use crate::judgement::Judgement;
 
 /// A verdict in the order in which they are sent: as they were judged, so that a late one comes late.
@@ -65,9 +65,12 @@ impl Reader {
         limit: usize,
     ) -> Result<Vec<(Sent, Option<Judgement>)>, StoreError> {
         self.rows(
-            "SELECT judged_at_ns, path, window_start_ns, body FROM verdict
-             WHERE (judged_at_ns, path, window_start_ns) > ($1, $2, $3)
-             ORDER BY judged_at_ns, path, window_start_ns LIMIT $4",
+            &format!(
+                "SELECT judged_at_ns, path, window_start_ns, {} FROM verdict
+                 WHERE (judged_at_ns, path, window_start_ns) > ($1, $2, $3)
+                 ORDER BY judged_at_ns, path, window_start_ns LIMIT $4",
+                verdicts::COLUMNS
+            ),
             &values![sent.judged_at.0, &sent.path, sent.window_start.0, limit],
             |row| {
                 let sent = Sent {
@@ -75,7 +78,7 @@ impl Reader {
                     path: row.get(1)?,
                     window_start: Timestamp(row.get(2)?),
                 };
-                Ok((sent, self.judgement(row.get(3)?).ok()))
+                Ok((sent, self.judgement(&verdicts::text(row, 3)?).ok()))
             },
         )
     }

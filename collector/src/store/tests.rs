@@ -558,6 +558,31 @@ fn one_state_directory_has_one_collector() {
     assert!(open().is_ok());
 }
 
+#[test]
+fn a_file_elsewhere_has_one_collector_whatever_their_state() {
+    let directory = tempfile::tempdir().unwrap();
+    let live = Arc::new(Live::new(&Topology::yancheng(), None));
+    let own = Arc::new(Own::new());
+    let open = |state: &str| {
+        Store::open_at(
+            &directory.path().join(state),
+            Place::Sqlite(directory.path().join("elsewhere/owl.sqlite")),
+            Windowing::of(&live, Timestamp(0)),
+            &live,
+            &own,
+        )
+    };
+    let (store, writer) = open("one").unwrap();
+    let refused = open("other").map(|_| ()).unwrap_err();
+    assert!(
+        matches!(&refused, StoreError::Held { directory } if directory.ends_with("elsewhere")),
+        "{refused}"
+    );
+    drop(store);
+    writer.join();
+    assert!(open("other").is_ok());
+}
+
 fn a_store_of_another_version_is_refused(bench: Bench) {
     bench.writer.database.set_version(99).unwrap();
     let again = Writer::open(

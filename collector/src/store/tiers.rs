@@ -284,6 +284,18 @@ impl Reader {
         Ok(spans.into_iter().collect())
     }
 
+    /// When the first row of summaries of a path begins; `None` when there is none.
+    pub(crate) fn first_tier(&self, path: &str) -> Result<Option<Timestamp>, StoreError> {
+        let first: Option<Option<i64>> = self
+            .database
+            .one(
+                "SELECT min(start_ns) FROM tier WHERE path = $1",
+                &values![path],
+            )
+            .map_err(|source| self.fault(source))?;
+        Ok(first.flatten().map(Timestamp))
+    }
+
     /// A row of summaries; `None` when there is none.
     pub(crate) fn tier_row(
         &self,

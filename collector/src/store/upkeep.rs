@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::database::{Begin, Database, Purpose, Row, values};
-use super::{Place, Reader, StoreError, batches, blocks, hold, schema};
+use super::{Place, Reader, StoreError, batches, blocks, hold_both, schema, verdicts};
 
 /// A copy that cannot be made, or a store that is not sound.
 #[derive(Debug, thiserror::Error)]
@@ -157,13 +157,17 @@ fn look_through(store: &Place) -> Result<Contents, UpkeepError> {
     snapshot.query(&sql, &[], read).map_err(fault)?;
     let read = |row: &Row<'_>| {
         contents.verdicts += 1;
-        if let Err(error) = reader.judgement(row.get(0)?) {
+        if let Err(error) = reader.judgement(&verdicts::only(row)?) {
             damaged.get_or_insert(error);
         }
         Ok(())
     };
     snapshot
-        .query("SELECT body FROM verdict", &[], read)
+        .query(
+            &format!("SELECT {} FROM verdict", verdicts::COLUMNS),
+            &[],
+            read,
+        )
         .map_err(fault)?;
     damaged.map_or(Ok(contents), |damaged| Err(damaged.into()))
 }
@@ -213,11 +217,11 @@ pub fn restore(
             store: store.clone(),
         });
     };
-    let _lock = hold(state)?;
+    let _locks = hold_both(state, store)?;
     let contents = verify(&Place::Sqlite(copy.to_owned()))?;
     let part = beside(file, "part");
     fs::copy(copy, &part).map_err(fault(&part))?;
-    let before = beside(file, "before");
+    let before = unused(file);
     let there = file.exists();
     if there {
         // A collector that was killed left part of it in the log beside it.
@@ -245,6 +249,14 @@ fn fault(file: &Path) -> impl Fn(io::Error) -> UpkeepError {
         file: file.to_owned(),
         source,
     }
+}
+
+/// A name for the store that was there; one that an earlier restoration kept is not taken.
+fn unused(file: &Path) -> PathBuf {
+    let numbered = (2..=u32::MAX).map(|number| beside(file, &format!("before-{number}")));
+    let mut names = std::iter::once(beside(file, "before")).chain(numbered);
+    let free = names.find(|name| !name.exists());
+    free.expect("a directory does not hold four billion files")
 }
 
 fn beside(file: &Path, ending: &str) -> PathBuf {

@@ -22,9 +22,11 @@ use super::hops::{self, Hops};
 use super::hours;
 use super::lease::Lease;
 use super::packing;
+use super::plans;
 use super::remote_write;
 use super::taking::{Taken, call, gone, lock, reexamined, take};
 use super::tiers;
+use super::verdicts;
 use super::{
     Dirty, Order, Place, Reader, Refused, StoreError, Windowing, Work, aside, refused, schema,
 };
@@ -51,6 +53,8 @@ pub(super) struct Writer {
     targets: HashMap<String, Nanos>,
     known: Known,
     lease: Arc<Lease>,
+    /// Of the topology that targets and windows are of.
+    edition: u64,
 }
 
 /// What is to be written, and the epoch of the lease of the judge that wants it.
@@ -90,7 +94,7 @@ impl Writer {
         schema::bring_up_to_date(&database)?;
         let totals = Reader::open(place)?.fill(&live)?;
         let hops = Hops::read(&database).map_err(refused(place))?;
-        let targets = live.read().targets();
+        let (edition, targets) = (live.followed().edition, live.read().targets());
         Ok(Self {
             database,
             windowing,
@@ -99,6 +103,7 @@ impl Writer {
             targets,
             known: Known::new(totals, hops),
             lease,
+            edition,
         })
     }
 
@@ -130,6 +135,7 @@ impl Writer {
 
     /// Carries out all of them, or none; except those of a judge that lost its lease.
     fn commit_all(&mut self, works: &[Ordered<'_>]) -> Result<Vec<Result<u64, Refused>>, Refused> {
+        self.follow();
         let mut counted = Counted::default();
         let mut outcome = self.transact(works, &mut counted);
         for _ in 1..TRIES {
@@ -155,6 +161,19 @@ impl Writer {
                 Err(Refused)
             }
         }
+    }
+
+    /// Counts by another topology when that is followed now.
+    fn follow(&mut self) {
+        let edition = self.live.followed().edition;
+        if self.edition == edition {
+            return;
+        }
+        self.edition = edition;
+        self.targets = self.live.read().targets();
+        self.windowing = Windowing::of(&self.live, self.windowing.aligned_to);
+        // What paths have counted that were not counted before is read from the store.
+        self.known.forget();
     }
 
     fn transact(
@@ -303,8 +322,10 @@ impl Writer {
                     }
                 }
                 Work::Access(_)
+                | Work::Standing { .. }
                 | Work::Pack(_)
                 | Work::Tiers(_)
+                | Work::Nothing
                 | Work::Sent { .. }
                 | Work::Alerts(_)
                 | Work::Retain { .. } => {}
@@ -353,6 +374,11 @@ fn carry_out(
             Ok(Done::answer(packed))
         }
         Work::Tiers(change) => tiers::change(transaction, change).map(Done::answer),
+        Work::Nothing => Ok(Done::answer(0)),
+        Work::Standing { probe, standing } => {
+            plans::stand(transaction, probe, standing)?;
+            Ok(Done::answer(0))
+        }
         Work::Access(act) => access::act(transaction, act).map(|_| Done::answer(0)),
         Work::Sent { receiver, sent } => {
             remote_write::sent(transaction, receiver, sent)?;
@@ -390,10 +416,11 @@ fn judged(
         }
         let state: State = judgement.verdict.state;
         transaction.execute(
-            "INSERT INTO verdict (path, profile, window_start_ns, window_ns, state, judged_at_ns, body)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)
+            "INSERT INTO verdict (path, profile, window_start_ns, window_ns, state, judged_at_ns, body, packed)
+             VALUES ($1, $2, $3, $4, $5, $6, '', $7)
              ON CONFLICT (path, profile, window_start_ns) DO UPDATE SET window_ns = excluded.window_ns,
-                 state = excluded.state, judged_at_ns = excluded.judged_at_ns, body = excluded.body",
+                 state = excluded.state, judged_at_ns = excluded.judged_at_ns, body = excluded.body,
+                 packed = excluded.packed",
             &values![
                 &judgement.path,
                 &judgement.profile,
@@ -401,7 +428,7 @@ fn judged(
                 judgement.window.0,
                 state.code(),
                 judgement.judged_at.0,
-                &serde_json::to_string(judgement)?
+                &verdicts::pack(judgement)?
             ],
         )?;
     }

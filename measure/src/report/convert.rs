@@ -1,8 +1,8 @@
 //! Between the values of this crate and the messages of the wire.
 
 use super::{
-    Abilities, FromCollector, FromProbe, Hello, Loss, Numbers, Report, ReportBatch, ReportError,
-    wire,
+    Abilities, FromCollector, FromProbe, Hello, Loss, Numbers, PlanFault, PlanStanding, Report,
+    ReportBatch, ReportError, TurnedDown, wire,
 };
 use crate::clock::{BoundBasis, ClockSource, ClockState, ClockStatus, KernelClock};
 use crate::hindrance::Hindrance;
@@ -43,6 +43,7 @@ pub(super) fn from_probe(message: &FromProbe) -> wire::FromProbe {
             numbers: Some(from_numbers(*numbers)),
             loss: loss.number(),
         }),
+        FromProbe::Plan(standing) => wire::ProbeSays::Plan(from_standing(standing)),
     };
     wire::FromProbe { say: Some(say) }
 }
@@ -62,6 +63,7 @@ pub(super) fn to_from_probe(message: wire::FromProbe) -> Result<FromProbe, Repor
                 let numbers = gone.numbers.ok_or(ReportError::Missing("the numbers"))?;
                 FromProbe::Gone(to_numbers(numbers)?, Loss::of(gone.loss))
             }
+            wire::ProbeSays::Plan(standing) => FromProbe::Plan(to_standing(standing)?),
             wire::ProbeSays::Batch(batch) => {
                 let count = batch.reports.len() as u64;
                 if batch.first_sequence == 0 || batch.first_sequence.checked_add(count).is_none() {
@@ -91,6 +93,7 @@ pub(super) fn from_collector(message: &FromCollector) -> wire::FromCollector {
             }),
             FromCollector::Taken(numbers) => wire::CollectorSays::Taken(from_numbers(*numbers)),
             FromCollector::Again(numbers) => wire::CollectorSays::Again(from_numbers(*numbers)),
+            FromCollector::Order(order) => wire::CollectorSays::Order(order.clone()),
             FromCollector::Highest(sequence) => wire::CollectorSays::Highest(*sequence),
         }),
     }
@@ -109,6 +112,7 @@ pub(super) fn to_from_collector(
             }
             wire::CollectorSays::Taken(numbers) => FromCollector::Taken(to_numbers(numbers)?),
             wire::CollectorSays::Again(numbers) => FromCollector::Again(to_numbers(numbers)?),
+            wire::CollectorSays::Order(order) => FromCollector::Order(order),
             wire::CollectorSays::Highest(sequence) if sequence > SEQUENCE_MAX => {
                 return Err(ReportError::Impossible(
                     "a number that nobody can have reached",
@@ -117,6 +121,35 @@ pub(super) fn to_from_collector(
             wire::CollectorSays::Highest(sequence) => FromCollector::Highest(sequence),
         },
     )
+}
+
+fn from_standing(standing: &PlanStanding) -> wire::PlanStanding {
+    let turned_down = |told: &TurnedDown| wire::TurnedDown {
+        generation: told.generation,
+        fault: told.fault.number(),
+        detail: told.detail.clone(),
+    };
+    wire::PlanStanding {
+        follows: standing.follows,
+        on_trial: standing.on_trial,
+        turned_down: standing.turned_down.as_ref().map(turned_down),
+    }
+}
+
+fn to_standing(standing: wire::PlanStanding) -> Result<PlanStanding, ReportError> {
+    let turned_down = |told: wire::TurnedDown| {
+        let told = TurnedDown {
+            generation: told.generation,
+            fault: PlanFault::of(told.fault),
+            detail: told.detail,
+        };
+        told.checked()
+    };
+    Ok(PlanStanding {
+        follows: standing.follows,
+        on_trial: standing.on_trial,
+        turned_down: standing.turned_down.map(turned_down).transpose()?,
+    })
 }
 
 /// No probe gives out as many.
@@ -369,60 +402,69 @@ fn to_lengths(lengths: Option<wire::Lengths>) -> Result<Lengths, ReportError> {
 fn from_histogram(histogram: &Histogram) -> wire::Histogram {
     let base = histogram.base();
     let (min, max) = histogram.extremes().unwrap_or((base, base));
-    let mut out = wire::Histogram {
+    let side = |cells: &mut dyn ExactSizeIterator<Item = (u32, u64)>| {
+        let (mut gaps, mut counts) = (
+            Vec::with_capacity(cells.len()),
+            Vec::with_capacity(cells.len()),
+        );
+        let mut last = 0;
+        for (cell, count) in cells {
+            gaps.push(cell - last);
+            counts.push(count);
+            last = cell;
+        }
+        (gaps, counts)
+    };
+    // Cells are in the order of their spans, so those below the base come first, the farthest of them at the beginning.
+    let cells = histogram.cells();
+    let (below, above) =
+        cells.split_at(cells.partition_point(|(cell, _)| matches!(cell, Cell::Below(_))));
+    let number = |&(cell, count): &(Cell, u64)| match cell {
+        Cell::Below(cell) | Cell::AtOrAbove(cell) => (cell, count),
+    };
+    let (above_gaps, above_counts) = side(&mut above.iter().map(number));
+    let (below_gaps, below_counts) = side(&mut below.iter().rev().map(number));
+    wire::Histogram {
         base_ns: base.0,
         min_ns: (min - base).0,
         max_ns: (max - base).0,
         sum_ns: histogram.sum().0,
-        ..wire::Histogram::default()
-    };
-    let mut last = 0;
-    for &(cell, count) in histogram.cells() {
-        if let Cell::AtOrAbove(cell) = cell {
-            out.above_gaps.push(cell - last);
-            out.above_counts.push(count);
-            last = cell;
-        }
+        above_gaps,
+        above_counts,
+        below_gaps,
+        below_counts,
     }
-    let mut last = 0;
-    for &(cell, count) in histogram.cells().iter().rev() {
-        if let Cell::Below(cell) = cell {
-            out.below_gaps.push(cell - last);
-            out.below_counts.push(count);
-            last = cell;
-        }
-    }
-    out
 }
 
 fn to_histogram(histogram: &wire::Histogram) -> Result<Histogram, ReportError> {
-    let half = |gaps: &[u32], counts: &[u64]| {
+    let mut cells = Vec::with_capacity(histogram.below_gaps.len() + histogram.above_gaps.len());
+    let add = |cells: &mut Vec<_>, gaps: &[u32], counts: &[u64], side: fn(u32) -> Cell| {
         if gaps.len() != counts.len() {
             return Err(ReportError::Impossible("a histogram of unequal lists"));
         }
         let mut cell = 0_u32;
-        gaps.iter()
-            .zip(counts)
-            .map(|(&gap, &count)| {
-                cell = cell
-                    .checked_add(gap)
-                    .ok_or(ReportError::Impossible("a histogram cell out of range"))?;
-                Ok((cell, count))
-            })
-            .collect::<Result<Vec<_>, _>>()
+        for (&gap, &count) in gaps.iter().zip(counts) {
+            cell = cell
+                .checked_add(gap)
+                .ok_or(ReportError::Impossible("a histogram cell out of range"))?;
+            cells.push((side(cell), count));
+        }
+        Ok(())
     };
-    let below = half(&histogram.below_gaps, &histogram.below_counts)?
-        .into_iter()
-        .rev();
-    let above = half(&histogram.above_gaps, &histogram.above_counts)?;
-    let cells = below
-        .map(|(cell, count)| (Cell::Below(cell), count))
-        .chain(
-            above
-                .into_iter()
-                .map(|(cell, count)| (Cell::AtOrAbove(cell), count)),
-        )
-        .collect::<Vec<_>>();
+    add(
+        &mut cells,
+        &histogram.below_gaps,
+        &histogram.below_counts,
+        Cell::Below,
+    )?;
+    // They come from the base downwards, and stand from the smallest span on.
+    cells.reverse();
+    add(
+        &mut cells,
+        &histogram.above_gaps,
+        &histogram.above_counts,
+        Cell::AtOrAbove,
+    )?;
     let base = Nanos(histogram.base_ns);
     let extremes = if cells.is_empty() {
         (Nanos::MAX, Nanos::MIN)

@@ -7,9 +7,11 @@
 
 pub(crate) mod convert;
 mod numbers;
+mod standing;
 pub(crate) mod wire;
 
 pub use numbers::{Abilities, Loss, Numbers};
+pub use standing::{PlanFault, PlanStanding, TurnedDown};
 
 use prost::Message as _;
 
@@ -96,12 +98,15 @@ pub enum FromProbe {
     Batch(ReportBatch),
     /// Numbers that no report will come for, and why.
     Gone(Numbers, Loss),
+    /// Which plan it follows, whenever that changes; said to collectors with [`Abilities::PLANS`].
+    Plan(PlanStanding),
 }
 
 /// What a collector says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FromCollector {
-    /// What to measure, as an encoded plan of the topology.
+    /// What to measure, as an encoded plan of the topology that nobody signed. Said to probes without
+    /// [`Abilities::PLANS`]; others do not follow it.
     Plan(Vec<u8>),
     /// Every report up to and with this sequence number is committed and need not be kept. Said to probes without
     /// [`Abilities::RANGES`].
@@ -114,6 +119,8 @@ pub enum FromCollector {
     Taken(Numbers),
     /// The reports with these numbers did not come: they are to be sent again, or said to be gone.
     Again(Numbers),
+    /// What to measure, as a signed plan of the topology: after the welcome, and whenever there is a newer one.
+    Order(Vec<u8>),
     /// The highest number that came of the epoch in the hello, 0 when none did. Said to probes with [`Abilities::HIGHEST`], once
     /// the store has told it; they send nothing before.
     Highest(u64),
@@ -286,7 +293,19 @@ mod tests {
             count: 9,
         };
         let gone = FromProbe::Gone(numbers, Loss::Full);
-        for message in [FromProbe::Batch(batch), FromProbe::Hello(hello), gone] {
+        let standing = PlanStanding {
+            follows: 1_795_000_000,
+            on_trial: true,
+            turned_down: Some(TurnedDown::new(u64::MAX, PlanFault::Forged, "by whom?")),
+        };
+        let said = [
+            FromProbe::Batch(batch),
+            FromProbe::Hello(hello),
+            gone,
+            FromProbe::Plan(standing),
+            FromProbe::Plan(PlanStanding::default()),
+        ];
+        for message in said {
             assert_eq!(FromProbe::decode(&message.encode()), Ok(message));
         }
         for message in [
@@ -296,6 +315,7 @@ mod tests {
             FromCollector::Welcome(Abilities::OURS),
             FromCollector::Taken(numbers),
             FromCollector::Again(numbers),
+            FromCollector::Order(vec![3]),
             FromCollector::Highest(7),
         ] {
             assert_eq!(FromCollector::decode(&message.encode()), Ok(message));
@@ -437,6 +457,14 @@ mod tests {
         assert_eq!(FromCollector::Highest(300).encode(), b"\xe0\x01\xac\x02");
         let expected = [&message(b"\xa2\x01\x12\x0a\x0e")[..], b"\x10\x01"].concat();
         assert_eq!(FromProbe::Gone(numbers, Loss::Full).encode(), expected);
+        assert_eq!(FromCollector::Order(vec![5]).encode(), b"\xba\x01\x01\x05");
+        let standing = PlanStanding {
+            follows: 300,
+            on_trial: true,
+            turned_down: Some(TurnedDown::new(7, PlanFault::Older, "x")),
+        };
+        let expected = b"\xaa\x01\x0e\x08\xac\x02\x10\x01\x1a\x07\x08\x07\x10\x07\x1a\x01x";
+        assert_eq!(FromProbe::Plan(standing).encode(), expected);
         assert!(
             FromCollector::decode(b"\xaa\x01\x00").is_err(),
             "no numbers"

@@ -97,11 +97,14 @@ impl Abilities {
     /// Reports may come in any order, each batch is acknowledged by its own numbers, and numbers that did not come are asked for
     /// again ([`super::FromCollector::Again`]) or told to be gone ([`super::FromProbe::Gone`]).
     pub const RANGES: Self = Self(1);
+    /// Plans are signed ([`super::FromCollector::Order`]) and may come at any time; which one is followed is told
+    /// ([`super::FromProbe::Plan`]).
+    pub const PLANS: Self = Self(2);
     /// The collector tells the highest number that it has of the probe's spool before anything is sent
     /// ([`super::FromCollector::Highest`]), so that an older copy of a spool gives no number out twice.
     pub const HIGHEST: Self = Self(1 << 4);
     /// What this version can do.
-    pub const OURS: Self = Self(Self::RANGES.0 | Self::HIGHEST.0);
+    pub const OURS: Self = Self(Self::RANGES.0 | Self::PLANS.0 | Self::HIGHEST.0);
 
     /// From the bits of a message.
     pub fn from_bits(bits: u64) -> Self {

@@ -5,7 +5,7 @@
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct FromProbe {
-    #[prost(oneof = "ProbeSays", tags = "1, 2, 20")]
+    #[prost(oneof = "ProbeSays", tags = "1, 2, 20, 21")]
     pub(super) say: Option<ProbeSays>,
 }
 
@@ -17,11 +17,13 @@ pub(super) enum ProbeSays {
     Batch(ReportBatch),
     #[prost(message, tag = "20")]
     Gone(Gone),
+    #[prost(message, tag = "21")]
+    Plan(PlanStanding),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct FromCollector {
-    #[prost(oneof = "CollectorSays", tags = "1, 2, 3, 20, 21, 22, 28")]
+    #[prost(oneof = "CollectorSays", tags = "1, 2, 3, 20, 21, 22, 23, 28")]
     pub(super) say: Option<CollectorSays>,
 }
 
@@ -39,6 +41,8 @@ pub(super) enum CollectorSays {
     Taken(Numbers),
     #[prost(message, tag = "22")]
     Again(Numbers),
+    #[prost(bytes = "vec", tag = "23")]
+    Order(Vec<u8>),
     #[prost(uint64, tag = "28")]
     Highest(u64),
 }
@@ -65,6 +69,26 @@ pub(super) struct Gone {
     pub(super) numbers: Option<Numbers>,
     #[prost(uint32, tag = "2")]
     pub(super) loss: u32,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct PlanStanding {
+    #[prost(uint64, tag = "1")]
+    pub(super) follows: u64,
+    #[prost(bool, tag = "2")]
+    pub(super) on_trial: bool,
+    #[prost(message, optional, tag = "3")]
+    pub(super) turned_down: Option<TurnedDown>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct TurnedDown {
+    #[prost(uint64, tag = "1")]
+    pub(super) generation: u64,
+    #[prost(uint32, tag = "2")]
+    pub(super) fault: u32,
+    #[prost(string, tag = "3")]
+    pub(super) detail: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -6,6 +6,8 @@
 //! from there 64 an octave. When the base moves down, the cell of a span is the
 //! same or one that holds it whole, and which one depends on that base alone.
 
+use std::ops::Range;
+
 use super::SpreadError;
 
 /// The narrowest cells are 2^8 ns wide.
@@ -81,6 +83,28 @@ pub(super) fn edges_of(cell: u16, base: i64) -> (i64, i64) {
         .clamp(i64::MIN.into(), i64::MAX.into());
     let end = (begin + i128::from(width) - 1).min(i64::MAX.into());
     (begin as i64, end as i64) // both clamped
+}
+
+/// Ranges of cells of one width, one after the other: which they are, where the first of them begins, and how wide they are.
+/// Where the numbers that there are end, each cell is a range by itself.
+pub(super) fn of_one_width(
+    cells: Range<usize>,
+    base: i64,
+) -> impl Iterator<Item = (Range<usize>, i64, i64)> {
+    let per = PER_OCTAVE as usize;
+    let mut from = cells.start;
+    std::iter::from_fn(move || {
+        let first = u16::try_from(from).ok().filter(|_| from < cells.end)?;
+        let (low, high) = edges_of(first, base);
+        let is_near = level_of(first).0 < NEAR && base.unsigned_abs() < 1 << 61;
+        let to = if is_near {
+            cells.end.min((from / per + 1) * per)
+        } else {
+            from + 1
+        };
+        let width = high.saturating_sub(low).saturating_add(1);
+        Some((std::mem::replace(&mut from, to)..to, low, width))
+    })
 }
 
 /// The cell that holds a whole cell of another base, which is not below this one.
@@ -161,15 +185,18 @@ impl<'a> Cells<'a> {
         None
     }
 
-    /// Reads all of them, and refuses what nobody can have written. Gives how many spans there are.
-    pub(super) fn check(octets: &'a [u8]) -> Result<u64, SpreadError> {
+    /// Reads all of them, and refuses what nobody can have written. Gives how many spans there are, and the first and the
+    /// last cell, `None` of no spans.
+    pub(super) fn check(octets: &'a [u8]) -> Result<(u64, Option<(u16, u16)>), SpreadError> {
         let mut cells = Self::of(octets);
         let (mut below, mut above) = (0_u64, 0_u64);
+        let mut first = None;
         while !cells.octets.is_empty() {
-            let (_, lower, upper) = cells.next().ok_or(SpreadError::Cells)?;
+            let (cell, lower, upper) = cells.next().ok_or(SpreadError::Cells)?;
             if lower == 0 && upper == 0 {
                 return Err(SpreadError::Cells);
             }
+            first.get_or_insert(cell);
             below = below.saturating_add(lower);
             above = above.saturating_add(upper);
             // Every span has its lower edge before its upper one.
@@ -180,31 +207,61 @@ impl<'a> Cells<'a> {
         if below != above {
             return Err(SpreadError::Counts);
         }
-        Ok(below)
+        // The last one is before the next.
+        Ok((below, first.map(|first| (first, (cells.next - 1) as u16))))
     }
 }
 
 impl Cells<'_> {
-    /// Each cell in turn. Nearly all of them are two octets, which are taken without ado.
+    /// Each cell in turn, and from the first of them to behind the last. Nearly all of them are two octets, of which four
+    /// are looked at in one go, or four, of which two are.
     #[inline]
-    pub(super) fn each(mut self, mut each: impl FnMut(u16, u64, u64)) {
+    pub(super) fn each(mut self, mut each: impl FnMut(u16, u64, u64)) -> Range<usize> {
+        /// The highest bit of each gap, of four cells.
+        const LONG_GAPS: u64 = 0x0080_0080_0080_0080;
+        /// The highest bit of the counts of four cells.
+        const COUNTS: u64 = 0x8000_8000_8000_8000;
+        /// Of two cells with counts of an octet each: what is the same in all such, and the mark of large counts.
+        const TWO_LARGE: [u64; 2] = [0x8080_FF80_8080_FF80, 0x0000_FF00_0000_FF00];
+        /// The widest that four gaps of one octet reach.
+        const REACH: u64 = 4 * 0x80;
+        let mut first = None;
         loop {
-            while let [gap @ 0..=0x7F, counts @ 0..LARGE_HALF, rest @ ..] = self.octets {
-                let cell = self.next + u64::from(*gap);
-                if cell >= CELLS as u64 {
-                    return;
+            while let Some((four, rest)) = self.octets.split_first_chunk::<8>() {
+                let four = u64::from_le_bytes(*four);
+                // All four bits of the upper half are set where it is 15.
+                let large = four & four << 1 & four << 2 & four << 3 & COUNTS;
+                if self.next + REACH > CELLS as u64 {
+                    break;
                 }
-                each(
-                    cell as u16,
-                    u64::from(counts >> 4),
-                    u64::from(counts & 0x0F),
-                );
-                self.next = cell + 1;
+                if four & TWO_LARGE[0] == TWO_LARGE[1] {
+                    first.get_or_insert(self.next + (four & 0xFF));
+                    for two in [four, four >> 32] {
+                        let cell = self.next + (two & 0xFF);
+                        each(cell as u16, two >> 16 & 0xFF, two >> 24 & 0xFF);
+                        self.next = cell + 1;
+                    }
+                    self.octets = rest;
+                    continue;
+                }
+                if four & LONG_GAPS | large != 0 {
+                    break;
+                }
+                first.get_or_insert(self.next + (four & 0xFF));
+                let mut four = four;
+                for _ in 0..4 {
+                    let cell = self.next + (four & 0xFF);
+                    each(cell as u16, four >> 12 & 0x0F, four >> 8 & 0x0F);
+                    self.next = cell + 1;
+                    four >>= 16;
+                }
                 self.octets = rest;
             }
             let Some((cell, lower, upper)) = self.next() else {
-                return;
+                let end = self.next as usize;
+                return first.map_or(end, |first| first as usize)..end;
             };
+            first.get_or_insert(cell.into());
             each(cell, lower, upper);
         }
     }
@@ -215,6 +272,34 @@ impl Iterator for Cells<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        // Nearly all of them have these two forms, which are taken without ado.
+        let (gap, lower, upper, rest) = match self.octets {
+            [gap @ 0..=0x7F, counts @ 0..LARGE_HALF, rest @ ..] if counts & 0x0F != 0x0F => {
+                (u64::from(*gap), counts >> 4, counts & 0x0F, rest)
+            }
+            // One way to write it only, so that what is equal has equal octets.
+            [
+                gap @ 0..=0x7F,
+                LARGE,
+                lower @ 0..=0x7F,
+                upper @ 0..=0x7F,
+                rest @ ..,
+            ] if *lower >= SMALL as u8 || *upper >= SMALL as u8 => {
+                (u64::from(*gap), *lower, *upper, rest)
+            }
+            _ => return self.next_of_any_form(),
+        };
+        let cell = self.next + gap;
+        if cell >= CELLS as u64 {
+            return None;
+        }
+        (self.octets, self.next) = (rest, cell + 1);
+        Some((cell as u16, lower.into(), upper.into()))
+    }
+}
+
+impl Cells<'_> {
+    fn next_of_any_form(&mut self) -> Option<(u16, u64, u64)> {
         let cell = self.next.checked_add(self.varint()?)?;
         if cell >= CELLS as u64 {
             return None;
@@ -224,7 +309,6 @@ impl Iterator for Cells<'_> {
         self.octets = rest;
         let (lower, upper) = if counts == LARGE {
             let (lower, upper) = (self.varint()?, self.varint()?);
-            // One way to write it only, so that what is equal has equal octets.
             if lower < SMALL && upper < SMALL {
                 return None;
             }
@@ -306,9 +390,10 @@ mod tests {
         }
         let octets = writer.finish();
         assert_eq!(Cells::of(&octets).collect::<Vec<_>>(), cells);
-        assert_eq!(Cells::check(&octets), Ok(70_030));
+        assert_eq!(Cells::check(&octets), Ok((70_030, Some((0, 3_000)))));
         for end in 1..octets.len() {
-            assert_ne!(Cells::check(&octets[..end]), Ok(70_030), "{end} octets");
+            let cut = Cells::check(&octets[..end]);
+            assert_ne!(cut.map(|(count, _)| count), Ok(70_030), "{end} octets");
         }
         for (octets, error) in [
             (&[0_u8, 0x00][..], SpreadError::Cells), // an empty cell

@@ -10,14 +10,30 @@ use crate::distribution::{Distribution, Edges};
 use crate::histogram::Histogram;
 use crate::time::Nanos;
 
-/// Spans that are being put together: 54 KB, whatever they are.
+/// Spans that are being put together: 27 KB, whatever they are; 81 KB once there are more than [`PACKED_MAX`] of them.
 #[derive(Debug, Clone)]
 pub struct Merger {
-    /// Lower and upper edges of each cell.
-    edges: Box<[[u64; 2]; CELLS]>,
+    /// Lower and upper edges of each cell, as [`pack`] puts them.
+    packed: Box<[u64; CELLS]>,
+    /// Spans in `packed`: [`PACKED_MAX`] at most, so that no half of a counter runs over.
+    held: u64,
+    /// What did not fit in there any more: lower and upper edges of each cell.
+    carried: Option<Box<[[u64; 2]; CELLS]>>,
     /// The first cell that was used, and the one behind the last.
     used: (usize, usize),
     total: Total,
+}
+
+/// Spans that half a counter can count.
+const PACKED_MAX: u64 = u32::MAX as u64;
+
+/// Two counts as one number, which are added up in one go.
+fn pack(lower: u64, upper: u64) -> u64 {
+    lower << 32 | upper
+}
+
+fn unpack(packed: u64) -> [u64; 2] {
+    [packed >> 32, packed & PACKED_MAX]
 }
 
 /// What is known of all spans but their cells.
@@ -47,7 +63,9 @@ const UNUSED: (usize, usize) = (CELLS, 0);
 impl Default for Merger {
     fn default() -> Self {
         Self {
-            edges: Box::new([[0; 2]; CELLS]),
+            packed: Box::new([0; CELLS]),
+            held: 0,
+            carried: None,
             used: UNUSED,
             total: Total::default(),
         }
@@ -58,9 +76,11 @@ impl Merger {
     /// Takes everything out again.
     pub fn clear(&mut self) {
         let (from, to) = std::mem::replace(&mut self.used, UNUSED);
-        if let Some(used) = self.edges.get_mut(from..to) {
-            used.fill([0; 2]);
+        if let Some(used) = self.packed.get_mut(from..to) {
+            used.fill(0);
         }
+        self.carried = None;
+        self.held = 0;
         self.total = Total::default();
     }
 
@@ -77,18 +97,12 @@ impl Merger {
         self.extend((spread.min, spread.max), spread.count, spread.sum);
         let (from, to) = (cell::base_of(spread.min), self.total.base);
         let cells = Cells::of(&spread.cells);
-        if from == to {
-            // In order, so the first and the last one tell which are used.
-            let (mut first, mut last) = (CELLS, 0);
-            let edges = &mut self.edges;
-            cells.each(|cell, lower, upper| {
-                let place = usize::from(cell);
-                let edges = &mut edges[place];
-                edges[0] = edges[0].saturating_add(lower);
-                edges[1] = edges[1].saturating_add(upper);
-                (first, last) = (first.min(place), place + 1);
+        if from == to && self.carried.is_none() {
+            let packed = &mut self.packed;
+            let used = cells.each(|cell, lower, upper| {
+                packed[usize::from(cell)] += pack(lower, upper);
             });
-            self.used = (self.used.0.min(first), self.used.1.max(last));
+            self.used = (self.used.0.min(used.start), self.used.1.max(used.end));
         } else {
             cells.for_each(|(cell, lower, upper)| {
                 self.count_edges(cell::rebased(cell, from, to), lower, upper);
@@ -130,35 +144,64 @@ impl Merger {
         total.max = total.max.max(max);
         total.count = total.count.saturating_add(count);
         total.sum = total.sum.saturating_add(sum);
-        if from != to && self.used != UNUSED {
-            let before = std::mem::replace(&mut self.used, UNUSED);
-            let cells: Vec<[u64; 2]> = self.edges[before.0..before.1].to_vec();
-            self.edges[before.0..before.1].fill([0; 2]);
-            for (cell, [lower, upper]) in (before.0 as u16..).zip(cells) {
-                if lower > 0 || upper > 0 {
-                    self.count_edges(cell::rebased(cell, from, to), lower, upper);
-                }
+        self.held = self.held.saturating_add(count);
+        let moves = from != to && self.used != UNUSED;
+        if self.carried.is_none() && self.held > PACKED_MAX {
+            self.carry();
+        }
+        if moves {
+            let before: Vec<(u16, u64, u64)> = self.cells().collect();
+            let (from, to) = (from, self.total.base);
+            let (first, last) = std::mem::replace(&mut self.used, UNUSED);
+            self.packed[first..last].fill(0);
+            if let Some(carried) = &mut self.carried {
+                carried[first..last].fill([0; 2]);
+            }
+            for (cell, lower, upper) in before {
+                self.count_edges(cell::rebased(cell, from, to), lower, upper);
             }
         }
+    }
+
+    /// Counts in whole numbers from now on.
+    fn carry(&mut self) {
+        let mut carried = Box::new([[0; 2]; CELLS]);
+        for (whole, packed) in carried.iter_mut().zip(&mut *self.packed) {
+            *whole = unpack(std::mem::take(packed));
+        }
+        self.carried = Some(carried);
     }
 
     #[inline]
     fn count_edges(&mut self, cell: u16, lower: u64, upper: u64) {
         let place = usize::from(cell);
-        let edges = &mut self.edges[place];
-        edges[0] = edges[0].saturating_add(lower);
-        edges[1] = edges[1].saturating_add(upper);
+        match &mut self.carried {
+            None => self.packed[place] += pack(lower, upper),
+            Some(carried) => {
+                let edges = &mut carried[place];
+                edges[0] = edges[0].saturating_add(lower);
+                edges[1] = edges[1].saturating_add(upper);
+            }
+        }
         self.used = (self.used.0.min(place), self.used.1.max(place + 1));
     }
 
     /// The cells that hold an edge: (cell, lower edges in it, upper edges in it).
     fn cells(&self) -> impl Iterator<Item = (u16, u64, u64)> + '_ {
         let (from, to) = self.used;
-        let used = self.edges.get(from..to).unwrap_or_default();
+        let packed = self.packed.get(from..to).unwrap_or_default();
+        let carried = self
+            .carried
+            .as_ref()
+            .and_then(|carried| carried.get(from..to));
+        let counts = packed
+            .iter()
+            .enumerate()
+            .map(move |(k, &packed)| carried.map_or_else(|| unpack(packed), |carried| carried[k]));
         (from as u16..)
-            .zip(used)
-            .filter(|(_, edges)| **edges != [0; 2])
-            .map(|(cell, &[lower, upper])| (cell, lower, upper))
+            .zip(counts)
+            .filter(|(_, edges)| *edges != [0; 2])
+            .map(|(cell, [lower, upper])| (cell, lower, upper))
     }
 
     /// All that was added, as one spread.
@@ -188,7 +231,6 @@ impl Merger {
 
     /// Makes a distribution tell of all that was added, and of nothing else; its room is used again.
     pub fn tell(&self, distribution: &mut Distribution) {
-        distribution.clear();
         let Total {
             base,
             count,
@@ -197,12 +239,23 @@ impl Merger {
             sum,
         } = self.total;
         if count == 0 {
-            return;
+            return distribution.clear();
         }
-        for (cell, lower, upper) in self.cells() {
-            let (low, high) = cell::edges_of(cell, base);
-            distribution.push((Nanos(low.max(min)), lower), (Nanos(high.min(max)), upper));
+        let (from, to) = self.used;
+        let mut filling = distribution.fill(to - from);
+        for (cells, begin, width) in cell::of_one_width(from..to, base) {
+            let mut low = begin;
+            let mut push = |[lower, upper]: [u64; 2]| {
+                let high = low.saturating_add(width - 1);
+                filling.push((Nanos(low), lower), (Nanos(high), upper));
+                low = low.saturating_add(width);
+            };
+            match &self.carried {
+                None => self.packed[cells].iter().for_each(|&it| push(unpack(it))),
+                Some(carried) => carried[cells].iter().for_each(|&it| push(it)),
+            }
         }
+        filling.finish();
         distribution.summed((Nanos(min), Nanos(max)), sum as f64);
     }
 }

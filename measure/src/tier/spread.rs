@@ -49,13 +49,12 @@ impl Spread {
         sum: i128,
         cells: Box<[u8]>,
     ) -> Result<Self, SpreadError> {
-        let count = Cells::check(&cells)?;
-        let (mut read, base) = (Cells::of(&cells), cell::base_of(min.0));
-        let Some((first, ..)) = read.next() else {
+        let (count, ends) = Cells::check(&cells)?;
+        let Some(ends) = ends else {
             return Ok(Self::default());
         };
-        let last = read.last().map_or(first, |(last, ..)| last);
-        if min > max || first != cell::cell_of(min.0, base) || last != cell::cell_of(max.0, base) {
+        let base = cell::base_of(min.0);
+        if min > max || ends != (cell::cell_of(min.0, base), cell::cell_of(max.0, base)) {
             return Err(SpreadError::Extremes);
         }
         Ok(Self {

@@ -44,10 +44,16 @@ impl TryFrom<OneOrMore> for Collectors {
     type Error = String;
 
     fn try_from(named: OneOrMore) -> Result<Self, String> {
-        let all = match named {
+        Self::of(match named {
             OneOrMore::One(collector) => vec![collector],
             OneOrMore::More(all) => all,
-        };
+        })
+    }
+}
+
+impl Collectors {
+    /// These, or why they cannot be.
+    pub(crate) fn of(all: Vec<SocketAddr>) -> Result<Self, String> {
         if all.is_empty() || all.len() > COLLECTORS_MAX {
             return Err(format!(
                 "collector names 1 to {COLLECTORS_MAX} intakes, not {}",

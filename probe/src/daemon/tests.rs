@@ -1,5 +1,6 @@
 //! Two probes' ends of one session: the senders of a plan, and a reflector that answers nothing that is not authentic.
 
+mod plans;
 mod twamp;
 
 use super::*;
@@ -9,12 +10,14 @@ use owl_measure::summary::Summary;
 use owl_measure::time::Timestamp;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A report comes every 200 ms; none for so long is none at all.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Ends {
+    /// Followed last.
+    plan: Plan,
     folder: tempfile::TempDir,
     near: KeyFiles,
     far: KeyFiles,
@@ -101,8 +104,9 @@ impl Ends {
             sessions: vec![session],
             ..Plan::default()
         };
-        senders.follow(plan, &folder.path().join("plan"));
+        senders.follow(plan.clone()).unwrap();
         Self {
+            plan,
             folder,
             near,
             far,
@@ -251,8 +255,7 @@ fn a_router_of_the_plan_is_measured_by_twamp_light() {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| router(&socket, &stop));
-        let saved = ends.file("plan");
-        ends.senders.follow(plan, &saved);
+        ends.senders.follow(plan).unwrap();
         ends.looked = Clock::honest().now();
         ends.until_all_come_back();
         stop.store(true, Relaxed);

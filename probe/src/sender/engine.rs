@@ -12,7 +12,7 @@ use owl_protocol::wire::ErrorEstimate;
 use super::lane::Lane;
 use super::session::{Course, SenderSession};
 use super::stats::SenderStats;
-use super::{SPIN_MAX, Watcher};
+use super::{Change, SPIN_MAX, Watcher};
 use crate::clock::Clock;
 use crate::net::{Departures, Incoming, Waiting, set_timer_slack};
 
@@ -36,8 +36,8 @@ const BUFFERED_MAX: usize = (8 << 20) / 512;
 pub(super) struct Engine<'a> {
     clock: Clock,
     spin: Nanos,
-    lanes: &'a mut [Lane],
-    sessions: &'a mut [SenderSession],
+    lanes: &'a mut Vec<Lane>,
+    sessions: &'a mut Vec<SenderSession>,
     stats: &'a SenderStats,
     /// A timer a session: when it sends.
     sending: TimerWheel,
@@ -56,8 +56,8 @@ impl<'a> Engine<'a> {
     pub(super) fn new(
         clock: Clock,
         spin: Nanos,
-        lanes: &'a mut [Lane],
-        sessions: &'a mut [SenderSession],
+        lanes: &'a mut Vec<Lane>,
+        sessions: &'a mut Vec<SenderSession>,
         stats: &'a SenderStats,
     ) -> Self {
         let now = clock.monotonic();
@@ -75,15 +75,61 @@ impl<'a> Engine<'a> {
             keyed: Vec::new(),
             unread: 0,
         };
-        let keyed = (0..).zip(engine.sessions.iter());
-        engine.keyed = keyed
-            .filter_map(|(number, session)| session.has_live_keys().then_some(number))
-            .collect();
-        for k in 0..engine.sessions.len() {
-            engine.schedule(k as u32);
-            engine.running += usize::from(!engine.sessions[k].is_over());
-        }
+        engine.begin(0);
         engine
+    }
+
+    /// Sessions begin, from this one to the last.
+    fn begin(&mut self, first: usize) {
+        for k in first..self.sessions.len() {
+            if self.sessions[k].has_live_keys() {
+                self.keyed.push(k as u32);
+            }
+            self.schedule(k as u32);
+            self.running += usize::from(!self.sessions[k].is_over());
+        }
+    }
+
+    /// Lets sessions go and others begin. Their sockets are open and their memory is there, so that this takes no longer than
+    /// to move them.
+    fn change(&mut self, change: Change, watcher: &mut impl Watcher) {
+        for number in change.leaving {
+            let Some(session) = self.sessions.get_mut(number) else {
+                continue;
+            };
+            if session.leave(number, watcher) == Course::Ended {
+                self.running -= 1;
+            }
+            self.lanes[session.lane()].leave(number as u32);
+            self.sending.clear(number as u32);
+            self.settling.clear(number as u32);
+            self.keyed.retain(|&keyed| keyed as usize != number);
+        }
+        let (lanes, sessions) = (self.lanes.len(), self.sessions.len());
+        let joining = change.joining;
+        for mut lane in joining.lanes {
+            lane.renumber_sessions(sessions as u32);
+            self.lanes.push(lane);
+        }
+        for mut session in joining.sessions {
+            session.move_lanes(lanes);
+            self.sessions.push(session);
+        }
+        self.sending.grow(self.sessions.len());
+        self.settling.grow(self.sessions.len());
+        self.begin(sessions);
+    }
+
+    /// What to wait for, and how long replies may.
+    fn waiting(&self) -> (Waiting, Nanos) {
+        let stamped = self.lanes.iter().all(|lane| {
+            lane.stamping()
+                .is_some_and(|stamping| stamping.receive < StampSource::User)
+        });
+        // Without a kernel stamp, T4 is when the process reads.
+        let reading_period = if stamped { READING_PERIOD } else { Nanos::ZERO };
+        let sockets = self.lanes.iter().map(|lane| lane.as_raw_fd());
+        (Waiting::on(sockets), reading_period)
     }
 
     fn schedule(&mut self, session: u32) {
@@ -100,14 +146,8 @@ impl<'a> Engine<'a> {
         watcher: &mut impl Watcher,
     ) -> io::Result<()> {
         set_timer_slack();
-        let mut waiting = Waiting::on(self.lanes.iter().map(|lane| lane.as_raw_fd()));
+        let (mut waiting, mut reading_period) = self.waiting();
         let mut timer = Waiting::default();
-        let stamped = self.lanes.iter().all(|lane| {
-            lane.stamping()
-                .is_some_and(|stamping| stamping.receive < StampSource::User)
-        });
-        // Without a kernel stamp, T4 is when the process reads.
-        let reading_period = if stamped { READING_PERIOD } else { Nanos::ZERO };
         // Whoever pays for exact times with a processor gets them.
         let together = if self.spin > Nanos::ZERO {
             Nanos::ZERO
@@ -121,6 +161,10 @@ impl<'a> Engine<'a> {
             if now >= look_around {
                 if stop.load(Relaxed) {
                     break;
+                }
+                if let Some(change) = watcher.next_change() {
+                    self.change(change, watcher);
+                    (waiting, reading_period) = self.waiting();
                 }
                 self.estimate = ErrorEstimate::claim(claim());
                 for &keyed in &self.keyed {

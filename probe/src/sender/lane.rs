@@ -146,6 +146,26 @@ impl Lane {
         self.awaited.make_room(self.sessions);
     }
 
+    /// Lets a session go: what comes for it from now on is nobody's.
+    pub(super) fn leave(&mut self, session: u32) {
+        self.peers.retain(|_, of| *of != session);
+        // The first session to a peer answers for datagrams without an identifier; now another one does.
+        let left: Vec<(SocketAddr, u32)> = self
+            .peers
+            .iter()
+            .map(|(&(source, _), &of)| (source, of))
+            .collect();
+        for (source, of) in left {
+            self.peers.entry((source, 0)).or_insert(of);
+        }
+        self.sessions = self.sessions.saturating_sub(1);
+    }
+
+    /// The numbers of its sessions are so much higher from now on; nothing has been sent yet.
+    pub(super) fn renumber_sessions(&mut self, by: u32) {
+        self.peers.values_mut().for_each(|session| *session += by);
+    }
+
     /// Sees to it that packets of so many octets fit.
     pub(super) fn make_room(&mut self, octets: usize) {
         if octets > self.departures.room() {

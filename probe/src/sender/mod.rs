@@ -115,6 +115,19 @@ pub trait Watcher {
     fn sample(&mut self, session: usize, sample: &Sample);
     /// An interval is complete.
     fn summary(&mut self, session: usize, summary: Summary);
+    /// What is to change among the running sessions; asked some times a second.
+    fn next_change(&mut self) -> Option<Change> {
+        None
+    }
+}
+
+/// A change among running sessions. Those that it does not name go on as if nothing had happened.
+#[derive(Debug)]
+pub struct Change {
+    /// The numbers of those that end now. Their intervals are closed as far as they went.
+    pub leaving: Vec<usize>,
+    /// Those that begin: they are open already, on sockets of their own, and get the numbers after the last that was given.
+    pub joining: SessionSenders,
 }
 
 /// The session-senders of one thread.

@@ -212,6 +212,21 @@ impl SenderSession {
         }
     }
 
+    /// Ends the session before its time. Its place stays, for transmit stamps that are still to come.
+    pub(super) fn leave(&mut self, number: usize, watcher: &mut impl Watcher) -> Course {
+        if self.is_over {
+            return Course::GoesOn;
+        }
+        self.break_off(number, watcher);
+        self.is_over = true;
+        Course::Ended
+    }
+
+    /// Its lane stands so many places further on.
+    pub(super) fn move_lanes(&mut self, by: usize) {
+        self.lane += by;
+    }
+
     /// When to settle again, unless a reply comes before; `None` when nothing is open.
     pub(super) fn next_settlement(&self, now: Monotonic, wall: Timestamp) -> Option<Monotonic> {
         let closing = self

@@ -85,6 +85,12 @@ impl Flight {
             .is_some_and(|agreed| agreed.include(Abilities::RANGES))
     }
 
+    /// Whether the collector wants to know which plan is followed.
+    pub(super) fn plans(&self) -> bool {
+        self.agreed
+            .is_some_and(|agreed| agreed.include(Abilities::PLANS))
+    }
+
     /// What is sent already, and whose reports may go now: the first lane before the second. None before the collector spoke.
     pub(super) fn lanes(&self, now: Instant) -> (Sequences, Vec<Lane>) {
         let mut lanes = Vec::new();

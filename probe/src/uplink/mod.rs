@@ -14,16 +14,19 @@ mod talk;
 mod turns;
 mod ways;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
-use owl_topology::Plan;
+use owl_measure::report::{PlanStanding, Report};
 use tokio::sync::{Notify, watch};
 
-use crate::config::Config;
+use crate::config::{Collectors, Config};
 use crate::enrolment::{self, CertificateError};
+use crate::plan::Progress;
 use crate::spool::{Spool, SpoolError};
 pub(crate) use client::client;
 use talk::Talk;
@@ -84,18 +87,24 @@ pub enum UplinkError {
     /// The collector said no.
     #[error("the collector refuses: {0}")]
     Refused(String),
-    /// What the collector wants measured is no plan.
-    #[error("cannot understand the collector's plan")]
-    Plan(#[source] prost::DecodeError),
     /// The spool cannot be read.
     #[error(transparent)]
     Spool(#[from] SpoolError),
 }
 
+/// What the collector wants measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Offer {
+    /// The octets of a signed plan.
+    Signed(Vec<u8>),
+    /// A plan that nobody signed: the collector is of a version before plans were.
+    Unsigned,
+}
+
 /// What the threads of a probe share with its uplink.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) spool: std::sync::Mutex<Spool>,
+    pub(crate) spool: Mutex<Spool>,
     /// Told when there is something new in the spool.
     pub(crate) spooled: Notify,
     pub(crate) connected: AtomicBool,
@@ -103,6 +112,11 @@ pub(crate) struct Shared {
     pub(crate) failure_said: AtomicBool,
     /// When the certificate runs out, in nanoseconds since 1970.
     pub(crate) certificate_until_ns: AtomicI64,
+    /// How often a collector has let this probe in.
+    pub(crate) greetings: AtomicU64,
+    /// What is followed, for the collector.
+    standing: Mutex<PlanStanding>,
+    pub(crate) progress: Progress,
 }
 
 impl Shared {
@@ -113,34 +127,74 @@ impl Shared {
             connected: false.into(),
             failure_said: false.into(),
             certificate_until_ns: certificate_until_ns.into(),
+            greetings: 0.into(),
+            standing: Mutex::default(),
+            progress: Progress::default(),
         }
+    }
+
+    pub(crate) fn standing(&self) -> PlanStanding {
+        // It is replaced as a whole, so it is whole whoever panicked.
+        let standing = self.standing.lock();
+        standing.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has the collector told which plan is followed.
+    pub(crate) fn stand(&self, standing: PlanStanding) {
+        let mut told = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        if *told != standing {
+            *told = standing;
+            self.spooled.notify_one();
+        }
+    }
+
+    /// Commits reports to the spool, and notes which is the first of the plan on trial.
+    pub(crate) fn append(&self, reports: &[Report]) -> Result<(), SpoolError> {
+        let mut spool = self.spool();
+        let last = spool.made();
+        spool.append(reports)?;
+        self.progress.made(reports, last);
+        Ok(())
     }
 
     pub(crate) fn spool(&self) -> std::sync::MutexGuard<'_, Spool> {
         // A thread that panicked while it held the spool left a database, not a half-written structure.
-        self.spool
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.spool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Keeps the collector informed until `stop` is told; plans go to `plans`.
+/// Keeps the collector informed until `stop` is told; what it wants measured goes to `offers`. When `collectors` change, the
+/// connection ends, and they are called.
 pub(crate) async fn run(
-    config: Config,
+    mut config: Config,
     shared: Arc<Shared>,
-    plans: watch::Sender<Option<Plan>>,
+    offers: watch::Sender<Option<Offer>>,
+    mut collectors: watch::Receiver<Collectors>,
     mut stop: watch::Receiver<bool>,
 ) {
+    loop {
+        config.collector = collectors.borrow_and_update().clone();
+        tokio::select! {
+            never = inform(&config, &shared, &offers) => match never {},
+            Ok(()) = collectors.changed() => shared.connected.store(false, Relaxed),
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// Calls one collector after the other, for ever.
+async fn inform(
+    config: &Config,
+    shared: &Arc<Shared>,
+    offers: &watch::Sender<Option<Offer>>,
+) -> Infallible {
     let intakes = config.collector.all().len();
     let mut turns = Turns::of(intakes);
     let mut last_said = vec![String::new(); intakes];
     let mut ways = vec![Ways::default(); intakes];
     loop {
         let intake = turns.turn() % intakes;
-        let ended = tokio::select! {
-            ended = call(&config, intake, &mut ways[intake], &shared, &plans) => ended,
-            _ = stop.wait_for(|stop| *stop) => return,
-        };
+        let ended = call(config, intake, &mut ways[intake], shared, offers).await;
         let was_connected = shared.connected.swap(false, Relaxed);
         if let Err(error) = ended {
             // Said when it changes of an intake, not at every try.
@@ -159,11 +213,7 @@ pub(crate) async fn run(
                 shared.failure_said.store(true, Relaxed);
             }
         }
-        let wait = turns.pass(was_connected, turns::draw());
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
+        tokio::time::sleep(turns.pass(was_connected, turns::draw())).await;
     }
 }
 
@@ -183,7 +233,7 @@ async fn call(
     intake: usize,
     ways: &mut Ways,
     shared: &Arc<Shared>,
-    plans: &watch::Sender<Option<Plan>>,
+    offers: &watch::Sender<Option<Offer>>,
 ) -> Result<(), UplinkError> {
     let files = config.clone();
     let client = tokio::task::spawn_blocking(move || client(&files))
@@ -193,11 +243,11 @@ async fn call(
         .certificate_until_ns
         .store(client.until_ns(), Relaxed);
     let collector = config.collector.at(intake);
-    let talk = Talk::new(config, shared, plans);
+    let talk = Talk::new(config, shared, offers);
     let mut ended = quic::connection(config, collector, &client.quic, shared, &talk).await;
     ways.quic_ended(shared.connected.load(Relaxed));
     if ways.https() {
-        let talk = Talk::new(config, shared, plans);
+        let talk = Talk::new(config, shared, offers);
         ended = https::connection(config, collector, &client.https, shared, &talk).await;
     }
     // Tried all the same: what counts is the collector's clock.

@@ -5,15 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use owl_measure::report::{
-    Abilities, FromCollector, FromProbe, Hello, MESSAGE_OCTETS_MAX, ReportBatch, VERSION,
+    Abilities, FromCollector, FromProbe, Hello, MESSAGE_OCTETS_MAX, PlanStanding, ReportBatch,
+    VERSION,
 };
-use owl_topology::Plan;
-use prost::Message as _;
 use tokio::sync::{Notify, watch};
 
 use super::flight::Flight;
 use super::pace::Pace;
-use super::{Shared, UplinkError};
+use super::{Offer, Shared, UplinkError};
 use crate::config::Config;
 use crate::spool::{SpoolError, Spooled};
 
@@ -25,7 +24,9 @@ const BATCH_OCTETS: usize = MESSAGE_OCTETS_MAX / 2;
 pub(super) struct Talk<'a> {
     config: &'a Config,
     shared: &'a Arc<Shared>,
-    plans: &'a watch::Sender<Option<Plan>>,
+    offers: &'a watch::Sender<Option<Offer>>,
+    /// Which plan the collector knows is followed.
+    told: Mutex<Option<PlanStanding>>,
     flight: Mutex<Flight>,
     /// Told when an answer may have made room.
     answered: Notify,
@@ -35,7 +36,7 @@ impl<'a> Talk<'a> {
     pub(super) fn new(
         config: &'a Config,
         shared: &'a Arc<Shared>,
-        plans: &'a watch::Sender<Option<Plan>>,
+        offers: &'a watch::Sender<Option<Offer>>,
     ) -> Self {
         let pace = Pace::of(config.uplink.drain_octets_per_second, Instant::now());
         let mut spool = shared.spool();
@@ -46,7 +47,8 @@ impl<'a> Talk<'a> {
         Self {
             config,
             shared,
-            plans,
+            offers,
+            told: Mutex::default(),
             flight: Mutex::new(flight),
             answered: Notify::new(),
         }
@@ -69,9 +71,33 @@ impl<'a> Talk<'a> {
         })
     }
 
+    /// Which plan is followed, if the collector wants to know and does not.
+    fn news(&self) -> Option<FromProbe> {
+        if !self.flight().plans() {
+            return None;
+        }
+        let standing = self.shared.standing();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.as_ref() == Some(&standing) {
+            return None;
+        }
+        *told = Some(standing.clone());
+        Some(FromProbe::Plan(standing))
+    }
+
+    /// The collector lets this probe in, and says what to measure.
+    fn greeted(&self, offer: Offer) {
+        self.shared.connected.store(true, Relaxed);
+        self.shared.greetings.fetch_add(1, Relaxed);
+        if self.shared.failure_said.swap(false, Relaxed) {
+            tracing::info!(probe = self.config.id, "connected to the collector again");
+        }
+        self.offers.send_replace(Some(offer));
+    }
+
     /// What is to be said now; nothing when there is nothing, or it has to wait.
     pub(super) async fn next(&self) -> Result<Vec<FromProbe>, SpoolError> {
-        let now = Instant::now();
+        let (now, news) = (Instant::now(), self.news());
         let (sent, lanes) = self.flight().lanes(now);
         let shared = self.shared.clone();
         let tried = lanes.clone();
@@ -93,9 +119,8 @@ impl<'a> Talk<'a> {
         let mut flight = self.flight();
         flight.lose(losses);
         let gone = flight.take_gone().into_iter();
-        let mut said: Vec<FromProbe> = gone
-            .map(|(numbers, loss)| FromProbe::Gone(numbers, loss))
-            .collect();
+        let gone = gone.map(|(numbers, loss)| FromProbe::Gone(numbers, loss));
+        let mut said: Vec<FromProbe> = news.into_iter().chain(gone).collect();
         if let Some((lane, spooled)) = found {
             for batch in batches(spooled, flight.epoch(), filled) {
                 let octets = batch.reports.iter().map(Vec::len).sum();
@@ -129,25 +154,22 @@ impl<'a> Talk<'a> {
         let epoch = self.flight().epoch();
         match message {
             FromCollector::Welcome(abilities) => self.flight().agree(abilities),
-            FromCollector::Plan(octets) => {
-                let plan = Plan::decode(octets.as_slice()).map_err(UplinkError::Plan)?;
+            FromCollector::Plan(_) => {
                 // Who speaks first of its plan is of the version before.
                 self.flight().agree(Abilities::NONE);
-                self.shared.connected.store(true, Relaxed);
-                // Only a probe that is let in gets a plan.
-                if self.shared.failure_said.swap(false, Relaxed) {
-                    tracing::info!(probe = self.config.id, "connected to the collector again");
-                }
-                self.plans.send_replace(Some(plan));
+                self.greeted(Offer::Unsigned);
             }
+            FromCollector::Order(octets) => self.greeted(Offer::Signed(octets)),
             FromCollector::Stored(sequence) => {
                 let shared = self.shared.clone();
                 blocking(move || shared.spool().acknowledge(1..=sequence)).await?;
+                self.shared.progress.acknowledged(1..=sequence);
                 self.flight().answered(1..=sequence);
             }
             FromCollector::Taken(numbers) if numbers.epoch == epoch => {
                 let shared = self.shared.clone();
                 blocking(move || shared.spool().acknowledge(numbers.range())).await?;
+                self.shared.progress.acknowledged(numbers.range());
                 self.flight().answered(numbers.range());
             }
             FromCollector::Again(numbers) if numbers.epoch == epoch => {

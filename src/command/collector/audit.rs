@@ -37,14 +37,14 @@ enum Action {
 
 /// Check an export: whether a record was changed, removed, moved or put in, and which one
 ///
-/// Ends with 0 when the export is a whole chain, and with 1 when it is not. A chain does not tell that its last records are
-/// missing; with --end it does.
+/// Ends with 0 when the export is a whole chain, and with 1 when it is not, or is empty. A chain does not tell that its last
+/// records are missing; with --end it does.
 #[derive(Debug, clap::Args)]
 pub(super) struct Verify {
     /// Export to check, as `owl collector audit --json` prints it; `-` is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Hash of the last record, as it was noted when it was written
+    /// Hash that was noted as the end of an earlier export: its record must still be there
     #[arg(long, value_name = "HASH")]
     end: Option<String>,
     /// Print JSON
@@ -132,7 +132,7 @@ impl Verify {
             Box::new(BufReader::new(File::open(&self.file).map_err(failed)?))
         };
         let verified = verify(input.lines(), self.end.as_deref()).map_err(failed)?;
-        let outcome = if verified.faults.is_empty() {
+        let outcome = if verified.faults.is_empty() && verified.records > 0 {
             Outcome::Ok
         } else {
             Outcome::Missed
@@ -149,7 +149,7 @@ impl Verify {
 fn as_json(verified: &Verified) -> String {
     let faults: Vec<String> = verified.faults.iter().map(ToString::to_string).collect();
     let told = json!({
-        "whole": faults.is_empty(),
+        "whole": faults.is_empty() && verified.records > 0,
         "records": verified.records,
         "first": verified.first,
         "end": verified.end,
@@ -163,12 +163,26 @@ fn in_words(verified: &Verified, lang: Lang) -> String {
         let faults = verified.faults.iter().map(|fault| format!("✗ {fault}\n"));
         return faults.collect();
     }
-    let (records, first) = (verified.records, verified.first.unwrap_or(0));
-    let end = verified.end.as_deref().unwrap_or("–");
-    lang.pick(
+    let records = verified.records;
+    let (Some(first), Some(end)) = (verified.first, verified.end.as_deref()) else {
+        let nothing = lang.pick("no record, so nothing is proved", "没有记录，无从证明");
+        return format!("? {nothing}\n");
+    };
+    let told = lang.pick(
         format!(
             "✓ {records} records from number {first} on, each follows from the one before\n  end {end}\n"
         ),
         format!("✓ 共 {records} 条记录，自第 {first} 条起逐条相连\n  末条哈希 {end}\n"),
-    )
+    );
+    if first == 1 {
+        return told;
+    }
+    let older = lang.pick(
+        format!(
+            "  the {} before are not in it: records are kept 400 days, and `--since` leaves out older ones\n",
+            first - 1
+        ),
+        format!("  此前 {} 条不在其中：记录保留 400 天，--since 会略去更早的记录\n", first - 1),
+    );
+    told + &older
 }

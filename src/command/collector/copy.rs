@@ -21,7 +21,8 @@ pub(super) struct Backup {
 
 /// Put a copy in the place of the store
 ///
-/// The copy is verified first, and no collector may run. The store that was there stays beside it as owl.sqlite.before.
+/// The copy is verified first, and no collector may run. The store that was there stays beside it as owl.sqlite.before,
+/// or owl.sqlite.before-2 and so on when that is taken.
 /// Reports that came after the copy was made are gone, except those that their probes still keep and send again.
 #[derive(Debug, clap::Args)]
 pub(super) struct Restore {

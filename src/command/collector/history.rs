@@ -155,8 +155,7 @@ fn told(answer: &HistoryAnswer, lang: Lang) -> String {
                     } else {
                         " "
                     };
-                    let ends = [delay.lo, delay.hi].map(end);
-                    format!("{}{mark}", ends.join("–"))
+                    format!("{}–{}{mark}", delay.lo.millis_down(), upper(delay.hi))
                 },
             )
         };
@@ -186,11 +185,11 @@ fn told(answer: &HistoryAnswer, lang: Lang) -> String {
     text
 }
 
-/// An end of an interval in milliseconds.
-fn end(end: Nanos) -> String {
+/// The upper end of an interval in milliseconds.
+fn upper(end: Nanos) -> String {
     match end {
         Nanos::MAX => "∞".to_owned(),
-        end => format!("{:.3}", end.as_millis_f64()),
+        end => end.millis_up(),
     }
 }
 

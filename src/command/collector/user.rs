@@ -135,6 +135,17 @@ impl Remove {
         print(&lang.pick(
             format!("{name} is no user any more.\n"),
             format!("{name} 已删除。\n"),
+        ))?;
+        let left = console.users().map_err(|error| {
+            let what = lang.pick("cannot list the users", "无法列出用户");
+            explain(what.to_owned(), error, lang)
+        })?;
+        if !left.is_empty() {
+            return Ok(Outcome::Ok);
+        }
+        print(lang.pick(
+            "Nobody is left: everybody on the collector's host sees its pages again, without a login.\n",
+            "已无任何用户：采集器主机上的任何人又可免登录查看页面。\n",
         ))
     }
 }

@@ -1,6 +1,7 @@
 //! The tables of `topology/1`: which keys each has, and what is taken when one is left out.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use owl_measure::implied::FIBRE_US_PER_KM;
 use owl_measure::report::FLOWS_MAX;
@@ -28,6 +29,8 @@ const STAMP_PORT: u16 = 862;
 const STAMP_OCTETS: u32 = 44;
 /// A KeyID in octets (RFC 4656, section 3.1).
 const KEY_ID_OCTETS_MAX: usize = 80;
+/// Intakes that a probe tries in turn.
+const INTAKES_MAX: usize = 16;
 /// The largest UDP payload of an IPv6 packet without a jumbo option.
 const UDP_OCTETS_MAX: u32 = 65_527;
 
@@ -514,6 +517,21 @@ fn probe(s: Keys<'_, '_, '_>) -> Option<Probe> {
             ),
         );
     }
+    let sends_from = s.optional("sends_from");
+    let reports_to: Vec<SocketAddr> = s.list("reports_to").unwrap_or_default();
+    if reports_to.len() > INTAKES_MAX {
+        s.fault(
+            "reports_to",
+            text!(
+                "a probe reports to {INTAKES_MAX} intakes at most",
+                "一台探针最多向 {INTAKES_MAX} 个采集端上报"
+            ),
+            text!(
+                "name those that share one store",
+                "请只列出共用同一存储的采集端"
+            ),
+        );
+    }
     let mgmt = s.optional("mgmt");
     let clock = s.inner_required("clock", |s| {
         let (source, max_u95) = (s.required("source"), s.required("max_u95"));
@@ -531,6 +549,8 @@ fn probe(s: Keys<'_, '_, '_>) -> Option<Probe> {
         port,
         reflector,
         twamp_user,
+        sends_from,
+        reports_to,
         mgmt,
         clock: clock?,
         nic_hw_timestamp,

@@ -1,6 +1,6 @@
 //! One TOML value as one of the kinds that a topology knows.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use owl_measure::time::{Nanos, Timestamp};
 use toml::de::DeValue;
@@ -191,6 +191,20 @@ impl Value for IpAddr {
             .as_str()
             .and_then(|text| text.parse().ok())
             .ok_or_else(|| Fault::example(text!("an IP address", " IP 地址"), "\"192.0.2.10\""))
+    }
+}
+
+impl Value for SocketAddr {
+    fn read(value: &DeValue<'_>) -> Result<Self, Fault> {
+        value
+            .as_str()
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(|| {
+                Fault::example(
+                    text!("an IP address and port", " IP 地址和端口"),
+                    "\"192.0.2.10:4455\"",
+                )
+            })
     }
 }
 

@@ -163,7 +163,7 @@ impl Delivery {
             }
             self.news(&table.board.alerts, &believed)
         };
-        let map = Arc::clone(self.live.map());
+        let map = self.live.map();
         for (kind, news) in batches(news, &self.receiver.speech) {
             let body = self.body(&map, kind, &news, now);
             self.send(body).await?;

@@ -21,7 +21,7 @@ pub(in crate::http) async fn api(
     viewer: Viewer,
     headers: HeaderMap,
 ) -> Response {
-    let topology = &web.topology;
+    let topology = &*web.topology();
     let tag = web.tag(&viewer);
     lasting(&headers, &tag, || {
         let mut map: BTreeMap<String, BTreeMap<&str, Vec<String>>> = BTreeMap::new();

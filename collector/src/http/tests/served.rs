@@ -144,8 +144,8 @@ impl Served {
         let events = Arc::new(Events::new(now()));
         let web = Web {
             zone: Zone::named(&topology.timezone),
-            topology,
             shown: Shown::new(Arc::clone(&live)),
+            live: Arc::clone(&live),
             gate: Arc::clone(&gate),
             own,
             store: store.clone(),

@@ -356,30 +356,3 @@ async fn a_certificate_that_runs_out_ends_the_call() {
     let why = timeout(Duration::from_secs(5), standing.lost(&roster)).await;
     assert_eq!(why.unwrap(), "the certificate of yannan-ct has run out");
 }
-
-#[test]
-fn a_probe_may_report_on_the_paths_and_flows_of_its_plan() {
-    let topology = Topology::yancheng();
-    let plans = plans(&topology);
-    for path in topology.paths() {
-        let (from, to) = (path.from.as_str(), path.to.as_str());
-        let report = report(&path.id, 0);
-        assert!(plans[from].holds(&report), "{from}: {}", path.id);
-        assert!(!plans[to].holds(&report), "{to}: {}", path.id);
-    }
-    let planned = &plans[PROBE];
-    let of = |generation: &str, flow: u32| Report {
-        generation: generation.into(),
-        flow,
-        ..report(PATH, 0)
-    };
-    let flows = planned.flows[PATH];
-    for (report, expected) in [
-        (of(&planned.generation, flows - 1), true),
-        (of(&planned.generation, flows), false),
-        (of("an older one, from the spool", flows), true),
-        (of("an older one, from the spool", FLOWS_MAX), false),
-    ] {
-        assert_eq!(planned.holds(&report), expected, "{}", report.flow);
-    }
-}

@@ -104,7 +104,7 @@ async fn the_same_messages_get_the_same_answers_and_the_plan_comes_once() {
         count,
     };
     assert_eq!(said[0], FromCollector::Welcome(Abilities::OURS));
-    assert!(matches!(said[1], FromCollector::Plan(_)));
+    assert!(matches!(said[1], FromCollector::Order(_)));
     assert_eq!(said[2], FromCollector::Highest(0));
     assert_eq!(said[3], FromCollector::Taken(numbers(3, 2)));
     assert_eq!(said[4..], [FromCollector::Again(numbers(1, 2))]);

@@ -27,7 +27,7 @@ impl Call {
         .await;
         let welcome = FromCollector::Welcome(Abilities::OURS);
         assert_eq!(call.hear().await, Some(welcome));
-        assert!(matches!(call.hear().await, Some(FromCollector::Plan(_))));
+        assert!(matches!(call.hear().await, Some(FromCollector::Order(_))));
         call.hears(FromCollector::Highest(highest)).await;
         call
     }

@@ -37,6 +37,26 @@ impl Court {
         assert!(connection.execute(sql, ()).unwrap() > 0, "{sql}");
     }
 
+    /// Makes the verdicts what they were before they were kept compressed.
+    fn unpack_verdicts(&self) {
+        let file = self.directory.path().join("owl.sqlite");
+        let connection = Connection::open(file).unwrap();
+        let mut packed = connection
+            .prepare("SELECT rowid, packed FROM verdict WHERE packed IS NOT NULL")
+            .unwrap();
+        let rows: Vec<(i64, Vec<u8>)> = packed
+            .query_map((), |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        assert!(!rows.is_empty());
+        for (row, packed) in rows {
+            let text = crate::store::unpack_verdict(&packed).unwrap();
+            let sql = "UPDATE verdict SET body = ?2, packed = NULL WHERE rowid = ?1";
+            connection.execute(sql, (row, text)).unwrap();
+        }
+    }
+
     fn verdicts(&self) -> Vec<Judgement> {
         let all = crate::store::HistoryQuery {
             path: None,
@@ -192,6 +212,7 @@ fn a_changed_report_and_a_missing_one_are_found_and_a_broken_one_is_named() {
 #[test]
 fn a_changed_verdict_is_found_and_so_is_a_changed_or_missing_rulebook() {
     let court = judged();
+    court.unpack_verdicts();
     court.change(&format!(
         "UPDATE verdict SET body = replace(body, '\"sent\":100', '\"sent\":101') WHERE path = '{OUT}'"
     ));
@@ -275,6 +296,7 @@ fn a_new_topology_changes_nothing_of_what_is_told_of_an_old_verdict() {
 #[test]
 fn a_verdict_that_kept_no_rules_is_told_and_not_recomputed() {
     let court = judged();
+    court.unpack_verdicts();
     court.change(&format!(
         "UPDATE verdict SET body = json_remove(body, '$.rule', '$.inputs') WHERE path = '{OUT}'"
     ));
@@ -353,7 +375,7 @@ fn what_a_verdict_was_made_from_goes_after_the_verdict() {
     // More old verdicts than one order removes, the oldest of them that of the reports.
     court.change(
         "WITH RECURSIVE k(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM k WHERE n < 6000)
-         INSERT INTO verdict SELECT 'x~' || n, 'lab', -n, 1, 'met', 0, '{}' FROM k",
+         INSERT INTO verdict SELECT 'x~' || n, 'lab', -n, 1, 'met', 0, '{}', NULL FROM k",
     );
     let before = Timestamp(100 * SECOND);
     court.change("DELETE FROM untiered");

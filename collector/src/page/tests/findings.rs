@@ -25,7 +25,7 @@ pub(super) fn with_frame<T>(lang: Lang, then: impl FnOnce(&Frame<'_>, &Live) -> 
     let frame = Frame {
         user: None,
         lang,
-        topology: &topology,
+        topology: Arc::new(topology.clone()),
         zone: &zone,
         now: NOW,
         grace: Nanos::from_secs(3),

@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,21 @@ impl Place {
     }
 }
 
+/// An address of PostgreSQL, or the name of a file of SQLite.
+impl FromStr for Place {
+    type Err = PlaceError;
+
+    fn from_str(text: &str) -> Result<Self, PlaceError> {
+        if text.contains("://") {
+            PostgresAddress::parse(text).map(Self::Postgres)
+        } else if text.is_empty() {
+            Err(PlaceError::Empty)
+        } else {
+            Ok(Self::Sqlite(text.into()))
+        }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -44,6 +60,9 @@ impl fmt::Display for Place {
 /// An address of a store that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceError {
+    /// It is nowhere.
+    #[error("neither an address of PostgreSQL nor a file")]
+    Empty,
     /// It is no address of PostgreSQL.
     #[error("not an address of PostgreSQL: it begins with postgres://")]
     Scheme,
@@ -200,6 +219,20 @@ mod tests {
             assert_eq!(address.to_string(), shown);
             let place = Place::Postgres(address);
             assert!(!format!("{place:?}{place}").contains("secret"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_a_file() {
+        let place = |text: &str| text.parse::<Place>();
+        for file in ["owl.sqlite", "/var/lib/owl/other.sqlite", "./postgres:"] {
+            assert_eq!(place(file).unwrap(), Place::Sqlite(file.into()));
+        }
+        let address = "postgres://owl@db1,db2/owl";
+        assert!(matches!(place(address).unwrap(), Place::Postgres(_)));
+        for (text, expected) in [("mysql://db/owl", "postgres://"), ("", "nor a file")] {
+            let error = place(text).expect_err(text).to_string();
+            assert!(error.contains(expected), "{error}");
         }
     }
 

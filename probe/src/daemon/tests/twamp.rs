@@ -57,8 +57,8 @@ impl Ends {
         plan.sessions[0].port = server.port().into();
         plan.sessions[0].set_reflector(ReflectorKind::Twamp);
         more(&mut plan.sessions[0]);
-        let saved = self.file("plan");
-        self.senders.follow(plan, &saved);
+        self.plan = plan.clone();
+        self.senders.follow(plan).unwrap();
         self.looked = Clock::honest().now();
     }
 
@@ -147,7 +147,9 @@ fn a_server_with_users_wants_the_user_of_the_plan_with_the_pass_phrase_of_the_pr
     write("jiuzi = \"ten words\"\n");
     ends.senders.config.sender.twamp_users = Some(users.clone());
     ends.senders.stop();
-    ends.senders.start(plan_of(&ends, server.address, known));
+    ends.senders
+        .start(plan_of(&ends, server.address, known))
+        .unwrap();
     ends.until_hindered(Hindrance::NotLetIn);
     write("jiuzi = \"nine words\"\n");
     ends.until_all_come_back();
@@ -155,7 +157,7 @@ fn a_server_with_users_wants_the_user_of_the_plan_with_the_pass_phrase_of_the_pr
 
 /// The same plan as [`Ends::ask`] follows, for a start without a running one.
 fn plan_of(ends: &Ends, server: SocketAddr, more: impl Fn(&mut PlannedSession)) -> Plan {
-    let mut plan = Plan::decode(fs::read(ends.file("plan")).unwrap().as_slice()).unwrap();
+    let mut plan = ends.plan.clone();
     plan.sessions[0].port = server.port().into();
     more(&mut plan.sessions[0]);
     plan

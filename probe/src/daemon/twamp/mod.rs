@@ -4,7 +4,7 @@
 mod conversation;
 mod gap;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle};
@@ -62,13 +62,24 @@ impl Wishes {
         true
     }
 
+    /// The flows, in the order of the connections.
+    pub(super) fn planned(&self) -> Vec<(PlannedSession, u32)> {
+        let wanted = self.wanted.iter();
+        wanted.flat_map(|wanted| wanted.planned.clone()).collect()
+    }
+
     /// How many sessions they are.
     pub(super) fn sessions(&self) -> u64 {
         self.sessions
     }
 
     /// Asks for them from now on. `keeper` reports what comes of it.
-    pub(super) fn ask(self, config: &Config, keeper: &Keeper) -> Conversations {
+    pub(super) fn ask(
+        self,
+        config: &Config,
+        source: Option<IpAddr>,
+        keeper: &Keeper,
+    ) -> Conversations {
         let stop = Arc::new(AtomicBool::new(false));
         keeper.vitals.asked.store(self.sessions, Relaxed);
         let threads = self.wanted.into_iter().filter_map(|wanted| {
@@ -76,8 +87,7 @@ impl Wishes {
                 server: wanted.server,
                 user: wanted.user,
                 users: config.sender.twamp_users.clone(),
-                source: config
-                    .source
+                source: source
                     .filter(|source| source.is_ipv4() == wanted.server.is_ipv4()),
                 clock: config.shown_clock(),
                 // Many threads share the processor of one, so none keeps it from the others by looking at the clock.
