@@ -61,7 +61,7 @@ fn the_page_of_alerts_says_what_to_do_who_is_told_and_what_is_announced() {
         ),
     ] {
         with_frame(lang, |frame, live| {
-            let map = live.map();
+            let map = &live.map();
             let nothing = AlertsPast {
                 ended: Vec::new(),
                 works: Vec::new(),
