@@ -110,13 +110,6 @@ impl Alert {
         ) && paths(self) == paths(other)
     }
 
-    fn names(&self) -> BTreeSet<&str> {
-        self.paths
-            .iter()
-            .map(|member| member.path.as_str())
-            .collect()
-    }
-
     /// One path of it, as an alert of its own.
     pub(crate) fn of_member(&self, member: &Member) -> Self {
         Self {
@@ -195,9 +188,10 @@ impl Book {
                 alerts.extend(told.map(|(_, track)| single(track)));
             }
         }
+        let causes = Causes::of(&alerts);
         let quiet: Vec<Option<Quiet>> = alerts
             .iter()
-            .map(|alert| in_maintenance(alert, sight).or_else(|| explained(alert, &alerts, map)))
+            .map(|alert| in_maintenance(alert, sight).or_else(|| causes.explain(alert, map)))
             .collect();
         for (alert, quiet) in alerts.iter_mut().zip(quiet) {
             alert.quiet = quiet;
@@ -329,40 +323,59 @@ fn in_maintenance(alert: &Alert, sight: &Sight) -> Option<Quiet> {
     Some(Quiet::Maintenance { until })
 }
 
-/// What explains an alert on paths: that nothing is measured there, or, where it cannot be told, a clock or coordinates.
-fn explained(alert: &Alert, all: &[Alert], map: &Map) -> Option<Quiet> {
-    if !matches!(alert.kind, Kind::TargetMissed | Kind::Undecided) {
-        return None;
-    }
-    let mut left = alert.names();
-    let mut cause = None;
-    for other in all {
-        let before = left.len();
-        match other.kind {
-            Kind::NoData => {
-                let silent = other.names();
-                left.retain(|path| !silent.contains(path));
+/// What explains alerts on paths: where nothing is measured, and which probes have doubtful clocks or coordinates, each
+/// with the alert that says so.
+#[derive(Default)]
+struct Causes<'a> {
+    silent: BTreeMap<&'a str, &'a Alert>,
+    doubted: BTreeMap<&'a str, &'a Alert>,
+}
+
+impl<'a> Causes<'a> {
+    fn of(alerts: &'a [Alert]) -> Self {
+        let mut causes = Self::default();
+        for alert in alerts {
+            match alert.kind {
+                Kind::NoData => {
+                    let paths = alert.paths.iter();
+                    let paths = paths.map(|member| (member.path.as_str(), alert));
+                    causes.silent.extend(paths);
+                }
+                Kind::ClockWrong | Kind::ClockSuspect | Kind::CoordinatesWrong => {
+                    // The gravest is said first.
+                    let probe = alert.subject.name.as_str();
+                    causes.doubted.entry(probe).or_insert(alert);
+                }
+                _ => {}
             }
-            Kind::ClockWrong | Kind::ClockSuspect | Kind::CoordinatesWrong
-                if alert.kind == Kind::Undecided =>
-            {
-                let touches = |path: &str| {
-                    let place = map.place(path);
-                    place.is_some_and(|place| place.probes.contains(&other.subject.name))
-                };
-                left.retain(|path| !touches(path));
-            }
-            _ => {}
         }
-        if left.len() < before && cause.is_none() {
-            cause = Some(other);
-        }
+        causes
     }
-    let cause = cause.filter(|_| left.is_empty())?;
-    Some(Quiet::Explained {
-        kind: cause.kind,
-        subject: cause.subject.clone(),
-    })
+
+    /// Why an alert is left to another one: every path of it is explained.
+    fn explain(&self, alert: &Alert, map: &Map) -> Option<Quiet> {
+        if !matches!(alert.kind, Kind::TargetMissed | Kind::Undecided) {
+            return None;
+        }
+        let cause = |member: &Member| {
+            let silent = self.silent.get(member.path.as_str());
+            let doubted = || {
+                let place = map.place(&member.path)?;
+                let mut probes = place.probes.iter();
+                probes.find_map(|probe| self.doubted.get(probe.as_str()))
+            };
+            match alert.kind {
+                Kind::Undecided => silent.or_else(doubted),
+                _ => silent,
+            }
+        };
+        let causes: Option<Vec<&&Alert>> = alert.paths.iter().map(cause).collect();
+        let first = *causes?.first()?;
+        Some(Quiet::Explained {
+            kind: first.kind,
+            subject: first.subject.clone(),
+        })
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! was told it stays while half of them do, so it does not fall apart into
 //! single paths while it recovers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use owl_measure::time::Timestamp;
 
@@ -41,7 +41,7 @@ pub(super) fn grouped(
     known: &BTreeMap<Subject, Timestamp>,
 ) -> Vec<Group> {
     let is_bad = |k: &usize| standing[*k] >= Standing::Seen;
-    let mut left: BTreeSet<usize> = (0..standing.len()).filter(is_bad).collect();
+    let mut left: Vec<bool> = (0..standing.len()).map(|k| is_bad(&k)).collect();
     let mut groups = Vec::new();
     let whole = |(subject, paths): &&(Subject, Vec<usize>)| {
         let of_known = paths.iter().filter(|k| standing[**k] != Standing::Unknown);
@@ -55,7 +55,7 @@ pub(super) fn grouped(
         false => Vec::new(),
     };
     loop {
-        let explained = |paths: &[usize]| paths.iter().filter(|k| left.contains(*k)).count();
+        let explained = |paths: &[usize]| paths.iter().filter(|k| left[**k]).count();
         let best = candidates
             .iter()
             .enumerate()
@@ -68,15 +68,13 @@ pub(super) fn grouped(
         let (subject, paths) = candidates.swap_remove(n);
         // Paths that two places explain are named with both.
         let paths: Vec<usize> = paths.iter().copied().filter(is_bad).collect();
-        paths.iter().for_each(|k| {
-            left.remove(k);
-        });
+        paths.iter().for_each(|&k| left[k] = false);
         groups.push(Group {
             subject: subject.clone(),
             paths,
         });
     }
-    let single = left.into_iter().filter(|k| standing[*k] == Standing::Told);
+    let single = (0..standing.len()).filter(|&k| left[k] && standing[k] == Standing::Told);
     groups.extend(single.map(|k| Group {
         subject: Subject::new(Of::Path, &map.places[k].path),
         paths: vec![k],

@@ -8,8 +8,10 @@ use owl_measure::verdict::{EvidenceClass, Profile, Quantile, State, Statistics, 
 use rusqlite::Connection;
 
 use super::*;
+use crate::access::act::{Act, Change};
 use crate::judgement::{Judgement, Percentile, Span as Ends};
 use crate::live::Live;
+use crate::maintenance::Affected;
 use crate::metrics::Own;
 use crate::rulebook::Rulebook;
 use crate::store::{Store, Windowing, Work, WriterThread};
@@ -332,4 +334,53 @@ fn windows_of_another_length_are_not_taken_for_minutes() {
         told.results[0].why,
         Some(Why::WindowLength { .. })
     ));
+}
+
+#[test]
+fn work_announced_to_the_collector_excuses_when_it_was_announced_before_and_both_results_are_told()
+{
+    // A day of which an hour is missed while work goes on: announced in time, or a minute after it began.
+    for (declared, counted, excused, state) in [
+        (599, State::Missed, Some(State::Met), State::Met),
+        (601, State::Missed, None, State::Missed),
+    ] {
+        let bench = Bench::new();
+        let slow = |k: &i64| (600..660).contains(k);
+        let judged = (0..1_440).map(|k| judgement(k, if slow(&k) { 1_600 } else { 900 }));
+        bench.judge(judged.collect());
+        let at = |minute| DAY + MINUTE.times(minute);
+        let works = Maintenance {
+            id: "mw-1".into(),
+            affected: Affected::Path(PATH.into()),
+            start: at(600),
+            end: at(660),
+            declared_at: at(declared),
+            by: "console anna".into(),
+            reason: "a fibre is moved".into(),
+            ended_at: None,
+        };
+        let act = Act {
+            change: Some(Change::DeclareMaintenance(Box::new(works))),
+            records: Vec::new(),
+        };
+        bench
+            .store
+            .write_blocking(Work::Access(Box::new(act)))
+            .unwrap();
+        let answer = bench.ask(&[PATH], AskedProfiles::One("sla".into()));
+        let told = &answer.paths[0].results[0];
+        let without = told.excused.as_ref().map(|excused| excused.state);
+        let got = (told.counted.state, without, told.state);
+        assert_eq!(
+            got,
+            (counted, excused, state),
+            "announced at minute {declared}"
+        );
+        let seen: Vec<_> = told
+            .works
+            .iter()
+            .map(|seen| (seen.works.id.as_str(), seen.retroactive))
+            .collect();
+        assert_eq!(seen, [("mw-1", declared > 600)]);
+    }
 }

@@ -3,6 +3,7 @@ use owl_measure::hindrance::Hindrance;
 use owl_measure::verdict::{EvidenceClass, Profile, Quantile, Reason, State, Verdict};
 
 use super::*;
+mod alerts;
 mod findings;
 
 use crate::judgement::{Judgement, NoDataWhy, Percentile, Seat, Span};

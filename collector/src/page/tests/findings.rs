@@ -19,7 +19,7 @@ fn found(kind: Kind, subject: &str, open: bool) -> Finding {
     }
 }
 
-fn with_frame<T>(lang: Lang, then: impl FnOnce(&Frame<'_>, &Live) -> T) -> T {
+pub(super) fn with_frame<T>(lang: Lang, then: impl FnOnce(&Frame<'_>, &Live) -> T) -> T {
     let topology = Topology::yancheng();
     let zone = Zone::named(&topology.timezone);
     let frame = Frame {
