@@ -19,6 +19,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use tracing::warn;
 
+use crate::alert::{AlertReceiver, AlertmanagerFile, WebhookFile};
 use crate::remote_write::{Receiver, ReceiverFile};
 use crate::store::{Place, PostgresAddress};
 pub(crate) use pages::Transport;
@@ -79,6 +80,8 @@ pub struct Config {
     pub keep_hours: Nanos,
     /// Who is sent metrics, besides those who scrape.
     pub remote_write: Vec<Receiver>,
+    /// Who is told of alerts, besides those who look at the page.
+    pub alert_receivers: Vec<AlertReceiver>,
 }
 
 /// Certificates that were made by hand.
@@ -153,6 +156,10 @@ struct File {
     keep_hours: Option<Spanned<Nanos>>,
     #[serde(default)]
     remote_write: Vec<Spanned<ReceiverFile>>,
+    #[serde(default)]
+    alertmanager: Vec<Spanned<AlertmanagerFile>>,
+    #[serde(default)]
+    webhook: Vec<Spanned<WebhookFile>>,
     rollout: Option<Spanned<rollout::Table>>,
 }
 
@@ -278,6 +285,18 @@ impl Config {
         };
         let remote_write = file.remote_write.into_iter().map(receiver);
         let remote_write = remote_write.collect::<Result<Vec<_>, _>>()?;
+        let alertmanagers = file.alertmanager.into_iter().map(|told| {
+            let span = told.span();
+            (span, told.into_inner().read(base))
+        });
+        let webhooks = file.webhook.into_iter().map(|told| {
+            let span = told.span();
+            (span, told.into_inner().read(base))
+        });
+        let alert_receivers = alertmanagers
+            .chain(webhooks)
+            .map(|(span, read)| read.map_err(|message| at(name, text, Some(span), message)))
+            .collect::<Result<Vec<_>, _>>()?;
         let rollout = match file.rollout {
             None => RolloutSettings::default(),
             Some(table) => {
@@ -306,6 +325,7 @@ impl Config {
             keep_five_minutes,
             keep_hours,
             remote_write,
+            alert_receivers,
         })
     }
 }
@@ -370,15 +390,6 @@ pub(crate) fn read_topology(
     }
 }
 
-/// A topology from its texts.
-pub(crate) fn parse_topology(texts: &[(String, String)]) -> Result<Topology, Diagnostics> {
-    let sources: Vec<Source<'_>> = texts
-        .iter()
-        .map(|(name, text)| Source { name, text })
-        .collect();
-    Topology::parse(&sources).map(|checked| checked.topology)
-}
-
 /// How long after a window's end the judge waits for reports unless told otherwise.
 pub(crate) fn default_grace(topology: &Topology) -> Nanos {
     patience(topology) + WAY
@@ -391,6 +402,15 @@ pub(crate) fn patience(topology: &Topology) -> Nanos {
     let last =
         measures.map(|measure| measure.timeout.times(3) + Nanos(measure.report_every.0 / 10));
     last.max().unwrap_or(Nanos::ZERO)
+}
+
+/// A topology from its texts.
+pub(crate) fn parse_topology(texts: &[(String, String)]) -> Result<Topology, Diagnostics> {
+    let sources: Vec<Source<'_>> = texts
+        .iter()
+        .map(|(name, text)| Source { name, text })
+        .collect();
+    Topology::parse(&sources).map(|checked| checked.topology)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! asked. Who may call an address is asked first ([`guard`]). A request is
 //! bounded in size and time, and so are the connections ([`listener`]).
 
+mod alerts;
 mod alto;
 mod audit;
 mod certificate;

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod alert;
 pub mod aside;
 pub mod block;
 mod compliance;
@@ -28,12 +29,14 @@ mod intake;
 mod judge;
 mod judgement;
 mod live;
+mod maintenance;
 mod metrics;
 mod now;
 mod numbering;
 mod packer;
 mod page;
 pub mod plan;
+mod post;
 mod reading;
 mod remote_write;
 mod retention;
@@ -69,6 +72,7 @@ pub use access::grant::{Grant, GrantError};
 pub use access::password::{CHARACTERS_MIN, OCTETS_MAX, PasswordError};
 pub use access::role::{Role, UnknownRole};
 pub use access::secret::Secret;
+pub use alert::AlertReceiver;
 pub use compliance::{
     AskError, Asked, AskedProfiles, ComplianceAnswer, ComplianceError, PathCompliance, SpanError,
     compared, read_compliance,
@@ -81,11 +85,13 @@ pub use history::{
 pub use http::HttpError;
 pub use identity::{ALPN, IdentityError, RegistryError, SigningError};
 pub use intake::IntakeError;
+pub use maintenance::{Affected, Maintenance, MaintenanceError};
 pub use metrics::Rehearsal;
 pub use remote_write::Receiver;
 pub use store::upkeep::{self, Contents, UpkeepError};
 pub use store::{DatabaseError, Place, PlaceError, PostgresAddress, ReportNumber, StoreError};
 
+use crate::alert::{Delivery, PagesAt, Watch};
 use crate::history::{Clerk, Keeping};
 use crate::http::Http;
 use crate::identity::Identity;
@@ -95,6 +101,7 @@ use crate::live::Live;
 use crate::metrics::Own;
 use crate::now::now;
 use crate::packer::Packer;
+use crate::page::Zone;
 use crate::plan::{Lead, Plans};
 use crate::remote_write::RemoteWrite;
 use crate::retention::Believed;
@@ -136,6 +143,12 @@ pub struct Addresses {
     pub tls: bool,
     /// Intake: UDP.
     pub intake: SocketAddr,
+}
+
+/// What Linux calls this host; nothing where that cannot be read.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    name.unwrap_or_default().trim().to_owned()
 }
 
 /// Runs a collector until `stop` is done; `ready` is told where it can be reached, once both sockets are bound.
@@ -271,6 +284,16 @@ async fn collect(
         .name("clerk".into())
         .spawn(move || clerk.run(&clerk_stopped))
         .map_err(fault("the clerk"))?;
+    let (alerts_changed, alerts_seen) = watch::channel(0);
+    live.write().board.receivers = config.alert_receivers.len();
+    let zone = Zone::named(&config.topology.timezone);
+    let seen = Arc::clone(&live);
+    let alerts = Watch::new(store.clone(), seen, zone, config.grace, alerts_changed);
+    let (alerts_stop, alerts_stopped) = mpsc::channel();
+    let alerts = thread::Builder::new()
+        .name("alerts".into())
+        .spawn(move || alerts.run(&alerts_stopped))
+        .map_err(fault("the watch for alerts"))?;
     let (follower_stop, follower_stopped) = mpsc::channel();
     let follower = follower
         .map(|follower| {
@@ -311,6 +334,13 @@ async fn collect(
         tokio::spawn(writer.run(stopped.clone()))
     });
     let writers: Vec<_> = writers.collect();
+    let pages = PagesAt::of(&config.pages, addresses);
+    let deliveries = config.alert_receivers.into_iter().map(|receiver| {
+        let (live, own) = (Arc::clone(&live), Arc::clone(&own));
+        let delivery = Delivery::new(receiver, pages.clone(), store.clone(), live, own);
+        tokio::spawn(delivery.run(alerts_seen.clone(), stopped.clone()))
+    });
+    let deliveries: Vec<_> = deliveries.collect();
     let running = tokio::spawn(compliance::refresh(
         store.clone(),
         Arc::clone(&live),
@@ -324,17 +354,19 @@ async fn collect(
     for task in [intake, http, running, retention]
         .into_iter()
         .chain(writers)
+        .chain(deliveries)
     {
         if let Err(error) = task.await {
             warn!(%error, "a part of the collector did not end well");
         }
     }
-    drop((judge_stop, packer_stop, clerk_stop, lead_stop));
+    drop((judge_stop, packer_stop, clerk_stop, alerts_stop, lead_stop));
     // Each is at most one round away from seeing that.
     for (thread, name) in [
         (judge, "judge"),
         (packer, "packer"),
         (clerk, "clerk"),
+        (alerts, "watch for alerts"),
         (lead, "roll-out of plans"),
     ] {
         let joined = tokio::task::spawn_blocking(move || thread.join()).await;

@@ -16,10 +16,12 @@ use owl_topology::{Path, ReflectorKind, Topology};
 use sha2::{Digest as _, Sha256};
 
 use crate::access::Scope;
+use crate::alert::{self, Board, Map};
 use crate::compliance::Running;
 use crate::finding::Finding;
 use crate::history::Latest;
 use crate::judgement::Judgement;
+use crate::maintenance::Maintenance;
 use crate::metrics::{DelayEdges, PathLabels};
 use crate::now::now;
 use crate::plan::Standing;
@@ -41,8 +43,10 @@ pub(crate) struct LivePath {
     pub(crate) shard: u64,
     /// Since when the collector would know of a report.
     watched_since: Timestamp,
-    /// When work on its route is announced for.
+    /// When the topology announces work on its route.
     pub(crate) maintenance: Vec<Range<Timestamp>>,
+    /// When work that touches it was announced to the collector for.
+    pub(crate) announced: Vec<Range<Timestamp>>,
 }
 
 impl LivePath {
@@ -59,6 +63,7 @@ impl LivePath {
             edges: DelayEdges::with(path.target),
             shard: first.fold(0, |shard, octet| shard << 8 | u64::from(*octet)),
             maintenance: announced.map(|works| works.start..works.end).collect(),
+            announced: Vec::new(),
             path,
         }
     }
@@ -68,6 +73,13 @@ impl LivePath {
     pub(crate) fn is_reporting(&self, now: Timestamp, grace: Nanos) -> bool {
         let silence = self.path.profile.interval.times(REPORTING_WINDOWS) + grace;
         now - self.reported_at.unwrap_or(self.watched_since) <= silence
+    }
+
+    /// Until when it is in maintenance that goes on at this moment; `None` when it is in none.
+    pub(crate) fn works_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let works = self.maintenance.iter().chain(&self.announced);
+        let during = works.filter(|works| works.contains(&now));
+        during.map(|works| works.end).max()
     }
 
     /// What pages and the API show of it. Totals are for metrics, which tell of all carriers, and are large.
@@ -81,6 +93,7 @@ impl LivePath {
             edges: self.edges.clone(),
             shard: self.shard,
             maintenance: self.maintenance.clone(),
+            announced: self.announced.clone(),
             watched_since: self.watched_since,
         }
     }
@@ -144,6 +157,9 @@ pub(crate) struct LiveProbe {
     pub(crate) clock: Option<(ClockState, Timestamp)>,
     /// When its certificate runs out, as far as that is known.
     pub(crate) certificate_until: Option<Timestamp>,
+    /// How much of its spool is taken by reports that no collector has, in millionths, as it said last; `None` when it did not
+    /// say, and after a restart until it does.
+    pub(crate) spool_filled_ppm: Option<u32>,
     /// How it stands to plans, the generation that it is to follow (0 before that is known), and its stage of the newest, from 1.
     pub(crate) plan: Standing,
     pub(crate) wanted: u64,
@@ -186,6 +202,10 @@ pub(crate) struct Table {
     by_id: HashMap<String, usize>,
     /// What is wrong with clocks, coordinates and routes at this moment.
     pub(crate) findings: Vec<Finding>,
+    /// What somebody should look at.
+    pub(crate) board: Board,
+    /// Maintenance that was announced to the collector and is not over.
+    pub(crate) announced: Vec<Maintenance>,
     /// Who judges.
     pub(crate) judging: Judging,
     /// Why the store refuses, while it does.
@@ -260,6 +280,11 @@ impl Table {
                 .map(|(id, carrier)| (id.clone(), carrier.clone()))
                 .collect(),
             findings: Vec::new(),
+            board: Board {
+                alerts: Vec::new(),
+                ..self.board
+            },
+            announced: Vec::new(),
             store_failure: self.store_failure.clone(),
             running: Running {
                 paths: kept.iter().filter_map(running).collect(),
@@ -270,7 +295,32 @@ impl Table {
         };
         let told = self.findings.iter();
         part.findings = told.filter_map(|found| scope.tell(found, &part)).collect();
+        let told = self.board.alerts.iter();
+        part.board.alerts = told
+            .flat_map(|told| alert::told(told, scope, &part))
+            .collect();
+        let announced = self.announced.iter();
+        part.announced = announced
+            .filter(|works| part.is_touched_by(works))
+            .cloned()
+            .collect();
         part
+    }
+
+    /// Takes over what is announced to the collector.
+    pub(crate) fn announce(&mut self, announced: Vec<Maintenance>) {
+        for live in &mut self.paths {
+            let works = announced.iter();
+            let works = works.filter(|works| works.affected.touches(&live.path));
+            live.announced = works.map(|works| works.start..works.end).collect();
+        }
+        self.announced = announced;
+    }
+
+    /// Whether work touches one of its paths.
+    pub(crate) fn is_touched_by(&self, works: &Maintenance) -> bool {
+        let mut paths = self.paths.iter();
+        paths.any(|live| works.affected.touches(&live.path))
     }
 
     /// Whether some probe says that its delays or clocks are injected.
@@ -297,6 +347,8 @@ pub(crate) struct Followed {
     pub(crate) since: Timestamp,
     /// Counts the topologies of this process.
     pub(crate) edition: u64,
+    /// Where its paths begin and end.
+    pub(crate) map: Arc<Map>,
 }
 
 impl Live {
@@ -311,6 +363,7 @@ impl Live {
 
     /// The same of `paths`, whatever the topology says of them.
     pub(crate) fn of(paths: Vec<Path>, topology: &Topology) -> Self {
+        let map = Map::of(topology, paths.iter());
         Self {
             table: RwLock::new(Table::of(paths, topology)),
             latest: Latest::default(),
@@ -318,6 +371,7 @@ impl Live {
                 topology: Arc::new(topology.clone()),
                 since: Timestamp(i64::MIN),
                 edition: 0,
+                map: Arc::new(map),
             }),
             profile: None,
         }
@@ -327,6 +381,7 @@ impl Live {
     /// of which nothing is known yet.
     pub(crate) fn follow(&self, topology: &Arc<Topology>, since: Timestamp) -> HashSet<String> {
         let paths = judged_paths(topology, self.profile.as_ref());
+        let map = Map::of(topology, paths.iter());
         let mut table = self.write();
         let mut next = Table::of(paths, topology);
         let mut new = HashSet::new();
@@ -353,6 +408,8 @@ impl Live {
             }
         }
         next.findings = std::mem::take(&mut table.findings);
+        next.board = std::mem::take(&mut table.board);
+        next.announce(std::mem::take(&mut table.announced));
         next.judging = table.judging;
         next.store_failure = table.store_failure.take();
         next.certificate_until = table.certificate_until;
@@ -365,6 +422,7 @@ impl Live {
             topology: Arc::clone(topology),
             since,
             edition: followed.edition + 1,
+            map: Arc::new(map),
         };
         new
     }
@@ -374,6 +432,11 @@ impl Live {
         // It is replaced as a whole, so it is whole whoever panicked.
         let followed = self.followed.read();
         followed.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Where its paths begin and end.
+    pub(crate) fn map(&self) -> Arc<Map> {
+        self.followed().map
     }
 
     /// The paths of a topology, with the profiles that the collector judges by.
@@ -424,6 +487,7 @@ impl Table {
                 elsewhere: false,
                 clock: None,
                 certificate_until: None,
+                spool_filled_ppm: None,
                 plan: Standing::default(),
                 wanted: 0,
                 stage: None,
@@ -443,6 +507,8 @@ impl Table {
             reflecting,
             by_id,
             findings: Vec::new(),
+            board: Board::default(),
+            announced: Vec::new(),
             judging: Judging::Here,
             store_failure: None,
             running: Running::default(),

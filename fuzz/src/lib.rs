@@ -9,12 +9,14 @@ mod contract;
 mod control;
 mod input;
 mod owamp;
+mod snmp;
 mod stamp;
 mod store;
 
 pub use contract::{enrolment, report, topology};
 pub use control::{control_messages, owamp_client, owamp_server, twamp_client, twamp_server};
 pub use owamp::{owamp_packets, twamp_packets};
+pub use snmp::snmp;
 pub use stamp::{stamp_reply, stamp_request, tlv};
 pub use store::block;
 
@@ -22,7 +24,7 @@ pub use store::block;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Each decoder by the name of its corpus.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     ("block", block),
     ("control_messages", control_messages),
     ("enrolment", enrolment),
@@ -30,6 +32,7 @@ pub const TARGETS: [Target; 14] = [
     ("owamp_packets", owamp_packets),
     ("owamp_server", owamp_server),
     ("report", report),
+    ("snmp", snmp),
     ("stamp_reply", stamp_reply),
     ("stamp_request", stamp_request),
     ("tlv", tlv),

@@ -16,6 +16,7 @@ pub mod feeder;
 mod frame;
 mod inside;
 mod netns;
+pub mod olt;
 pub mod record;
 mod run;
 mod sys;

@@ -22,6 +22,7 @@ pub mod reflector;
 pub mod reporting;
 pub mod secret;
 pub mod sender;
+pub mod snmp;
 pub mod spool;
 #[cfg(test)]
 mod testing;

@@ -7,6 +7,7 @@ mod authority;
 mod copy;
 mod enrolment;
 mod history;
+mod maintenance;
 mod password;
 mod plan;
 mod token;
@@ -54,6 +55,7 @@ enum Action {
     Restore(copy::Restore),
     Verify(copy::Verify),
     History(history::History),
+    Maintenance(maintenance::Args),
     Plan(plan::Args),
 }
 
@@ -84,20 +86,21 @@ pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
         Action::Probes(probes) => probes.run(&config, lang),
         Action::Aside(aside) => aside.run(&config, lang),
         Action::History(history) => history.run(&config, lang),
+        Action::Maintenance(maintenance) => maintenance.run(&config, lang),
         Action::Plan(plan) => plan.run(&config, lang),
     }
 }
 
 /// The configuration, with another store where one was given.
 fn read(file: &Path, store: Option<Place>, lang: Lang) -> Result<Config, Failure> {
-    let mut config = Config::read(file).map_err(|error| unread(error, lang))?;
+    let mut config = Config::read(file).map_err(|error| unreadable(error, lang))?;
     if let Some(store) = store {
         config.store = store;
     }
     Ok(config)
 }
 
-fn unread(error: ConfigError, lang: Lang) -> Failure {
+fn unreadable(error: ConfigError, lang: Lang) -> Failure {
     match error {
         ConfigError::Topology {
             ref name,

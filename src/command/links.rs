@@ -1,5 +1,7 @@
 //! `owl links`: the traffic of links, from their octet counters.
 
+mod per_second;
+mod poll;
 mod replay;
 
 use clap::Subcommand;
@@ -16,11 +18,13 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
+    Poll(poll::Args),
     Replay(replay::Args),
 }
 
 pub(crate) fn run(args: Args, lang: Lang) -> Result<Outcome, Failure> {
     match args.action {
+        Action::Poll(args) => poll::run(args, lang),
         Action::Replay(args) => replay::run(args, lang),
     }
 }

@@ -73,6 +73,7 @@ const ARROWS: [Arrows; 11] = [
             "owl-collector",
             "owl-measure",
             "owl-probe",
+            "owl-protocol",
             "owl-sim",
             "owl-topology",
         ],

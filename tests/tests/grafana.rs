@@ -164,6 +164,34 @@ fn every_panel_explains_itself_and_says_its_unit() {
     }
 }
 
+#[test]
+fn amtool_takes_the_example_of_alertmanager_and_sends_what_is_critical_to_who_is_on_call() {
+    if !installed("amtool") {
+        return;
+    }
+    let file = grafana("alertmanager/alertmanager.yml")
+        .display()
+        .to_string();
+    let amtool = |arguments: &[&str]| {
+        let output = Command::new("amtool").args(arguments).output();
+        let output = output.expect("amtool was started a moment ago");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "amtool {arguments:?}: {said}");
+        said
+    };
+    amtool(&["check-config", &file]);
+    let routes = format!("--config.file={file}");
+    for (severity, receiver) in [
+        ("critical", "on-call"),
+        ("warning", "operators"),
+        ("info", "operators"),
+    ] {
+        let severity = format!("severity={severity}");
+        let said = amtool(&["config", "routes", "test", &routes, &severity]);
+        assert_eq!(said.trim(), receiver, "{severity}");
+    }
+}
+
 fn promtool(arguments: &[&str]) {
     let output = Command::new("promtool")
         .current_dir(grafana("."))

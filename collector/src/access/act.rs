@@ -5,6 +5,7 @@ use owl_measure::time::Timestamp;
 use super::audit::Record;
 use super::directory::{Session, Token, User};
 use super::secret::SecretHash;
+use crate::maintenance::Maintenance;
 
 /// A change of who there is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,10 @@ pub(crate) enum Change {
         token: Token,
         now: Timestamp,
     },
+    /// Maintenance is announced.
+    DeclareMaintenance(Box<Maintenance>),
+    /// Maintenance is over before its time.
+    EndMaintenance { id: String, at: Timestamp },
     /// A token is void.
     RevokeToken { name: String },
 }

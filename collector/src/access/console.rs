@@ -18,6 +18,7 @@ use super::secret::Secret;
 use crate::config::Config;
 use crate::explain::At;
 use crate::identity::{SigningError, hand_over};
+use crate::maintenance;
 use crate::now::now;
 use crate::store::{self, Listed, Place, Reader, StoreError};
 
@@ -30,7 +31,7 @@ pub enum AccessError {
     /// There is one of that name.
     #[error("there is a {what} {name} already")]
     NameTaken {
-        /// `user` or `token`.
+        /// `user`, `token` or `maintenance`.
         what: &'static str,
         /// The name.
         name: String,
@@ -310,7 +311,17 @@ impl<'a> Console<'a> {
         }
     }
 
-    fn change(
+    /// The configuration of the collector.
+    pub(crate) fn config(&self) -> &Config {
+        self.config
+    }
+
+    /// Who uses the command line, as the audit log has it.
+    pub(crate) fn who(&self) -> &str {
+        &self.who
+    }
+
+    pub(crate) fn change(
         &self,
         what: &'static str,
         name: &str,
@@ -329,10 +340,10 @@ impl<'a> Console<'a> {
             Outcome::NoSuchName => Err(AccessError::NoSuchName { what, name }),
             Outcome::Full => Err(AccessError::Full {
                 what,
-                most: if what == "user" {
-                    USERS_MAX
-                } else {
-                    TOKENS_MAX
+                most: match what {
+                    "user" => USERS_MAX,
+                    "token" => TOKENS_MAX,
+                    _ => maintenance::OPEN_MAX,
                 },
             }),
         }
@@ -354,7 +365,7 @@ impl<'a> Console<'a> {
     }
 
     /// `None` where no collector ever ran, and no user was ever made.
-    fn reader(&self) -> Result<Option<Reader>, AccessError> {
+    pub(crate) fn reader(&self) -> Result<Option<Reader>, AccessError> {
         if let Place::Sqlite(file) = &self.config.store
             && !file.exists()
         {

@@ -145,10 +145,12 @@ impl Resolved {
         reader: &Reader,
         scene: &Scene<'_>,
     ) -> Result<ComplianceAnswer, StoreError> {
+        let announced = reader.maintenance_after(self.span.start)?;
         let judging = Judging {
             topology: scene.topology,
             zone: scene.zone,
             span: &self.span,
+            announced: &announced,
             judged_until: scene.now - scene.grace - super::WRITTEN,
         };
         let mut paths = self

@@ -31,6 +31,7 @@ pub use span::SpanError;
 pub use words::compared;
 pub(crate) use words::percents;
 
+use crate::maintenance::Maintenance;
 use crate::store::{KeptWindows, Reader, StoreError};
 
 /// A period of one path under several profiles.
@@ -94,6 +95,8 @@ pub(crate) struct Judging<'a> {
     pub(crate) topology: &'a Topology,
     pub(crate) zone: &'a TimeZone,
     pub(crate) span: &'a Span,
+    /// What was announced to the collector, besides what the topology declares.
+    pub(crate) announced: &'a [Maintenance],
     /// Windows that end later have not been judged yet.
     pub(crate) judged_until: Timestamp,
 }
@@ -152,9 +155,10 @@ impl Judging<'_> {
     }
 
     fn works(&self, path: &Path) -> Vec<Works> {
-        self.topology
-            .maintenance_of(path)
-            .into_iter()
+        let announced = self.announced.iter();
+        let announced = announced.filter(|maintenance| maintenance.affected.touches(path));
+        let declared = self.topology.maintenance_of(path).into_iter();
+        declared
             .map(|maintenance| Works {
                 id: maintenance.id.clone(),
                 start: maintenance.start,
@@ -163,6 +167,7 @@ impl Judging<'_> {
                 by: maintenance.by.clone(),
                 reason: maintenance.reason.clone(),
             })
+            .chain(announced.map(Maintenance::works))
             .collect()
     }
 

@@ -99,10 +99,12 @@ impl Round {
         };
         let profile = [PeriodProfile::default_profile().clone()];
         let (day, month) = (Span::day(&self.zone, now), Span::month(&self.zone, now));
+        let announced = reader.maintenance_after(month.start)?;
         let judging = |span| Judging {
             topology: &followed.topology,
             zone: &self.zone,
             span,
+            announced: &announced,
             judged_until: now - self.grace - WRITTEN,
         };
         let under_default = |span, path: &Path| {

@@ -321,6 +321,7 @@ fn windows_of_another_length_are_not_taken_for_minutes() {
         topology: &topology,
         zone: &zone,
         span: &span,
+        announced: &[],
         judged_until: DAY + MINUTE.times(60),
     };
     let reader = bench.store.reader().unwrap();

@@ -22,6 +22,7 @@ use super::query::Pairs;
 use super::routes::{About, Reader, Route};
 use super::{Web, language};
 use crate::access::{Peer, Refusal, Right, Viewer};
+use crate::alert::Map;
 use crate::event::Events;
 use crate::history::LatestOf;
 use crate::live::{Live, Table};
@@ -225,6 +226,11 @@ impl Shown {
         } else {
             Seen::Part(Box::new(table.part(viewer.scope())))
         }
+    }
+
+    /// Where its paths begin and end.
+    pub(super) fn map(&self) -> Arc<Map> {
+        self.0.map()
     }
 
     /// All of it, as long as it is looked at; for those who see all carriers.

@@ -17,8 +17,8 @@ use super::problem::{Kind, Problem};
 use super::query::{Pairs, Takes};
 use super::refusal::for_people;
 use super::{
-    Web, alto, audit, compliance, entrance, events, explain, findings, gaps, history, latency,
-    openapi, probes, problem, revisions, scrape, stored, topology, verdicts,
+    Web, alerts, alto, audit, compliance, entrance, events, explain, findings, gaps, history,
+    latency, openapi, probes, problem, revisions, scrape, stored, topology, verdicts,
 };
 use crate::access::Right;
 use crate::page;
@@ -156,6 +156,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::page("/", Paths, get(super::overview)),
         Route::page("/paths/{id}", Path, get(super::path)),
         Route::page("/paths/{id}/windows/{at}", Path, get(explain::page)),
+        Route::page("/alerts", Probes, get(alerts::page)),
         Route::page("/findings", Probes, get(findings::page)),
         Route::page("/compliance", Paths, get(compliance::page))
             .once(&["path", "period", "profile"]),
@@ -166,6 +167,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::data("/healthz", Nothing, get(super::health)),
         Route::data("/metrics", Network, get(scrape::paths)).once(&["shard"]),
         Route::data("/metrics/self", Network, get(scrape::rest)),
+        Route::data("/api/v1/alerts", Probes, get(alerts::api)).once(&["since", "limit"]),
         Route::data("/api/v1/alto", Nothing, get(alto::directory)),
         Route::data("/api/v1/alto/networkmap", Probes, get(alto::network_map)),
         Route::data(
@@ -182,6 +184,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::data("/api/v1/latency", Paths, get(latency::api))
             .once(&["stat", "max_age"])
             .often(&["from", "to"]),
+        Route::data("/api/v1/maintenance", Paths, get(alerts::maintenance)).once(&["since"]),
         Route::data("/api/v1/percentiles", Paths, get(history::percentiles))
             .once(&["reach"])
             .often(&["quantile"]),

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use tracing::{debug, error};
 
 use super::{CallError, Desk, SOFTWARE_MAX, STORE_AGAIN};
-use crate::live::Caller;
+use crate::live::{Caller, LiveProbe};
 use crate::now::now;
 use crate::plan::Standing;
 use crate::store::{Arrival, Work};
@@ -157,6 +157,7 @@ impl<'a> Conversation<'a> {
             ));
         }
         let numbers = batch.numbers();
+        self.fills(batch.spool_filled_ppm);
         let arrival = Arc::new(self.examine(batch, now()));
         let stored = self.write(|| Work::Arrival(Arc::clone(&arrival))).await;
         let under = arrival.reports.iter().flatten();
@@ -171,6 +172,26 @@ impl<'a> Conversation<'a> {
         let mut said: Vec<_> = numbers.map(FromCollector::Taken).into_iter().collect();
         said.extend(self.questions());
         Ok(said)
+    }
+
+    /// Notes how full its spool is; nobody's is more than full.
+    fn fills(&self, filled_ppm: Option<u32>) {
+        let filled = filled_ppm.map(|filled| filled.min(1_000_000));
+        // Mostly it is as it was, and nobody need wait for that.
+        let known = |probe: &LiveProbe| probe.spool_filled_ppm == filled;
+        if self
+            .desk
+            .live
+            .read()
+            .probes
+            .get(self.probe)
+            .is_some_and(known)
+        {
+            return;
+        }
+        if let Some(probe) = self.desk.live.write().probes.get_mut(self.probe) {
+            probe.spool_filled_ppm = filled;
+        }
     }
 
     /// Sorts out what may not be stored.

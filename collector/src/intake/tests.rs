@@ -197,6 +197,7 @@ fn batch(first_sequence: u64, path: &str, starts: std::ops::Range<i64>) -> FromP
         epoch: 7,
         first_sequence,
         reports,
+        spool_filled_ppm: Some(2_000_000),
     })
 }
 
@@ -262,6 +263,11 @@ async fn a_report_is_acknowledged_once_it_is_stored_and_counted_once_however_oft
             &format!("owl_collector_reports_total{{result=\"{result}\"}} {count}"),
         );
     }
+    // It said twice as much as there can be.
+    running.counted(
+        &metrics,
+        "owl_probe_spool_filled_ratio{probe=\"yannan-ct\"} 1",
+    );
     running.counted(&metrics, "owl_simulated 1");
     running.counted(&metrics, "owl_probe_up{probe=\"yannan-ct\"} 1");
     running.counted(
@@ -370,6 +376,7 @@ async fn nonsense_a_second_hello_and_another_epoch_are_refused() {
                 epoch: 8,
                 first_sequence: 1,
                 reports: vec![],
+                spool_filled_ppm: None,
             })
             .encode(),
             "another epoch",

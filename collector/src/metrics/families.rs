@@ -141,6 +141,10 @@ pub(crate) const PROBES: &[ProbeFamily] = &[
         write: probes::awaited,
     },
     ProbeFamily {
+        metric: &table::PROBE_SPOOL,
+        write: probes::spool,
+    },
+    ProbeFamily {
         metric: &table::PROBE_CERTIFICATE,
         write: probes::certificate,
     },

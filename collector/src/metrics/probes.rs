@@ -46,6 +46,13 @@ pub(super) fn awaited(probe: &LiveProbe, sink: &mut dyn Sink) {
     sink.series(&labels(probe), &NONE, awaited);
 }
 
+pub(super) fn spool(probe: &LiveProbe, sink: &mut dyn Sink) {
+    if let Some(filled) = probe.spool_filled_ppm {
+        let filled = Value::Real(f64::from(filled) / 1e6);
+        sink.series(&labels(probe), &NONE, filled);
+    }
+}
+
 pub(super) fn certificate(probe: &LiveProbe, sink: &mut dyn Sink) {
     if let Some(until) = probe.certificate_until {
         sink.series(&labels(probe), &NONE, Value::Real(instant(until)));

@@ -149,6 +149,8 @@ metrics! {
         "When the collector stored the last batch of the probe, since 1970.";
     PROBE_AWAITED = Gauge "owl_probe_reports_awaited" ["probe"] "reports"
         "Reports of the probe that did not come yet though later ones did: asked for again, or still to be caught up with.";
+    PROBE_SPOOL = Gauge "owl_probe_spool_filled_ratio" ["probe"] "ratio"
+        "How much of the probe's spool was taken by reports that no collector had, as it said with its last batch.";
     CLOCK_FINDING = Gauge "owl_clock_finding" ["probe", "kind"] "flag"
         "1 for each open finding on a probe's clock; no series for a clock without one.";
     CLOCK_FINDING_OFFSET = Gauge "owl_clock_finding_offset_seconds" ["probe", "kind"] "seconds"
@@ -191,6 +193,8 @@ metrics! {
         "Attempts to log in, by what became of them: in, wrong, locked-out, turned-away.";
     HTTP_REFUSALS = Counter "owl_collector_http_refusals_total" ["reason"] "requests"
         "Requests that were refused, by why: no-login, no-users, token, role, in-the-clear, store.";
+    ALERTS_TOLD = Counter "owl_collector_alerts_told_total" ["receiver", "result"] "alerts"
+        "Alerts told to a receiver, each minute anew to an Alertmanager: taken; or attempts that failed: failed.";
     REMOTE_SAMPLES = Counter "owl_collector_remote_write_samples_total" ["receiver", "result"] "samples"
         "Samples sent by remote write, by what became of them: taken, refused (and dropped).";
     REMOTE_SENT_AT = Gauge "owl_collector_remote_write_last_taken_timestamp_seconds" ["receiver"] "seconds"

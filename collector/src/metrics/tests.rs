@@ -174,6 +174,7 @@ fn live() -> Live {
     probe.reported_at = Some(NOW);
     probe.clock = Some((report.clock, NOW));
     probe.certificate_until = Some(NOW);
+    probe.spool_filled_ppm = Some(250_000);
     (probe.plan.reports, probe.wanted) = (7, 8);
     drop(table);
     live
@@ -182,6 +183,9 @@ fn live() -> Live {
 fn part_of(live: Live, part: Part, now: Timestamp) -> String {
     let (live, own) = (Arc::new(live), Arc::new(Own::new()));
     let receiver = "http://127.0.0.1:9090/api/v1/write";
+    own.alerts_told
+        .with_label_values(&[receiver, "taken"])
+        .inc();
     own.remote_samples
         .with_label_values(&[receiver, "taken"])
         .inc();

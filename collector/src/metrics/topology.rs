@@ -26,8 +26,6 @@ pub(super) fn floor(path: SeenPath<'_>, sink: &mut dyn Sink) {
 }
 
 pub(super) fn maintenance(path: SeenPath<'_>, sink: &mut dyn Sink) {
-    let now = path.now;
-    let mut works = path.live.maintenance.iter();
-    let during = works.any(|works| works.contains(&now));
+    let during = path.live.works_until(path.now).is_some();
     sink.series(&path.live.labels.plain, &NONE, Value::Flag(during));
 }

@@ -1,5 +1,6 @@
 //! The pages: HTML and SVG made here, readable without script or colour.
 
+mod alerts;
 mod chart;
 mod compliance;
 mod entrance;
@@ -25,6 +26,7 @@ use owl_measure::words::Lang;
 use owl_topology::Topology;
 use sha2::{Digest as _, Sha256};
 
+pub(crate) use alerts::{AlertsPast, alerts};
 pub(crate) use compliance::{ComplianceView, compliance};
 pub(crate) use entrance::{Entrance, Notice, Said, entrance, notice};
 pub(crate) use findings::findings;
@@ -171,6 +173,7 @@ impl Frame<'_> {
                     header.top {
                         a.brand href=(self.address("/")) { "owl" }
                         span.network { (self.topology.name) }
+                        (alerts::link(self, table))
                         a href=(self.address("/compliance")) { (lang.pick("Compliance", "达标周期")) }
                         nav aria-label=(lang.pick("Language", "语言")) {
                             a href=(sheet.translated) lang=(other.tag()) hreflang=(other.tag()) {

@@ -50,6 +50,7 @@ pub(crate) fn path(frame: &Frame<'_>, table: &Table, live: &LivePath, past: &Pas
                 " " a href=(frame.why_address(id, judgement.window_start)) { (lang.pick("why?", "依据")) }
             }
         }
+        (super::alerts::maintenance(frame, live))
         (facts(frame, live, judgement))
         h2 { (lang.pick("One-way delay over time", "单向时延变化")) }
         (chart(frame, &past.windows, live.path.target))

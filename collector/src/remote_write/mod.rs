@@ -9,14 +9,13 @@
 //! All of it reads; nothing that comes in waits for it.
 
 mod gather;
-mod link;
 mod message;
 mod settings;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use owl_measure::time::{Nanos, Timestamp};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -24,7 +23,6 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 
 use self::gather::{Alive, PATHS_A_REQUEST, Told};
-use self::link::{Link, Outcome};
 use self::message::{TimeSeries, packed};
 pub use self::settings::Receiver;
 pub(crate) use self::settings::ReceiverFile;
@@ -32,6 +30,7 @@ use crate::judgement::Judgement;
 use crate::live::{Judging, Live};
 use crate::metrics::{Own, Part};
 use crate::now::now;
+use crate::post::{Outcome, Post};
 use crate::store::{Sent, Store, StoreError, Work};
 
 /// Verdicts in one request.
@@ -45,7 +44,8 @@ const WAIT_MOST: Duration = Duration::from_secs(60);
 pub(crate) struct RemoteWrite {
     receiver: Receiver,
     name: String,
-    link: Link,
+    post: Post,
+    headers: HeaderMap,
     store: Store,
     live: Arc<Live>,
     own: Arc<Own>,
@@ -71,7 +71,8 @@ impl RemoteWrite {
     ) -> Self {
         Self {
             name: receiver.name(),
-            link: Link::to(receiver.clone()),
+            post: Post::to(receiver.destination.clone()),
+            headers: headers(),
             receiver,
             store,
             live,
@@ -256,7 +257,7 @@ impl RemoteWrite {
 
     /// Sends one request; `Some` when it was refused for good.
     async fn post(&mut self, series: Vec<TimeSeries>) -> Result<Option<StatusCode>, Halt> {
-        match self.link.send(packed(series)).await {
+        match self.post.send(&self.headers, packed(series)).await {
             Outcome::Taken => {
                 if self.failures > 0 {
                     info!(receiver = self.name, "remote write goes on");
@@ -293,6 +294,19 @@ impl RemoteWrite {
         self.failures = self.failures.saturating_add(1);
         Halt(after.unwrap_or(wait))
     }
+}
+
+/// Those that remote write 1.0 asks for.
+fn headers() -> HeaderMap {
+    let fixed = HeaderValue::from_static;
+    HeaderMap::from_iter([
+        (header::CONTENT_TYPE, fixed("application/x-protobuf")),
+        (header::CONTENT_ENCODING, fixed("snappy")),
+        (
+            HeaderName::from_static("x-prometheus-remote-write-version"),
+            fixed("0.1.0"),
+        ),
+    ])
 }
 
 #[cfg(test)]

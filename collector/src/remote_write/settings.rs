@@ -2,16 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use hyper::Uri;
 use owl_measure::time::Nanos;
 use serde::Deserialize;
 
+use crate::host_name;
 use crate::metrics::Part;
+use crate::post::{Destination, Named};
 
 /// How often unless told otherwise.
 const INTERVAL: Nanos = Nanos::from_secs(15);
-/// Authorities of a Debian host.
-const CA: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// A receiver, as the configuration names it.
 #[derive(Debug, Clone, Deserialize)]
@@ -26,23 +25,10 @@ pub(crate) struct ReceiverFile {
     instance: Option<String>,
 }
 
-/// How a receiver knows us.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Login {
-    /// It need not.
-    Open,
-    /// A file with a token (RFC 6750).
-    Token(PathBuf),
-    /// A file with NAME:PASSWORD (RFC 7617).
-    Basic(PathBuf),
-}
-
 /// A receiver of remote write, such as Prometheus, Mimir or VictoriaMetrics.
 #[derive(Debug, Clone)]
 pub struct Receiver {
-    pub(super) url: Uri,
-    pub(super) login: Login,
-    pub(super) ca: PathBuf,
+    pub(super) destination: Destination,
     pub(super) interval: Nanos,
     pub(super) part: Part,
     /// What this collector is called in series of its own.
@@ -55,37 +41,20 @@ impl ReceiverFile {
     /// # Errors
     /// What is wrong, as a sentence.
     pub(crate) fn read(self, base: &Path) -> Result<Receiver, String> {
-        let url: Uri = self.url.parse().map_err(|error| format!("url: {error}"))?;
-        let known = matches!(url.scheme_str(), Some("http" | "https"));
-        if !known || url.host().is_none_or(str::is_empty) {
-            return Err(
-                "url is the address of a receiver, such as http://127.0.0.1:9090/api/v1/write"
-                    .into(),
-            );
-        }
-        if url
-            .authority()
-            .is_some_and(|authority| authority.as_str().contains('@'))
-        {
-            return Err("a name and a password do not belong into url: put NAME:PASSWORD into a file and name it in basic_auth_file".into());
-        }
-        let login = match (self.token_file, self.basic_auth_file) {
-            (None, None) => Login::Open,
-            (Some(file), None) => Login::Token(base.join(file)),
-            (None, Some(file)) => Login::Basic(base.join(file)),
-            (Some(_), Some(_)) => {
-                return Err("token_file and basic_auth_file exclude each other".into());
-            }
+        let named = Named {
+            url: self.url,
+            token_file: self.token_file,
+            basic_auth_file: self.basic_auth_file,
+            ca: self.ca,
         };
+        let destination = named.read(base, "http://127.0.0.1:9090/api/v1/write")?;
         let interval = self.interval.unwrap_or(INTERVAL);
         if !(Nanos::from_secs(1)..=Nanos::from_secs(3_600)).contains(&interval) {
             return Err("interval lies between 1s and 1h".into());
         }
         let part = self.shard.as_deref().map_or(Ok(Part::Whole), str::parse);
         Ok(Receiver {
-            url,
-            login,
-            ca: base.join(self.ca.unwrap_or_else(|| CA.into())),
+            destination,
             interval,
             part: part.map_err(|error| error.to_string())?,
             instance: self.instance.unwrap_or_else(host_name),
@@ -93,16 +62,10 @@ impl ReceiverFile {
     }
 }
 
-/// What Linux calls this host; nothing where that cannot be read.
-fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
-    name.unwrap_or_default().trim().to_owned()
-}
-
 impl Receiver {
     /// What it is called in metrics, logs and the store.
     pub(super) fn name(&self) -> String {
-        self.url.to_string()
+        self.destination.name()
     }
 }
 
@@ -119,9 +82,8 @@ mod tests {
     #[test]
     fn what_is_not_said_has_a_default_and_slips_are_told() {
         let receiver = read("url = \"https://m.example/api/v1/push\"\ntoken_file = \"t\"").unwrap();
-        assert_eq!(receiver.login, Login::Token("/etc/owl/t".into()));
+        assert_eq!(receiver.name(), "https://m.example/api/v1/push");
         assert_eq!((receiver.interval, receiver.part), (INTERVAL, Part::Whole));
-        assert_eq!(receiver.ca, Path::new(CA));
         for (text, why) in [
             ("url = \"ftp://a/\"", "url is the address"),
             ("url = \"nowhere\"", "url is the address"),

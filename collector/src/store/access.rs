@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use owl_measure::time::{Nanos, Timestamp};
 
 use super::database::{Begin, Database, DatabaseError, Purpose, Row, Transaction, values};
-use super::{Place, Reader, StoreError, refused, schema};
+use super::{Place, Reader, StoreError, maintenance, refused, schema};
 use crate::access::Grant;
 use crate::access::act::{Act, Change, Outcome};
 use crate::access::audit::{Deed, Link};
@@ -237,6 +237,10 @@ fn change(transaction: &Transaction<'_>, change: &Change) -> Result<Outcome, Dat
                 return Ok(Outcome::NameTaken);
             }
         }
+        Change::DeclareMaintenance(declared) => {
+            return maintenance::declare(transaction, declared);
+        }
+        Change::EndMaintenance { id, at } => return maintenance::end(transaction, id, *at),
         Change::RevokeToken { name } => {
             let changed =
                 transaction.execute("DELETE FROM access_token WHERE name = $1", &values![name])?;

@@ -6,6 +6,7 @@
 //! stored is stored.
 
 mod access;
+mod alerts;
 mod aside;
 pub(crate) mod batches;
 mod blocks;
@@ -20,6 +21,7 @@ mod hops;
 mod hours;
 mod lease;
 mod lent;
+mod maintenance;
 mod numbers;
 mod packing;
 pub(crate) mod plans;
@@ -54,6 +56,7 @@ use crate::metrics::Own;
 use crate::plan::Standing;
 use crate::rulebook::Rulebook;
 pub(crate) use access::{Console, Listed};
+pub(crate) use alerts::AlertChange;
 pub(crate) use aside::{Aside, ask as ask_aside};
 pub use database::{DatabaseError, Place, PlaceError, PostgresAddress};
 pub(crate) use dossier::{Side, StoredReport, StoredVerdict};
@@ -240,14 +243,16 @@ pub(crate) enum Work {
     Pack(Box<Pack>),
     /// What is kept for longer than reports changes.
     Tiers(Change),
-    /// A probe stands otherwise than before. Answers 0.
-    Standing { probe: String, standing: Standing },
     /// A look whether the store takes anything. Answers 0.
     Nothing,
+    /// A probe stands otherwise than before. Answers 0.
+    Standing { probe: String, standing: Standing },
     /// Somebody did something. Answers 0.
     Access(Box<Act>),
     /// A receiver of remote write has the verdicts up to here. Answers 0.
     Sent { receiver: String, sent: Sent },
+    /// What is told changes, or what a receiver of alerts knows of it. Answers 0.
+    Alerts(Box<AlertChange>),
     /// What is older may go. Answers how many rows went; more may be left while it is not 0.
     Retain { before: Timestamp },
 }
@@ -343,13 +348,13 @@ impl Store {
 
     /// Has something written; returns after the commit.
     pub(crate) async fn write(&self, work: Work) -> Result<u64, Refused> {
+        self.order(work, None).await
+    }
+
+    async fn order(&self, work: Work, epoch: Option<i64>) -> Result<u64, Refused> {
         let (reply, answer) = oneshot::channel();
         self.orders
-            .send(Order {
-                work,
-                epoch: None,
-                reply,
-            })
+            .send(Order { work, epoch, reply })
             .await
             .map_err(|_| Refused)?;
         answer.await.map_err(|_| Refused)?
@@ -363,6 +368,11 @@ impl Store {
     /// The same for a judge: refused when the lease of that epoch is another's meanwhile.
     pub(crate) fn write_judged(&self, work: Work, epoch: i64) -> Result<u64, Refused> {
         self.order_blocking(work, Some(epoch))
+    }
+
+    /// The same from a task.
+    pub(crate) async fn write_as_judge(&self, work: Work, epoch: i64) -> Result<u64, Refused> {
+        self.order(work, Some(epoch)).await
     }
 
     fn order_blocking(&self, work: Work, epoch: Option<i64>) -> Result<u64, Refused> {

@@ -23,7 +23,7 @@ const OLDER: [&str; 5] = [
     include_str!("schema/upgrade-6.sql"),
 ];
 /// What makes each version after [`FIRST`] from the one before it, on both engines.
-const UPGRADES: [&str; 9] = [
+const UPGRADES: [&str; 10] = [
     include_str!("schema/upgrade-7-out.sql"),
     include_str!("schema/upgrade-8-lease.sql"),
     include_str!("schema/upgrade-9-blocks.sql"),
@@ -31,8 +31,9 @@ const UPGRADES: [&str; 9] = [
     include_str!("schema/upgrade-11-access.sql"),
     include_str!("schema/upgrade-12-gaps.sql"),
     include_str!("schema/upgrade-13-tiers.sql"),
-    include_str!("schema/upgrade-14-plan.sql"),
-    include_str!("schema/upgrade-17-verdicts.sql"),
+    include_str!("schema/upgrade-14-verdicts.sql"),
+    include_str!("schema/upgrade-15-alerts.sql"),
+    include_str!("schema/upgrade-16-plan.sql"),
 ];
 /// At this version reports are still rows, and are packed before the next one.
 const OF_ROWS: i64 = 9;

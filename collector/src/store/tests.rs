@@ -13,10 +13,16 @@ use crate::totals::Totals;
 use crate::way::WayName;
 
 mod access;
+mod alerts;
 mod power_cut;
 mod upkeep;
 
 use upkeep::a_store_is_read_from_beginning_to_end;
+
+use alerts::{
+    alerts_go_on_end_and_are_believed_receiver_by_receiver,
+    maintenance_is_announced_once_and_ended_once_and_keeps_its_date,
+};
 
 use access::{
     records_of_two_writers_are_one_chain_and_what_is_refused_is_not_recorded,
@@ -47,6 +53,8 @@ macro_rules! suite {
 suite! {
     who_there_is_is_read_as_it_was_changed
     records_of_two_writers_are_one_chain_and_what_is_refused_is_not_recorded
+    alerts_go_on_end_and_are_believed_receiver_by_receiver
+    maintenance_is_announced_once_and_ended_once_and_keeps_its_date
     a_report_that_comes_again_is_stored_and_counted_once
     after_a_crash_everything_acknowledged_is_there_and_counts_go_on
     a_gap_is_awaited_until_its_reports_come_and_the_numbers_go_on_behind_it

@@ -2,7 +2,7 @@
 //!
 //! One judgement is too short to be compressed by itself and nearly all of it is
 //! in every other one, so zstd is given one of them to begin with
-//! (`verdict.dictionary`). Stores of before version 17 have the text itself, and
+//! (`verdict.dictionary`). Stores of before version 14 have the text itself, and
 //! what they have stays as it is.
 
 use std::cell::RefCell;

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tracing::{error, info};
 
 use super::access;
+use super::alerts;
 use super::counting::{Counted, Counting, Known};
 use super::database::{Begin, Database, DatabaseError, Purpose, Transaction, values};
 use super::findings;
@@ -326,6 +327,7 @@ impl Writer {
                 | Work::Tiers(_)
                 | Work::Nothing
                 | Work::Sent { .. }
+                | Work::Alerts(_)
                 | Work::Retain { .. } => {}
             }
         }
@@ -372,14 +374,18 @@ fn carry_out(
             Ok(Done::answer(packed))
         }
         Work::Tiers(change) => tiers::change(transaction, change).map(Done::answer),
+        Work::Nothing => Ok(Done::answer(0)),
         Work::Standing { probe, standing } => {
             plans::stand(transaction, probe, standing)?;
             Ok(Done::answer(0))
         }
-        Work::Nothing => Ok(Done::answer(0)),
         Work::Access(act) => access::act(transaction, act).map(|_| Done::answer(0)),
         Work::Sent { receiver, sent } => {
             remote_write::sent(transaction, receiver, sent)?;
+            Ok(Done::answer(0))
+        }
+        Work::Alerts(change) => {
+            alerts::change(transaction, change)?;
             Ok(Done::answer(0))
         }
         Work::Retain { before } => retain(transaction, *before).map(Done::answer),
@@ -483,6 +489,10 @@ fn retain(transaction: &Transaction<'_>, before: Timestamp) -> Result<u64, Datab
         &values![before.0],
     )?;
     removed += remove(("gap", "closed_at_ns"), before.0)?;
+    removed += remove(("alert", "ended_ns"), before.0)?;
+    removed += alerts::retain(transaction, before)?;
+    // As long as the hours that it excuses.
+    removed += remove(("maintenance", "end_ns"), hours_before.0)?;
     // The epoch that a probe last called with may go on after any silence.
     removed += transaction.execute(
         "DELETE FROM ack WHERE received_at_ns < $1

@@ -46,6 +46,15 @@ struct Witness {
 }
 
 impl Witness {
+    /// What it says of the gap between two samples.
+    fn gap(&self, previous: &CounterSample, next: &CounterSample) -> Doubt {
+        match ((self.tells)(previous), (self.tells)(next)) {
+            (true, true) => (self.compare)(previous, next),
+            (false, false) => Doubt::Untold,
+            _ => Doubt::Open,
+        }
+    }
+
     /// What it says of each gap. Where a sample does not tell, its neighbours do: when they agree, nothing happened anywhere
     /// between them; when they do not, it may have been in any of the gaps.
     fn gaps(&self, samples: &[&CounterSample]) -> Vec<Doubt> {
@@ -129,9 +138,22 @@ impl Evidence {
             .any(|doubt| matches!(doubt, Doubt::Found(_)))
     }
 
-    /// What two samples alone tell of the time between them.
+    /// What two samples alone tell of the time between them. Allocates nothing, for whoever judges a hundred thousand ports.
     pub fn between(previous: &CounterSample, next: &CounterSample) -> Self {
-        Self::of_gaps(&[previous, next])[0]
+        let [up, boots, discontinuity, clear, bin] =
+            [UP_TIME, BOOTS, DISCONTINUITY_TIME, LAST_CLEAR, BIN]
+                .map(|witness| witness.gap(previous, next));
+        let clock = elapsed::agent_clock(previous, next).filter(|_| up == Doubt::Excluded);
+        Self {
+            restart: up.and(boots),
+            discontinuity: discontinuity.and(clear).and(bin),
+            agent_ppm: clock.map_or(AGENT_CLOCK_BROKEN_PPM, |(at_least, at_most)| {
+                at_most
+                    .min(AGENT_CLOCK_BROKEN_PPM)
+                    .max(at_least)
+                    .clamp(AGENT_CLOCK_PPM, AGENT_CLOCK_BROKEN_PPM)
+            }),
+        }
     }
 
     /// What each gap of a series is known to have seen, the samples being in order of time.

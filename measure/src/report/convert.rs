@@ -37,6 +37,7 @@ pub(super) fn from_probe(message: &FromProbe) -> wire::FromProbe {
             epoch: batch.epoch,
             first_sequence: batch.first_sequence,
             reports: batch.reports.clone(),
+            spool_filled_ppm: batch.spool_filled_ppm,
         }),
         FromProbe::Gone(numbers, loss) => wire::ProbeSays::Gone(wire::Gone {
             numbers: Some(from_numbers(*numbers)),
@@ -74,6 +75,7 @@ pub(super) fn to_from_probe(message: wire::FromProbe) -> Result<FromProbe, Repor
                     epoch: batch.epoch,
                     first_sequence: batch.first_sequence,
                     reports: batch.reports,
+                    spool_filled_ppm: batch.spool_filled_ppm,
                 })
             }
         },

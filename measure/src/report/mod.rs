@@ -73,6 +73,8 @@ pub struct ReportBatch {
     /// The octets of each report, as [`Report::encode`] makes them. They are read one by one, so that one which cannot be read
     /// takes no other with it.
     pub reports: Vec<Vec<u8>>,
+    /// How much of the spool's room is taken by reports that no collector has, in millionths; `None` of a probe that does not say.
+    pub spool_filled_ppm: Option<u32>,
 }
 
 impl ReportBatch {
@@ -275,6 +277,7 @@ mod tests {
             epoch: u64::MAX,
             first_sequence: 12,
             reports: vec![report().encode(), report().encode()],
+            spool_filled_ppm: Some(500_000),
         };
         let hello = Hello {
             version: VERSION,
@@ -326,6 +329,7 @@ mod tests {
             epoch: 1,
             first_sequence: 1,
             reports: vec![report().encode()],
+            spool_filled_ppm: None,
         })
         .encode();
         let reports = |octets: &[u8]| match FromProbe::decode(octets) {
@@ -428,6 +432,7 @@ mod tests {
             epoch: 9,
             first_sequence: 4,
             reports: vec![report().encode()],
+            spool_filled_ppm: None,
         });
         let octets = batch.encode();
         assert_eq!(octets[3..14], *b"\x09\x09\0\0\0\0\0\0\0\x10\x04");
@@ -472,6 +477,7 @@ mod tests {
             epoch: 1,
             first_sequence: 1,
             reports: vec![report().encode(), b"no report".to_vec()],
+            spool_filled_ppm: None,
         });
         let Ok(FromProbe::Batch(batch)) = FromProbe::decode(&sent.encode()) else {
             panic!("no batch");

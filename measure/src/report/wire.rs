@@ -116,6 +116,8 @@ pub(super) struct ReportBatch {
     // Each the octets of a Report: a reader that does not know one can still number the others.
     #[prost(bytes = "vec", repeated, tag = "3")]
     pub(super) reports: Vec<Vec<u8>>,
+    #[prost(uint32, optional, tag = "4")]
+    pub(super) spool_filled_ppm: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -389,6 +389,13 @@ impl Spool {
         Ok(())
     }
 
+    /// How much of its room is taken by reports that no collector has, in millionths.
+    pub fn filled_ppm(&self) -> u32 {
+        let waiting = i128::from(self.held.waiting_octets) * 1_000_000;
+        let filled = waiting / i128::from(self.octets_max.max(1));
+        u32::try_from(filled.clamp(0, 1_000_000)).expect("a million fits")
+    }
+
     /// How many reports wait, how many were made in this epoch, and how many were dropped at the bound.
     ///
     /// # Errors

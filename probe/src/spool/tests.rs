@@ -55,6 +55,8 @@ fn what_was_committed_is_there_again_and_a_number_is_never_given_twice() {
     assert_eq!((counts.waiting, counts.made, counts.dropped), (2, 5, 0));
     let each = report("a~b").encode().len() as u64;
     assert_eq!((counts.octets, counts.waiting_octets), (5 * each, 2 * each));
+    let filled = 2 * each * 1_000_000 / counts.octets_max;
+    assert_eq!(u64::from(spool.filled_ppm()), filled);
 }
 
 #[test]

@@ -112,16 +112,17 @@ impl<'a> Talk<'a> {
                     break;
                 }
             }
-            Ok((found, spool.losses()))
+            let filled = spool.filled_ppm();
+            Ok((found, spool.losses(), filled))
         };
-        let (found, losses) = blocking(read).await?;
+        let (found, losses, filled) = blocking(read).await?;
         let mut flight = self.flight();
         flight.lose(losses);
         let gone = flight.take_gone().into_iter();
         let gone = gone.map(|(numbers, loss)| FromProbe::Gone(numbers, loss));
         let mut said: Vec<FromProbe> = news.into_iter().chain(gone).collect();
         if let Some((lane, spooled)) = found {
-            for batch in batches(spooled, flight.epoch()) {
+            for batch in batches(spooled, flight.epoch(), filled) {
                 let octets = batch.reports.iter().map(Vec::len).sum();
                 if let Some(numbers) = batch.numbers() {
                     flight.send(&lanes[lane], &numbers, octets, now);
@@ -200,7 +201,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// Batches without a gap in their numbers.
-fn batches(spooled: Vec<Spooled>, epoch: u64) -> Vec<ReportBatch> {
+fn batches(spooled: Vec<Spooled>, epoch: u64, filled_ppm: u32) -> Vec<ReportBatch> {
     let mut batches: Vec<ReportBatch> = Vec::new();
     for Spooled { sequence, octets } in spooled {
         match batches.last_mut() {
@@ -211,6 +212,7 @@ fn batches(spooled: Vec<Spooled>, epoch: u64) -> Vec<ReportBatch> {
                 epoch,
                 first_sequence: sequence,
                 reports: vec![octets],
+                spool_filled_ppm: Some(filled_ppm),
             }),
         }
     }
@@ -227,7 +229,7 @@ mod tests {
             sequence,
             octets: vec![1],
         });
-        let got: Vec<(u64, usize)> = batches(spooled.to_vec(), 9)
+        let got: Vec<(u64, usize)> = batches(spooled.to_vec(), 9, 0)
             .iter()
             .map(|b| (b.first_sequence, b.reports.len()))
             .collect();

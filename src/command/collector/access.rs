@@ -35,6 +35,10 @@ pub(super) fn explain(what: String, error: AccessError, lang: Lang) -> Failure {
             "`owl collector user list` names the users",
             "`owl collector user list` 可列出用户",
         )),
+        AccessError::NoSuchName { what: "maintenance", .. } => Some(lang.pick(
+            "`owl collector maintenance list` names the work and when it ends; what is over cannot be ended",
+            "`owl collector maintenance list` 可列出维护及其结束时间；已结束的无法再结束",
+        )),
         AccessError::NoSuchName { .. } => Some(lang.pick(
             "`owl collector token list` names the tokens",
             "`owl collector token list` 可列出令牌",

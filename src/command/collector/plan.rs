@@ -183,7 +183,7 @@ fn probes(told: &[ProbeStatus], lang: Lang) -> String {
 
 fn explain(what: &str, error: StageError, lang: Lang) -> Failure {
     match error {
-        StageError::Topology(error) => super::unread(error, lang),
+        StageError::Topology(error) => super::unreadable(error, lang),
         error @ StageError::Store(_) => {
             let hint = lang.pick(
                 "run it on the collector's host, as the user that the collector runs as, or as root",

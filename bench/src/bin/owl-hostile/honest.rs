@@ -133,6 +133,7 @@ impl Call {
                 epoch: 7,
                 first_sequence: self.sequence,
                 reports: vec![report(&self.path)?],
+                spool_filled_ppm: None,
             };
             let sent = Instant::now();
             self.say(&FromProbe::Batch(batch)).await?;

@@ -34,13 +34,17 @@ pub enum Deed {
     ProbeRevoked,
     /// A collector began to follow another plan.
     PlanChanged,
+    /// Announced maintenance.
+    MaintenanceDeclared,
+    /// Ended maintenance before its time, or called it off.
+    MaintenanceEnded,
     /// Records were left out, because there were too many of strangers in one minute.
     LeftOut,
 }
 
 impl Deed {
     /// Every one.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Login,
         Self::LoginFailed,
         Self::LockedOut,
@@ -55,6 +59,8 @@ impl Deed {
         Self::ProbeEnrolled,
         Self::ProbeRevoked,
         Self::PlanChanged,
+        Self::MaintenanceDeclared,
+        Self::MaintenanceEnded,
         Self::LeftOut,
     ];
 
@@ -75,6 +81,8 @@ impl Deed {
             Self::ProbeEnrolled => "probe-enrolled",
             Self::ProbeRevoked => "probe-revoked",
             Self::PlanChanged => "plan-changed",
+            Self::MaintenanceDeclared => "maintenance-declared",
+            Self::MaintenanceEnded => "maintenance-ended",
             Self::LeftOut => "left-out",
         }
     }

@@ -20,6 +20,7 @@ use super::super::guard::Shown;
 use super::super::headers::Hardened;
 use super::super::{QUERIES_MAX, Web, router};
 use crate::access::{Gate, Peer};
+use crate::alert::Watch;
 use crate::config::Pages;
 use crate::event::Events;
 use crate::judge::Judge;
@@ -121,10 +122,15 @@ impl Served {
                     arrive(&store, (path, *link), start_s..end_s);
                 }
                 let since = Timestamp(start_s * SECOND);
-                let (live, grace) = (Arc::clone(&live), Nanos::from_secs(3));
+                let (seen, live) = (Arc::clone(&live), Arc::clone(&live));
+                let grace = Nanos::from_secs(3);
                 let mut judge =
                     Judge::new(store.clone(), &topology, live, windowing, grace, since).unwrap();
                 judge.round(Timestamp((end_s + 3) * SECOND)).unwrap();
+                let zone = Zone::named("Asia/Shanghai");
+                let (changed, _) = tokio::sync::watch::channel(0);
+                let mut watch = Watch::new(store.clone(), seen, zone, grace, changed);
+                watch.round(now()).unwrap();
             });
         });
         let pages = Pages::default();

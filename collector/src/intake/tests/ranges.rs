@@ -81,6 +81,7 @@ async fn a_refused_report_is_kept_aside_and_taken_when_the_reason_is_gone() {
         epoch: 7,
         first_sequence: 1,
         reports: vec![nobody.encode(), b"junk".to_vec()],
+        spool_filled_ppm: None,
     }))
     .await;
     call.hears(FromCollector::Taken(numbers(1, 2))).await;

@@ -1,11 +1,13 @@
-//! The way to a receiver: one HTTP/1.1 connection that is kept while it works.
+//! The way to a receiver: POST over one HTTP/1.1 connection that is kept while it works.
+
+mod destination;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::http::{HeaderValue, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header};
 use data_encoding::BASE64;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -16,7 +18,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
-use super::settings::{Login, Receiver};
+use self::destination::Login;
+pub(crate) use self::destination::{Destination, Named};
 
 /// For one request, from connecting to the last octet of its answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -29,7 +32,7 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
 
 /// What became of a request.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     Taken,
     /// It never will be: a 4xx, and what was said with it.
     Refused {
@@ -43,8 +46,8 @@ pub(super) enum Outcome {
     },
 }
 
-pub(super) struct Link {
-    receiver: Receiver,
+pub(crate) struct Post {
+    destination: Destination,
     open: Option<SendRequest<Body>>,
 }
 
@@ -63,17 +66,17 @@ enum LinkError {
     Silent,
 }
 
-impl Link {
-    pub(super) fn to(receiver: Receiver) -> Self {
+impl Post {
+    pub(crate) fn to(destination: Destination) -> Self {
         Self {
-            receiver,
+            destination,
             open: None,
         }
     }
 
-    /// Sends one request and waits for what becomes of it.
-    pub(super) async fn send(&mut self, octets: Vec<u8>) -> Outcome {
-        let answered = timeout(PATIENCE, self.ask(octets.into())).await;
+    /// Sends one request with these headers, `Content-Type` among them, and waits for what becomes of it: half a minute at most.
+    pub(crate) async fn send(&mut self, headers: &HeaderMap, octets: Vec<u8>) -> Outcome {
+        let answered = timeout(PATIENCE, self.ask(headers, octets.into())).await;
         let outcome = answered.unwrap_or(Err(LinkError::Silent));
         outcome.unwrap_or_else(|error| {
             self.open = None;
@@ -84,16 +87,18 @@ impl Link {
         })
     }
 
-    async fn ask(&mut self, octets: Bytes) -> Result<Outcome, LinkError> {
+    async fn ask(&mut self, headers: &HeaderMap, octets: Bytes) -> Result<Outcome, LinkError> {
         // A receiver may have closed the connection while it was quiet: then the request is sent over a new one.
         if let Some(open) = self.open.take() {
-            let again = self.exchange(open, self.request(octets.clone())?).await;
+            let again = self
+                .exchange(open, self.request(headers, octets.clone())?)
+                .await;
             if again.is_ok() {
                 return again;
             }
         }
         let open = self.connect().await?;
-        self.exchange(open, self.request(octets)?).await
+        self.exchange(open, self.request(headers, octets)?).await
     }
 
     async fn exchange(
@@ -132,21 +137,19 @@ impl Link {
         })
     }
 
-    fn request(&self, octets: Bytes) -> Result<Request<Body>, LinkError> {
-        let url = &self.receiver.url;
+    fn request(&self, headers: &HeaderMap, octets: Bytes) -> Result<Request<Body>, LinkError> {
+        let url = &self.destination.url;
         let path = url.path_and_query().map_or("/", |path| path.as_str());
         let host = url.authority().map_or("", |authority| authority.as_str());
         let mut request = Request::post(path)
             .header(header::HOST, host)
-            .header(header::CONTENT_TYPE, "application/x-protobuf")
-            .header(header::CONTENT_ENCODING, "snappy")
             .header(
                 header::USER_AGENT,
                 concat!("owl/", env!("CARGO_PKG_VERSION")),
             )
-            .header("X-Prometheus-Remote-Write-Version", "0.1.0")
             .body(Body::from(octets))
             .expect("a path and a host of a URL make a request");
+        request.headers_mut().extend(headers.clone());
         if let Some(login) = self.login()? {
             request.headers_mut().insert(header::AUTHORIZATION, login);
         }
@@ -155,11 +158,14 @@ impl Link {
 
     /// Read for each request, so that a new secret needs no restart.
     fn login(&self) -> Result<Option<HeaderValue>, LinkError> {
-        let (text, file) = match &self.receiver.login {
+        let (text, file) = match &self.destination.login {
             Login::Open => return Ok(None),
-            Login::Token(file) => (secret(file).map(|token| format!("Bearer {token}")), file),
+            Login::Token(file) => (
+                read_secret(file).map(|token| format!("Bearer {token}")),
+                file,
+            ),
             Login::Basic(file) => {
-                let login = secret(file);
+                let login = read_secret(file);
                 (
                     login.map(|login| format!("Basic {}", BASE64.encode(login.as_bytes()))),
                     file,
@@ -178,7 +184,7 @@ impl Link {
     }
 
     async fn connect(&self) -> Result<SendRequest<Body>, LinkError> {
-        let url = &self.receiver.url;
+        let url = &self.destination.url;
         let secure = url.scheme_str() == Some("https");
         // Square brackets belong to the address of a URL and to no name.
         let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
@@ -194,7 +200,7 @@ impl Link {
     }
 
     fn tls(&self) -> Result<ClientConfig, LinkError> {
-        let file = &self.receiver.ca;
+        let file = &self.destination.ca;
         let fault = |why: String| LinkError::Authorities {
             file: file.display().to_string(),
             why,
@@ -226,7 +232,11 @@ where
     Ok(open)
 }
 
-fn secret(file: &std::path::Path) -> io::Result<String> {
+/// The one line of a file that holds a secret.
+///
+/// # Errors
+/// When it cannot be read, or is larger than any secret.
+pub(crate) fn read_secret(file: &std::path::Path) -> io::Result<String> {
     if std::fs::metadata(file)?.len() > SECRET_OCTETS_MAX {
         return Err(io::Error::other("it is larger than any secret"));
     }
