@@ -325,13 +325,13 @@ fn rule_lines(rule: &RuleTold, lang: Lang) -> Vec<String> {
     let mut lines = vec![
         lang.pick(
             format!(
-                "target {} for class {} in topology {}, generation {generation}",
+                "target {} for class {} in topology {}, generation {generation}, by which the window began",
                 us(rule.target),
                 rule.class,
                 rule.topology
             ),
             format!(
-                "目标 {}：拓扑 {}（版本 {generation}）的路径类 {}",
+                "目标 {}：拓扑 {}（版本 {generation}，窗口开始时有效）的路径类 {}",
                 us(rule.target),
                 rule.topology,
                 rule.class

@@ -22,6 +22,7 @@ mod clock_steps;
 mod explained;
 mod findings;
 mod past;
+mod releases;
 
 struct Court {
     judge: Judge,

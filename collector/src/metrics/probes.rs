@@ -60,7 +60,7 @@ pub(super) fn certificate(probe: &LiveProbe, sink: &mut dyn Sink) {
 }
 
 pub(super) fn plan(probe: &LiveProbe, sink: &mut dyn Sink) {
-    let generation = probe.plan.reports.max(probe.plan.follows);
+    let generation = probe.plan.generation();
     if generation > 0 {
         sink.series(&labels(probe), &NONE, Value::Count(generation));
     }

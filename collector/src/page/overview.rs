@@ -278,14 +278,14 @@ fn probe_row(frame: &Frame<'_>, probe: &LiveProbe) -> Markup {
     }
 }
 
-/// The generation that a probe reports under, the one that it is to follow, and why it does not.
+/// The generation that a probe follows, the one that it is to follow, and why it does not.
 fn plan(probe: &LiveProbe, lang: Lang) -> Markup {
     let (plan, wanted) = (&probe.plan, probe.wanted);
-    let reports = plan.reports.max(plan.follows);
+    let follows = plan.generation();
     html! {
-        @if reports == 0 { "–" }
-        @else if plan.reports >= wanted { (plan.reports) }
-        @else { (reports) " " b.unknown { "→" } " " (wanted) }
+        @if follows == 0 { "–" }
+        @else if follows >= wanted { (follows) }
+        @else { (follows) " " b.unknown { "→" } " " (wanted) }
         @if plan.on_trial { " (" (lang.pick("on trial", "试行")) ")" }
         @if let Some(stage) = probe.stage { ", " (lang.pick("stage", "阶段")) " " (stage) }
         @if let Some(told) = plan.turned_down() {

@@ -122,10 +122,7 @@ impl Lead {
         }
         let rolling = edition.newest().row.rollout.state == State::Rolling;
         if leads && rolling {
-            let (standings, there) = (
-                self.plans.standings(),
-                self.connected(LiveProbe::is_connected),
-            );
+            let (standings, there) = (self.plans.standings(), self.there(now));
             let wait = self.settings.wait;
             let newest = self
                 .desk
@@ -148,6 +145,14 @@ impl Lead {
         self.follow(&edition)?;
         self.show(&edition);
         Ok(())
+    }
+
+    /// The probes that a stage waits for: those that are connected, or were lately. Right after a start nobody is connected yet.
+    fn there(&self, now: Timestamp) -> BTreeSet<String> {
+        let lately = now - self.settings.wait;
+        self.connected(|probe| {
+            probe.is_connected() || probe.reported_at.is_some_and(|at| at >= lately)
+        })
     }
 
     fn connected(&self, is: impl Fn(&LiveProbe) -> bool) -> BTreeSet<String> {
@@ -220,7 +225,7 @@ impl Lead {
             );
             return Ok(());
         }
-        let there = self.connected(LiveProbe::is_connected);
+        let there = self.there(now);
         let generation = stage(&self.desk, &topology, &texts, &there, &self.settings, now)?;
         info!(generation, "a new topology is rolled out");
         Ok(())

@@ -90,6 +90,16 @@ impl Standing {
         ))
     }
 
+    /// The generation that it follows: as it says, or of a probe that does not tell, as its reports do. Those may be of a plan that
+    /// it went back from.
+    pub(crate) fn generation(&self) -> u64 {
+        if self.follows > 0 {
+            self.follows
+        } else {
+            self.reports
+        }
+    }
+
     fn has(&self, generation: u64) -> bool {
         self.reports >= generation
     }

@@ -143,6 +143,7 @@ impl PlanKeeper {
             self.turn_down(generation, PlanFault::Unkept, &error.to_string());
             return false;
         }
+        tracing::info!(generation, "tries a new plan");
         self.kept = kept;
         let deadline = self.good.as_ref();
         let deadline = deadline.map(|_| at + in_nanos(trial_of(&believed)));
