@@ -136,7 +136,7 @@ fn debians_agent_is_asked_by_both_versions() {
         assert!(loopback["in_errors"].is_string(), "{loopback}");
         assert_eq!(loopback["in"]["state"], "ok", "{loopback}");
     }
-    let secret = secret(dir.path(), &USER.replace("applecider", "appletrees"), 0o600);
+    let secret = secret(dir.path(), &USER.replace("maplesyrup", "maplesyrop"), 0o600);
     assert_eq!(poll(snmpd.address, &secret, &[]).status.code(), Some(3));
 }
 

@@ -67,7 +67,7 @@ enum Stage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
     /// Nothing came back.
-    #[error("the agent does not answer; with SNMPv2c a wrong community looks the same")]
+    #[error("the agent does not answer; a wrong community or privacy pass phrase looks the same")]
     NoAnswer,
     /// It will not answer this user.
     #[error(transparent)]
