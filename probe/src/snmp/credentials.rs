@@ -150,7 +150,7 @@ mod tests {
             "community = \"hidden\"\nuser = \"owl\"",
             "user = \"hidden\"",
             "community = hidden",
-            "comunity = \"hidden\"",
+            "communities = \"hidden\"",
             "user = \"owl\"\nauthentication = \"hidden\"",
         ] {
             let message = shown(text);

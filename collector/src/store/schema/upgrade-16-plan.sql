@@ -1,4 +1,4 @@
--- Version 14: generations of plans, and which of them each probe follows.
+-- Version 16: generations of plans, and which of them each probe follows.
 
 CREATE TABLE plan (
     generation BIGINT PRIMARY KEY, -- grows; seconds since 1970 when it was made, or one more than the one before
