@@ -1,5 +1,7 @@
 //! A new topology on its way to real probes: in stages, and back when it is no good.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
+
 use std::fs::{self, File};
 use std::net::UdpSocket;
 use std::path::PathBuf;
