@@ -142,7 +142,6 @@ fn no_rate_is_wrong_each_covers_the_truth_and_few_are_unknown_for_nothing() {
 }
 
 #[test]
-#[ignore = "ten thousand histories take longer than a test may; docs/performance.md tells what they say"]
 fn of_ten_thousand_histories_so_many_rates_are_wrong() {
     let (mut all, mut bad) = ([0; 3], [0; 3]);
     for kind in Kind::ALL {
