@@ -104,11 +104,7 @@ impl Snmpd {
         let until = Instant::now() + Duration::from_secs(30);
         let dir = tempfile::tempdir().expect("a temporary folder can be made");
         let secret = secret(dir.path(), COMMUNITY, 0o600);
-        while poll(self.address, &secret, &["--rounds", "1"])
-            .status
-            .code()
-            != Some(0)
-        {
+        while rounds("1", self.address, &secret, &[]).status.code() != Some(0) {
             assert!(Instant::now() < until, "snmpd does not answer");
         }
     }
