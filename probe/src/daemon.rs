@@ -348,7 +348,7 @@ fn spool_all(reports: &Receiver<Reported>, shared: &Shared) {
         let mut waiting = vec![first];
         waiting.extend(reports.try_iter().take(255));
         // A full or failing disk is tried again with the same reports; the channel behind fills, and its bound counts.
-        while let Err(error) = shared.spool().append_all(&waiting) {
+        while let Err(error) = shared.append(&waiting) {
             if !complained {
                 tracing::error!(%error, "reports cannot be written; trying again");
                 complained = true;
