@@ -45,13 +45,15 @@ pub(super) fn put(
         reports: admitted().map(|one| one.body.clone()).collect(),
     };
     database.execute(
-        "INSERT INTO link_batch (probe, epoch, sequence, received_at_ns, end_ns, body) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO link_batch (probe, epoch, sequence, received_at_ns, end_ns, reports, body)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
         &values![
             &arrival.probe,
             epoch_column(arrival.epoch),
             i64::try_from(arrival.first_sequence.saturating_add(first as u64)).unwrap_or(i64::MAX),
             arrival.received_at.0,
             end.0,
+            body.reports.len(),
             body.encode_to_vec().as_slice()
         ],
     )?;

@@ -541,6 +541,8 @@ impl Reader {
                            WHERE batch.probe = ack.probe AND batch.epoch = ack.epoch) AS BIGINT)
                        + CAST((SELECT coalesce(sum(reports), 0) FROM block
                            WHERE block.probe = ack.probe AND block.epoch = ack.epoch) AS BIGINT)
+                       + CAST((SELECT coalesce(sum(reports), 0) FROM link_batch
+                           WHERE link_batch.probe = ack.probe AND link_batch.epoch = ack.epoch) AS BIGINT)
                    FROM ack ORDER BY probe, received_at_ns";
         let unsigned = |value: i64| u64::try_from(value).unwrap_or(0);
         self.rows(sql, &[], |row| {

@@ -7,6 +7,7 @@ CREATE TABLE link_batch (
     sequence       BIGINT NOT NULL, -- of the first of them
     received_at_ns BIGINT NOT NULL,
     end_ns         BIGINT NOT NULL, -- of the newest reading
+    reports        BIGINT NOT NULL,
     body           BYTEA  NOT NULL,
     PRIMARY KEY (probe, epoch, sequence)
 );
